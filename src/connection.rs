@@ -1,0 +1,401 @@
+//! One stream and its buffers: everything that happens to a connection between its opening and its
+//! end, generic over the stream, so that tests drive it with plain memory.
+//!
+//! ```text
+//!   Connecting ──▶ Open ──▶ Flushing ──▶ Lingering ──▶ gone
+//!                   │  close()  │  all sent   │  peer's FIN, or LINGER is over
+//!                   └───────────┴─────────────┴──▶ gone: lost, aborted, output limit
+//! ```
+//!
+//! Readiness is edge-triggered: an event says once that there may be data, and the connection
+//! remembers it until a read has shown that there is no more.
+//!
+//! - A read that brings less than it asked for was the last: no second system call finds out that the
+//!   socket is empty. Not so after an event that said *priority* (urgent data splits reads) or that
+//!   the peer closed: then only `WouldBlock` or the end of the stream will do.
+//! - A connection whose last event may not be used up stays on the reactor's ready list.
+
+use crate::buffer::Buffer;
+use crate::handler::{CloseReason, ConnId, Ending, Handler, Next, Outbox};
+use crate::limits;
+use crate::stats::Stat;
+use crate::timer_wheel::TimerId;
+use std::io::{ErrorKind, Read, Write};
+use std::time::Instant;
+
+/// A byte stream that can say that it sends no more.
+pub trait Stream: Read + Write {
+    /// Sends FIN after what was written.
+    fn shutdown_write(&mut self);
+}
+
+/// What an event said of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// There may be data, or the end of it.
+    pub readable: bool,
+    /// There may be room to write.
+    pub writable: bool,
+    /// One read may not show it all: urgent data, or the peer closed.
+    pub read_on: bool,
+    /// Both directions are closed, or the stream failed.
+    pub broken: bool,
+}
+
+/// Where a connection stands between its opening and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Open,
+    Flushing,
+    Lingering,
+}
+
+/// What the handler wants, as the connection remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    /// New bytes.
+    Bytes,
+    /// To be called once the output has drained.
+    Drained,
+    /// To be called at the next turn.
+    Turn,
+    /// To be left alone.
+    Nothing,
+}
+
+/// One stream with its input, and its state. Its output is in the outbox.
+#[derive(Debug)]
+pub struct Connection<S> {
+    /// The stream.
+    pub stream: S,
+    /// When something must have happened: see [`Connection::overdue`].
+    pub deadline: Option<Instant>,
+    /// The timer that was set for the deadline or for an earlier one, and its time.
+    pub timer: Option<(TimerId, Instant)>,
+    /// On the reactor's ready list.
+    pub listed: bool,
+    /// Read before others, and dry: the handler asked for this connection.
+    pub upstream: bool,
+    /// Not the handler's: a client past the connection limit, on its way out.
+    pub refused: bool,
+    id: ConnId,
+    input: Buffer,
+    phase: Phase,
+    want: Want,
+    readable: bool,
+    read_on: bool,
+    writable: bool,
+    end: End,
+    end_told: bool,
+}
+
+/// Whether and why no more input comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    NotYet,
+    /// The peer sent FIN.
+    ByPeer,
+    /// The program is stopping; the peer may go on sending.
+    ByUs,
+}
+
+/// Whether a connection is still there after a step.
+pub type Step = Result<(), CloseReason>;
+
+impl<S: Stream> Connection<S> {
+    /// A client's connection, which is open.
+    pub fn accepted(id: ConnId, stream: S) -> Connection<S> {
+        Connection {
+            stream,
+            id,
+            input: Buffer::new(),
+            deadline: None,
+            timer: None,
+            phase: Phase::Open,
+            want: Want::Bytes,
+            listed: false,
+            upstream: false,
+            refused: false,
+            readable: false,
+            read_on: false,
+            writable: true,
+            end: End::NotYet,
+            end_told: false,
+        }
+    }
+
+    /// A connection that was asked for and is not open before [`Connection::connected`]; it must be
+    /// by `deadline`.
+    pub fn connecting(id: ConnId, stream: S, deadline: Instant) -> Connection<S> {
+        Connection {
+            phase: Phase::Connecting,
+            upstream: true,
+            writable: false,
+            deadline: Some(deadline),
+            ..Connection::accepted(id, stream)
+        }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Whether it waits to be connected.
+    pub fn is_connecting(&self) -> bool {
+        self.phase == Phase::Connecting
+    }
+
+    /// The peer has accepted.
+    pub fn connected(&mut self) {
+        self.phase = Phase::Open;
+        self.writable = true;
+        self.deadline = None;
+    }
+
+    /// Remembers what an event said. The error: the stream is of no more use.
+    #[inline]
+    pub fn note(&mut self, event: Readiness) -> Step {
+        self.readable |= event.readable;
+        self.read_on |= event.read_on;
+        self.writable |= event.writable;
+        if event.broken && self.phase != Phase::Connecting {
+            // What came before a reset is lost with it; what came before both sides said that they
+            // are done has been read, or nobody waits for its reply.
+            return Err(CloseReason::Lost(ErrorKind::ConnectionReset));
+        }
+        Ok(())
+    }
+
+    /// There may be something to read, whatever the events said.
+    pub fn suspect_readable(&mut self) {
+        self.readable = true;
+        self.read_on = true;
+    }
+
+    /// Whether a turn would do something.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        match self.phase {
+            Phase::Connecting => false,
+            Phase::Open => match self.want {
+                Want::Bytes => self.readable || self.end_untold(),
+                Want::Turn => true,
+                Want::Drained | Want::Nothing => false,
+            },
+            Phase::Flushing => false,
+            Phase::Lingering => self.readable,
+        }
+    }
+
+    /// Takes no more input: the program is stopping.
+    pub fn end_input(&mut self) {
+        if self.end == End::NotYet {
+            self.end = End::ByUs;
+            self.readable = false;
+        }
+    }
+
+    fn end_untold(&self) -> bool {
+        self.end != End::NotYet && !self.end_told
+    }
+
+    /// Goes on after [`Next::Wait`].
+    pub fn resume(&mut self) {
+        if self.want == Want::Nothing {
+            self.want = Want::Turn;
+        }
+    }
+
+    /// One turn: at most one read, and the handler is given what there is. `scratch` is empty before
+    /// and after.
+    #[inline]
+    pub fn take_turn<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        out: &mut Outbox,
+        scratch: &mut Buffer,
+        now: Instant,
+    ) -> Step {
+        if self.phase == Phase::Lingering {
+            return self.drop_input(scratch);
+        }
+        if self.phase != Phase::Open || out.ending(self.id) != Ending::None {
+            return Ok(());
+        }
+        match self.want {
+            Want::Turn => self.hand_over(handler, out, scratch, now),
+            Want::Bytes if self.readable && self.end == End::NotYet => {
+                let count = self.read(scratch)?;
+                if count > 0 {
+                    out.stats.add(Stat::BytesIn, count as u64);
+                    self.hand_over(handler, out, scratch, now);
+                }
+            }
+            Want::Bytes | Want::Drained | Want::Nothing => {}
+        }
+        if self.want == Want::Bytes && self.end_untold() {
+            self.end_told = true;
+            handler.input_ended(out, self.id, now);
+        }
+        Ok(())
+    }
+
+    fn hand_over<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        out: &mut Outbox,
+        scratch: &mut Buffer,
+        now: Instant,
+    ) {
+        let next = if self.input.is_empty() {
+            let next = handler.received(out, self.id, scratch, now);
+            if !scratch.is_empty() {
+                self.input.push(scratch.bytes());
+            }
+            next
+        } else {
+            self.input.push(scratch.bytes());
+            let next = handler.received(out, self.id, &mut self.input, now);
+            if self.input.is_empty() {
+                self.input = Buffer::new();
+            }
+            next
+        };
+        scratch.clear();
+        (self.want, self.deadline) = match next {
+            Next::Read(until) => (Want::Bytes, until),
+            Next::Drain if self.upstream || out.unsent(self.id) < limits::LOW_WATER => {
+                (Want::Turn, None)
+            }
+            Next::Drain => (Want::Drained, None),
+            Next::Wait => (Want::Nothing, None),
+        };
+    }
+
+    /// Reads once. 0: there was nothing, or the stream has ended.
+    #[inline]
+    fn read(&mut self, scratch: &mut Buffer) -> Result<usize, CloseReason> {
+        loop {
+            match scratch.fill(&mut self.stream) {
+                Ok(0) => {
+                    self.end = End::ByPeer;
+                    self.readable = false;
+                    return Ok(0);
+                }
+                Ok(count) => {
+                    if count < scratch.capacity() && !self.read_on {
+                        self.readable = false;
+                    }
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    self.read_on = false;
+                    return Ok(0);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(CloseReason::Lost(error.kind())),
+            }
+        }
+    }
+
+    /// Reads on after the last reply and forgets it: closing with unread input would make the system
+    /// send a reset, which overtakes the reply.
+    fn drop_input(&mut self, scratch: &mut Buffer) -> Step {
+        let result = self.read(scratch);
+        scratch.clear();
+        result?;
+        if self.end == End::ByPeer { Err(CloseReason::Closed) } else { Ok(()) }
+    }
+
+    /// Sends what the outbox holds for this connection, and ends it if that was asked for.
+    #[inline]
+    pub fn settle(&mut self, out: &mut Outbox, output_limit: usize, now: Instant) -> Step {
+        let ending = out.ending(self.id);
+        if ending == Ending::Now {
+            return Err(CloseReason::Closed);
+        }
+        let unsent = self.flush(out, output_limit)?;
+        if self.want == Want::Drained && unsent < limits::LOW_WATER {
+            self.want = Want::Turn;
+        }
+        if ending == Ending::AfterFlush {
+            return self.finish(unsent, now);
+        }
+        Ok(())
+    }
+
+    /// Writes until all is sent or the stream takes no more; how much is left.
+    #[inline]
+    fn flush(&mut self, out: &mut Outbox, output_limit: usize) -> Result<usize, CloseReason> {
+        let Some(output) = out.pending(self.id) else { return Ok(0) };
+        let before = output.len();
+        while self.writable && !output.is_empty() {
+            match self.stream.write(output.bytes()) {
+                Ok(count) => {
+                    // A short write means that the stream is full: an event tells when it is not.
+                    self.writable = count == output.len();
+                    output.consume(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(CloseReason::Lost(error.kind())),
+            }
+        }
+        let unsent = output.len();
+        out.stats.add(Stat::BytesOut, (before - unsent) as u64);
+        if unsent == 0 {
+            out.drained(self.id);
+        } else if unsent > output_limit {
+            out.stats.add(Stat::OutputLimitCloses, 1);
+            return Err(CloseReason::OutputLimit);
+        }
+        if unsent < before && self.phase == Phase::Flushing {
+            self.deadline = None;
+        }
+        Ok(unsent)
+    }
+
+    /// Goes on with the end that was asked for.
+    #[cold]
+    fn finish(&mut self, unsent: usize, now: Instant) -> Step {
+        match self.phase {
+            Phase::Connecting => return Err(CloseReason::Closed),
+            Phase::Lingering => return Ok(()),
+            Phase::Open => {
+                self.input = Buffer::new();
+                self.deadline = None;
+            }
+            Phase::Flushing => {}
+        }
+        if unsent > 0 {
+            self.phase = Phase::Flushing;
+            self.deadline.get_or_insert(now + limits::FLUSH_PATIENCE);
+            return Ok(());
+        }
+        self.stream.shutdown_write();
+        if self.end == End::ByPeer {
+            return Err(CloseReason::Closed);
+        }
+        self.phase = Phase::Lingering;
+        self.suspect_readable();
+        self.deadline = Some(now + limits::LINGER);
+        Ok(())
+    }
+
+    /// The deadline has come. `Ok`: the handler was told; the error: it is over.
+    pub fn overdue<H: Handler>(&mut self, handler: &mut H, out: &mut Outbox, now: Instant) -> Step {
+        self.deadline = None;
+        match self.phase {
+            Phase::Connecting => Err(CloseReason::ConnectFailed(ErrorKind::TimedOut)),
+            Phase::Open => {
+                handler.timed_out(out, self.id, now);
+                Ok(())
+            }
+            Phase::Flushing => Err(CloseReason::Stuck),
+            Phase::Lingering => Err(CloseReason::Closed),
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The boundary between policy (server, proxy) and mechanism (reactor): they meet here and nowhere
+//! else.
+//!
+//! A [`Handler`] is pure. It is given bytes and the time, and writes into an [`Outbox`], which is
+//! plain memory; it never blocks and never sees a socket or the system's clock. Whoever *drives* a
+//! handler (the reactor with sockets, a test with plain memory and a made-up clock) carries out what
+//! the outbox holds after each call.
+//!
+//! ```text
+//!            opened, received, input_ended, closed, ...
+//!   driver ────────────────────────────────────────────▶ handler
+//!      ▲                                                    │ output, connect, close,
+//!      └── touched, to_connect, resumed ── Outbox ◀─────────┘ abort, resume
+//! ```
+
+use crate::buffer::{Buffer, BufferPool};
+use crate::stats::Stats;
+use slab::Slab;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Names a connection, not a slot of a table: a slot that is used again has a new generation, so
+/// that a late reply to a client that left finds nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId {
+    slot: u32,
+    generation: u32,
+}
+
+impl ConnId {
+    /// Where the connection stands in tables; unique among the connections of one moment.
+    #[inline]
+    pub fn slot(self) -> usize {
+        self.slot as usize
+    }
+
+    /// Both halves as one number. The lower 32 bits are never 0, which is free for other uses.
+    #[inline]
+    pub fn pack(self) -> usize {
+        (self.slot as usize) << 32 | self.generation as usize
+    }
+
+    /// The other way round.
+    #[inline]
+    pub fn unpack(packed: usize) -> ConnId {
+        ConnId { slot: (packed >> 32) as u32, generation: packed as u32 }
+    }
+}
+
+/// How a connection came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A client came in by a listener.
+    Listener,
+    /// The handler asked for it with [`Outbox::connect`].
+    Connect,
+}
+
+/// Why a connection is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The handler closed or aborted it.
+    Closed,
+    /// The peer left or reset it, or the network failed.
+    Lost(io::ErrorKind),
+    /// A connection that was asked for did not come about.
+    ConnectFailed(io::ErrorKind),
+    /// The peer left more output unread than the output limit.
+    OutputLimit,
+    /// The peer took none of its last output for too long.
+    Stuck,
+}
+
+/// What a handler wants of a client's connection after it was given input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It used all that it could: read more. If nothing has come at the time given,
+    /// [`Handler::timed_out`] is called.
+    Read(Option<Instant>),
+    /// It has more to say, or input left to use: call again when the output has drained, without
+    /// reading.
+    Drain,
+    /// It can do nothing before [`Outbox::resume`].
+    Wait,
+}
+
+/// The policy behind connections.
+pub trait Handler {
+    /// A client came, or a connection that was asked for stands.
+    fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant);
+
+    /// Consumes whole requests until none is left or this connection's output passes
+    /// [`limits::HIGH_WATER`](crate::limits::HIGH_WATER), and leaves the rest in `input`. Called
+    /// with new bytes and, after [`Next::Drain`] and [`Next::Wait`], without.
+    fn received(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        now: Instant,
+    ) -> Next;
+
+    /// The peer sent FIN, or the program is stopping: no request follows. Comes once, after
+    /// `received` has used all whole requests. Calls [`Outbox::close`] once every owed reply is in
+    /// the output. An unterminated request is dropped.
+    fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant);
+
+    /// The time given with [`Next::Read`] has come.
+    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant);
+
+    /// The connection is gone. Exactly once for each `ConnId`, also if the connect failed.
+    fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant);
+
+    /// When `deadline_reached` wants to be called.
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The time of `next_deadline` has come.
+    fn deadline_reached(&mut self, _out: &mut Outbox, _now: Instant) {}
+}
+
+/// A connection that a handler asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connect {
+    /// Its name from now on.
+    pub conn: ConnId,
+    /// Where to.
+    pub to: SocketAddr,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// How far the end of a connection was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// Not at all.
+    None,
+    /// After its output has gone.
+    AfterFlush,
+    /// At once.
+    Now,
+}
+
+#[derive(Debug)]
+struct Outlet {
+    output: Buffer,
+    generation: u32,
+    ending: Ending,
+    touched: bool,
+}
+
+/// What a handler may do to the outside: output for each connection, and what is asked of the
+/// driver. The methods for handlers stand first, those for drivers after.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    outlets: Slab<Outlet>,
+    pool: BufferPool,
+    last_generation: u32,
+    touched: Vec<ConnId>,
+    to_connect: Vec<Connect>,
+    resumed: Vec<ConnId>,
+    /// The counters of everything that happens behind this outbox.
+    pub stats: Stats,
+}
+
+/// For handlers.
+impl Outbox {
+    /// An outbox without connections.
+    pub fn new() -> Outbox {
+        Outbox::default()
+    }
+
+    /// Where replies to `conn` are appended. `None`: it is gone, or was told to close.
+    #[inline]
+    pub fn output(&mut self, conn: ConnId) -> Option<&mut Buffer> {
+        self.output_and_stats(conn).map(|(output, _)| output)
+    }
+
+    /// The output together with the counters, for a handler that needs both at a time.
+    #[inline]
+    pub fn output_and_stats(&mut self, conn: ConnId) -> Option<(&mut Buffer, &mut Stats)> {
+        let outlet = self.outlets.get_mut(conn.slot())?;
+        if outlet.generation != conn.generation || outlet.ending != Ending::None {
+            return None;
+        }
+        if !outlet.touched {
+            outlet.touched = true;
+            self.touched.push(conn);
+        }
+        self.pool.lend(&mut outlet.output);
+        Some((&mut outlet.output, &mut self.stats))
+    }
+
+    /// How many bytes of output the peer has not taken yet; 0 if the connection is gone.
+    #[inline]
+    pub fn unsent(&self, conn: ConnId) -> usize {
+        self.outlet(conn).map_or(0, |outlet| outlet.output.len())
+    }
+
+    /// Asks for a connection to `to`. What becomes of it is told by [`Handler::opened`] or
+    /// [`Handler::closed`], never inside this call; output may be appended at once.
+    pub fn connect(&mut self, to: SocketAddr, timeout: Duration) -> ConnId {
+        let conn = self.admit();
+        self.to_connect.push(Connect { conn, to, timeout });
+        conn
+    }
+
+    /// Closes the connection after its output has gone; nothing can be appended any more.
+    pub fn close(&mut self, conn: ConnId) {
+        self.end(conn, Ending::AfterFlush);
+    }
+
+    /// Closes the connection at once; output that has not gone is dropped.
+    pub fn abort(&mut self, conn: ConnId) {
+        self.end(conn, Ending::Now);
+    }
+
+    /// Goes on with a connection after [`Next::Wait`].
+    pub fn resume(&mut self, conn: ConnId) {
+        if self.outlet(conn).is_some() {
+            self.resumed.push(conn);
+        }
+    }
+}
+
+/// For drivers.
+impl Outbox {
+    /// Names a new connection.
+    pub fn admit(&mut self) -> ConnId {
+        // 0 stands for what is not a connection, so the count wraps to 1.
+        self.last_generation = self.last_generation.checked_add(1).unwrap_or(1);
+        let generation = self.last_generation;
+        let outlet =
+            Outlet { output: Buffer::new(), generation, ending: Ending::None, touched: false };
+        let slot = self.outlets.insert(outlet) as u32;
+        ConnId { slot, generation }
+    }
+
+    /// Forgets a connection, with what it has not sent.
+    pub fn release(&mut self, conn: ConnId) {
+        if self.outlet(conn).is_some() {
+            let mut outlet = self.outlets.remove(conn.slot());
+            outlet.output.clear();
+            self.pool.take_back(&mut outlet.output);
+        }
+    }
+
+    /// A connection with new output or a new ending, until there is none.
+    #[inline]
+    pub fn pop_touched(&mut self) -> Option<ConnId> {
+        while let Some(conn) = self.touched.pop() {
+            if let Some(outlet) = self.outlet_mut(conn) {
+                outlet.touched = false;
+                return Some(conn);
+            }
+        }
+        None
+    }
+
+    /// A connection to be made, until there is none.
+    pub fn pop_connect(&mut self) -> Option<Connect> {
+        self.to_connect.pop()
+    }
+
+    /// A connection to go on with, until there is none.
+    #[inline]
+    pub fn pop_resumed(&mut self) -> Option<ConnId> {
+        self.resumed.pop()
+    }
+
+    /// Sees to it that `pop_touched` returns the connection.
+    #[inline]
+    pub fn touch(&mut self, conn: ConnId) {
+        if let Some(outlet) = self.outlet_mut(conn)
+            && !outlet.touched
+        {
+            outlet.touched = true;
+            self.touched.push(conn);
+        }
+    }
+
+    /// What is to be sent, also after the handler closed the connection.
+    #[inline]
+    pub fn pending(&mut self, conn: ConnId) -> Option<&mut Buffer> {
+        self.outlet_mut(conn).map(|outlet| &mut outlet.output)
+    }
+
+    /// Takes the memory of an output that has been sent whole.
+    #[inline]
+    pub fn drained(&mut self, conn: ConnId) {
+        if let Some(outlet) = self.outlets.get_mut(conn.slot()) {
+            self.pool.take_back(&mut outlet.output);
+        }
+    }
+
+    /// Whether and how the connection is to end.
+    #[inline]
+    pub fn ending(&self, conn: ConnId) -> Ending {
+        self.outlet(conn).map_or(Ending::Now, |outlet| outlet.ending)
+    }
+
+    #[inline]
+    fn outlet(&self, conn: ConnId) -> Option<&Outlet> {
+        self.outlets.get(conn.slot()).filter(|outlet| outlet.generation == conn.generation)
+    }
+
+    #[inline]
+    fn outlet_mut(&mut self, conn: ConnId) -> Option<&mut Outlet> {
+        self.outlets.get_mut(conn.slot()).filter(|outlet| outlet.generation == conn.generation)
+    }
+
+    fn end(&mut self, conn: ConnId, ending: Ending) {
+        if let Some(outlet) = self.outlet_mut(conn) {
+            outlet.ending = outlet.ending.max(ending);
+        }
+        self.touch(conn);
+    }
+}
+
+/// What a handler knows of each connection: one lookup by slot, and a stranger's generation finds
+/// nothing.
+#[derive(Debug)]
+pub struct ConnMap<T> {
+    slots: Vec<Option<(u32, T)>>,
+    len: usize,
+}
+
+impl<T> Default for ConnMap<T> {
+    fn default() -> Self {
+        ConnMap { slots: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> ConnMap<T> {
+    /// Remembers `value` for a connection.
+    pub fn insert(&mut self, conn: ConnId, value: T) {
+        if self.slots.len() <= conn.slot() {
+            self.slots.resize_with(conn.slot() + 1, || None);
+        }
+        self.len += usize::from(self.slots[conn.slot()].is_none());
+        self.slots[conn.slot()] = Some((conn.generation, value));
+    }
+
+    /// What is known of a connection.
+    #[inline]
+    pub fn get_mut(&mut self, conn: ConnId) -> Option<&mut T> {
+        match self.slots.get_mut(conn.slot()) {
+            Some(Some((generation, value))) if *generation == conn.generation => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Forgets a connection.
+    pub fn remove(&mut self, conn: ConnId) -> Option<T> {
+        let slot = self.slots.get_mut(conn.slot())?;
+        let (_, value) = slot.take_if(|(generation, _)| *generation == conn.generation)?;
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// How many connections are known.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All of them, by slot.
+    pub fn iter(&self) -> impl Iterator<Item = (ConnId, &T)> {
+        self.slots.iter().enumerate().filter_map(|(slot, entry)| {
+            let (generation, value) = entry.as_ref()?;
+            Some((ConnId { slot: slot as u32, generation: *generation }, value))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_used_again_is_another_connection() {
+        let mut out = Outbox::new();
+        let first = out.admit();
+        out.output(first).expect("it is open").push(b"late");
+        out.release(first);
+        let second = out.admit();
+        assert_eq!(first.slot(), second.slot());
+        assert!(out.output(first).is_none(), "a late reply finds nobody");
+        assert_eq!(out.pop_touched(), None);
+        assert_eq!(out.unsent(second), 0);
+    }
+
+    #[test]
+    fn a_connection_told_to_close_takes_no_more_output_and_keeps_what_it_has() {
+        let mut out = Outbox::new();
+        let conn = out.admit();
+        out.output(conn).expect("it is open").push(b"bye");
+        out.close(conn);
+        assert!(out.output(conn).is_none());
+        assert_eq!(out.pending(conn).map(|output| output.len()), Some(3));
+        out.abort(conn);
+        out.close(conn);
+        assert_eq!(out.ending(conn), Ending::Now, "an abort is not taken back");
+    }
+
+    #[test]
+    fn names_pack_into_one_number() {
+        let conn = ConnId { slot: 7, generation: u32::MAX };
+        assert_eq!(ConnId::unpack(conn.pack()), conn);
+    }
+
+    #[test]
+    fn the_map_knows_each_generation_apart() {
+        let mut map = ConnMap::default();
+        let old = ConnId { slot: 3, generation: 1 };
+        let new = ConnId { slot: 3, generation: 2 };
+        map.insert(old, "old");
+        assert_eq!(map.remove(new), None);
+        assert_eq!(map.remove(old), Some("old"));
+        map.insert(new, "new");
+        assert_eq!((map.get_mut(old), map.len()), (None, 1));
+        assert_eq!(map.iter().collect::<Vec<_>>(), [(new, &"new")]);
+    }
+}

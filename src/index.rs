@@ -1,0 +1,538 @@
+//! A hash index: from the 64-bit hash of a key to the 32-bit handle of its entry.
+//!
+//! It holds no keys and no whole hashes, only a tag of each hash and the handle. Whoever owns the
+//! entries says which handle is meant (`is_it`) and what the hash behind a handle was (`hash_of`).
+//!
+//! A bucket is one cache line, so a lookup touches one line here and then the entry itself:
+//!
+//! ```text
+//!          tags: 10 × 16 bits        link      handles: 10 × 32 bits
+//!         ┌────┬────┬────┬──     ──┬───────┬──────┬──────┬──────┬──     ──┐
+//! bucket  │a41c│07f2│9e03│ 0 …     │ none  │  17  │  4   │  88  │ …       │   64 bytes
+//!         └────┴────┴────┴──     ──┴───────┴──────┴──────┴──────┴──     ──┘
+//!           tag 0: empty              │ a full bucket links to an overflow bucket, and so on
+//! ```
+//!
+//! It grows by *linear hashing* (Litwin 1980; in memory: Larson 1988): never all at once, but by one
+//! bucket whenever the mean load passes a bound. The buckets are split in turn; the low bits of a
+//! hash address a bucket, one bit more where the split has already been:
+//!
+//! ```text
+//! 4 buckets  0 1 2 3         two bits count: hash …101 lives in bucket 1, hash …100 in bucket 0
+//! 5 buckets  0 1 2 3 4       bucket 0 was split by the third bit: …100 moved to bucket 4
+//! 6 buckets  0 1 2 3 4 5     bucket 1 was split: …101 moved to bucket 5; …110 is still in bucket 2
+//! ```
+//!
+//! To find the bucket of …110 among 6: three bits say 6, which does not exist yet, so two bits: 2.
+//! Removals undo the splits in the opposite order. Buckets live in segments that never move, so no
+//! operation copies or allocates more than one segment: none ever pauses.
+
+use std::fmt;
+
+/// Entries a bucket holds: what fits a cache line of 64 bytes beside the link.
+const SLOTS: usize = 10;
+
+/// Buckets in a segment: 64 KiB, which take some microseconds to make ready.
+const SEGMENT: usize = 1024;
+
+/// One bucket is split by an insert that leaves more entries per bucket than this. Since a bucket
+/// whose turn is yet to come holds up to twice the mean, there are always some that overflow: with
+/// 6, one lookup in thirty needs a second line (one in nine, if it finds nothing), at 12 bytes an
+/// entry. 5 and 7 are as fast within what could be measured.
+const GROW_ABOVE: usize = 6;
+
+/// One bucket is merged by a removal that leaves fewer entries per bucket than this; half of
+/// [`GROW_ABOVE`], so that an index of a steady size does neither.
+const SHRINK_BELOW: usize = GROW_ABOVE / 2;
+
+/// The link of a chain's last bucket.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Bucket {
+    tags: [u16; SLOTS],
+    link: u32,
+    handles: [u32; SLOTS],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+impl Bucket {
+    const EMPTY: Bucket = Bucket { tags: [0; SLOTS], link: NONE, handles: [0; SLOTS] };
+
+    /// The slots that hold `tag`, one bit each. Without branches, so that it becomes a few vector
+    /// instructions.
+    #[inline]
+    fn matches(&self, tag: u16) -> u32 {
+        let mut found = 0;
+        for slot in 0..SLOTS {
+            found |= u32::from(self.tags[slot] == tag) << slot;
+        }
+        found
+    }
+
+    /// Entries in this bucket; they fill it from the front.
+    fn len(&self) -> usize {
+        self.matches(0).trailing_zeros().min(SLOTS as u32) as usize
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
+        self.tags.into_iter().zip(self.handles).take(self.len())
+    }
+
+    fn put(&mut self, slot: usize, (tag, handle): (u16, u32)) {
+        self.tags[slot] = tag;
+        self.handles[slot] = handle;
+    }
+}
+
+/// Buckets by number, in segments: growing moves none of them.
+struct Buckets {
+    segments: Vec<Box<[Bucket; SEGMENT]>>,
+    len: usize,
+}
+
+impl Buckets {
+    #[inline]
+    fn at(&self, number: usize) -> &Bucket {
+        &self.segments[number / SEGMENT][number % SEGMENT]
+    }
+
+    #[inline]
+    fn at_mut(&mut self, number: usize) -> &mut Bucket {
+        &mut self.segments[number / SEGMENT][number % SEGMENT]
+    }
+
+    fn push(&mut self, bucket: Bucket) {
+        if self.len == self.segments.len() * SEGMENT {
+            self.segments.push(Box::new([Bucket::EMPTY; SEGMENT]));
+        }
+        self.len += 1;
+        *self.at_mut(self.len - 1) = bucket;
+    }
+
+    /// One unused segment is kept, so that a length that goes up and down costs no allocations.
+    fn pop(&mut self) {
+        self.len -= 1;
+        if self.segments.len() * SEGMENT >= self.len + 2 * SEGMENT {
+            self.segments.pop();
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.segments.len() * size_of::<[Bucket; SEGMENT]>()
+            + self.segments.capacity() * size_of::<Box<[Bucket; SEGMENT]>>()
+    }
+}
+
+/// Where a bucket is: a home bucket, or an overflow bucket in its chain.
+#[derive(Clone, Copy, PartialEq)]
+struct Place {
+    home: usize,
+    /// [`NONE`]: the home bucket itself.
+    overflow: u32,
+}
+
+/// A hash index from 64-bit hashes to `u32` handles; see the head of the file.
+///
+/// Every bit of a hash matters: the low ones choose the bucket, the highest sixteen are the tag.
+/// Several handles may have the same hash. Up to 2^32 entries.
+///
+/// An insert or removal touches a few buckets, and asks `hash_of` for the entries of one or two of
+/// them: some twenty with hashes of a keyed function, however large the index is.
+pub struct Index {
+    /// Addressed by hash; at least one.
+    home: Buckets,
+    /// What does not fit; linked from the home buckets. Without holes, none of them empty.
+    overflow: Buckets,
+    /// As many low bits of a hash as address the largest home bucket.
+    mask: usize,
+    len: usize,
+    /// Entries on their way to a home bucket, with its number; empty between operations.
+    moving: Vec<(usize, (u16, u32))>,
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Index {
+    /// An empty index, of one segment (64 KiB).
+    pub fn new() -> Self {
+        let mut home = Buckets { segments: Vec::new(), len: 0 };
+        home.push(Bucket::EMPTY);
+        let overflow = Buckets { segments: Vec::new(), len: 0 };
+        Self { home, overflow, mask: 0, len: 0, moving: Vec::new() }
+    }
+
+    /// How many handles are in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Heap memory in bytes, without the allocator's own share.
+    pub fn memory_bytes(&self) -> usize {
+        self.home.memory_bytes()
+            + self.overflow.memory_bytes()
+            + self.moving.capacity() * size_of::<(usize, (u16, u32))>()
+    }
+
+    /// The handle under `hash` for which `is_it` says yes. `is_it` is asked about the handles with
+    /// that hash, and in one lookup of several thousand about another.
+    #[inline]
+    pub fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.locate(hash, is_it).map(|(_, _, handle)| handle)
+    }
+
+    /// Adds `handle` under `hash`, beside others that are there; whether it is there already is
+    /// not checked. `hash_of` must know it, too.
+    pub fn insert(&mut self, hash: u64, handle: u32, hash_of: impl FnMut(u32) -> u64) {
+        self.append(self.home_of(hash), (tag_of(hash), handle));
+        self.len += 1;
+        if self.len > self.home.len * GROW_ABOVE {
+            self.split(hash_of);
+        }
+    }
+
+    /// Takes out and returns the handle under `hash` for which `is_it` says yes. `hash_of` is
+    /// asked about others only.
+    pub fn remove(
+        &mut self,
+        hash: u64,
+        is_it: impl FnMut(u32) -> bool,
+        mut hash_of: impl FnMut(u32) -> u64,
+    ) -> Option<u32> {
+        let (place, slot, handle) = self.locate(hash, is_it)?;
+        // The chain's last entry fills the hole: only a chain's last bucket has empty slots.
+        let (before, last) = self.last_of_chain(place.home);
+        let bucket = self.bucket_mut(last);
+        let end = bucket.len() - 1;
+        let filler = (bucket.tags[end], bucket.handles[end]);
+        bucket.tags[end] = 0;
+        if (last, end) != (place, slot) {
+            self.bucket_mut(place).put(slot, filler);
+        }
+        if end == 0 && last.overflow != NONE {
+            self.bucket_mut(before).link = NONE;
+            self.release(last.overflow, &mut hash_of);
+        }
+        self.len -= 1;
+        if self.len < self.home.len * SHRINK_BELOW && self.home.len > 1 {
+            self.merge(hash_of);
+        }
+        Some(handle)
+    }
+
+    /// Forgets everything and gives the memory back.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    #[inline]
+    fn locate(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<(Place, usize, u32)> {
+        let tag = tag_of(hash);
+        let mut place = Place { home: self.home_of(hash), overflow: NONE };
+        let mut bucket = self.home.at(place.home);
+        loop {
+            let mut matches = bucket.matches(tag);
+            while matches != 0 {
+                let slot = matches.trailing_zeros() as usize;
+                let handle = bucket.handles[slot];
+                if is_it(handle) {
+                    return Some((place, slot, handle));
+                }
+                matches &= matches - 1;
+            }
+            if bucket.link == NONE {
+                return None;
+            }
+            place.overflow = bucket.link;
+            bucket = self.overflow.at(bucket.link as usize);
+        }
+    }
+
+    #[inline]
+    fn home_of(&self, hash: u64) -> usize {
+        let number = hash as usize & self.mask;
+        let before_its_split = number & (self.mask >> 1);
+        if number < self.home.len { number } else { before_its_split }
+    }
+
+    fn bucket(&self, place: Place) -> &Bucket {
+        if place.overflow == NONE {
+            self.home.at(place.home)
+        } else {
+            self.overflow.at(place.overflow as usize)
+        }
+    }
+
+    fn bucket_mut(&mut self, place: Place) -> &mut Bucket {
+        if place.overflow == NONE {
+            self.home.at_mut(place.home)
+        } else {
+            self.overflow.at_mut(place.overflow as usize)
+        }
+    }
+
+    /// The last bucket of a chain, and the one that links to it (itself, if it is the only one).
+    fn last_of_chain(&self, home: usize) -> (Place, Place) {
+        let mut last = Place { home, overflow: NONE };
+        let mut before = last;
+        while self.bucket(last).link != NONE {
+            before = last;
+            last.overflow = self.bucket(last).link;
+        }
+        (before, last)
+    }
+
+    fn append(&mut self, home: usize, entry: (u16, u32)) {
+        let (_, last) = self.last_of_chain(home);
+        let next = self.overflow.len as u32;
+        let bucket = self.bucket_mut(last);
+        let end = bucket.len();
+        if end < SLOTS {
+            bucket.put(end, entry);
+        } else {
+            bucket.link = next;
+            let mut overflow = Bucket::EMPTY;
+            overflow.put(0, entry);
+            self.overflow.push(overflow);
+        }
+    }
+
+    /// Frees an overflow bucket to which nothing links any more. The one with the highest number
+    /// takes its place, and so memory is given back when the index shrinks.
+    fn release(&mut self, number: u32, hash_of: &mut impl FnMut(u32) -> u64) {
+        let moved_from = self.overflow.len as u32 - 1;
+        if number != moved_from {
+            let moved = *self.overflow.at(moved_from as usize);
+            let home = self.home_of(hash_of(moved.handles[0]));
+            let mut place = Place { home, overflow: NONE };
+            while self.bucket(place).link != moved_from {
+                place.overflow = self.bucket(place).link;
+            }
+            self.bucket_mut(place).link = number;
+            *self.overflow.at_mut(number as usize) = moved;
+        }
+        self.overflow.pop();
+    }
+
+    /// Empties the chain of one home bucket, to be moved to another.
+    fn drain(&mut self, from: usize, to: usize, hash_of: &mut impl FnMut(u32) -> u64) {
+        self.moving.extend(self.home.at(from).entries().map(|entry| (to, entry)));
+        loop {
+            let first = self.home.at(from).link;
+            if first == NONE {
+                break;
+            }
+            let bucket = *self.overflow.at(first as usize);
+            self.moving.extend(bucket.entries().map(|entry| (to, entry)));
+            self.home.at_mut(from).link = bucket.link;
+            self.release(first, hash_of);
+        }
+        *self.home.at_mut(from) = Bucket::EMPTY;
+    }
+
+    fn settle(&mut self) {
+        while let Some((home, entry)) = self.moving.pop() {
+            self.append(home, entry);
+        }
+    }
+
+    /// Adds a home bucket, and moves there what belongs there from the bucket whose turn it is.
+    fn split(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
+        let from = image(self.home.len);
+        self.drain(from, from, &mut hash_of);
+        self.home.push(Bucket::EMPTY);
+        self.mask = self.home.len.next_power_of_two() - 1;
+        // All hashes first, as no branch depends on them here: the cache misses that `hash_of`
+        // runs into overlap.
+        let mut moving = std::mem::take(&mut self.moving);
+        for (home, (_, handle)) in &mut moving {
+            *home = self.home_of(hash_of(*handle));
+        }
+        self.moving = moving;
+        self.settle();
+    }
+
+    /// Undoes the latest split.
+    fn merge(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
+        let from = self.home.len - 1;
+        self.drain(from, image(from), &mut hash_of);
+        self.home.pop();
+        self.mask = self.home.len.next_power_of_two() - 1;
+        self.settle();
+    }
+
+    /// Panics unless: every entry is in the bucket its hash belongs to, under its tag; only the
+    /// last bucket of a chain has empty slots, and they are at its end; every overflow bucket is
+    /// in exactly one chain and not empty; the counts are right. For tests.
+    pub fn check_invariants(&self, mut hash_of: impl FnMut(u32) -> u64) {
+        let (mut entries, mut overflows) = (0, 0);
+        assert_eq!(self.mask, self.home.len.next_power_of_two() - 1);
+        for home in 0..self.home.len {
+            let mut place = Place { home, overflow: NONE };
+            loop {
+                let bucket = self.bucket(place);
+                let len = bucket.len();
+                assert!(bucket.tags[len..].iter().all(|&tag| tag == 0), "a gap");
+                assert!(len == SLOTS || bucket.link == NONE, "room before the chain's end");
+                for (tag, handle) in bucket.entries() {
+                    assert_eq!(self.home_of(hash_of(handle)), home);
+                    assert_eq!(tag_of(hash_of(handle)), tag);
+                }
+                entries += len;
+                if place.overflow != NONE {
+                    assert!(len > 0, "an empty overflow bucket");
+                    overflows += 1;
+                }
+                if bucket.link == NONE {
+                    break;
+                }
+                assert!(overflows < self.overflow.len, "chains share a bucket or form a circle");
+                place.overflow = bucket.link;
+            }
+        }
+        assert_eq!((entries, overflows), (self.len, self.overflow.len));
+    }
+}
+
+/// Of the high bits, since the low ones are mostly the same within a bucket. Not 0, which means
+/// an empty slot.
+#[inline]
+fn tag_of(hash: u64) -> u16 {
+    ((hash >> 48) as u16).max(1)
+}
+
+/// The bucket that `bucket` is split from: its number without the highest bit.
+fn image(bucket: usize) -> usize {
+    bucket - (1 << bucket.ilog2())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    /// A well mixed hash for a number (the finalizer of SplitMix64).
+    fn mixed(number: u32) -> u64 {
+        let mut z = u64::from(number).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    #[test]
+    fn handles_with_the_same_hash_are_told_apart_by_the_caller() {
+        let mut index = Index::new();
+        for handle in 0..100 {
+            index.insert(7, handle, |_| 7);
+        }
+        for handle in 0..100 {
+            assert_eq!(index.find(7, |found| found == handle), Some(handle));
+        }
+        assert_eq!(index.remove(7, |found| found == 50, |_| 7), Some(50));
+        assert_eq!(index.find(7, |found| found == 50), None);
+        assert_eq!(index.len(), 99);
+        index.check_invariants(|_| 7);
+    }
+
+    #[test]
+    fn no_operation_looks_at_many_entries() {
+        let mut index = Index::new();
+        let mut most = 0;
+        let mut counted = |work: &mut dyn FnMut(&mut dyn FnMut(u32) -> u64)| {
+            let mut asked = 0;
+            work(&mut |handle| {
+                asked += 1;
+                mixed(handle)
+            });
+            most = most.max(asked);
+        };
+        for handle in 0..100_000 {
+            counted(&mut |hash_of| index.insert(mixed(handle), handle, hash_of));
+        }
+        index.check_invariants(mixed);
+        for handle in 0..100_000 {
+            counted(&mut |hash_of| {
+                assert!(index.remove(mixed(handle), |it| it == handle, hash_of).is_some());
+            });
+        }
+        assert!(most <= 50, "{most} entries in one operation");
+    }
+
+    #[test]
+    fn memory_follows_the_number_of_entries_up_and_down() {
+        let mut index = Index::new();
+        let empty = index.memory_bytes();
+        for handle in 0..300_000 {
+            index.insert(mixed(handle), handle, mixed);
+        }
+        let full = index.memory_bytes();
+        assert!(full < 300_000 * 15, "{full}");
+        for handle in 10..300_000 {
+            index.remove(mixed(handle), |it| it == handle, mixed);
+        }
+        index.check_invariants(mixed);
+        assert!((0..10).all(|handle| index.find(mixed(handle), |it| it == handle).is_some()));
+        assert!(index.memory_bytes() < empty + 4 * 64 * 1024, "{}", index.memory_bytes());
+        index.clear();
+        assert_eq!((index.len(), index.memory_bytes()), (0, empty));
+    }
+
+    /// Hashes that spread, and hashes that collide in bucket, in tag, or wholly.
+    fn any_hash() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            6 => any::<u64>(),
+            1 => 0u64..4,
+            1 => (0u64..4).prop_map(|high| high << 48 | 5),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_what_a_map_finds(
+            rounds in prop::collection::vec((prop::collection::vec(any_hash(), 1..200), 0u8..=100), 1..7)
+        ) {
+            let mut index = Index::new();
+            let mut model = HashMap::new();
+            let mut hashes = Vec::new();
+            for (fresh, percent_removed) in rounds {
+                for hash in fresh {
+                    let handle = hashes.len() as u32;
+                    hashes.push(hash);
+                    index.insert(hash, handle, |it| hashes[it as usize]);
+                    model.insert(handle, hash);
+                }
+                index.check_invariants(|handle| model[&handle]);
+                for handle in 0..hashes.len() as u32 {
+                    let hash = hashes[handle as usize];
+                    let found = index.find(hash, |it| it == handle);
+                    prop_assert_eq!(found.is_some(), model.contains_key(&handle));
+                    if mixed(handle) % 100 < u64::from(percent_removed) {
+                        let expected = model.remove(&handle).map(|_| handle);
+                        let removed = index.remove(hash, |it| it == handle, |it| model[&it]);
+                        prop_assert_eq!(removed, expected);
+                    }
+                }
+                index.check_invariants(|handle| model[&handle]);
+                prop_assert_eq!(index.len(), model.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Every limit of the programs, with its default and the reason for the number.
+//!
+//! What a user may change is a field of [`Limits`]; what nobody should need to change is a constant.
+
+use std::time::Duration;
+
+/// One read from a socket, and so one client's share of a tick. Redis reads 16 KiB at a time; with
+/// 64 KiB a pipeline of 64 requests with small values still arrives in one read.
+pub const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Output of one connection above which its requests are left unread: enough to keep a fast link
+/// busy, little enough that ten thousand slow readers hold 10 GiB at the very worst.
+pub const HIGH_WATER: usize = 1024 * 1024;
+
+/// Output below which a connection held back by [`HIGH_WATER`] goes on. A quarter, so that it does
+/// not flicker between the two.
+pub const LOW_WATER: usize = HIGH_WATER / 4;
+
+/// What a streamed reply adds to the output before others have their turn.
+pub const STREAM_CHUNK: usize = 64 * 1024;
+
+/// Places of the store that one step of a streamed `DUMP` looks at: at under 100 ns each it stays
+/// below a millisecond also where most of them are empty.
+pub const SCAN_STEP: usize = 4096;
+
+/// The longest key. A key is one word, and stands in `DUMP`'s line with all others.
+pub const MAX_KEY: usize = 64 * 1024;
+
+/// The most arguments of one RESP request, as in Redis.
+pub const MAX_ARGUMENTS: usize = 1024 * 1024;
+
+/// The longest header line of RESP (`*<n>`, `$<n>`), as in Redis.
+pub const MAX_HEADER: usize = 64 * 1024;
+
+/// Requests of one client that may be unanswered in the proxy before it is paused.
+pub const MAX_UNANSWERED: usize = 1024;
+
+/// How long a closed connection is read and dropped before it goes, so that the last reply is not
+/// lost to a reset: some round trips on a bad link.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a connection that is being closed may fail to take any of its last output.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a listener rests after the system ran out of descriptors or memory.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Descriptors kept back from clients: listeners, the upstream, signals, the log, and clients past
+/// the limit while they read why they are refused.
+pub const RESERVED_DESCRIPTORS: usize = 64;
+
+/// Clients past `--max-connections` that may at one time be reading why they were refused; any
+/// beyond are closed at once. Half of [`RESERVED_DESCRIPTORS`].
+pub const MAX_REFUSALS: usize = 32;
+
+/// Idle time after which the system probes whether the peer is still there, as in Redis.
+pub const KEEPALIVE: Duration = Duration::from_secs(300);
+
+/// The shortest wait before the proxy connects to its upstream again; it doubles with each failure.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+
+/// The longest wait between two attempts to connect to the upstream.
+pub const BACKOFF_MOST: Duration = Duration::from_secs(1);
+
+/// What a user may set, shared by server and proxy.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Clients at one time.
+    pub max_connections: usize,
+    /// A client that sends nothing for so long is closed; zero: never.
+    pub idle_timeout: Duration,
+    /// How long a RESP request may take from its first byte to its last.
+    pub request_timeout: Duration,
+    /// How long a line may take from its first byte to its end: people think while they type.
+    pub line_timeout: Duration,
+    /// The longest line of text, in bytes, without its end.
+    pub max_line: usize,
+    /// The longest value, in bytes.
+    pub max_value: usize,
+    /// The longest RESP request, in bytes.
+    pub max_request: usize,
+    /// Output that a client leaves unread before it is closed, in bytes.
+    pub output_limit: usize,
+    /// How long the programs wait, when told to stop, for clients to take their last replies.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_connections: 10_000,
+            idle_timeout: Duration::ZERO,
+            request_timeout: Duration::from_secs(30),
+            line_timeout: Duration::from_secs(300),
+            max_line: 1 << 20,
+            max_value: 64 << 20,
+            max_request: 128 << 20,
+            output_limit: 256 << 20,
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+}

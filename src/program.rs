@@ -1,0 +1,106 @@
+//! What the programs `server` and `proxy` do alike around their reactors: logs, words on stdout and
+//! stderr, exit codes.
+
+use crate::config::{Common, Parsed};
+use crate::handler::Handler;
+use crate::limits::Limits;
+use crate::reactor::{Ended, Reactor};
+use log::warn;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise.
+pub fn start_logging() {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+}
+
+/// Exit code 0 for help and version, 2 for a command line that is wrong; what was said is printed.
+///
+/// # Errors
+/// The exit code with which the program is to end now.
+pub fn checked<T>(program: &str, parsed: Result<Parsed<T>, String>) -> Result<T, ExitCode> {
+    match parsed {
+        Ok(Parsed::Run(config)) => Ok(config),
+        Ok(Parsed::Print(text)) => {
+            print(&text);
+            Err(ExitCode::SUCCESS)
+        }
+        Err(message) => {
+            complain(program, &format!("{message}; try {program} --help"));
+            Err(ExitCode::from(2))
+        }
+    }
+}
+
+/// A reactor that listens, each listener announced by a line on stdout.
+///
+/// # Errors
+/// One line that says why it cannot listen.
+pub fn listening<H: Handler>(
+    program: &str,
+    handler: H,
+    limits: Limits,
+    listen: &[SocketAddr],
+) -> Result<(Reactor<H>, Vec<SocketAddr>), String> {
+    let mut reactor = Reactor::new(handler, limits, Instant::now())
+        .map_err(|error| format!("cannot start the event loop: {error}"))?;
+    let mut real = Vec::new();
+    for &address in listen {
+        let bound = reactor.listen(address);
+        real.push(bound.map_err(|error| cannot_listen(address, &error))?);
+    }
+    for address in &real {
+        announce(program, *address);
+    }
+    Ok((reactor, real))
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => ": the port is in use, by another server perhaps",
+        io::ErrorKind::AddrNotAvailable => ": this machine has no such address",
+        _ => return format!("cannot listen on {address}: {error}"),
+    };
+    format!("cannot listen on {address}{hint}")
+}
+
+fn announce(program: &str, address: SocketAddr) {
+    let (host, port) = (address.ip(), address.port());
+    print(&format!("{program} listening on {address}, try: telnet {host} {port}\n"));
+    if !host.is_loopback() {
+        warn!("{address} can be reached from other machines, and there is no password");
+    }
+}
+
+/// Runs a reactor until it is told to stop; exit code 0 if all went well.
+pub fn run<H: Handler>(program: &str, reactor: Reactor<H>) -> ExitCode {
+    match reactor.run() {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::Forced) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(program, &format!("the event loop failed: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The one line on stderr before a program gives up.
+pub fn complain(program: &str, message: &str) {
+    let _ = writeln!(io::stderr(), "{program}: {message}");
+}
+
+/// The limits of a program whose descriptors serve `reactors` reactors.
+pub fn fitted_limits(common: &Common, reactors: usize) -> Limits {
+    let mut limits = common.limits;
+    crate::reactor::fit_descriptors(&mut limits, reactors);
+    limits
+}
+
+/// Writes to stdout; that nobody reads it is no reason to die.
+fn print(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(text.as_bytes());
+    let _ = stdout.flush();
+}

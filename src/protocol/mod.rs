@@ -1,0 +1,360 @@
+//! Bytes ↔ requests and replies. Two protocols share a port and are told apart per request by its
+//! first byte: `*` begins a RESP array, anything else a line of text.
+//!
+//! Everything here is a pure function or a state machine over bytes: no socket, no clock, no store.
+//! [`Decoder`] gives the same requests however the bytes are split.
+//!
+//! - `text.rs`: lines and text replies      - `telnet.rs`: what telnet mixes into lines
+//! - `resp.rs`: RESP requests and replies, for clients of ours and for the proxy as a client
+
+pub mod resp;
+pub mod telnet;
+pub mod text;
+
+use crate::command::{Command, Keys};
+use crate::limits::{self, Limits};
+use std::fmt;
+
+/// Where a word of a request stands among the request's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn new(start: usize, end: usize) -> Span {
+        // A request is at most 2 GiB long: the flags see to that.
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
+}
+
+/// The form a request came in, and its reply goes out in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A line of text.
+    Text,
+    /// A RESP array.
+    Resp,
+}
+
+/// A request whose command is known and whose words are as many as it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What is asked for.
+    pub command: &'static Command,
+    /// The form of the reply.
+    pub form: Form,
+    words: &'a [Span],
+    bytes: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// How many words it has, the verb included.
+    #[allow(clippy::len_without_is_empty)] // there is always the verb
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// The word at `index`; the verb is at 0.
+    #[inline]
+    pub fn word(&self, index: usize) -> &'a [u8] {
+        self.words[index].of(self.bytes)
+    }
+
+    /// The words after the verb.
+    pub fn arguments(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let bytes = self.bytes;
+        self.words[1..].iter().map(move |span| span.of(bytes))
+    }
+
+    /// The keys that it names.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let count = match self.command.keys {
+            Keys::None => 0,
+            Keys::First => 1,
+            Keys::All => self.words.len() - 1,
+        };
+        self.arguments().take(count)
+    }
+}
+
+/// Why a request is not carried out. `Display` gives the message without a leading `ERR `.
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal<'a> {
+    /// No such command; the words of the request, the verb first.
+    Unknown(&'a [Span], &'a [u8], Form),
+    /// The words are not what the command takes.
+    Usage(&'static Command, Form),
+    /// A key over [`limits::MAX_KEY`].
+    KeyTooLong,
+    /// A value over the limit, which is given.
+    ValueTooLong(usize),
+    /// A line over the limit, which is given.
+    LineTooLong(usize),
+    /// RESP that is none; the connection cannot go on.
+    Protocol(resp::ProtocolError),
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Refusal::Unknown(words, bytes, form) => {
+                let verb = text::printable(words[0].of(bytes), 128);
+                match form {
+                    Form::Text => write!(f, "unknown command '{verb}', try HELP"),
+                    Form::Resp => {
+                        write!(f, "unknown command '{verb}', with args beginning with: ")?;
+                        for word in words[1..].iter().take(20) {
+                            write!(f, "'{}' ", text::printable(word.of(bytes), 128))?;
+                        }
+                        Ok(())
+                    }
+                }
+            }
+            Refusal::Usage(command, Form::Text) => {
+                write!(f, "usage: {}", command.usage())
+            }
+            Refusal::Usage(command, Form::Resp) => {
+                let name = command.name.to_ascii_lowercase();
+                write!(f, "wrong number of arguments for '{name}' command")
+            }
+            Refusal::KeyTooLong => write!(f, "key longer than {} bytes", limits::MAX_KEY),
+            Refusal::ValueTooLong(most) => write!(f, "value longer than {most} bytes"),
+            Refusal::LineTooLong(most) => write!(f, "line longer than {most} bytes"),
+            Refusal::Protocol(error) => write!(f, "Protocol error: {error}"),
+        }
+    }
+}
+
+/// What stands at the front of the input.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded<'a> {
+    /// Nothing whole: more bytes are needed.
+    Incomplete,
+    /// A request to carry out.
+    Request(Request<'a>),
+    /// A request to refuse; the next one can be decoded.
+    Refused(Form, Refusal<'a>),
+    /// A request to refuse, after which nothing can be decoded any more.
+    Broken(Refusal<'a>),
+    /// An answer that telnet's own protocol owes, to be sent as it is.
+    Telnet([u8; 3]),
+    /// A web browser, or something that was made to speak like one: close without a word.
+    Http,
+}
+
+/// Memory for one decoded request, lent to every decoder in turn.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    words: Vec<Span>,
+    line: Vec<u8>,
+}
+
+/// Which kind of request has begun and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Midway {
+    /// None.
+    Nothing,
+    /// A line of text.
+    Line,
+    /// A RESP array.
+    Array,
+}
+
+/// One client's place in its stream of requests.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Between requests, or at the start of a line or array whose bytes are all still in the input.
+    #[default]
+    Start,
+    /// In a plain line; so many of its bytes are known to hold no end and nothing to edit.
+    Line(usize),
+    /// In a line that has to be edited; its bytes so far have been taken from the input.
+    Editing(Box<text::Editor>),
+    /// In a line that is too long: what is left of it is dropped.
+    Skipping,
+    /// In an array; its bytes are still in the input.
+    Array(Box<resp::Partial>),
+}
+
+impl Decoder {
+    /// Decodes the request at the front of `input`. The first number is how many bytes of the input
+    /// are done with and must be consumed before the next call; what is returned may borrow them.
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a [u8],
+        scratch: &'a mut Scratch,
+        limits: &Limits,
+    ) -> (usize, Decoded<'a>) {
+        let mut consumed = 0;
+        let (words_at, found) = loop {
+            let rest = &input[consumed..];
+            if rest.is_empty() {
+                return (consumed, Decoded::Incomplete);
+            }
+            let step = match &self.state {
+                State::Start if rest[0] == b'*' => self.array(rest, scratch, limits),
+                State::Array(_) => self.array(rest, scratch, limits),
+                State::Start => self.line(rest, 0, limits),
+                State::Line(scanned) => self.line(rest, *scanned, limits),
+                State::Editing(_) => self.edit(rest, scratch, limits),
+                State::Skipping => self.skip(rest),
+            };
+            let at = consumed;
+            consumed += step.consumed;
+            match step.found {
+                Found::Nothing => {}
+                Found::NeedsMore => return (consumed, Decoded::Incomplete),
+                found => break (at, found),
+            }
+        };
+        let Scratch { words, line } = scratch;
+        let decoded = match found {
+            Found::Line(len) => text::parse(&input[words_at..][..len], words, limits),
+            Found::Edited => text::parse(line, words, limits),
+            Found::Array => resp::check(&input[words_at..consumed], words),
+            Found::TooLong => Decoded::Refused(Form::Text, Refusal::LineTooLong(limits.max_line)),
+            Found::Telnet(answer) => Decoded::Telnet(answer),
+            Found::Broken(error) => Decoded::Broken(Refusal::Protocol(error)),
+            Found::Nothing | Found::NeedsMore => Decoded::Incomplete,
+        };
+        (consumed, decoded)
+    }
+
+    /// What has begun and not ended, given the input that is left after `decode` found nothing whole.
+    pub fn midway(&self, input: &[u8]) -> Midway {
+        match self.state {
+            State::Start if input.is_empty() => Midway::Nothing,
+            State::Array(_) => Midway::Array,
+            _ => Midway::Line,
+        }
+    }
+
+    fn array(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> Step {
+        let mut partial = match std::mem::take(&mut self.state) {
+            State::Array(partial) => {
+                scratch.words = partial.words;
+                partial.place
+            }
+            _ => {
+                scratch.words.clear();
+                resp::Place::default()
+            }
+        };
+        match partial.advance(rest, &mut scratch.words, limits) {
+            Ok(Some(len)) if scratch.words.is_empty() => {
+                Step { consumed: len, found: Found::Nothing }
+            }
+            Ok(Some(len)) => Step { consumed: len, found: Found::Array },
+            Ok(None) => {
+                let words = std::mem::take(&mut scratch.words);
+                self.state = State::Array(Box::new(resp::Partial { place: partial, words }));
+                Step { consumed: 0, found: Found::NeedsMore }
+            }
+            Err(error) => Step { consumed: rest.len(), found: Found::Broken(error) },
+        }
+    }
+
+    fn line(&mut self, rest: &[u8], scanned: usize, limits: &Limits) -> Step {
+        let end = memchr::memchr(b'\n', &rest[scanned..]).map(|at| scanned + at);
+        let fresh = &rest[scanned..end.unwrap_or(rest.len())];
+        if text::needs_editing(fresh) {
+            self.state = State::Editing(Box::default());
+            return Step { consumed: 0, found: Found::Nothing };
+        }
+        match end {
+            Some(end) => {
+                self.state = State::Start;
+                let len = end - usize::from(end > 0 && rest[end - 1] == b'\r');
+                let found = match len {
+                    0 => Found::Nothing,
+                    len if len > limits.max_line => Found::TooLong,
+                    len if text::is_blank(&rest[..len]) => Found::Nothing,
+                    len => Found::Line(len),
+                };
+                Step { consumed: end + 1, found }
+            }
+            // One more than the limit may still be the CR of its end.
+            None if rest.len() > limits.max_line + 1 => {
+                self.state = State::Skipping;
+                Step { consumed: rest.len(), found: Found::TooLong }
+            }
+            None => {
+                self.state = State::Line(rest.len());
+                Step { consumed: 0, found: Found::NeedsMore }
+            }
+        }
+    }
+
+    fn edit(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> Step {
+        let State::Editing(editor) = &mut self.state else { unreachable!("called when editing") };
+        let (consumed, edited) = editor.feed(rest, limits.max_line);
+        let found = match edited {
+            text::Edited::Midway => Found::NeedsMore,
+            text::Edited::Answer(answer) => {
+                if editor.line.is_empty() {
+                    self.state = State::Start;
+                }
+                Found::Telnet(answer)
+            }
+            text::Edited::Empty => {
+                self.state = State::Start;
+                Found::Nothing
+            }
+            text::Edited::Line => {
+                scratch.line = std::mem::take(&mut editor.line);
+                self.state = State::Start;
+                match &scratch.line {
+                    line if line.len() > limits.max_line => Found::TooLong,
+                    line if text::is_blank(line) => Found::Nothing,
+                    _ => Found::Edited,
+                }
+            }
+            text::Edited::TooLong => {
+                self.state = State::Skipping;
+                Found::TooLong
+            }
+        };
+        Step { consumed, found }
+    }
+
+    fn skip(&mut self, rest: &[u8]) -> Step {
+        match memchr::memchr(b'\n', rest) {
+            Some(end) => {
+                self.state = State::Start;
+                Step { consumed: end + 1, found: Found::Nothing }
+            }
+            None => Step { consumed: rest.len(), found: Found::NeedsMore },
+        }
+    }
+}
+
+/// What one turn of the decoder came to.
+struct Step {
+    consumed: usize,
+    found: Found,
+}
+
+enum Found {
+    Nothing,
+    NeedsMore,
+    Line(usize),
+    Edited,
+    Array,
+    TooLong,
+    Telnet([u8; 3]),
+    Broken(resp::ProtocolError),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! The line protocol: lines to requests, replies to lines.
+//!
+//! Almost every line is plain, and is used where it lies in the input. A line that holds telnet
+//! commands, backspaces or NUL goes through an [`Editor`] first.
+
+use super::telnet::{Event, State};
+use super::{Decoded, Form, Refusal, Request, Span};
+use crate::buffer::Buffer;
+use crate::command::{Command, Line};
+use crate::limits::{self, Limits};
+use std::fmt;
+
+const NUL: u8 = 0;
+const BACKSPACE: u8 = 8;
+const DELETE: u8 = 127;
+const IAC: u8 = 255;
+
+/// Whether a piece of a line holds a byte that only an [`Editor`] knows how to take.
+#[inline]
+pub fn needs_editing(bytes: &[u8]) -> bool {
+    // Without an early exit, so that it compiles to a few vector instructions.
+    bytes.iter().fold(false, |found, &byte| {
+        found | (byte == NUL) | (byte == BACKSPACE) | (byte == DELETE) | (byte == IAC)
+    })
+}
+
+/// A line on its way through telnet commands and corrections.
+#[derive(Debug, Default)]
+pub struct Editor {
+    /// What the line has come to.
+    pub line: Vec<u8>,
+    telnet: State,
+}
+
+/// How far an [`Editor`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// It wants more bytes.
+    Midway,
+    /// The line is whole.
+    Line,
+    /// Nothing of the line is left: the next byte is as good as the first of a request.
+    Empty,
+    /// The line is too long.
+    TooLong,
+    /// This is to be sent to the peer; then it wants more bytes.
+    Answer([u8; 3]),
+}
+
+impl Editor {
+    /// Takes bytes until something comes of them; says how many.
+    pub fn feed(&mut self, bytes: &[u8], max_line: usize) -> (usize, Edited) {
+        for (at, &byte) in bytes.iter().enumerate() {
+            let event = self.telnet.next(byte);
+            let edited = match event {
+                Event::None => None,
+                Event::Answer(answer) => return (at + 1, Edited::Answer(answer)),
+                Event::EraseLine => {
+                    self.line.clear();
+                    None
+                }
+                Event::EraseCharacter | Event::Data(BACKSPACE | DELETE) => {
+                    self.erase_character();
+                    None
+                }
+                Event::Data(b'\n') => Some(self.end()),
+                Event::Data(NUL) if self.line.last() == Some(&b'\r') => Some(self.end()),
+                Event::Data(byte) => {
+                    self.line.push(byte);
+                    (self.line.len() > max_line + 1).then_some(Edited::TooLong)
+                }
+            };
+            if let Some(edited) = edited {
+                return (at + 1, edited);
+            }
+            if self.line.is_empty() && self.telnet == State::Data {
+                return (at + 1, Edited::Empty);
+            }
+        }
+        (bytes.len(), Edited::Midway)
+    }
+
+    fn end(&mut self) -> Edited {
+        if self.line.last() == Some(&b'\r') {
+            self.line.pop();
+        }
+        if self.line.is_empty() { Edited::Empty } else { Edited::Line }
+    }
+
+    /// Takes back one character: of UTF-8, all its bytes.
+    fn erase_character(&mut self) {
+        while let Some(byte) = self.line.pop() {
+            if byte & 0b1100_0000 != 0b1000_0000 {
+                break;
+            }
+        }
+    }
+}
+
+fn separates(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// Whether a line holds no word.
+pub fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|&byte| separates(byte))
+}
+
+/// The next word of `line` at or after `from`: where it starts and ends. At the end both are the
+/// line's length.
+fn next_word(line: &[u8], from: usize) -> (usize, usize) {
+    let start = from + line[from..].iter().take_while(|&&byte| separates(byte)).count();
+    let end = start + line[start..].iter().take_while(|&&byte| !separates(byte)).count();
+    (start, end)
+}
+
+/// Reads a line without its end. It is not blank.
+pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> Decoded<'a> {
+    words.clear();
+    let (start, end) = next_word(line, 0);
+    words.push(Span::new(start, end));
+    let verb = &line[start..end];
+    if is_http(verb, line) {
+        return Decoded::Http;
+    }
+    let Some(command) = Command::find(verb).filter(|command| command.is_text()) else {
+        return Decoded::Refused(Form::Text, Refusal::Unknown(words, line, Form::Text));
+    };
+    let understood = match command.line {
+        Line::KeyAndRest => key_and_rest(line, end, words),
+        Line::Words(least, most) => collect_words(line, end, words, most) && words.len() > least,
+        Line::NotText => false,
+    };
+    if !understood {
+        return Decoded::Refused(Form::Text, Refusal::Usage(command, Form::Text));
+    }
+    let request = Request { command, form: Form::Text, words, bytes: line };
+    if request.keys().any(|key| key.len() > limits::MAX_KEY) {
+        return Decoded::Refused(Form::Text, Refusal::KeyTooLong);
+    }
+    if command.line == Line::KeyAndRest && request.word(2).len() > limits.max_value {
+        return Decoded::Refused(Form::Text, Refusal::ValueTooLong(limits.max_value));
+    }
+    Decoded::Request(request)
+}
+
+/// Adds the words after the verb; whether there are no more than `most`.
+fn collect_words(line: &[u8], mut from: usize, words: &mut Vec<Span>, most: usize) -> bool {
+    loop {
+        let (start, end) = next_word(line, from);
+        if start == end {
+            return true;
+        }
+        if words.len() > most {
+            return false;
+        }
+        words.push(Span::new(start, end));
+        from = end;
+    }
+}
+
+/// Adds a key and its value, in one of the forms `k v`, `k = v`, `k=v`; whether both are there.
+fn key_and_rest(line: &[u8], from: usize, words: &mut Vec<Span>) -> bool {
+    let (key_start, key_end) = next_word(line, from);
+    let (mut value_start, word_end) = next_word(line, key_end);
+    let mut value_end = line.len();
+    while value_end > value_start && separates(line[value_end - 1]) {
+        value_end -= 1;
+    }
+    if value_start == word_end {
+        // One word only: `k=v`.
+        let word = &line[key_start..key_end];
+        let Some(equals) = memchr::memchr(b'=', word) else { return false };
+        words.push(Span::new(key_start, key_start + equals));
+        words.push(Span::new(key_start + equals + 1, key_end));
+        return equals > 0 && equals + 1 < word.len();
+    }
+    if &line[value_start..word_end] == b"=" {
+        (value_start, _) = next_word(line, word_end);
+        if value_start >= value_end {
+            return false;
+        }
+    }
+    words.push(Span::new(key_start, key_end));
+    words.push(Span::new(value_start, value_end));
+    true
+}
+
+/// Whether a line is of HTTP: a web page must not be able to make a browser write keys.
+fn is_http(verb: &[u8], line: &[u8]) -> bool {
+    line.ends_with(b" HTTP/1.1")
+        || line.ends_with(b" HTTP/1.0")
+        || (verb.eq_ignore_ascii_case(b"POST") && line.len() > verb.len())
+        || verb.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"Host:"))
+}
+
+/// A reply in the words that both protocols share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// It was done.
+    Ok,
+    /// PUT of a key that exists.
+    Exists,
+    /// There is no such key.
+    NotFound,
+    /// A value.
+    Value(&'a [u8]),
+    /// So many keys were deleted.
+    Deleted(u64),
+    /// PING without a message.
+    Pong,
+    /// BYE and EXIT.
+    Goodbye,
+    /// Several lines, each ended by LF.
+    Lines(&'a [u8]),
+    /// The message, without a leading `ERR `.
+    Error(&'a str),
+}
+
+/// Where a text reply says that it came from, if the client asked for that.
+pub type Prefix = &'static [u8];
+
+/// Appends a reply as lines of text, each after `prefix`.
+#[inline]
+pub fn reply(out: &mut Buffer, prefix: Prefix, reply: Reply<'_>) {
+    match reply {
+        Reply::Value(value) if is_one_line(value) => {
+            let line = out.append(prefix.len() + value.len() + 2);
+            let (start, rest) = line.split_at_mut(prefix.len());
+            let (middle, end) = rest.split_at_mut(value.len());
+            start.copy_from_slice(prefix);
+            middle.copy_from_slice(value);
+            end.copy_from_slice(b"\r\n");
+        }
+        Reply::Value(_) => error(out, prefix, "value is not one line of text, read it over RESP"),
+        Reply::Ok => write_line(out, prefix, b"OK"),
+        Reply::Exists => write_line(out, prefix, b"Key already exists"),
+        Reply::NotFound | Reply::Deleted(0) => write_line(out, prefix, b"Key not found"),
+        Reply::Deleted(_) => write_line(out, prefix, b"OK"),
+        Reply::Pong => write_line(out, prefix, b"PONG"),
+        Reply::Goodbye => write_line(out, prefix, b"Goodbye"),
+        Reply::Lines(lines) => {
+            for line in lines.split_inclusive(|&byte| byte == b'\n') {
+                write_line(out, prefix, line.strip_suffix(b"\n").unwrap_or(line));
+            }
+            write_line(out, prefix, b"END");
+        }
+        Reply::Error(message) => error(out, prefix, message),
+    }
+}
+
+fn write_line(out: &mut Buffer, prefix: Prefix, line: &[u8]) {
+    out.push(prefix);
+    out.push(line);
+    out.push(b"\r\n");
+}
+
+fn error(out: &mut Buffer, prefix: Prefix, message: &str) {
+    out.push(prefix);
+    out.push(b"ERR ");
+    out.push(message.as_bytes());
+    out.push(b"\r\n");
+}
+
+/// Whether a value can stand in a line as it is, without ending it or saying something in telnet.
+#[inline]
+pub fn is_one_line(value: &[u8]) -> bool {
+    !value.iter().fold(false, |found, &byte| {
+        found | (byte == b'\n') | (byte == b'\r') | (byte == NUL) | (byte == IAC)
+    })
+}
+
+/// Appends a key as `DUMP` shows it: bare if it is one printable word of UTF-8, else quoted.
+pub fn push_key(out: &mut Buffer, key: &[u8]) {
+    let bare = !key.is_empty()
+        && key[0] != b'"'
+        && std::str::from_utf8(key)
+            .is_ok_and(|key| !key.chars().any(|c| c.is_whitespace() || c.is_control()));
+    if bare { out.push(key) } else { push_quoted(out, key) }
+}
+
+/// Appends `k = v` as `DUMP PAIRS` shows it, with the end of the line.
+pub fn push_pair(out: &mut Buffer, prefix: Prefix, key: &[u8], value: &[u8]) {
+    out.push(prefix);
+    push_key(out, key);
+    out.push(b" = ");
+    if is_one_line(value) {
+        out.push(value)
+    } else {
+        push_quoted(out, value)
+    }
+    out.push(b"\r\n");
+}
+
+/// Appends `bytes` between quotes, with `\\ \" \n \r \t \xHH` for what is not printable.
+pub fn push_quoted(out: &mut Buffer, bytes: &[u8]) {
+    out.push(b"\"");
+    for_each_escaped(bytes, |piece| out.push(piece));
+    out.push(b"\"");
+}
+
+fn for_each_escaped(bytes: &[u8], mut push: impl FnMut(&[u8])) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let hex = |byte: u8| [b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let mut utf8 = [0; 4];
+            let utf8 = character.encode_utf8(&mut utf8).as_bytes();
+            match character {
+                '\\' => push(b"\\\\"),
+                '"' => push(b"\\\""),
+                '\n' => push(b"\\n"),
+                '\r' => push(b"\\r"),
+                '\t' => push(b"\\t"),
+                _ if character.is_control() => utf8.iter().for_each(|&byte| push(&hex(byte))),
+                _ => push(utf8),
+            }
+        }
+        chunk.invalid().iter().for_each(|&byte| push(&hex(byte)));
+    }
+}
+
+/// What a peer sent, made fit for a log or an error message: escaped, and cut after `most` bytes.
+pub fn printable(bytes: &[u8], most: usize) -> impl fmt::Display {
+    let mut text = Vec::new();
+    for_each_escaped(&bytes[..bytes.len().min(most)], |piece| text.extend_from_slice(piece));
+    String::from_utf8_lossy(&text).into_owned()
+}

@@ -1,0 +1,601 @@
+//! The event loop, and the only file that names `mio`: it polls, accepts, connects, and gives each
+//! connection its turn.
+//!
+//! One *tick*:
+//!
+//! ```text
+//!   poll                     the only call that blocks
+//!   read the clock           once
+//!   upstream connections     each read dry
+//!   deadlines                timers that are due, then the handler's own
+//!   listeners                accept until there is none
+//!   clients                  each on the ready list has one turn: one read at the most
+//!   settle                   connect, write, close, until the outbox is quiet
+//! ```
+//!
+//! Example: a client's 100 KiB of requests arrive. The event puts it on the ready list; its turn reads
+//! 64 KiB, hands them over and finds the read full, so it stays on the list; `settle` writes the
+//! replies; the next poll waits zero time, and the next turn reads the other 36 KiB, which is a short
+//! read: the list is empty, and poll sleeps.
+//!
+//! Nothing is written or closed inside a callback of the handler, so that none can pull the ground
+//! from under another. Connections are registered once, edge-triggered, and never again.
+
+use crate::buffer::Buffer;
+use crate::connection::{Connection, Readiness, Step, Stream};
+use crate::handler::{CloseReason, ConnId, Connect, Ending, Handler, Outbox, Via};
+use crate::limits::{self, Limits};
+use crate::stats::Stat;
+use crate::timer_wheel::TimerWheel;
+use log::{info, warn};
+use mio::event::Event;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use slab::Slab;
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Events of one poll: memcached and Redis take about as many.
+const EVENTS: usize = 1024;
+/// Tokens of connections have lower halves other than 0, so those of listeners are free: the upper
+/// half is the listener's place, and the highest places stand for these two.
+const WAKER: Token = Token((u32::MAX as usize) << 32);
+const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
+/// Clients that wait to be accepted while the loop is busy.
+const BACKLOG: i32 = 4096;
+
+impl Stream for TcpStream {
+    fn shutdown_write(&mut self) {
+        // The peer may have gone already, which the next read tells.
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+struct Listener {
+    socket: TcpListener,
+    /// There may be clients to accept.
+    pending: bool,
+    /// The system was out of descriptors; a timer ends the rest.
+    resting: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Timer {
+    Connection(ConnId),
+    Listener(usize),
+}
+
+/// How a reactor came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop, and every client has left or the drain timeout has passed.
+    Drained,
+    /// It was told to stop twice.
+    Forced,
+}
+
+/// Tells a reactor on another thread to stop.
+#[derive(Clone, Debug)]
+pub struct Stopper(Arc<Waker>);
+
+impl Stopper {
+    /// The same as the signal SIGTERM: the first call drains, the second stops at once.
+    pub fn stop(&self) {
+        if let Err(error) = self.0.wake() {
+            warn!("cannot wake the reactor: {error}");
+        }
+    }
+}
+
+/// An event loop around one handler.
+pub struct Reactor<H> {
+    poll: Poll,
+    handler: H,
+    out: Outbox,
+    limits: Limits,
+    listeners: Slab<Listener>,
+    /// By the slot of their `ConnId`.
+    connections: Vec<Option<Connection<TcpStream>>>,
+    clients: usize,
+    refusals: usize,
+    upstreams: Vec<ConnId>,
+    /// Clients that have a turn in this tick, then those that have one in the next.
+    ready: Vec<ConnId>,
+    timers: TimerWheel<Timer>,
+    scratch: Buffer,
+    signals: Option<Signals>,
+    waker: Arc<Waker>,
+    stop_at: Option<Instant>,
+    forced: bool,
+}
+
+impl<H: Handler> Reactor<H> {
+    /// A reactor without listeners.
+    ///
+    /// # Errors
+    /// The system has no descriptors left.
+    pub fn new(handler: H, limits: Limits, now: Instant) -> io::Result<Reactor<H>> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Reactor {
+            poll,
+            handler,
+            out: Outbox::new(),
+            limits,
+            listeners: Slab::new(),
+            connections: Vec::new(),
+            clients: 0,
+            refusals: 0,
+            upstreams: Vec::new(),
+            ready: Vec::new(),
+            timers: TimerWheel::new(now),
+            scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
+            signals: None,
+            waker,
+            stop_at: None,
+            forced: false,
+        })
+    }
+
+    /// Accepts clients at `address`; returns the real one, where the port was 0.
+    ///
+    /// # Errors
+    /// The port is in use, or the address is not ours.
+    pub fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let mut socket = TcpListener::from_std(socket.into());
+        let real = socket.local_addr()?;
+        let entry = self.listeners.vacant_entry();
+        let token = Token(entry.key() << 32);
+        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        entry.insert(Listener { socket, pending: true, resting: false });
+        Ok(real)
+    }
+
+    /// Takes the process's SIGTERM and SIGINT as words to stop, and SIGHUP as none.
+    ///
+    /// # Errors
+    /// The signals cannot be caught.
+    pub fn take_signals(&mut self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// A handle by which another thread stops this reactor.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.waker))
+    }
+
+    /// Runs until told to stop.
+    ///
+    /// # Errors
+    /// The system's poll fails.
+    pub fn run(mut self) -> io::Result<Ended> {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            if !self.tick(&mut events)? {
+                continue;
+            }
+            let ended = if self.forced { Ended::Forced } else { Ended::Drained };
+            if self.clients > 0 {
+                info!("stopped with {} clients still connected", self.clients);
+            }
+            return Ok(ended);
+        }
+    }
+
+    /// One turn of the loop; whether it was the last.
+    fn tick(&mut self, events: &mut Events) -> io::Result<bool> {
+        match self.poll.poll(events, self.sleep_time()) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
+            result => result?,
+        }
+        let now = Instant::now();
+        let mut count = 0;
+        for event in events.iter() {
+            count += 1;
+            self.note(event, now);
+        }
+        self.read_upstreams(count == EVENTS, now);
+        self.reach_deadlines(now);
+        self.accept_all(now);
+        self.serve_clients(now);
+        self.settle(now);
+        Ok(self.forced || self.stop_at.is_some_and(|at| self.is_empty() || now >= at))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.clients == 0 && self.refusals == 0
+    }
+
+    fn sleep_time(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [self.timers.next_deadline(), self.handler.next_deadline(), self.stop_at];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    #[inline]
+    fn note(&mut self, event: &Event, now: Instant) {
+        let token = event.token();
+        match token {
+            SIGNALS => self.take_pending_signals(now),
+            WAKER => self.stop(now),
+            Token(packed) if packed as u32 == 0 => {
+                if let Some(listener) = self.listeners.get_mut(packed >> 32) {
+                    listener.pending = true;
+                }
+            }
+            Token(packed) => self.note_connection(ConnId::unpack(packed), event, now),
+        }
+    }
+
+    #[inline]
+    fn note_connection(&mut self, id: ConnId, event: &Event, now: Instant) {
+        let Some(connection) = find(&mut self.connections, id) else { return };
+        if connection.is_connecting() {
+            return self.finish_connect(id, now);
+        }
+        let read_on = event.is_priority() || event.is_read_closed();
+        let writable = event.is_writable();
+        let readiness = Readiness {
+            readable: event.is_readable() || read_on,
+            writable,
+            read_on,
+            broken: event.is_error() || event.is_write_closed(),
+        };
+        match connection.note(readiness) {
+            Ok(()) => {
+                let upstream = connection.upstream;
+                if writable && self.out.unsent(id) > 0 {
+                    self.out.touch(id);
+                }
+                if !upstream {
+                    self.list_if_ready(id);
+                }
+            }
+            step => self.conclude(id, step, now),
+        }
+    }
+
+    /// Rule 9 of the cache: what the upstream has to say is heard before any client is served.
+    fn read_upstreams(&mut self, events_full: bool, now: Instant) {
+        for index in (0..self.upstreams.len()).rev() {
+            let Some(&id) = self.upstreams.get(index) else { continue };
+            if events_full && let Some(connection) = find(&mut self.connections, id) {
+                connection.suspect_readable();
+            }
+            while let Some(connection) = find(&mut self.connections, id)
+                && connection.is_ready()
+                && self.out.ending(id) == Ending::None
+            {
+                self.take_turn(id, now);
+            }
+        }
+    }
+
+    fn reach_deadlines(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                Timer::Connection(id) => self.reach_connection_deadline(id, now),
+                Timer::Listener(index) => {
+                    if let Some(listener) = self.listeners.get_mut(index) {
+                        listener.resting = false;
+                    }
+                }
+            }
+        }
+        if self.handler.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.handler.deadline_reached(&mut self.out, now);
+        }
+    }
+
+    fn reach_connection_deadline(&mut self, id: ConnId, now: Instant) {
+        let Some(connection) = find(&mut self.connections, id) else { return };
+        connection.timer = None;
+        match connection.deadline {
+            Some(deadline) if deadline <= now => {
+                let step = connection.overdue(&mut self.handler, &mut self.out, now);
+                self.conclude(id, step, now);
+            }
+            _ => self.set_timer(id),
+        }
+    }
+
+    /// Sets a timer for a connection's deadline, unless one is set that comes no later: then that
+    /// one will set the next.
+    #[inline]
+    fn set_timer(&mut self, id: ConnId) {
+        let Some(connection) = find(&mut self.connections, id) else { return };
+        let Some(deadline) = connection.deadline else { return };
+        if let Some((timer, at)) = connection.timer {
+            if at <= deadline {
+                return;
+            }
+            self.timers.cancel(timer);
+        }
+        let timer = self.timers.insert(deadline, Timer::Connection(id));
+        connection.timer = Some((timer, deadline));
+    }
+
+    fn accept_all(&mut self, now: Instant) {
+        for index in 0..self.listeners.capacity() {
+            while let Some(listener) = self.listeners.get_mut(index)
+                && listener.pending
+                && !listener.resting
+            {
+                match listener.socket.accept() {
+                    Ok((stream, _)) => self.accepted(stream, now),
+                    Err(error) => self.accept_failed(index, &error, now),
+                }
+            }
+        }
+    }
+
+    fn accept_failed(&mut self, index: usize, error: &io::Error, now: Instant) {
+        let listener = &mut self.listeners[index];
+        match error.kind() {
+            ErrorKind::WouldBlock => listener.pending = false,
+            // The client left while it waited; the next one may be there.
+            ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
+            _ if error.raw_os_error() == Some(EPROTO) => {}
+            // Out of descriptors or memory. The client goes on waiting; to try again at once would
+            // only spin.
+            _ => {
+                warn!("cannot accept a client for now: {error}");
+                listener.resting = true;
+                self.timers.insert(now + limits::ACCEPT_REST, Timer::Listener(index));
+            }
+        }
+    }
+
+    fn accepted(&mut self, mut stream: TcpStream, now: Instant) {
+        let refused = self.clients >= self.limits.max_connections;
+        if refused {
+            self.out.stats.add(Stat::ConnectionsRefused, 1);
+            if self.refusals >= limits::MAX_REFUSALS {
+                return;
+            }
+        }
+        let id = self.out.admit();
+        if let Err(error) = self.register(&mut stream, id) {
+            warn!("cannot take a client: {error}");
+            self.out.release(id);
+            return;
+        }
+        let mut connection = Connection::accepted(id, stream);
+        connection.refused = refused;
+        self.insert(connection);
+        if refused {
+            self.refusals += 1;
+            if let Some(output) = self.out.output(id) {
+                output.push(b"ERR too many connections\r\n");
+            }
+            self.out.close(id);
+        } else {
+            self.clients += 1;
+            self.out.stats.add(Stat::ConnectionsTotal, 1);
+            self.out.stats.set(Stat::ConnectionsNow, self.clients as u64);
+            self.handler.opened(&mut self.out, id, Via::Listener, now);
+        }
+    }
+
+    fn register(&self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {
+        let socket = SockRef::from(&*stream);
+        // Options fail where the peer has reset the connection already, which a read will tell.
+        let _ = socket.set_tcp_nodelay(true);
+        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(limits::KEEPALIVE));
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        self.poll.registry().register(stream, Token(id.pack()), interest)
+    }
+
+    fn insert(&mut self, connection: Connection<TcpStream>) {
+        let slot = connection.id().slot();
+        if self.connections.len() <= slot {
+            self.connections.resize_with(slot + 1, || None);
+        }
+        self.connections[slot] = Some(connection);
+    }
+
+    /// Begins a connection that the handler asked for.
+    fn connect(&mut self, Connect { conn, to, timeout }: Connect, now: Instant) {
+        let begun = TcpStream::connect(to).and_then(|mut stream| {
+            self.register(&mut stream, conn)?;
+            Ok(stream)
+        });
+        match begun {
+            Ok(stream) => {
+                self.insert(Connection::connecting(conn, stream, now + timeout));
+                self.upstreams.push(conn);
+                self.set_timer(conn);
+            }
+            Err(error) => {
+                self.out.release(conn);
+                let why = CloseReason::ConnectFailed(error.kind());
+                self.handler.closed(&mut self.out, conn, why, now);
+            }
+        }
+    }
+
+    fn finish_connect(&mut self, id: ConnId, now: Instant) {
+        let Some(connection) = find(&mut self.connections, id) else { return };
+        let failed = match connection.stream.take_error() {
+            Ok(Some(error)) | Err(error) => Some(error),
+            Ok(None) => match connection.stream.peer_addr() {
+                Ok(_) => None,
+                // An event that came too early.
+                Err(error) if error.kind() == ErrorKind::NotConnected => return,
+                Err(error) => Some(error),
+            },
+        };
+        if let Some(error) = failed {
+            return self.remove(id, CloseReason::ConnectFailed(error.kind()), now);
+        }
+        connection.connected();
+        self.out.touch(id);
+        self.handler.opened(&mut self.out, id, Via::Connect, now);
+    }
+
+    fn serve_clients(&mut self, now: Instant) {
+        // What is listed while they have their turns has its own in the next tick.
+        let turns = self.ready.len();
+        for index in 0..turns {
+            let id = self.ready[index];
+            if let Some(connection) = find(&mut self.connections, id) {
+                connection.listed = false;
+                self.take_turn(id, now);
+                self.list_if_ready(id);
+            }
+        }
+        self.ready.drain(..turns);
+    }
+
+    #[inline]
+    fn take_turn(&mut self, id: ConnId, now: Instant) {
+        let Some(connection) = find(&mut self.connections, id) else { return };
+        let step = connection.take_turn(&mut self.handler, &mut self.out, &mut self.scratch, now);
+        self.conclude(id, step, now);
+    }
+
+    #[inline]
+    fn list_if_ready(&mut self, id: ConnId) {
+        if let Some(connection) = find(&mut self.connections, id)
+            && !connection.listed
+            && connection.is_ready()
+        {
+            connection.listed = true;
+            self.ready.push(id);
+        }
+    }
+
+    /// Carries out what the outbox holds, until it holds nothing: an end may cause replies to others,
+    /// a failed connect another connect.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(connect) = self.out.pop_connect() {
+                self.connect(connect, now);
+            } else if let Some(id) = self.out.pop_touched() {
+                if let Some(connection) = find(&mut self.connections, id) {
+                    let step = connection.settle(&mut self.out, self.limits.output_limit, now);
+                    self.conclude(id, step, now);
+                    self.list_if_ready(id);
+                }
+            } else if let Some(id) = self.out.pop_resumed() {
+                if let Some(connection) = find(&mut self.connections, id) {
+                    connection.resume();
+                    self.list_if_ready(id);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn conclude(&mut self, id: ConnId, step: Step, now: Instant) {
+        match step {
+            Ok(()) => self.set_timer(id),
+            Err(why) => self.remove(id, why, now),
+        }
+    }
+
+    fn remove(&mut self, id: ConnId, why: CloseReason, now: Instant) {
+        let Some(connection) = self.connections.get_mut(id.slot()).and_then(Option::take) else {
+            return;
+        };
+        if let Some((timer, _)) = connection.timer {
+            self.timers.cancel(timer);
+        }
+        self.out.release(id);
+        if connection.refused {
+            self.refusals -= 1;
+            return;
+        }
+        if connection.upstream {
+            self.upstreams.retain(|&upstream| upstream != id);
+        } else {
+            self.clients -= 1;
+            self.out.stats.set(Stat::ConnectionsNow, self.clients as u64);
+        }
+        self.handler.closed(&mut self.out, id, why, now);
+    }
+
+    fn take_pending_signals(&mut self, now: Instant) {
+        let Some(signals) = &mut self.signals else { return };
+        let pending: Vec<_> = signals.pending().collect();
+        for signal in pending {
+            if signal == SIGHUP {
+                info!("SIGHUP: nothing to reload");
+            } else {
+                self.stop(now);
+            }
+        }
+    }
+
+    /// Takes no more clients and no more input; what is owed is still answered.
+    fn stop(&mut self, now: Instant) {
+        if self.stop_at.is_some() {
+            self.forced = true;
+            return;
+        }
+        info!("stopping: {} clients are still to be answered", self.clients);
+        self.stop_at = Some(now + self.limits.drain_timeout);
+        self.listeners.clear();
+        for slot in 0..self.connections.len() {
+            if let Some(connection) = &mut self.connections[slot]
+                && !connection.upstream
+            {
+                connection.end_input();
+                let id = connection.id();
+                self.list_if_ready(id);
+            }
+        }
+    }
+}
+
+/// Linux's number for "protocol error", which `accept` may return and `ErrorKind` has no name for.
+const EPROTO: i32 = 71;
+
+/// Free, so that the borrow is of the table alone.
+#[inline]
+fn find(
+    connections: &mut [Option<Connection<TcpStream>>],
+    id: ConnId,
+) -> Option<&mut Connection<TcpStream>> {
+    connections.get_mut(id.slot())?.as_mut().filter(|connection| connection.id() == id)
+}
+
+/// Raises the process's soft limit of descriptors to what `reactors` of them need, or lowers
+/// `max_connections` to what there is, and says so in one line.
+pub fn fit_descriptors(limits: &mut Limits, reactors: usize) {
+    let needed = (limits.max_connections + limits::RESERVED_DESCRIPTORS) * reactors;
+    let granted = match rlimit::increase_nofile_limit(needed as u64) {
+        Ok(granted) => granted as usize,
+        Err(error) => {
+            warn!("cannot read the descriptor limit: {error}");
+            return;
+        }
+    };
+    if granted < needed {
+        let each = granted / reactors;
+        limits.max_connections = each.saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
+        warn!(
+            "the system grants {granted} descriptors of {needed}: at most {} clients",
+            limits.max_connections
+        );
+    }
+}

@@ -1,0 +1,485 @@
+//! The store: keys to values.
+//!
+//! An entry lives in a numbered *place* for as long as its key exists, also when its value is
+//! replaced. The index leads from the hash of a key to its place:
+//!
+//! ```text
+//!  index                 places, in pages of 1,024                 one allocation per entry
+//!  hash(color) ─→ 0 ──→  0  used ──────────────────────────────→  │ 5 │ color │ blue    │
+//!                        1  free, next free: 3                      4 bytes
+//!  hash(size)  ─→ 2 ──→  2  used ──────────────────────────────→  │ 4 │ size  │ 42      │
+//!                        3  free, the last                        key length, key, value
+//!  first free: 1         4  not used so far
+//! ```
+//!
+//! `SET shape …` would take place 1. A place is 16 bytes, and pages never move: the store grows
+//! without copying anything.
+//!
+//! Since entries stay where they are, a walk over all keys is a walk over the places, and its cursor
+//! is the number of the next one. Above, a scan of two places from 0 visits `color` and returns 2.
+//! Whatever is then deleted or inserted, the next step from 2 visits `size`, if it is still there,
+//! and `color` is behind it: so a key that stays is visited once. A hash table that moves entries
+//! as it grows could promise only "at least once", as `SCAN` of Redis does.
+
+use crate::index::Index;
+use ahash::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::ops::ControlFlow;
+
+/// Places in a page: 16 KiB, a microsecond's work to make ready.
+const PAGE: usize = 1024;
+
+/// No free place.
+const NONE: u32 = u32::MAX;
+
+/// Bytes that hold the length of the key at the start of an entry. Here they mostly vanish in the
+/// allocator's rounding; as a field they would make every place larger by eight.
+const KEY_LENGTH: usize = size_of::<u32>();
+
+/// The key's length, the key, the value.
+type Entry = Box<[u8]>;
+
+enum Place {
+    Used(Entry),
+    Free { next: u32 },
+}
+
+const _: () = assert!(size_of::<Place>() == 16);
+
+/// Keys and their values; see the head of the file.
+///
+/// Keys of 0 to 2^32 − 1 bytes (the protocol allows 64 KiB), values of any length, up to 2^32 − 1
+/// entries. Places that become free are used again, but their 16 bytes are not given back.
+pub struct Store {
+    /// Random per process, so that nobody can choose keys that collide.
+    hasher: RandomState,
+    index: Index,
+    pages: Vec<Box<[Place; PAGE]>>,
+    /// Places used so far; those beyond were never used.
+    used: usize,
+    first_free: u32,
+    key_bytes: u64,
+    value_bytes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// An empty store, of 64 KiB.
+    pub fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            index: Index::new(),
+            pages: Vec::new(),
+            used: 0,
+            first_free: NONE,
+            key_bytes: 0,
+            value_bytes: 0,
+        }
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The length of all keys together, in bytes.
+    pub fn key_bytes(&self) -> u64 {
+        self.key_bytes
+    }
+
+    /// The length of all values together, in bytes.
+    pub fn value_bytes(&self) -> u64 {
+        self.value_bytes
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let place = self.find(self.hash(key), key)?;
+        Some(split(self.entry(place)).1)
+    }
+
+    /// Whether the key exists.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.find(self.hash(key), key).is_some()
+    }
+
+    /// Stores a value, in place of one that is there.
+    pub fn set(&mut self, key: &[u8], value: &[u8]) {
+        let hash = self.hash(key);
+        match self.find(hash, key) {
+            Some(place) => self.replace(place, key, value),
+            None => self.insert(hash, key, value),
+        }
+    }
+
+    /// Stores a value unless the key exists: then nothing changes, and the answer is `false`.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> bool {
+        let hash = self.hash(key);
+        let absent = self.find(hash, key).is_none();
+        if absent {
+            self.insert(hash, key, value);
+        }
+        absent
+    }
+
+    /// Deletes a key. `false`: it does not exist.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let Self { hasher, index, pages, .. } = self;
+        let removed = index.remove(
+            hash(hasher, key),
+            |place| split(entry(pages, place)).0 == key,
+            |place| hash(hasher, split(entry(pages, place)).0),
+        );
+        let Some(place) = removed else {
+            return false;
+        };
+        let (key, value) = split(entry(pages, place));
+        self.key_bytes -= key.len() as u64;
+        self.value_bytes -= value.len() as u64;
+        *self.place_mut(place) = Place::Free { next: self.first_free };
+        self.first_free = place;
+        true
+    }
+
+    /// One step of a walk over all entries, in no particular order.
+    ///
+    /// Begins at `cursor` (0 for the first step), looks at no more than `places` places (at least
+    /// one), calls `visit(key, value)` for each entry found, and returns the cursor of the next
+    /// step; 0 when there is none. If `visit` breaks, the step ends after that entry.
+    ///
+    /// An entry that exists from the first step to the last is visited exactly once, whatever is
+    /// inserted, replaced or deleted between the steps; others at most once for each time that
+    /// their key was inserted. Any `cursor` is allowed; one past the end ends the walk.
+    pub fn scan(
+        &self,
+        cursor: u64,
+        places: usize,
+        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> u64 {
+        let begin = usize::try_from(cursor).unwrap_or(usize::MAX).min(self.used);
+        let end = begin.saturating_add(places.max(1)).min(self.used);
+        let mut next = begin;
+        while next < end {
+            let place = &self.pages[next / PAGE][next % PAGE];
+            next += 1;
+            if let Place::Used(entry) = place {
+                let (key, value) = split(entry);
+                if visit(key, value).is_break() {
+                    break;
+                }
+            }
+        }
+        if next == self.used { 0 } else { next as u64 }
+    }
+
+    fn hash(&self, key: &[u8]) -> u64 {
+        hash(&self.hasher, key)
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.index.find(hash, |place| split(self.entry(place)).0 == key)
+    }
+
+    fn entry(&self, place: u32) -> &[u8] {
+        entry(&self.pages, place)
+    }
+
+    fn place_mut(&mut self, place: u32) -> &mut Place {
+        &mut self.pages[place as usize / PAGE][place as usize % PAGE]
+    }
+
+    fn insert(&mut self, hash_of_key: u64, key: &[u8], value: &[u8]) {
+        let place = self.take_place();
+        *self.place_mut(place) = Place::Used(join(key, value));
+        self.key_bytes += key.len() as u64;
+        self.value_bytes += value.len() as u64;
+        let Self { hasher, index, pages, .. } = self;
+        index.insert(hash_of_key, place, |place| hash(hasher, split(entry(pages, place)).0));
+    }
+
+    fn replace(&mut self, place: u32, key: &[u8], value: &[u8]) {
+        let Place::Used(entry) = self.place_mut(place) else {
+            unreachable!("the index leads to used places only");
+        };
+        let old_length = split(entry).1.len();
+        if old_length == value.len() {
+            entry[KEY_LENGTH + key.len()..].copy_from_slice(value);
+        } else {
+            *entry = join(key, value);
+        }
+        self.value_bytes = self.value_bytes - old_length as u64 + value.len() as u64;
+    }
+
+    /// A free place, the one freed last if there is any: it is likely to be in the processor's
+    /// cache.
+    fn take_place(&mut self) -> u32 {
+        let place = self.first_free;
+        if place != NONE {
+            let Place::Free { next } = *self.place_mut(place) else {
+                unreachable!("the free list leads to free places only");
+            };
+            self.first_free = next;
+            return place;
+        }
+        if self.used == self.pages.len() * PAGE {
+            self.pages.push(Box::new([const { Place::Free { next: NONE } }; PAGE]));
+        }
+        let place = u32::try_from(self.used).ok().filter(|&place| place != NONE);
+        self.used += 1;
+        place.expect("fewer than 2^32 entries")
+    }
+
+    /// Panics unless: the index leads to every used place and to nothing else; every free place is
+    /// in the free list once; the sums are right. For tests.
+    pub fn check_invariants(&self) {
+        self.index.check_invariants(|place| self.hash(split(self.entry(place)).0));
+        let (mut entries, mut key_bytes, mut value_bytes) = (0, 0, 0);
+        for place in 0..self.used {
+            if let Place::Used(entry) = &self.pages[place / PAGE][place % PAGE] {
+                let (key, value) = split(entry);
+                assert_eq!(self.find(self.hash(key), key), Some(place as u32));
+                entries += 1;
+                key_bytes += key.len() as u64;
+                value_bytes += value.len() as u64;
+            }
+        }
+        assert_eq!(entries, self.len());
+        assert_eq!((key_bytes, value_bytes), (self.key_bytes, self.value_bytes));
+        let mut free = self.first_free;
+        for _ in entries..self.used {
+            match self.pages[free as usize / PAGE][free as usize % PAGE] {
+                Place::Free { next } => free = next,
+                Place::Used(_) => panic!("a used place in the free list"),
+            }
+        }
+        assert_eq!(free, NONE, "the free list is longer than the free places");
+    }
+}
+
+#[inline]
+fn hash(hasher: &RandomState, key: &[u8]) -> u64 {
+    // Not `hash_one`, which would hash the length as well, a second round.
+    let mut state = hasher.build_hasher();
+    state.write(key);
+    state.finish()
+}
+
+#[inline]
+fn entry(pages: &[Box<[Place; PAGE]>], place: u32) -> &[u8] {
+    match &pages[place as usize / PAGE][place as usize % PAGE] {
+        Place::Used(entry) => entry,
+        Place::Free { .. } => unreachable!("the index leads to used places only"),
+    }
+}
+
+fn join(key: &[u8], value: &[u8]) -> Entry {
+    let key_length = u32::try_from(key.len()).expect("keys are shorter than 4 GiB");
+    let mut entry = Vec::with_capacity(KEY_LENGTH + key.len() + value.len());
+    entry.extend_from_slice(&key_length.to_ne_bytes());
+    entry.extend_from_slice(key);
+    entry.extend_from_slice(value);
+    entry.into_boxed_slice()
+}
+
+/// The key and the value of an entry.
+#[inline]
+fn split(entry: &[u8]) -> (&[u8], &[u8]) {
+    let (key_length, rest) = entry.split_first_chunk().expect("an entry begins with a length");
+    rest.split_at(u32::from_ne_bytes(*key_length) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{HashMap, HashSet};
+
+    fn number(n: u32) -> [u8; 4] {
+        n.to_be_bytes()
+    }
+
+    /// The keys of one step, and the next cursor.
+    fn step(store: &Store, cursor: u64, places: usize) -> (Vec<Vec<u8>>, u64) {
+        let mut keys = Vec::new();
+        let next = store.scan(cursor, places, |key, _| {
+            keys.push(key.to_vec());
+            ControlFlow::Continue(())
+        });
+        (keys, next)
+    }
+
+    #[test]
+    fn put_leaves_what_exists_and_set_replaces_it() {
+        let mut store = Store::new();
+        assert!(store.put(b"k", b"one"));
+        assert!(!store.put(b"k", b"two"));
+        assert_eq!(store.get(b"k"), Some(&b"one"[..]));
+        store.set(b"k", b"two");
+        assert_eq!(store.get(b"k"), Some(&b"two"[..]));
+        store.set(b"k", b"longer");
+        assert_eq!(store.get(b"k"), Some(&b"longer"[..]));
+        assert_eq!((store.len(), store.key_bytes(), store.value_bytes()), (1, 1, 6));
+        assert!(store.remove(b"k"));
+        assert!(!store.remove(b"k"));
+        assert_eq!((store.len(), store.key_bytes(), store.value_bytes()), (0, 0, 0));
+        store.check_invariants();
+    }
+
+    #[test]
+    fn key_and_value_are_told_apart_whatever_their_lengths() {
+        let mut store = Store::new();
+        let long = vec![b'k'; 64 * 1024];
+        let entries: [(&[u8], &[u8]); 5] =
+            [(b"", b""), (b"ab", b"c"), (b"a", b"bc"), (b"abc", b""), (&long, b"v")];
+        for (key, value) in entries {
+            assert!(store.put(key, value));
+        }
+        for (key, value) in entries {
+            assert_eq!(store.get(key), Some(value));
+        }
+        assert!(!store.contains(b"b"));
+        store.check_invariants();
+    }
+
+    #[test]
+    fn a_scan_stops_where_the_visitor_says_and_goes_on_behind() {
+        let mut store = Store::new();
+        (0..10).for_each(|n| store.set(&number(n), b""));
+        let mut seen = Vec::new();
+        let mut cursor = 0;
+        for _ in 0..10 {
+            cursor = store.scan(cursor, 1000, |key, _| {
+                seen.push(key.to_vec());
+                ControlFlow::Break(())
+            });
+        }
+        assert_eq!(cursor, 0, "the last entry is the end");
+        assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 10);
+        assert_eq!(seen.len(), 10);
+    }
+
+    #[test]
+    fn a_scan_looks_at_no_more_places_than_asked_and_takes_any_cursor() {
+        let mut store = Store::new();
+        assert_eq!(step(&store, 0, 10), (vec![], 0));
+        (0..5000).for_each(|n| store.set(&number(n), b""));
+        (0..4999).for_each(|n| assert!(store.remove(&number(n))));
+        let (mut cursor, mut steps, mut keys) = (0, 0, Vec::new());
+        loop {
+            let (found, next) = step(&store, cursor, 100);
+            keys.extend(found);
+            (cursor, steps) = (next, steps + 1);
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!((steps, keys), (50, vec![number(4999).to_vec()]));
+        for cursor in [5000, 5001, u64::from(u32::MAX), u64::MAX] {
+            assert_eq!(step(&store, cursor, 10), (vec![], 0));
+        }
+        assert_eq!(step(&store, 0, 0), (vec![], 1), "a step of no places would never end");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Set(u8, Vec<u8>),
+        Put(u8, Vec<u8>),
+        Remove(u8),
+    }
+
+    fn any_change() -> impl Strategy<Value = Change> {
+        let value = || prop::collection::vec(any::<u8>(), 0..4);
+        prop_oneof![
+            (any::<u8>(), value()).prop_map(|(key, value)| Change::Set(key, value)),
+            (any::<u8>(), value()).prop_map(|(key, value)| Change::Put(key, value)),
+            any::<u8>().prop_map(Change::Remove),
+        ]
+    }
+
+    /// Keys of several lengths, the empty one among them.
+    fn key(of: u8) -> Vec<u8> {
+        vec![of; usize::from(of % 5)]
+    }
+
+    fn apply(change: Change, store: &mut Store, model: &mut HashMap<Vec<u8>, Vec<u8>>) {
+        match change {
+            Change::Set(of, value) => {
+                store.set(&key(of), &value);
+                model.insert(key(of), value);
+            }
+            Change::Put(of, value) => {
+                assert_eq!(store.put(&key(of), &value), !model.contains_key(&key(of)));
+                model.entry(key(of)).or_insert(value);
+            }
+            Change::Remove(of) => {
+                assert_eq!(store.remove(&key(of)), model.remove(&key(of)).is_some());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_map_holds(changes in prop::collection::vec(any_change(), 0..500)) {
+            let (mut store, mut model) = (Store::new(), HashMap::new());
+            for change in changes {
+                apply(change, &mut store, &mut model);
+            }
+            store.check_invariants();
+            for of in 0..=u8::MAX {
+                prop_assert_eq!(store.get(&key(of)), model.get(&key(of)).map(Vec::as_slice));
+            }
+            prop_assert_eq!(store.len(), model.len());
+        }
+
+        #[test]
+        fn a_key_that_stays_is_scanned_exactly_once(
+            before in prop::collection::vec(any_change(), 0..300),
+            steps in prop::collection::vec((prop::collection::vec(any_change(), 0..5), 0usize..40), 1..20)
+        ) {
+            let (mut store, mut model) = (Store::new(), HashMap::new());
+            before.into_iter().for_each(|change| apply(change, &mut store, &mut model));
+            let mut stayed: HashSet<_> = model.keys().cloned().collect();
+            let mut seen = HashMap::new();
+            let mut cursor = 0;
+            for (changes, places) in steps.into_iter().cycle() {
+                let next = store.scan(cursor, places, |key, value| {
+                    *seen.entry(key.to_vec()).or_insert(0) += 1;
+                    assert_eq!(model[key], value);
+                    ControlFlow::Continue(())
+                });
+                if next == 0 {
+                    break;
+                }
+                prop_assert!(next > cursor);
+                cursor = next;
+                for change in changes {
+                    if let Change::Remove(of) = change {
+                        stayed.remove(&key(of));
+                    }
+                    apply(change, &mut store, &mut model);
+                }
+            }
+            for key in stayed {
+                prop_assert_eq!(seen.get(&key), Some(&1));
+            }
+        }
+    }
+}
