@@ -391,7 +391,7 @@ impl<S: Stream> Connection<S> {
         match self.phase {
             Phase::Connecting => Err(CloseReason::ConnectFailed(ErrorKind::TimedOut)),
             Phase::Open => {
-                handler.timed_out(out, self.id, now);
+                self.deadline = handler.timed_out(out, self.id, now);
                 Ok(())
             }
             Phase::Flushing => Err(CloseReason::Stuck),

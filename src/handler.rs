@@ -16,9 +16,9 @@
 use crate::buffer::{Buffer, BufferPool};
 use crate::stats::Stats;
 use slab::Slab;
-use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 /// Names a connection, not a slot of a table: a slot that is used again has a new generation, so
 /// that a late reply to a client that left finds nobody.
@@ -85,6 +85,17 @@ pub enum Next {
     Wait,
 }
 
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseReason::Closed => write!(f, "closed"),
+            CloseReason::Lost(kind) | CloseReason::ConnectFailed(kind) => write!(f, "{kind}"),
+            CloseReason::OutputLimit => write!(f, "too much output left unread"),
+            CloseReason::Stuck => write!(f, "last output left unread"),
+        }
+    }
+}
+
 /// The policy behind connections.
 pub trait Handler {
     /// A client came, or a connection that was asked for stands.
@@ -106,8 +117,9 @@ pub trait Handler {
     /// the output. An unterminated request is dropped.
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant);
 
-    /// The time given with [`Next::Read`] has come.
-    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant);
+    /// The time given with [`Next::Read`] has come. Returns when to ask again, if the connection is
+    /// not to be closed.
+    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant>;
 
     /// The connection is gone. Exactly once for each `ConnId`, also if the connect failed.
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant);

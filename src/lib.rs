@@ -8,6 +8,7 @@ pub mod index;
 pub mod limits;
 pub mod program;
 pub mod protocol;
+pub mod proxy;
 pub mod reactor;
 pub mod server;
 pub mod session;

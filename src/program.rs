@@ -4,16 +4,29 @@
 use crate::config::{Common, Parsed};
 use crate::handler::Handler;
 use crate::limits::Limits;
-use crate::reactor::{Ended, Reactor};
-use log::warn;
+use crate::reactor::{Ended, Reactor, Stopper};
+use crate::server::{PutMode, Server};
+use log::{info, warn};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 /// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise.
 pub fn start_logging() {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+}
+
+/// The arguments of this process, without its name.
+pub fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// A number that differs from process to process.
+pub fn random_seed() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// Exit code 0 for help and version, 2 for a command line that is wrong; what was said is printed.
@@ -44,8 +57,7 @@ pub fn listening<H: Handler>(
     limits: Limits,
     listen: &[SocketAddr],
 ) -> Result<(Reactor<H>, Vec<SocketAddr>), String> {
-    let mut reactor = Reactor::new(handler, limits, Instant::now())
-        .map_err(|error| format!("cannot start the event loop: {error}"))?;
+    let mut reactor = new_reactor(handler, limits)?;
     let mut real = Vec::new();
     for &address in listen {
         let bound = reactor.listen(address);
@@ -55,6 +67,63 @@ pub fn listening<H: Handler>(
         announce(program, *address);
     }
     Ok((reactor, real))
+}
+
+/// Has the reactor take the process's signals.
+///
+/// # Errors
+/// One line that says why it cannot.
+pub fn take_signals<H: Handler>(reactor: &mut Reactor<H>) -> Result<(), String> {
+    reactor.take_signals().map_err(|error| format!("cannot catch signals: {error}"))
+}
+
+/// A server on a thread of its own.
+pub struct OwnServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stopper: Stopper,
+    thread: JoinHandle<ExitCode>,
+}
+
+impl OwnServer {
+    /// Stops it, and waits until it has drained.
+    pub fn stop(self) {
+        self.stopper.stop();
+        let _ = self.thread.join();
+    }
+}
+
+/// Runs a server at `address`, unless somebody listens there already: then that one will do.
+///
+/// # Errors
+/// One line that says why there can be no server.
+pub fn find_or_start_server(
+    address: SocketAddr,
+    limits: Limits,
+    put_mode: PutMode,
+) -> Result<Option<OwnServer>, String> {
+    let server = Server::new(limits, put_mode, Instant::now());
+    let mut reactor = new_reactor(server, limits)?;
+    match reactor.listen(address) {
+        Ok(real) => {
+            announce("server", real);
+            let stopper = reactor.stopper();
+            let thread = thread::Builder::new().name("server".to_string());
+            let thread = thread.spawn(move || run("server", reactor));
+            let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
+            Ok(Some(OwnServer { address: real, stopper, thread }))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            info!("using the server that listens on {address}");
+            Ok(None)
+        }
+        Err(error) => Err(cannot_listen(address, &error)),
+    }
+}
+
+fn new_reactor<H: Handler>(handler: H, limits: Limits) -> Result<Reactor<H>, String> {
+    Reactor::new(handler, limits, Instant::now())
+        .map_err(|error| format!("cannot start the event loop: {error}"))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {

@@ -1,1 +1,53 @@
-fn main() {}
+//! The proxy: `proxy --help` tells its flags. Without `--upstream` it uses the server that listens on
+//! `--server-listen`, and runs one there, on a second thread, if nobody does.
+
+use larder::proxy::{Options, Proxy};
+use larder::{config, program};
+use std::process::ExitCode;
+use std::time::Instant;
+
+const NAME: &str = "proxy";
+
+fn main() -> ExitCode {
+    let config = match program::checked(NAME, config::proxy(&program::arguments())) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    program::start_logging();
+    run(config).unwrap_or_else(|message| {
+        program::complain(NAME, &message);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
+    let alone = config.upstream.is_empty();
+    let limits = program::fitted_limits(&config.common, if alone { 2 } else { 1 });
+    let own_server = if alone {
+        program::find_or_start_server(config.server_listen, limits, config.common.put_mode)?
+    } else {
+        None
+    };
+    let upstream = match &own_server {
+        Some(server) => vec![server.address],
+        None if alone => vec![config.server_listen],
+        None => config.upstream,
+    };
+    let options = Options {
+        limits,
+        put_mode: config.common.put_mode,
+        upstream,
+        upstream_timeout: config.upstream_timeout,
+        ttl: config.ttl,
+        cache_bytes: config.cache_bytes,
+        seed: program::random_seed(),
+    };
+    let proxy = Proxy::new(options, Instant::now());
+    let (mut reactor, _) = program::listening(NAME, proxy, limits, &config.common.listen)?;
+    program::take_signals(&mut reactor)?;
+    let code = program::run(NAME, reactor);
+    if let Some(server) = own_server {
+        server.stop();
+    }
+    Ok(code)
+}

@@ -66,10 +66,15 @@ impl<'a> Request<'a> {
         self.words[index].of(self.bytes)
     }
 
+    /// All words, the verb first.
+    pub fn words(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let bytes = self.bytes;
+        self.words.iter().map(move |span| span.of(bytes))
+    }
+
     /// The words after the verb.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
-        let bytes = self.bytes;
-        self.words[1..].iter().map(move |span| span.of(bytes))
+        self.words().skip(1)
     }
 
     /// The keys that it names.

@@ -199,6 +199,12 @@ pub fn reply(out: &mut Buffer, verb: Option<Verb>, reply: Reply<'_>) {
         Reply::Goodbye => out.push(b"+Goodbye\r\n"),
         Reply::Lines(lines) => push_bulk(out, lines),
         Reply::Error(message) => push_error(out, message),
+        Reply::UpstreamError(message) => {
+            out.push(b"-");
+            out.push(message);
+            out.push(b"\r\n");
+        }
+        Reply::Raw(bytes) => out.push(bytes),
     }
 }
 

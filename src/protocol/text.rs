@@ -215,6 +215,10 @@ pub enum Reply<'a> {
     Lines(&'a [u8]),
     /// The message, without a leading `ERR `.
     Error(&'a str),
+    /// An error in the upstream's own words, with its prefix.
+    UpstreamError(&'a [u8]),
+    /// A whole RESP reply, for a command that only RESP has.
+    Raw(&'a [u8]),
 }
 
 /// Where a text reply says that it came from, if the client asked for that.
@@ -232,7 +236,7 @@ pub fn reply(out: &mut Buffer, prefix: Prefix, reply: Reply<'_>) {
             middle.copy_from_slice(value);
             end.copy_from_slice(b"\r\n");
         }
-        Reply::Value(_) => error(out, prefix, "value is not one line of text, read it over RESP"),
+        Reply::Value(_) => error(out, prefix, b"value is not one line of text, read it over RESP"),
         Reply::Ok => write_line(out, prefix, b"OK"),
         Reply::Exists => write_line(out, prefix, b"Key already exists"),
         Reply::NotFound | Reply::Deleted(0) => write_line(out, prefix, b"Key not found"),
@@ -245,7 +249,11 @@ pub fn reply(out: &mut Buffer, prefix: Prefix, reply: Reply<'_>) {
             }
             write_line(out, prefix, b"END");
         }
-        Reply::Error(message) => error(out, prefix, message),
+        Reply::Error(message) => error(out, prefix, message.as_bytes()),
+        Reply::UpstreamError(message) => {
+            error(out, prefix, message.strip_prefix(b"ERR ").unwrap_or(message));
+        }
+        Reply::Raw(_) => error(out, prefix, b"RESP only"),
     }
 }
 
@@ -255,10 +263,10 @@ fn write_line(out: &mut Buffer, prefix: Prefix, line: &[u8]) {
     out.push(b"\r\n");
 }
 
-fn error(out: &mut Buffer, prefix: Prefix, message: &str) {
+fn error(out: &mut Buffer, prefix: Prefix, message: &[u8]) {
     out.push(prefix);
     out.push(b"ERR ");
-    out.push(message.as_bytes());
+    out.push(message);
     out.push(b"\r\n");
 }
 

@@ -167,7 +167,7 @@ impl Handler for Server {
         out.close(conn);
     }
 
-    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) {
+    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) -> Option<Instant> {
         out.stats.add(Stat::ConnectionsTimedOut, 1);
         if let Some(client) = self.clients.get_mut(conn)
             && let Some((style, message)) = client.session.timed_out(&self.limits)
@@ -176,6 +176,7 @@ impl Handler for Server {
             style.write(output, Origin::Server, Reply::Error(&message));
         }
         out.close(conn);
+        None
     }
 
     fn closed(&mut self, _out: &mut Outbox, conn: ConnId, _why: CloseReason, _now: Instant) {

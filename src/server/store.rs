@@ -24,7 +24,6 @@
 use crate::index::Index;
 use ahash::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::ops::ControlFlow;
 
 /// Places in a page: 16 KiB, a microsecond's work to make ready.
@@ -143,9 +142,9 @@ impl Store {
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let Self { hasher, index, pages, .. } = self;
         let removed = index.remove(
-            hash(hasher, key),
+            hasher.hash_one(key),
             |place| split(entry(pages, place)).0 == key,
-            |place| hash(hasher, split(entry(pages, place)).0),
+            |place| hasher.hash_one(split(entry(pages, place)).0),
         );
         let Some(place) = removed else {
             return false;
@@ -190,7 +189,7 @@ impl Store {
     }
 
     fn hash(&self, key: &[u8]) -> u64 {
-        hash(&self.hasher, key)
+        self.hasher.hash_one(key)
     }
 
     #[inline]
@@ -206,13 +205,13 @@ impl Store {
         &mut self.pages[place as usize / PAGE][place as usize % PAGE]
     }
 
-    fn insert(&mut self, hash_of_key: u64, key: &[u8], value: &[u8]) {
+    fn insert(&mut self, hash: u64, key: &[u8], value: &[u8]) {
         let place = self.take_place();
         *self.place_mut(place) = Place::Used(join(key, value));
         self.key_bytes += key.len() as u64;
         self.value_bytes += value.len() as u64;
         let Self { hasher, index, pages, .. } = self;
-        index.insert(hash_of_key, place, |place| hash(hasher, split(entry(pages, place)).0));
+        index.insert(hash, place, |place| hasher.hash_one(split(entry(pages, place)).0));
     }
 
     fn replace(&mut self, place: u32, key: &[u8], value: &[u8]) {
@@ -272,14 +271,6 @@ impl Store {
         }
         assert_eq!(free, NONE, "the free list is longer than the free places");
     }
-}
-
-#[inline]
-fn hash(hasher: &RandomState, key: &[u8]) -> u64 {
-    // Not `hash_one`, which would hash the length as well, a second round.
-    let mut state = hasher.build_hasher();
-    state.write(key);
-    state.finish()
 }
 
 #[inline]

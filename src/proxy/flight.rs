@@ -1,0 +1,183 @@
+//! What is under way for each key: flights, each one fetch that several clients may wait for, and
+//! writes.
+//!
+//! ```text
+//!              begin                     land
+//!   absent ───────────▶ joinable flight ──────▶ its value may be stored
+//!                          │ a write of the key is dispatched
+//!                          ▼
+//!                       poisoned flight ──────▶ its waiters are answered, nothing is stored
+//! ```
+//!
+//! `W(k)` counts the writes of a key that are dispatched and not answered. While it is above 0 every
+//! flight of the key is poisoned from its beginning: whether such a flight saw the write or not, its
+//! value is never kept.
+
+use super::replies::Ticket;
+use crate::handler::ConnId;
+use crate::index::Index;
+use ahash::RandomState;
+use slab::Slab;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// A client that waits for a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// Its connection.
+    pub conn: ConnId,
+    /// Which of its replies.
+    pub ticket: Ticket,
+}
+
+/// Names a flight until it lands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlightId(u32);
+
+/// One fetch.
+#[derive(Debug)]
+pub struct Flight {
+    /// What is fetched.
+    pub key: Box<[u8]>,
+    /// When its request was sent.
+    pub sent_at: Instant,
+    /// Whether a write of the key overlapped it: its value must not be stored.
+    pub poisoned: bool,
+    first: Waiter,
+    /// Those who joined: most flights have none, and then it owns no memory.
+    joined: Vec<Waiter>,
+}
+
+impl Flight {
+    /// All who wait for it, in the order in which they came.
+    pub fn waiters(&self) -> impl Iterator<Item = Waiter> + '_ {
+        std::iter::once(self.first).chain(self.joined.iter().copied())
+    }
+}
+
+/// All flights, and the writes in flight.
+#[derive(Default)]
+pub struct Flights {
+    flights: Slab<Flight>,
+    /// The flights that can be joined, by key.
+    joinable: Index,
+    writes: HashMap<Box<[u8]>, u32, RandomState>,
+    hasher: RandomState,
+}
+
+impl Flights {
+    /// Adds a waiter to the flight of `key`; false if there is none that can be joined.
+    pub fn join(&mut self, key: &[u8], waiter: Waiter) -> bool {
+        let hash = self.hasher.hash_one(key);
+        let found = self.joinable.find(hash, |id| *self.flights[id as usize].key == *key);
+        let Some(id) = found else { return false };
+        self.flights[id as usize].joined.push(waiter);
+        true
+    }
+
+    /// Begins a flight, for a key whose flight could not be joined.
+    pub fn begin(&mut self, key: &[u8], first: Waiter, now: Instant) -> FlightId {
+        let poisoned = !self.writes.is_empty() && self.writes.contains_key(key);
+        let flight = Flight { key: key.into(), sent_at: now, poisoned, first, joined: Vec::new() };
+        let id = self.flights.insert(flight) as u32;
+        if !poisoned {
+            let (flights, hasher) = (&self.flights, &self.hasher);
+            let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
+            self.joinable.insert(hasher.hash_one(key), id, hash_of);
+        }
+        FlightId(id)
+    }
+
+    /// Ends a flight, with or without a value.
+    pub fn land(&mut self, id: FlightId) -> Flight {
+        if !self.flights[id.0 as usize].poisoned {
+            self.detach(id.0);
+        }
+        self.flights.remove(id.0 as usize)
+    }
+
+    /// A write of `key` is dispatched: `W(k)` + 1, and the key's flight is poisoned.
+    pub fn write_begun(&mut self, key: &[u8]) {
+        match self.writes.get_mut(key) {
+            Some(count) => *count += 1,
+            None => {
+                self.writes.insert(key.into(), 1);
+            }
+        }
+        let hash = self.hasher.hash_one(key);
+        let found = self.joinable.find(hash, |id| *self.flights[id as usize].key == *key);
+        if let Some(id) = found {
+            self.detach(id);
+            self.flights[id as usize].poisoned = true;
+        }
+    }
+
+    /// A write of `key` is answered, or never will be: `W(k)` − 1.
+    pub fn write_ended(&mut self, key: &[u8]) {
+        let count = self.writes.get_mut(key).expect("an ended write was begun");
+        *count -= 1;
+        if *count == 0 {
+            self.writes.remove(key);
+        }
+    }
+
+    /// How many flights are under way.
+    pub fn len(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Whether nothing is fetched.
+    pub fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    fn detach(&mut self, id: u32) {
+        let (flights, hasher) = (&self.flights, &self.hasher);
+        let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
+        self.joinable.remove(hash_of(id), |other| other == id, hash_of);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::Outbox;
+    use crate::protocol::Form;
+    use crate::proxy::replies::Replies;
+    use crate::session::Session;
+
+    fn waiter() -> Waiter {
+        let ticket = Replies::default().owe(Session::default().style(Form::Text, None));
+        Waiter { conn: Outbox::new().admit(), ticket }
+    }
+
+    #[test]
+    fn a_flight_is_joined_until_it_lands() {
+        let mut flights = Flights::default();
+        assert!(!flights.join(b"k", waiter()));
+        let id = flights.begin(b"k", waiter(), Instant::now());
+        assert!(flights.join(b"k", waiter()));
+        assert!(!flights.join(b"other", waiter()));
+        let flight = flights.land(id);
+        assert_eq!((flight.waiters().count(), flight.poisoned), (2, false));
+        assert!(!flights.join(b"k", waiter()));
+    }
+
+    #[test]
+    fn a_write_poisons_the_flight_before_it_and_every_flight_until_its_reply() {
+        let mut flights = Flights::default();
+        let before = flights.begin(b"k", waiter(), Instant::now());
+        flights.write_begun(b"k");
+        assert!(!flights.join(b"k", waiter()), "a poisoned flight is not joined");
+        let during = flights.begin(b"k", waiter(), Instant::now());
+        assert!(!flights.join(b"k", waiter()), "nor is one that began while W > 0");
+        flights.write_begun(b"k");
+        flights.write_ended(b"k");
+        let still = flights.begin(b"k", waiter(), Instant::now());
+        flights.write_ended(b"k");
+        let after = flights.begin(b"k", waiter(), Instant::now());
+        let poisoned = [before, during, still, after].map(|id| flights.land(id).poisoned);
+        assert_eq!(poisoned, [true, true, true, false]);
+        assert!(flights.is_empty() && flights.writes.is_empty());
+    }
+}

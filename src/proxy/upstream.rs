@@ -1,0 +1,302 @@
+//! The one connection to the upstream, as a queue of requests whose replies come in order.
+//!
+//! ```text
+//!            connect            connected
+//!   Down ─────────────▶ Connecting ─────▶ Up
+//!    ▲  after a backoff     │             │ lost, a request unanswered for too long,
+//!    └──────────────────────┴─────────────┘ a reply that makes no sense
+//! ```
+//!
+//! A connection that has left `Up` is never used again: what its requests came to is not known, and
+//! every reply still on its way is ignored with it. What a request is *for* is the caller's: the
+//! queue keeps a `P` for each and gives it back with the reply.
+
+use crate::handler::{ConnId, Outbox};
+use crate::limits;
+use crate::protocol::resp::{self, ProtocolError, ReplyScanner};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Requests that may be unanswered before clients are held back.
+const MOST_UNANSWERED: usize = 64 * 1024;
+
+/// Why a request has no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It was never sent: there is no connection.
+    Unavailable,
+    /// The connection was lost after it was sent.
+    Lost,
+    /// It was not answered in time.
+    TimedOut,
+}
+
+impl Trouble {
+    /// What a client is told, without a leading `ERR `.
+    pub fn message(self, is_write: bool) -> &'static str {
+        match (self, is_write) {
+            (Trouble::Unavailable, _) => "upstream unavailable",
+            (_, true) => "upstream lost, the write may or may not have happened",
+            (Trouble::Lost, false) => "upstream lost",
+            (Trouble::TimedOut, false) => "upstream timed out",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Down { until: Instant },
+    Connecting(ConnId),
+    Up(ConnId),
+}
+
+/// The upstream, with what it was asked.
+#[derive(Debug)]
+pub struct Upstream<P> {
+    /// All addresses of its name, tried in turn; at least one.
+    addresses: Vec<SocketAddr>,
+    next_address: usize,
+    timeout: Duration,
+    link: Link,
+    unanswered: VecDeque<(Instant, P)>,
+    scanner: ReplyScanner,
+    /// Attempts since the last reply.
+    failures: u32,
+    random: u64,
+}
+
+impl<P> Upstream<P> {
+    /// An upstream that is to be connected at once. `seed` drives the jitter of the backoff.
+    pub fn new(
+        addresses: Vec<SocketAddr>,
+        timeout: Duration,
+        seed: u64,
+        now: Instant,
+    ) -> Upstream<P> {
+        assert!(!addresses.is_empty(), "an upstream has an address");
+        Upstream {
+            addresses,
+            next_address: 0,
+            timeout,
+            link: Link::Down { until: now },
+            unanswered: VecDeque::new(),
+            scanner: ReplyScanner::default(),
+            failures: 0,
+            random: seed | 1,
+        }
+    }
+
+    /// The connection that stands or is being made.
+    fn conn(&self) -> Option<ConnId> {
+        match self.link {
+            Link::Down { .. } => None,
+            Link::Connecting(conn) | Link::Up(conn) => Some(conn),
+        }
+    }
+
+    /// Whether `conn` is its connection now.
+    #[inline]
+    pub fn is(&self, conn: ConnId) -> bool {
+        self.conn() == Some(conn)
+    }
+
+    /// Whether it is connected.
+    pub fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up(_))
+    }
+
+    /// Whether attempts to connect have failed since it last answered.
+    pub fn is_retrying(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// How many requests it has not answered.
+    pub fn unanswered(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    /// Whether clients are to be held back: too much is unanswered, or unsent.
+    #[inline]
+    pub fn is_full(&self, out: &Outbox) -> bool {
+        self.unanswered.len() >= MOST_UNANSWERED
+            || self.conn().is_some_and(|conn| out.unsent(conn) > limits::HIGH_WATER)
+    }
+
+    /// Whether clients that were held back can go on.
+    pub fn has_room(&self, out: &Outbox) -> bool {
+        self.unanswered.len() <= MOST_UNANSWERED / 2
+            && self.conn().is_none_or(|conn| out.unsent(conn) < limits::LOW_WATER)
+    }
+
+    /// Sends a request; while the connection is being made it waits in the output.
+    ///
+    /// # Errors
+    /// There is no connection, and none is being made: gives back what the request was for.
+    pub fn send(
+        &mut self,
+        out: &mut Outbox,
+        words: &[&[u8]],
+        purpose: P,
+        now: Instant,
+    ) -> Result<(), P> {
+        let Some(output) = self.conn().and_then(|conn| out.output(conn)) else {
+            return Err(purpose);
+        };
+        resp::push_request(output, words);
+        self.unanswered.push_back((now, purpose));
+        Ok(())
+    }
+
+    /// The connection stands.
+    pub fn connected(&mut self, conn: ConnId, now: Instant) {
+        self.link = Link::Up(conn);
+        self.scanner = ReplyScanner::default();
+        // Whoever waited for the connection has the whole timeout for the reply.
+        for (sent_at, _) in &mut self.unanswered {
+            *sent_at = now;
+        }
+    }
+
+    /// The reply at the front of `input`: how long it is, and what it is for. `None`: it is not whole.
+    ///
+    /// # Errors
+    /// It is no reply, or nothing was asked.
+    #[inline]
+    pub fn next_reply(
+        &mut self,
+        input: &[u8],
+        most: usize,
+    ) -> Result<Option<(usize, P)>, ProtocolError> {
+        let Some(&first) = input.first() else { return Ok(None) };
+        match self.scanner.advance(input, most)? {
+            None if input.len() > most => Err(ProtocolError::TooLarge),
+            None => Ok(None),
+            Some(length) => {
+                let (_, purpose) =
+                    self.unanswered.pop_front().ok_or(ProtocolError::UnknownType(first))?;
+                self.failures = 0;
+                Ok(Some((length, purpose)))
+            }
+        }
+    }
+
+    /// When something is due: an attempt to connect, or a reply.
+    #[inline]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.link {
+            Link::Down { until } => Some(until),
+            Link::Connecting(_) => None,
+            Link::Up(_) => self.unanswered.front().map(|(sent_at, _)| *sent_at + self.timeout),
+        }
+    }
+
+    /// Does what is due: connects, or finds that a reply is overdue and returns true: then
+    /// [`Upstream::lose`] is to be called.
+    pub fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) -> bool {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return false;
+        }
+        if let Link::Down { .. } = self.link {
+            let address = self.addresses[self.next_address];
+            self.next_address = (self.next_address + 1) % self.addresses.len();
+            self.link = Link::Connecting(out.connect(address, self.timeout));
+            return false;
+        }
+        true
+    }
+
+    /// Gives the connection up for good; whoever waits on it is in the return value, with the reason
+    /// to be told. The next attempt is made at once if this one had answered, else after a backoff.
+    pub fn lose(
+        &mut self,
+        out: &mut Outbox,
+        why: Trouble,
+        now: Instant,
+    ) -> (Trouble, impl Iterator<Item = P> + use<P>) {
+        let why = if self.is_up() { why } else { Trouble::Unavailable };
+        if let Some(conn) = self.conn() {
+            out.abort(conn);
+        }
+        self.link = Link::Down { until: now + self.backoff() };
+        self.failures = self.failures.saturating_add(1);
+        let waiting = std::mem::take(&mut self.unanswered);
+        (why, waiting.into_iter().map(|(_, purpose)| purpose))
+    }
+
+    /// How long to wait before the next attempt: doubled by each failure, up to a most, of which a
+    /// random half is taken off, so that many proxies do not come back in step.
+    fn backoff(&mut self) -> Duration {
+        if self.failures == 0 {
+            return Duration::ZERO;
+        }
+        let doubled = limits::BACKOFF_FIRST * (1 << (self.failures - 1).min(10));
+        let most = doubled.min(limits::BACKOFF_MOST);
+        // Xorshift (Marsaglia 2003) will do for a jitter.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        most.mul_f64(0.5 + (self.random % 1024) as f64 / 2048.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(now: Instant) -> Upstream<u32> {
+        let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
+        Upstream::new(addresses, Duration::from_secs(5), 7, now)
+    }
+
+    #[test]
+    fn it_is_connected_at_once_and_replies_come_back_in_order() {
+        let (now, mut out) = (Instant::now(), Outbox::new());
+        let mut upstream = upstream(now);
+        assert_eq!(upstream.send(&mut out, &[b"GET", b"a"], 1, now), Err(1), "it is down");
+        assert!(!upstream.deadline_reached(&mut out, now));
+        let conn = out.pop_connect().expect("it connects").conn;
+        assert_eq!(upstream.send(&mut out, &[b"GET", b"a"], 1, now), Ok(()));
+        upstream.connected(conn, now);
+        assert_eq!(upstream.send(&mut out, &[b"GET", b"b"], 2, now), Ok(()));
+        assert_eq!(upstream.next_reply(b"$1\r\n", 99), Ok(None));
+        assert_eq!(upstream.next_reply(b"$1\r\nv\r\n+OK\r\n", 99), Ok(Some((7, 1))));
+        assert_eq!(upstream.next_reply(b"+OK\r\n", 99), Ok(Some((5, 2))));
+        assert!(upstream.next_reply(b"+OK\r\n", 99).is_err(), "nobody asked for this");
+    }
+
+    #[test]
+    fn what_is_unanswered_for_too_long_costs_the_connection() {
+        let (now, mut out) = (Instant::now(), Outbox::new());
+        let mut upstream = upstream(now);
+        upstream.deadline_reached(&mut out, now);
+        let conn = out.pop_connect().expect("it connects").conn;
+        upstream.connected(conn, now);
+        upstream.send(&mut out, &[b"PING"], 1, now).expect("it is up");
+        let late = now + Duration::from_secs(5);
+        assert_eq!(upstream.deadline(), Some(late));
+        assert!(upstream.deadline_reached(&mut out, late));
+        let (why, waiting) = upstream.lose(&mut out, Trouble::TimedOut, late);
+        assert_eq!((why, waiting.collect::<Vec<_>>()), (Trouble::TimedOut, vec![1]));
+        assert!(!upstream.is(conn) && out.output(conn).is_none());
+        assert_eq!(upstream.deadline(), Some(late), "the first attempt is made at once");
+    }
+
+    #[test]
+    fn attempts_back_off_to_a_most() {
+        let (mut now, mut out) = (Instant::now(), Outbox::new());
+        let mut upstream = upstream(now);
+        let mut waits = Vec::new();
+        for _ in 0..20 {
+            upstream.deadline_reached(&mut out, now);
+            out.pop_connect().expect("it connects");
+            drop(upstream.lose(&mut out, Trouble::Lost, now));
+            let next = upstream.deadline().expect("it tries again");
+            waits.push(next - now);
+            now = next;
+        }
+        assert_eq!(waits[0], Duration::ZERO);
+        assert!(waits[1] >= limits::BACKOFF_FIRST / 2 && waits[1] <= limits::BACKOFF_FIRST);
+        assert!(waits[19] >= limits::BACKOFF_MOST / 2 && waits[19] <= limits::BACKOFF_MOST);
+    }
+}
