@@ -1,0 +1,322 @@
+//! The socket, and whole replies from it.
+
+use super::failure::Failure;
+use super::request::Kind;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+/// How long one address may take to answer a connect before the next is tried: three attempts of the
+/// system, which come 1, 2 and 4 seconds apart.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One read. As much as the server writes at a time in a streamed reply.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A connection to a server or proxy.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    replies: Replies<BufReader<TcpStream>>,
+    peer: String,
+}
+
+impl Connection {
+    /// Connects to the first address of `host` that takes us. `host` is a name, an IPv4 or an IPv6
+    /// address.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Connect`] with the reason of the last address if there is none, or with the
+    /// resolver's.
+    pub fn open(host: &str, port: u16) -> Result<Connection, Failure> {
+        let peer = match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        };
+        match Self::connect(host, port) {
+            Ok((stream, reader)) => {
+                let replies = Replies::new(BufReader::with_capacity(READ_BYTES, reader));
+                Ok(Connection { stream, replies, peer })
+            }
+            Err(error) => Err(Failure::Connect(peer, error)),
+        }
+    }
+
+    fn connect(host: &str, port: u16) -> io::Result<(TcpStream, TcpStream)> {
+        let stream = connect_to_any((host, port).to_socket_addrs()?)?;
+        stream.set_nodelay(true)?;
+        let reader = stream.try_clone()?;
+        Ok((stream, reader))
+    }
+
+    /// Sends a request. That the server is gone shows when the reply is read, and only then: it may
+    /// have said why before it went.
+    pub fn send(&mut self, request: &[u8]) {
+        let _ = self.stream.write_all(request);
+    }
+
+    /// The reply to the oldest request that has none yet, which is of this kind.
+    pub fn reply(&mut self, kind: Kind) -> Reply<'_> {
+        let Connection { replies, peer, .. } = self;
+        Reply { replies, peer, kind, ended: false, verdict: Verdict::Done }
+    }
+
+    /// The sending half, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no descriptor for it.
+    pub fn sender(&self) -> io::Result<TcpStream> {
+        self.stream.try_clone()
+    }
+
+    /// Whom this is connected to, as the user named it.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
+fn connect_to_any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// What a reply comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// What was asked for.
+    Done,
+    /// `Key not found` or `Key already exists`.
+    Refused,
+    /// A line that begins with `ERR `.
+    Error,
+}
+
+/// Who gave a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The server, also when nobody asked.
+    Server,
+    /// The proxy, from its cache.
+    Proxy,
+}
+
+/// A line of a reply, without its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// As it came.
+    pub whole: &'a [u8],
+    /// Without the prefix that names its origin.
+    pub text: &'a [u8],
+    /// What the prefix says.
+    pub origin: Origin,
+}
+
+/// One reply, line by line, so that a dump of any length passes through. It must be read to its end
+/// before the next one.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    replies: &'a mut Replies<BufReader<TcpStream>>,
+    peer: &'a str,
+    kind: Kind,
+    ended: bool,
+    verdict: Verdict,
+}
+
+impl Reply<'_> {
+    /// The next line, `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Lost`] when the connection ends first.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, Failure> {
+        if self.ended {
+            return Ok(None);
+        }
+        match self.replies.next_line(self.kind) {
+            Ok((line, place)) => {
+                if let Place::Last(verdict) = place {
+                    self.ended = true;
+                    self.verdict = verdict;
+                }
+                Ok(Some(line))
+            }
+            Err(_) => Err(Failure::Lost(self.peer.to_string())),
+        }
+    }
+
+    /// What the reply came to, once it was read to its end.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// What kind of request this is the reply to.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// Whether more lines of the same reply follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Within,
+    Last(Verdict),
+}
+
+/// A stream of replies.
+#[derive(Debug)]
+struct Replies<R> {
+    source: R,
+    line: Vec<u8>,
+    /// Whether lines have a prefix that names their origin.
+    prefixed: bool,
+}
+
+impl<R: BufRead> Replies<R> {
+    fn new(source: R) -> Replies<R> {
+        Replies { source, line: Vec::new(), prefixed: false }
+    }
+
+    /// The next line, in the reply to a request of this kind. An end of the stream is an error:
+    /// there is a reply owed.
+    fn next_line(&mut self, kind: Kind) -> io::Result<(Line<'_>, Place)> {
+        self.line.clear();
+        self.source.read_until(b'\n', &mut self.line)?;
+        let Some(whole) = self.line.strip_suffix(b"\n") else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        let whole = whole.strip_suffix(b"\r").unwrap_or(whole);
+        let (origin, text) = match self.prefixed {
+            true => split_origin(whole),
+            false => (Origin::Server, whole),
+        };
+        let place = place(kind, text);
+        if let (Kind::Origin(on), Place::Last(Verdict::Done)) = (kind, place) {
+            self.prefixed = on;
+        }
+        Ok((Line { whole, text, origin }, place))
+    }
+}
+
+fn split_origin(line: &[u8]) -> (Origin, &[u8]) {
+    if let Some(text) = line.strip_prefix(b"proxy: ") {
+        (Origin::Proxy, text)
+    } else {
+        (Origin::Server, line.strip_prefix(b"server: ").unwrap_or(line))
+    }
+}
+
+fn place(kind: Kind, text: &[u8]) -> Place {
+    let error = text.starts_with(b"ERR ");
+    match kind {
+        Kind::UntilEnd if text == b"END" => Place::Last(Verdict::Done),
+        // A key may be called ERR, and then this is its pair.
+        Kind::UntilEnd if !error || text.starts_with(b"ERR = ") => Place::Within,
+        _ if error => Place::Last(Verdict::Error),
+        _ if matches!(text, b"Key not found" | b"Key already exists") => {
+            Place::Last(Verdict::Refused)
+        }
+        _ => Place::Last(Verdict::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads one reply for each kind: its lines' texts and what it came to.
+    fn read(kinds: &[Kind], bytes: &[u8]) -> io::Result<Vec<(Vec<String>, Verdict)>> {
+        let mut replies = Replies::new(bytes);
+        let mut all = Vec::new();
+        for &kind in kinds {
+            let mut lines = Vec::new();
+            let verdict = loop {
+                let (line, place) = replies.next_line(kind)?;
+                lines.push(format!("{:?}:{}", line.origin, String::from_utf8_lossy(line.text)));
+                if let Place::Last(verdict) = place {
+                    break verdict;
+                }
+            };
+            all.push((lines, verdict));
+        }
+        Ok(all)
+    }
+
+    #[track_caller]
+    fn check(kinds: &[Kind], bytes: &[u8], expected: &[(&[&str], Verdict)]) {
+        let got = read(kinds, bytes).expect("whole replies");
+        let got: Vec<(Vec<&str>, Verdict)> = got
+            .iter()
+            .map(|(lines, verdict)| (lines.iter().map(String::as_str).collect(), *verdict))
+            .collect();
+        let expected: Vec<(Vec<&str>, Verdict)> =
+            expected.iter().map(|(lines, verdict)| (lines.to_vec(), *verdict)).collect();
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn a_verdict_is_read_from_the_line() {
+        check(&[Kind::OneLine], b"OK\r\n", &[(&["Server:OK"], Verdict::Done)]);
+        check(&[Kind::OneLine], b"\r\n", &[(&["Server:"], Verdict::Done)]);
+        check(&[Kind::OneLine], b"proxy: a\r\n", &[(&["Server:proxy: a"], Verdict::Done)]);
+        check(
+            &[Kind::OneLine, Kind::OneLine],
+            b"Key not found\r\nKey already exists\r\n",
+            &[
+                (&["Server:Key not found"], Verdict::Refused),
+                (&["Server:Key already exists"], Verdict::Refused),
+            ],
+        );
+        check(&[Kind::Farewell], b"ERR no\r\n", &[(&["Server:ERR no"], Verdict::Error)]);
+    }
+
+    #[test]
+    fn a_long_reply_ends_at_its_end_or_at_an_error() {
+        check(
+            &[Kind::UntilEnd, Kind::UntilEnd, Kind::OneLine],
+            b"ERR = v\r\nEND = v\r\nEND\r\nERR upstream lost\r\nEND\r\n",
+            &[
+                (&["Server:ERR = v", "Server:END = v", "Server:END"], Verdict::Done),
+                (&["Server:ERR upstream lost"], Verdict::Error),
+                (&["Server:END"], Verdict::Done),
+            ],
+        );
+    }
+
+    #[test]
+    fn prefixes_are_taken_off_from_origin_on_to_origin_off() {
+        check(
+            &[
+                Kind::Origin(true),
+                Kind::OneLine,
+                Kind::UntilEnd,
+                Kind::Origin(true),
+                Kind::Origin(false),
+                Kind::OneLine,
+            ],
+            b"OK\r\nproxy: server: a\r\nserver: a = b\r\nserver: END\r\nOK\r\nOK\r\nproxy: a\r\n",
+            &[
+                (&["Server:OK"], Verdict::Done),
+                (&["Proxy:server: a"], Verdict::Done),
+                (&["Server:a = b", "Server:END"], Verdict::Done),
+                (&["Server:OK"], Verdict::Done),
+                (&["Server:OK"], Verdict::Done),
+                (&["Server:proxy: a"], Verdict::Done),
+            ],
+        );
+    }
+
+    #[test]
+    fn half_a_reply_is_none() {
+        assert!(read(&[Kind::OneLine], b"").is_err());
+        assert!(read(&[Kind::OneLine], b"OK").is_err());
+        assert!(read(&[Kind::UntilEnd], b"a = b\r\n").is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! A session: a prompt, a request, a reply, until the user or the server says goodbye.
+//!
+//! From a pipe and on a terminal the session is the same; only where its lines come from differs.
+//! On a terminal they are edited (`editor.rs`), and the editor shows the prompt.
+
+use super::connection::{Connection, Verdict};
+use super::editor::Editor;
+use super::failure::Failure;
+use super::lines::Lines;
+use super::output::{Look, Output};
+use super::request::{BYE, Encoder, Kind};
+use std::io::{self, IsTerminal, Stdin};
+
+/// What stands before each request.
+const PROMPT: &str = "Enter request: ";
+
+/// Runs a session to its end: after the user's BYE, or after one of our own at the end of input.
+///
+/// # Errors
+///
+/// [`Failure::Lost`] when the server goes first, [`Failure::Input`] and [`Failure::Output`] when the
+/// user's side cannot be read or written.
+pub fn run(connection: Connection, output: Output) -> Result<(), Failure> {
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let prompt = match output.look() {
+        Look::Labelled => PROMPT,
+        Look::Bare => "",
+    };
+    let input = match terminal {
+        true => Input::Terminal(Box::new(Editor::new(prompt)?)),
+        false => Input::Pipe(Lines::new(io::stdin()), prompt),
+    };
+    let mut session = Session { connection, output, input, encoder: Encoder::default() };
+    let outcome = session.run();
+    if let Input::Terminal(editor) = &mut session.input {
+        editor.save_history();
+    }
+    outcome
+}
+
+/// Where requests come from.
+enum Input {
+    Pipe(Lines<Stdin>, &'static str),
+    Terminal(Box<Editor>),
+}
+
+/// What came from there.
+pub enum Entered {
+    /// A line, or several that were pasted as one.
+    Text(Vec<u8>),
+    /// The user wants a fresh prompt.
+    Interrupt,
+    /// There will be no more.
+    End,
+}
+
+struct Session {
+    connection: Connection,
+    output: Output,
+    input: Input,
+    encoder: Encoder,
+}
+
+impl Session {
+    fn run(&mut self) -> Result<(), Failure> {
+        if self.output.look() == Look::Labelled {
+            self.output.text("Connected to server\n")?;
+        }
+        loop {
+            // Also what was replied to the last request.
+            match self.next()? {
+                Entered::Interrupt => {}
+                Entered::End => break,
+                Entered::Text(text) => {
+                    // A terminal may paste many lines as one.
+                    for line in text.split(|&byte| byte == b'\n') {
+                        if self.exchange(line)? {
+                            return self.output.flush();
+                        }
+                    }
+                }
+            }
+        }
+        self.connection.send(BYE);
+        self.output.reply(&mut self.connection.reply(Kind::Farewell))?;
+        self.output.flush()
+    }
+
+    /// Shows the prompt and waits for what comes of it.
+    fn next(&mut self) -> Result<Entered, Failure> {
+        match &mut self.input {
+            Input::Terminal(editor) => {
+                self.output.flush()?;
+                editor.read()
+            }
+            Input::Pipe(lines, prompt) => {
+                self.output.text(prompt)?;
+                self.output.flush()?;
+                let line = lines.next_line();
+                match line.map_err(|error| Failure::Input("standard input".to_string(), error))? {
+                    Some(line) => Ok(Entered::Text(line.to_vec())),
+                    None => {
+                        if !prompt.is_empty() {
+                            self.output.text("\n")?;
+                        }
+                        Ok(Entered::End)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the requests in a line and shows their replies; whether the session is over.
+    fn exchange(&mut self, line: &[u8]) -> Result<bool, Failure> {
+        for request in self.encoder.encode(line)? {
+            self.connection.send(request.bytes);
+            let verdict = self.output.reply(&mut self.connection.reply(request.kind))?;
+            if request.kind == Kind::Farewell && verdict != Verdict::Error {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

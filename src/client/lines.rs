@@ -1,0 +1,88 @@
+//! Input cut into lines of bytes, for a pipe and for a file of requests alike.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+/// The longest line that is taken from input: the longest request that servers take as they come.
+/// Beyond it the input is no list of requests, and would only fill the memory.
+const MAX_LINE: usize = 128 << 20;
+
+/// One read: few calls for a large file.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Reads lines.
+#[derive(Debug)]
+pub struct Lines<R> {
+    source: BufReader<R>,
+    line: Vec<u8>,
+    number: u64,
+    consumed: u64,
+}
+
+impl<R: Read> Lines<R> {
+    /// Reads lines from `source`, which needs no buffer of its own.
+    pub fn new(source: R) -> Lines<R> {
+        let source = BufReader::with_capacity(READ_BYTES, source);
+        Lines { source, line: Vec::new(), number: 0, consumed: 0 }
+    }
+
+    /// The next line without its LF, `None` at the end. The last line may lack the LF.
+    ///
+    /// # Errors
+    ///
+    /// Those of the source, and a line of more than 128 MiB.
+    pub fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
+        self.line.clear();
+        let limit = MAX_LINE as u64 + 1;
+        let read = (&mut self.source).take(limit).read_until(b'\n', &mut self.line)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        self.consumed += read as u64;
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+        } else if self.line.len() > MAX_LINE {
+            let message = format!("line {} is longer than {MAX_LINE} bytes", self.number);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(Some(&self.line))
+    }
+
+    /// The number of the line that was read last; the first one is 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many bytes of the input the lines so far took.
+    pub fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
+    /// Whether the next line has still to be read, and so may be long in coming.
+    pub fn may_wait(&self) -> bool {
+        memchr::memchr(b'\n', self.source.buffer()).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_bytes_and_the_last_needs_no_end() {
+        let mut lines = Lines::new(&b"a\xff\r\n\nb"[..]);
+        assert!(lines.may_wait());
+        assert_eq!(lines.next_line().expect("memory"), Some(&b"a\xff\r"[..]));
+        assert!(!lines.may_wait());
+        assert_eq!(lines.next_line().expect("memory"), Some(&b""[..]));
+        assert_eq!(lines.next_line().expect("memory"), Some(&b"b"[..]));
+        assert_eq!((lines.number(), lines.consumed()), (3, 6));
+        assert_eq!(lines.next_line().expect("memory"), None);
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_kept_in_memory() {
+        let mut lines = Lines::new(io::repeat(b'x'));
+        assert_eq!(lines.next_line().expect_err("too long").kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -1,0 +1,237 @@
+//! The command line, checked.
+
+use getopts::{Fail, ParsingStyle};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+const DEFAULT_HOST: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 5000;
+
+/// What the arguments come to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// Work to do.
+    Run(Options),
+    /// A text to print: help or version.
+    Say(String),
+}
+
+/// Work to do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    /// A name or an address, IPv6 without brackets.
+    pub host: String,
+    /// Never 0.
+    pub port: u16,
+    /// Replies alone.
+    pub raw: bool,
+    /// Say who replied.
+    pub origin: bool,
+    /// What to do there.
+    pub task: Task,
+}
+
+/// What to do with the connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Requests from standard input, one reply at a time.
+    Interactive,
+    /// One request: a line without its end, and not a blank one.
+    Command(Vec<u8>),
+    /// A file of requests, pipelined.
+    Load(Source),
+}
+
+/// Where a file of requests is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Source {
+    /// On standard input.
+    Stdin,
+    /// In a file of this name.
+    File(PathBuf),
+}
+
+/// Reads the arguments, those after the program's own name.
+///
+/// # Errors
+///
+/// What is wrong with them, in one line.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, String> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let flags = flags();
+    // Flags are text; the words of a command may be any bytes, and are taken from the originals.
+    let texts = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
+    let matches = flags.parse(texts).map_err(describe)?;
+    if matches.opt_present("help") {
+        return Ok(Parsed::Say(help(&flags)));
+    }
+    if matches.opt_present("version") {
+        return Ok(Parsed::Say(format!("larder client {}\n", env!("CARGO_PKG_VERSION"))));
+    }
+    let words = &arguments[arguments.len() - matches.free.len()..];
+    let host = words.first().map_or(Ok(DEFAULT_HOST.to_string()), host)?;
+    let port = words.get(1).map_or(Ok(DEFAULT_PORT), port)?;
+    let command = words.get(2..).unwrap_or_default();
+    let raw = matches.opt_present("raw");
+    let task = match matches.opt_str("load") {
+        Some(_) if !command.is_empty() => return Err("--load takes no command".to_string()),
+        Some(_) if raw => return Err("--load shows no replies that could be raw".to_string()),
+        Some(name) if name == "-" => Task::Load(Source::Stdin),
+        Some(name) => Task::Load(Source::File(PathBuf::from(name))),
+        None if command.is_empty() => Task::Interactive,
+        None => Task::Command(join(command)?),
+    };
+    Ok(Parsed::Run(Options { host, port, raw, origin: matches.opt_present("origin"), task }))
+}
+
+fn flags() -> getopts::Options {
+    let mut flags = getopts::Options::new();
+    // `put 1 -3` is a command, not a flag.
+    flags.parsing_style(ParsingStyle::StopAtFirstFree);
+    flags.optflag("r", "raw", "print replies alone, without prompts");
+    flags.optflag("o", "origin", "say for each reply whether the proxy's cache gave it");
+    flags.optopt("l", "load", "send the requests in FILE (- for stdin), one a line", "FILE");
+    flags.optflag("h", "help", "print this help");
+    flags.optflag("V", "version", "print the version");
+    flags
+}
+
+fn help(flags: &getopts::Options) -> String {
+    let brief = format!(
+        "Usage: client [options] [HOST [PORT]] [COMMAND...]\n\n\
+         Talks to a server or proxy on HOST (default {DEFAULT_HOST}) and PORT (default \
+         {DEFAULT_PORT}).\n\
+         Without a COMMAND it asks for requests until BYE or the end of input.\n\n\
+         Exit status: 0 done; 1 'Key not found' or 'Key already exists'; 2 an error."
+    );
+    let examples = "\nExamples:\n    \
+         client\n    \
+         client 127.0.0.1 5001 get name\n    \
+         client --load requests.txt 127.0.0.1 5000\n";
+    flags.usage(&brief) + examples
+}
+
+fn describe(fail: Fail) -> String {
+    // One letter or a word: with the dashes that it was written with.
+    let dashed = |name: &str| {
+        let dashes = if name.chars().count() == 1 { "-" } else { "--" };
+        format!("{dashes}{name}")
+    };
+    match fail {
+        Fail::ArgumentMissing(name) => format!("{} needs a value", dashed(&name)),
+        Fail::UnrecognizedOption(name) => format!("there is no flag {}", dashed(&name)),
+        Fail::OptionMissing(name) => format!("{} is missing", dashed(&name)),
+        Fail::OptionDuplicated(name) => format!("{} is given twice", dashed(&name)),
+        Fail::UnexpectedArgument(name) => format!("{} takes no value", dashed(&name)),
+    }
+}
+
+fn host(word: &OsString) -> Result<String, String> {
+    let text = word.to_string_lossy();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(&text);
+    if bare.is_empty() || bare.chars().any(char::is_whitespace) {
+        return Err(format!("'{text}' is not a host"));
+    }
+    match text.rsplit_once(':') {
+        // An IPv6 address has at least two colons, one in brackets ends in one.
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            Err(format!("'{text}' is not a host, write {host} {port}"))
+        }
+        _ => Ok(bare.to_string()),
+    }
+}
+
+fn port(word: &OsString) -> Result<u16, String> {
+    let text = word.to_string_lossy();
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(format!("'{text}' is not a port (1 to 65535)")),
+    }
+}
+
+/// The words of a command as one line.
+fn join(words: &[OsString]) -> Result<Vec<u8>, String> {
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    let line = words.join(&b' ');
+    if line.contains(&b'\n') || line.contains(&b'\r') {
+        return Err("a command is one line, and cannot hold CR or LF".to_string());
+    }
+    if line.trim_ascii().is_empty() {
+        return Err("the command is empty".to_string());
+    }
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn parse_words(words: &[&str]) -> Result<Parsed, String> {
+        parse(words.iter().map(OsString::from))
+    }
+
+    fn options(host: &str, port: u16, task: Task) -> Options {
+        Options { host: host.to_string(), port, raw: false, origin: false, task }
+    }
+
+    #[track_caller]
+    fn check(words: &[&str], expected: Options) {
+        assert_eq!(parse_words(words), Ok(Parsed::Run(expected)));
+    }
+
+    #[track_caller]
+    fn check_wrong(words: &[&str], expected: &str) {
+        assert_eq!(parse_words(words), Err(expected.to_string()));
+    }
+
+    #[test]
+    fn host_port_and_command_stand_in_that_order() {
+        check(&[], options("127.0.0.1", 5000, Task::Interactive));
+        check(&["::1"], options("::1", 5000, Task::Interactive));
+        check(&["[::1]", "1"], options("::1", 1, Task::Interactive));
+        let put = Task::Command(b"put 1 -3 --raw".to_vec());
+        check(&["h", "7", "put", "1", "-3", "--raw"], options("h", 7, put));
+        let load = Task::Load(Source::Stdin);
+        check(&["--load", "-", "h"], options("h", 5000, load));
+        let load = Task::Load(Source::File("f".into()));
+        let origin = Options { origin: true, ..options("127.0.0.1", 5000, load) };
+        check(&["--origin", "--load=f"], origin);
+        let raw = Options { raw: true, ..options("h", 5000, Task::Interactive) };
+        check(&["--raw", "--", "h"], raw);
+    }
+
+    #[test]
+    fn a_command_may_be_any_bytes() {
+        let words = ["h".into(), "7".into(), "get".into(), OsString::from_vec(b"\xff".to_vec())];
+        let task = Task::Command(b"get \xff".to_vec());
+        assert_eq!(parse(words), Ok(Parsed::Run(options("h", 7, task))));
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named() {
+        check_wrong(&["--row"], "there is no flag --row");
+        check_wrong(&["-3"], "there is no flag -3");
+        check_wrong(&["--load"], "--load needs a value");
+        check_wrong(&["--raw=1"], "--raw takes no value");
+        check_wrong(&["--raw", "--raw"], "--raw is given twice");
+        check_wrong(&["h", "0"], "'0' is not a port (1 to 65535)");
+        check_wrong(&["h", "get"], "'get' is not a port (1 to 65535)");
+        check_wrong(&["h:1"], "'h:1' is not a host, write h 1");
+        check_wrong(&["[::1]:1"], "'[::1]:1' is not a host, write [::1] 1");
+        check_wrong(&[""], "'' is not a host");
+        check_wrong(&["h", "1", ""], "the command is empty");
+        let lines = "a command is one line, and cannot hold CR or LF";
+        check_wrong(&["h", "1", "put", "k", "a\nb"], lines);
+        check_wrong(&["h", "1", "put", "k", "a\rb"], lines);
+        check_wrong(&["--load", "f", "h", "1", "get"], "--load takes no command");
+    }
+
+    #[test]
+    fn help_and_version_are_said() {
+        assert!(matches!(parse_words(&["-h"]), Ok(Parsed::Say(text)) if text.contains("--load")));
+        let Ok(Parsed::Say(version)) = parse_words(&["--version"]) else { panic!("no version") };
+        assert!(version.contains(env!("CARGO_PKG_VERSION")));
+    }
+}

@@ -1,0 +1,185 @@
+//! Lines to requests: which bytes go to the server, and what reply each will have.
+//!
+//! The client reads its own lines with the server's decoder. That is how it knows that an empty line
+//! has no reply, that one with a CR NUL inside is two requests, and that ` dump  Pairs` is answered
+//! by many lines, without a grammar of its own that could come to differ.
+
+use super::failure::Failure;
+use crate::command::Verb;
+use crate::limits::Limits;
+use crate::protocol::{Decoded, Decoder, Form, Midway, Request as Parsed, Scratch};
+
+/// Asks for the origin of each reply.
+pub const ORIGIN_ON: &[u8] = b"ORIGIN ON\n";
+
+/// Ends the session.
+pub const BYE: &[u8] = b"BYE\n";
+
+const IAC: u8 = 255;
+
+/// What the client has to know of a request to read its reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The reply is one line.
+    OneLine,
+    /// The reply goes on until a line `END`, unless it is an error.
+    UntilEnd,
+    /// `ORIGIN ON` or `OFF`: later replies have a prefix, or have none.
+    Origin(bool),
+    /// The connection ends with the reply.
+    Farewell,
+}
+
+/// One request: what to send, and what will come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The line, ended by LF.
+    pub bytes: &'a [u8],
+    /// What its reply is like.
+    pub kind: Kind,
+}
+
+/// Makes requests of lines; keeps its memory from one line to the next.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    bytes: Vec<u8>,
+    /// What each request is, and where its bytes end.
+    requests: Vec<(Kind, usize)>,
+    scratch: Scratch,
+    /// The defaults: a server with others refuses in one line what we expect one line for.
+    limits: Limits,
+}
+
+impl Encoder {
+    /// The requests in one line, which is given without its LF: none if it is empty, one as a rule,
+    /// several if it holds line ends of another kind.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotText`] if the server would not take it as text.
+    pub fn encode(
+        &mut self,
+        line: &[u8],
+    ) -> Result<impl Iterator<Item = Request<'_>> + '_, Failure> {
+        self.fill(line);
+        self.requests.clear();
+        let mut decoder = Decoder::default();
+        let mut at = 0;
+        loop {
+            let rest = &self.bytes[at..];
+            let (consumed, decoded) = decoder.decode(rest, &mut self.scratch, &self.limits);
+            at += consumed;
+            let kind = match decoded {
+                Decoded::Incomplete => break,
+                Decoded::Request(request) if request.form == Form::Text => kind(&request),
+                Decoded::Refused(Form::Text, _) => Kind::OneLine,
+                // It will be answered by a hangup.
+                Decoded::Http => Kind::OneLine,
+                Decoded::Request(_) | Decoded::Refused(..) => return Err(Failure::NotText),
+                Decoded::Broken(_) | Decoded::Telnet(_) => return Err(Failure::NotText),
+            };
+            self.requests.push((kind, at));
+        }
+        if decoder.midway(&self.bytes[at..]) != Midway::Nothing {
+            return Err(Failure::NotText);
+        }
+        let mut start = 0;
+        Ok(self.requests.iter().map(move |&(kind, end)| {
+            let bytes = &self.bytes[start..end];
+            start = end;
+            Request { bytes, kind }
+        }))
+    }
+
+    fn fill(&mut self, line: &[u8]) {
+        self.bytes.clear();
+        if line.first() == Some(&b'*') {
+            // The first byte of a RESP array. After a space it is a word like any other, and the
+            // server can say that it does not know it.
+            self.bytes.push(b' ');
+        }
+        // 0xFF is where telnet's commands begin; twice it is itself.
+        for (index, piece) in line.split(|&byte| byte == IAC).enumerate() {
+            if index > 0 {
+                self.bytes.extend_from_slice(&[IAC, IAC]);
+            }
+            self.bytes.extend_from_slice(piece);
+        }
+        self.bytes.push(b'\n');
+    }
+}
+
+fn kind(request: &Parsed<'_>) -> Kind {
+    let argument = request.arguments().next().unwrap_or_default();
+    match request.command.verb {
+        Verb::Stats | Verb::Help => Kind::UntilEnd,
+        Verb::Dump if argument.eq_ignore_ascii_case(b"PAIRS") => Kind::UntilEnd,
+        Verb::Origin if argument.eq_ignore_ascii_case(b"ON") => Kind::Origin(true),
+        Verb::Origin if argument.eq_ignore_ascii_case(b"OFF") => Kind::Origin(false),
+        Verb::Bye | Verb::Quit | Verb::Exit => Kind::Farewell,
+        _ => Kind::OneLine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &[u8], expected: &[(&[u8], Kind)]) {
+        let mut encoder = Encoder::default();
+        let requests = encoder.encode(line).expect("a line of text");
+        let got: Vec<_> = requests.map(|request| (request.bytes, request.kind)).collect();
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn a_line_is_one_request_whatever_its_end() {
+        check(b"get 1", &[(b"get 1\n", Kind::OneLine)]);
+        check(b"get 1\r", &[(b"get 1\r\n", Kind::OneLine)]);
+        check(b"foo", &[(b"foo\n", Kind::OneLine)]);
+        check(b"k HTTP/1.1", &[(b"k HTTP/1.1\n", Kind::OneLine)]);
+    }
+
+    #[test]
+    fn a_line_without_a_reply_is_no_request() {
+        check(b"", &[]);
+        check(b"\r", &[]);
+        check(b" \t", &[]);
+        check(b"ab\x08\x7f", &[]);
+    }
+
+    #[test]
+    fn the_kind_follows_from_the_words() {
+        check(b"dump", &[(b"dump\n", Kind::OneLine)]);
+        check(b" dump  Pairs", &[(b" dump  Pairs\n", Kind::UntilEnd)]);
+        check(b"Dump pairs now", &[(b"Dump pairs now\n", Kind::OneLine)]);
+        check(b"STATS", &[(b"STATS\n", Kind::UntilEnd)]);
+        check(b"help\t", &[(b"help\t\n", Kind::UntilEnd)]);
+        check(b"heelp\x08\x08\x08lp", &[(b"heelp\x08\x08\x08lp\n", Kind::UntilEnd)]);
+        check(b"help me", &[(b"help me\n", Kind::OneLine)]);
+        check(b"origin On", &[(b"origin On\n", Kind::Origin(true))]);
+        check(b"origin off", &[(b"origin off\n", Kind::Origin(false))]);
+        check(b"origin maybe", &[(b"origin maybe\n", Kind::OneLine)]);
+        check(b"quit", &[(b"quit\n", Kind::Farewell)]);
+        check(b"bye now", &[(b"bye now\n", Kind::OneLine)]);
+    }
+
+    #[test]
+    fn telnet_bytes_are_sent_as_themselves() {
+        check(b"put a \xff\xfe", &[(b"put a \xff\xff\xfe\n", Kind::OneLine)]);
+    }
+
+    #[test]
+    fn a_line_end_inside_a_line_makes_two_requests() {
+        check(b"bye\r\0get 1", &[(b"bye\r\0", Kind::Farewell), (b"get 1\n", Kind::OneLine)]);
+    }
+
+    #[test]
+    fn a_star_does_not_begin_an_array() {
+        check(b"*1", &[(b" *1\n", Kind::OneLine)]);
+        let mut encoder = Encoder::default();
+        assert!(encoder.encode(b"x\x08*1").is_err());
+        assert!(encoder.encode(b"get 1\r\0*1").is_err());
+    }
+}

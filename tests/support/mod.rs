@@ -1,0 +1,24 @@
+//! What several test programs share. Each uses a part of it.
+#![allow(dead_code)]
+
+pub mod process;
+pub mod transcript;
+pub mod world;
+
+/// The number of rounds of a heavy test: all of them with `tests/all --full`, else a twentieth.
+pub fn rounds(full: usize) -> usize {
+    if is_full() { full } else { full.div_ceil(20) }
+}
+
+/// Whether `tests/all --full` is running.
+pub fn is_full() -> bool {
+    std::env::var_os("LARDER_FULL").is_some()
+}
+
+/// The seed of a random test, printed so that a failure can be repeated with `LARDER_SEED`.
+pub fn seed() -> u64 {
+    let given = std::env::var("LARDER_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(larder::program::random_seed);
+    println!("seed: LARDER_SEED={seed}");
+    seed
+}
