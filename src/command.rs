@@ -56,6 +56,15 @@ pub enum Line {
     KeyAndRest,
 }
 
+/// What PUT does to a key that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutMode {
+    /// It is refused.
+    Create,
+    /// The value is replaced.
+    Replace,
+}
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Command {

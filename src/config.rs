@@ -1,8 +1,8 @@
 //! From the command line to checked values: every flag of `server` and `proxy` is a row of [`FLAGS`],
 //! from which both the parser and `--help` are made. The client's few options are in its own folder.
 
+use crate::command::PutMode;
 use crate::limits::Limits;
-use crate::server::PutMode;
 use getopts::{Matches, Options};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;

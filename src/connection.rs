@@ -64,6 +64,17 @@ enum Want {
     Nothing,
 }
 
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A client's: one read a tick.
+    Client,
+    /// The handler asked for it: read before others, and dry.
+    Upstream,
+    /// A client past the connection limit, on its way out; the handler never hears of it.
+    Refused,
+}
+
 /// One stream with its input, and its state. Its output is in the outbox.
 #[derive(Debug)]
 pub struct Connection<S> {
@@ -75,10 +86,8 @@ pub struct Connection<S> {
     pub timer: Option<(TimerId, Instant)>,
     /// On the reactor's ready list.
     pub listed: bool,
-    /// Read before others, and dry: the handler asked for this connection.
-    pub upstream: bool,
-    /// Not the handler's: a client past the connection limit, on its way out.
-    pub refused: bool,
+    /// Whose it is.
+    pub kind: Kind,
     id: ConnId,
     input: Buffer,
     phase: Phase,
@@ -104,19 +113,18 @@ enum End {
 pub type Step = Result<(), CloseReason>;
 
 impl<S: Stream> Connection<S> {
-    /// A client's connection, which is open.
-    pub fn accepted(id: ConnId, stream: S) -> Connection<S> {
+    /// A connection that came in, which is open.
+    pub fn accepted(id: ConnId, stream: S, kind: Kind) -> Connection<S> {
         Connection {
             stream,
             id,
+            kind,
             input: Buffer::new(),
             deadline: None,
             timer: None,
             phase: Phase::Open,
             want: Want::Bytes,
             listed: false,
-            upstream: false,
-            refused: false,
             readable: false,
             read_on: false,
             writable: true,
@@ -130,10 +138,9 @@ impl<S: Stream> Connection<S> {
     pub fn connecting(id: ConnId, stream: S, deadline: Instant) -> Connection<S> {
         Connection {
             phase: Phase::Connecting,
-            upstream: true,
             writable: false,
             deadline: Some(deadline),
-            ..Connection::accepted(id, stream)
+            ..Connection::accepted(id, stream, Kind::Upstream)
         }
     }
 
@@ -266,7 +273,9 @@ impl<S: Stream> Connection<S> {
         scratch.clear();
         (self.want, self.deadline) = match next {
             Next::Read(until) => (Want::Bytes, until),
-            Next::Drain if self.upstream || out.unsent(self.id) < limits::LOW_WATER => {
+            Next::Drain
+                if self.kind == Kind::Upstream || out.unsent(self.id) < limits::LOW_WATER =>
+            {
                 (Want::Turn, None)
             }
             Next::Drain => (Want::Drained, None),

@@ -1,8 +1,30 @@
-//! Larder.
+//! Larder: a key–value server that you can telnet to, a caching proxy that keeps answers close at
+//! hand, and a client, on one single-threaded event loop.
+//!
+//! The library is built in floors, and a file imports from its own floor or a lower one only:
+//!
+//! ```text
+//! floor 3   edges      config, program, client, and the three binaries
+//! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
+//! floor 1   boundary   handler, session
+//! floor 0   values     buffer, timer_wheel, index, protocol, command, limits, stats
+//! ```
+//!
+//! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come in
+//! as arguments. Policy and mechanism never import each other; they meet in [`handler`]. Only
+//! [`reactor`] knows `mio`.
+//!
+//! To read it, begin where the least has to be known: [`buffer`], [`handler`], [`connection`] and
+//! [`reactor`] are the loop; [`command`], [`protocol`] and [`session`] what is spoken;
+//! [`server`] the simplest policy on it, [`proxy`] the other. `docs/architecture.md` tells the life of
+//! a request through them.
+
 pub mod buffer;
+pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod connection_table;
 pub mod handler;
 pub mod index;
 pub mod limits;

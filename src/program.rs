@@ -1,11 +1,12 @@
 //! What the programs `server` and `proxy` do alike around their reactors: logs, words on stdout and
 //! stderr, exit codes.
 
+use crate::command::PutMode;
 use crate::config::{Common, Parsed};
 use crate::handler::Handler;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::reactor::{Ended, Reactor, Stopper};
-use crate::server::{PutMode, Server};
+use crate::server::Server;
 use log::{info, warn};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
@@ -163,7 +164,7 @@ pub fn complain(program: &str, message: &str) {
 /// The limits of a program whose descriptors serve `reactors` reactors.
 pub fn fitted_limits(common: &Common, reactors: usize) -> Limits {
     let mut limits = common.limits;
-    crate::reactor::fit_descriptors(&mut limits, reactors);
+    fit_descriptors(&mut limits, reactors);
     limits
 }
 
@@ -172,4 +173,25 @@ fn print(text: &str) {
     let mut stdout = io::stdout();
     let _ = stdout.write_all(text.as_bytes());
     let _ = stdout.flush();
+}
+
+/// Raises the process's soft limit of descriptors to what `reactors` of them need, or lowers
+/// `max_connections` to what there is, and says so in one line.
+fn fit_descriptors(limits: &mut Limits, reactors: usize) {
+    let needed = (limits.max_connections + limits::RESERVED_DESCRIPTORS) * reactors;
+    let granted = match rlimit::increase_nofile_limit(needed as u64) {
+        Ok(granted) => granted as usize,
+        Err(error) => {
+            warn!("cannot read the descriptor limit: {error}");
+            return;
+        }
+    };
+    if granted < needed {
+        let each = granted / reactors;
+        limits.max_connections = each.saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
+        warn!(
+            "the system grants {granted} descriptors of {needed}: at most {} clients",
+            limits.max_connections
+        );
+    }
 }

@@ -22,7 +22,8 @@
 //! from under another. Connections are registered once, edge-triggered, and never again.
 
 use crate::buffer::Buffer;
-use crate::connection::{Connection, Readiness, Step, Stream};
+use crate::connection::{Connection, Kind, Readiness, Step, Stream};
+use crate::connection_table::ConnectionTable;
 use crate::handler::{CloseReason, ConnId, Connect, Ending, Handler, Outbox, Via};
 use crate::limits::{self, Limits};
 use crate::stats::Stat;
@@ -62,6 +63,8 @@ struct Listener {
     pending: bool,
     /// The system was out of descriptors; a timer ends the rest.
     resting: bool,
+    /// That has been logged, and no client was accepted since.
+    complained: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -99,13 +102,7 @@ pub struct Reactor<H> {
     out: Outbox,
     limits: Limits,
     listeners: Slab<Listener>,
-    /// By the slot of their `ConnId`.
-    connections: Vec<Option<Connection<TcpStream>>>,
-    clients: usize,
-    refusals: usize,
-    upstreams: Vec<ConnId>,
-    /// Clients that have a turn in this tick, then those that have one in the next.
-    ready: Vec<ConnId>,
+    connections: ConnectionTable<TcpStream>,
     timers: TimerWheel<Timer>,
     scratch: Buffer,
     signals: Option<Signals>,
@@ -128,11 +125,7 @@ impl<H: Handler> Reactor<H> {
             out: Outbox::new(),
             limits,
             listeners: Slab::new(),
-            connections: Vec::new(),
-            clients: 0,
-            refusals: 0,
-            upstreams: Vec::new(),
-            ready: Vec::new(),
+            connections: ConnectionTable::default(),
             timers: TimerWheel::new(now),
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
             signals: None,
@@ -158,7 +151,7 @@ impl<H: Handler> Reactor<H> {
         let entry = self.listeners.vacant_entry();
         let token = Token(entry.key() << 32);
         self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
-        entry.insert(Listener { socket, pending: true, resting: false });
+        entry.insert(Listener { socket, pending: true, resting: false, complained: false });
         Ok(real)
     }
 
@@ -189,8 +182,9 @@ impl<H: Handler> Reactor<H> {
                 continue;
             }
             let ended = if self.forced { Ended::Forced } else { Ended::Drained };
-            if self.clients > 0 {
-                info!("stopped with {} clients still connected", self.clients);
+            match self.connections.clients() {
+                0 => {}
+                left => info!("stopped with {left} clients still connected"),
             }
             return Ok(ended);
         }
@@ -213,15 +207,15 @@ impl<H: Handler> Reactor<H> {
         self.accept_all(now);
         self.serve_clients(now);
         self.settle(now);
-        Ok(self.forced || self.stop_at.is_some_and(|at| self.is_empty() || now >= at))
+        Ok(self.forced || self.stop_at.is_some_and(|at| self.is_deserted() || now >= at))
     }
 
-    fn is_empty(&self) -> bool {
-        self.clients == 0 && self.refusals == 0
+    fn is_deserted(&self) -> bool {
+        self.connections.clients() + self.connections.refused() == 0
     }
 
     fn sleep_time(&self) -> Option<Duration> {
-        if !self.ready.is_empty() {
+        if self.connections.has_ready() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.timers.next_deadline(), self.handler.next_deadline(), self.stop_at];
@@ -246,7 +240,7 @@ impl<H: Handler> Reactor<H> {
 
     #[inline]
     fn note_connection(&mut self, id: ConnId, event: &Event, now: Instant) {
-        let Some(connection) = find(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.get(id) else { return };
         if connection.is_connecting() {
             return self.finish_connect(id, now);
         }
@@ -260,12 +254,12 @@ impl<H: Handler> Reactor<H> {
         };
         match connection.note(readiness) {
             Ok(()) => {
-                let upstream = connection.upstream;
+                let kind = connection.kind;
                 if writable && self.out.unsent(id) > 0 {
                     self.out.touch(id);
                 }
-                if !upstream {
-                    self.list_if_ready(id);
+                if kind != Kind::Upstream {
+                    self.connections.list_if_ready(id);
                 }
             }
             step => self.conclude(id, step, now),
@@ -274,12 +268,13 @@ impl<H: Handler> Reactor<H> {
 
     /// Rule 9 of the cache: what the upstream has to say is heard before any client is served.
     fn read_upstreams(&mut self, events_full: bool, now: Instant) {
-        for index in (0..self.upstreams.len()).rev() {
-            let Some(&id) = self.upstreams.get(index) else { continue };
-            if events_full && let Some(connection) = find(&mut self.connections, id) {
+        // From the last, since one that goes leaves its place to those after it.
+        for index in (0..self.connections.upstreams()).rev() {
+            let Some(id) = self.connections.upstream(index) else { continue };
+            if events_full && let Some(connection) = self.connections.get(id) {
                 connection.suspect_readable();
             }
-            while let Some(connection) = find(&mut self.connections, id)
+            while let Some(connection) = self.connections.get(id)
                 && connection.is_ready()
                 && self.out.ending(id) == Ending::None
             {
@@ -305,7 +300,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn reach_connection_deadline(&mut self, id: ConnId, now: Instant) {
-        let Some(connection) = find(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.get(id) else { return };
         connection.timer = None;
         match connection.deadline {
             Some(deadline) if deadline <= now => {
@@ -320,7 +315,7 @@ impl<H: Handler> Reactor<H> {
     /// one will set the next.
     #[inline]
     fn set_timer(&mut self, id: ConnId) {
-        let Some(connection) = find(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.get(id) else { return };
         let Some(deadline) = connection.deadline else { return };
         if let Some((timer, at)) = connection.timer {
             if at <= deadline {
@@ -339,7 +334,10 @@ impl<H: Handler> Reactor<H> {
                 && !listener.resting
             {
                 match listener.socket.accept() {
-                    Ok((stream, _)) => self.accepted(stream, now),
+                    Ok((stream, _)) => {
+                        listener.complained = false;
+                        self.accepted(stream, now);
+                    }
                     Err(error) => self.accept_failed(index, &error, now),
                 }
             }
@@ -356,7 +354,9 @@ impl<H: Handler> Reactor<H> {
             // Out of descriptors or memory. The client goes on waiting; to try again at once would
             // only spin.
             _ => {
-                warn!("cannot accept a client for now: {error}");
+                if !std::mem::replace(&mut listener.complained, true) {
+                    warn!("cannot accept a client for now: {error}");
+                }
                 listener.resting = true;
                 self.timers.insert(now + limits::ACCEPT_REST, Timer::Listener(index));
             }
@@ -364,10 +364,13 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accepted(&mut self, mut stream: TcpStream, now: Instant) {
-        let refused = self.clients >= self.limits.max_connections;
-        if refused {
+        let kind = match self.connections.clients() < self.limits.max_connections {
+            true => Kind::Client,
+            false => Kind::Refused,
+        };
+        if kind == Kind::Refused {
             self.out.stats.add(Stat::ConnectionsRefused, 1);
-            if self.refusals >= limits::MAX_REFUSALS {
+            if self.connections.refused() >= limits::MAX_REFUSALS {
                 return;
             }
         }
@@ -377,21 +380,16 @@ impl<H: Handler> Reactor<H> {
             self.out.release(id);
             return;
         }
-        let mut connection = Connection::accepted(id, stream);
-        connection.refused = refused;
-        self.insert(connection);
-        if refused {
-            self.refusals += 1;
+        self.connections.insert(Connection::accepted(id, stream, kind));
+        if kind == Kind::Refused {
             if let Some(output) = self.out.output(id) {
                 output.push(b"ERR too many connections\r\n");
             }
-            self.out.close(id);
-        } else {
-            self.clients += 1;
-            self.out.stats.add(Stat::ConnectionsTotal, 1);
-            self.out.stats.set(Stat::ConnectionsNow, self.clients as u64);
-            self.handler.opened(&mut self.out, id, Via::Listener, now);
+            return self.out.close(id);
         }
+        self.out.stats.add(Stat::ConnectionsTotal, 1);
+        self.out.stats.set(Stat::ConnectionsNow, self.connections.clients() as u64);
+        self.handler.opened(&mut self.out, id, Via::Listener, now);
     }
 
     fn register(&self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {
@@ -403,14 +401,6 @@ impl<H: Handler> Reactor<H> {
         self.poll.registry().register(stream, Token(id.pack()), interest)
     }
 
-    fn insert(&mut self, connection: Connection<TcpStream>) {
-        let slot = connection.id().slot();
-        if self.connections.len() <= slot {
-            self.connections.resize_with(slot + 1, || None);
-        }
-        self.connections[slot] = Some(connection);
-    }
-
     /// Begins a connection that the handler asked for.
     fn connect(&mut self, Connect { conn, to, timeout }: Connect, now: Instant) {
         let begun = TcpStream::connect(to).and_then(|mut stream| {
@@ -419,8 +409,7 @@ impl<H: Handler> Reactor<H> {
         });
         match begun {
             Ok(stream) => {
-                self.insert(Connection::connecting(conn, stream, now + timeout));
-                self.upstreams.push(conn);
+                self.connections.insert(Connection::connecting(conn, stream, now + timeout));
                 self.set_timer(conn);
             }
             Err(error) => {
@@ -432,7 +421,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn finish_connect(&mut self, id: ConnId, now: Instant) {
-        let Some(connection) = find(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.get(id) else { return };
         let failed = match connection.stream.take_error() {
             Ok(Some(error)) | Err(error) => Some(error),
             Ok(None) => match connection.stream.peer_addr() {
@@ -451,35 +440,21 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn serve_clients(&mut self, now: Instant) {
-        // What is listed while they have their turns has its own in the next tick.
-        let turns = self.ready.len();
+        let turns = self.connections.turns();
         for index in 0..turns {
-            let id = self.ready[index];
-            if let Some(connection) = find(&mut self.connections, id) {
-                connection.listed = false;
+            if let Some(id) = self.connections.turn(index) {
                 self.take_turn(id, now);
-                self.list_if_ready(id);
+                self.connections.list_if_ready(id);
             }
         }
-        self.ready.drain(..turns);
+        self.connections.end_turns(turns);
     }
 
     #[inline]
     fn take_turn(&mut self, id: ConnId, now: Instant) {
-        let Some(connection) = find(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.get(id) else { return };
         let step = connection.take_turn(&mut self.handler, &mut self.out, &mut self.scratch, now);
         self.conclude(id, step, now);
-    }
-
-    #[inline]
-    fn list_if_ready(&mut self, id: ConnId) {
-        if let Some(connection) = find(&mut self.connections, id)
-            && !connection.listed
-            && connection.is_ready()
-        {
-            connection.listed = true;
-            self.ready.push(id);
-        }
     }
 
     /// Carries out what the outbox holds, until it holds nothing: an end may cause replies to others,
@@ -489,15 +464,15 @@ impl<H: Handler> Reactor<H> {
             if let Some(connect) = self.out.pop_connect() {
                 self.connect(connect, now);
             } else if let Some(id) = self.out.pop_touched() {
-                if let Some(connection) = find(&mut self.connections, id) {
+                if let Some(connection) = self.connections.get(id) {
                     let step = connection.settle(&mut self.out, self.limits.output_limit, now);
                     self.conclude(id, step, now);
-                    self.list_if_ready(id);
+                    self.connections.list_if_ready(id);
                 }
             } else if let Some(id) = self.out.pop_resumed() {
-                if let Some(connection) = find(&mut self.connections, id) {
+                if let Some(connection) = self.connections.get(id) {
                     connection.resume();
-                    self.list_if_ready(id);
+                    self.connections.list_if_ready(id);
                 }
             } else {
                 return;
@@ -514,24 +489,15 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn remove(&mut self, id: ConnId, why: CloseReason, now: Instant) {
-        let Some(connection) = self.connections.get_mut(id.slot()).and_then(Option::take) else {
-            return;
-        };
+        let Some(connection) = self.connections.remove(id) else { return };
         if let Some((timer, _)) = connection.timer {
             self.timers.cancel(timer);
         }
         self.out.release(id);
-        if connection.refused {
-            self.refusals -= 1;
-            return;
+        self.out.stats.set(Stat::ConnectionsNow, self.connections.clients() as u64);
+        if connection.kind != Kind::Refused {
+            self.handler.closed(&mut self.out, id, why, now);
         }
-        if connection.upstream {
-            self.upstreams.retain(|&upstream| upstream != id);
-        } else {
-            self.clients -= 1;
-            self.out.stats.set(Stat::ConnectionsNow, self.clients as u64);
-        }
-        self.handler.closed(&mut self.out, id, why, now);
     }
 
     fn take_pending_signals(&mut self, now: Instant) {
@@ -552,16 +518,13 @@ impl<H: Handler> Reactor<H> {
             self.forced = true;
             return;
         }
-        info!("stopping: {} clients are still to be answered", self.clients);
+        info!("stopping, with {} clients connected", self.connections.clients());
         self.stop_at = Some(now + self.limits.drain_timeout);
         self.listeners.clear();
-        for slot in 0..self.connections.len() {
-            if let Some(connection) = &mut self.connections[slot]
-                && !connection.upstream
-            {
+        for id in self.connections.client_ids() {
+            if let Some(connection) = self.connections.get(id) {
                 connection.end_input();
-                let id = connection.id();
-                self.list_if_ready(id);
+                self.connections.list_if_ready(id);
             }
         }
     }
@@ -569,33 +532,3 @@ impl<H: Handler> Reactor<H> {
 
 /// Linux's number for "protocol error", which `accept` may return and `ErrorKind` has no name for.
 const EPROTO: i32 = 71;
-
-/// Free, so that the borrow is of the table alone.
-#[inline]
-fn find(
-    connections: &mut [Option<Connection<TcpStream>>],
-    id: ConnId,
-) -> Option<&mut Connection<TcpStream>> {
-    connections.get_mut(id.slot())?.as_mut().filter(|connection| connection.id() == id)
-}
-
-/// Raises the process's soft limit of descriptors to what `reactors` of them need, or lowers
-/// `max_connections` to what there is, and says so in one line.
-pub fn fit_descriptors(limits: &mut Limits, reactors: usize) {
-    let needed = (limits.max_connections + limits::RESERVED_DESCRIPTORS) * reactors;
-    let granted = match rlimit::increase_nofile_limit(needed as u64) {
-        Ok(granted) => granted as usize,
-        Err(error) => {
-            warn!("cannot read the descriptor limit: {error}");
-            return;
-        }
-    };
-    if granted < needed {
-        let each = granted / reactors;
-        limits.max_connections = each.saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
-        warn!(
-            "the system grants {granted} descriptors of {needed}: at most {} clients",
-            limits.max_connections
-        );
-    }
-}

@@ -156,11 +156,6 @@ impl Reply<'_> {
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
-
-    /// What kind of request this is the reply to.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
 }
 
 /// Whether more lines of the same reply follow.

@@ -18,6 +18,8 @@ pub enum Failure {
     LostLoading(String, u64, u64),
     /// The server did not take `ORIGIN ON`; what it said.
     NoOrigin(String),
+    /// The list of keys has a part only; what the server said after it.
+    BrokenOff(String),
     /// Requests could not be read from this input.
     Input(String, io::Error),
     /// A line that no server would read as one line of text.
@@ -40,7 +42,7 @@ impl Failure {
 
     fn message(&self) -> String {
         match self {
-            Failure::Usage(message) => format!("{message}, try client --help"),
+            Failure::Usage(message) => format!("{message}; try client --help"),
             Failure::Connect(peer, error) => {
                 format!("cannot connect to {peer}: {}", reason(error))
             }
@@ -53,6 +55,7 @@ impl Failure {
                  of them on line {line}"
             ),
             Failure::NoOrigin(said) => format!("the server does not tell origins: {said}"),
+            Failure::BrokenOff(said) => format!("the list of keys is not complete: {said}"),
             Failure::Input(name, error) => format!("cannot read {name}: {}", reason(error)),
             Failure::NotText => "this line cannot be sent as one line of text".to_string(),
             Failure::Output(error) => {

@@ -37,9 +37,6 @@ const SEND_BYTES: usize = 64 * 1024;
 /// Failed lines that are shown; of more there is only the number.
 const SHOWN_ERRORS: u64 = 100;
 
-/// How often the progress bar moves while nothing is answered.
-const TICK: Duration = Duration::from_millis(100);
-
 /// An opened file of requests.
 pub struct Input {
     name: String,
@@ -148,18 +145,128 @@ fn take_replies(
     bar: &ProgressBar,
 ) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
+    let mut error = String::new();
     for sent in window {
-        let mut reply = connection.reply(sent.kind);
-        loop {
-            match reply.next_line() {
-                Ok(Some(line)) if line.text.starts_with(b"ERR ") && sent.kind.may_fail_with() => {}
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(_) => {}
-            }
+        let verdict =
+            take_reply(connection, sent.kind, &mut error).map_err(|failure| match failure {
+                Failure::Lost(peer) => Failure::LostLoading(peer, tally.answered(), tally.line),
+                other => other,
+            })?;
+        match verdict {
+            Verdict::Done => tally.done += 1,
+            Verdict::Refused => tally.refused += 1,
+            Verdict::Error => tally.errors += 1,
+        }
+        if verdict == Verdict::Error && tally.errors <= SHOWN_ERRORS {
+            bar.suspend(|| complain(&format!("line {}: {error}", sent.line)));
         }
         tally.line = sent.line;
-        bar.set_position(sent.position);
+        bar.set_position(if bar.length().is_some() { sent.consumed } else { tally.answered() });
     }
     Ok(tally)
+}
+
+/// Reads one reply. If it is an error, what it says is in `error`.
+fn take_reply(
+    connection: &mut Connection,
+    kind: Kind,
+    error: &mut String,
+) -> Result<Verdict, Failure> {
+    let mut reply = connection.reply(kind);
+    while let Some(line) = reply.next_line()? {
+        if line.text.starts_with(b"ERR ") {
+            error.clear();
+            error.push_str(&String::from_utf8_lossy(line.text));
+        }
+    }
+    Ok(reply.verdict())
+}
+
+/// A request on its way.
+struct Sent {
+    kind: Kind,
+    /// The number of its line.
+    line: u64,
+    /// Where in the file its line ends.
+    consumed: u64,
+}
+
+/// The thread that sends.
+struct Writer {
+    lines: Lines<Box<dyn Read + Send>>,
+    name: String,
+    socket: BufWriter<TcpStream>,
+    window: SyncSender<Sent>,
+}
+
+impl Writer {
+    /// Sends until a BYE, the end of the file, or the end of the connection: that last is for the
+    /// reader to report, which sees what the server still said.
+    fn run(mut self) -> Result<(), Failure> {
+        let mut encoder = Encoder::default();
+        loop {
+            if self.lines.may_wait() && self.socket.flush().is_err() {
+                return Ok(());
+            }
+            let line = match self.lines.next_line() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                Err(error) => {
+                    // Ignored like every other: the reader will miss the replies.
+                    let _ = self.socket.flush();
+                    return Err(Failure::Input(self.name, error));
+                }
+            };
+            let encoded = encoder.encode(line);
+            let (line, consumed) = (self.lines.number(), self.lines.consumed());
+            let Ok(requests) = encoded else {
+                let _ = self.socket.flush();
+                let message = format!("line {line} cannot be sent as one line of text");
+                return Err(Failure::Input(self.name, io::Error::other(message)));
+            };
+            for request in requests {
+                let sent = Sent { kind: request.kind, line, consumed };
+                if !enter(&self.window, &mut self.socket, sent)
+                    || self.socket.write_all(request.bytes).is_err()
+                {
+                    return Ok(());
+                }
+                if request.kind == Kind::Farewell {
+                    let _ = self.socket.flush();
+                    return Ok(());
+                }
+            }
+        }
+        let _ = self.socket.flush();
+        Ok(())
+    }
+}
+
+/// Waits for a place in the window, having sent all that the reader may be waiting for. False if
+/// there is no more reader.
+fn enter(window: &SyncSender<Sent>, socket: &mut BufWriter<TcpStream>, sent: Sent) -> bool {
+    match window.try_send(sent) {
+        Ok(()) => true,
+        Err(TrySendError::Full(sent)) => socket.flush().is_ok() && window.send(sent).is_ok(),
+        Err(TrySendError::Disconnected(_)) => false,
+    }
+}
+
+/// A bar on stderr, if that is a terminal: over the bytes of a file, or a count where the length is
+/// not known.
+fn progress_bar(bytes: Option<u64>) -> ProgressBar {
+    let (bar, template) = match bytes {
+        Some(bytes) => (ProgressBar::new(bytes), "{bar:40} {bytes}/{total_bytes}, {eta} left"),
+        None => (ProgressBar::new_spinner(), "{spinner} {human_pos} answered"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn speed(requests: u64, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let rate = requests as f64 / seconds.max(1e-9);
+    format!("{requests} requests in {seconds:.2} s, {rate:.0} a second")
 }

@@ -26,7 +26,7 @@ use connection::{Connection, Verdict};
 use failure::Failure;
 use options::{Options, Parsed, Task};
 use output::{Look, Output};
-use request::{Encoder, Kind, ORIGIN_ON};
+use request::{BYE, Encoder, Kind, ORIGIN_ON};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -123,7 +123,24 @@ fn one_command(
     for request in encoder.encode(line)? {
         connection.send(request.bytes);
         verdict = output.reply(&mut connection.reply(request.kind))?;
+        if request.kind == Kind::Keys && verdict == Verdict::Done {
+            output.flush()?;
+            check_end_of_keys(&mut connection)?;
+        }
     }
     output.flush()?;
     Ok(verdict)
+}
+
+/// A list of keys that cannot be finished is followed by an error on a line of its own. Whether there
+/// is one shows in what comes before the reply to another request.
+fn check_end_of_keys(connection: &mut Connection) -> Result<(), Failure> {
+    connection.send(BYE);
+    match connection.reply(Kind::Farewell).next_line() {
+        Ok(Some(line)) if line.text.starts_with(b"ERR ") => {
+            Err(Failure::BrokenOff(String::from_utf8_lossy(line.text).into_owned()))
+        }
+        // Also if it is gone: it had no error to tell.
+        _ => Ok(()),
+    }
 }

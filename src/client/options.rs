@@ -67,7 +67,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, St
         return Ok(Parsed::Say(help(&flags)));
     }
     if matches.opt_present("version") {
-        return Ok(Parsed::Say(format!("larder client {}\n", env!("CARGO_PKG_VERSION"))));
+        return Ok(Parsed::Say(format!("client (larder) {}\n", env!("CARGO_PKG_VERSION"))));
     }
     let words = &arguments[arguments.len() - matches.free.len()..];
     let host = words.first().map_or(Ok(DEFAULT_HOST.to_string()), host)?;
@@ -92,8 +92,8 @@ fn flags() -> getopts::Options {
     flags.optflag("r", "raw", "print replies alone, without prompts");
     flags.optflag("o", "origin", "say for each reply whether the proxy's cache gave it");
     flags.optopt("l", "load", "send the requests in FILE (- for stdin), one a line", "FILE");
-    flags.optflag("h", "help", "print this help");
-    flags.optflag("V", "version", "print the version");
+    flags.optflag("h", "help", "print this and exit");
+    flags.optflag("V", "version", "print the version and exit");
     flags
 }
 

@@ -22,6 +22,9 @@ const IAC: u8 = 255;
 pub enum Kind {
     /// The reply is one line.
     OneLine,
+    /// The same, with all keys on the line; a proxy that loses its server while it sends them ends
+    /// the line, adds one with an error, and closes the connection.
+    Keys,
     /// The reply goes on until a line `END`, unless it is an error.
     UntilEnd,
     /// `ORIGIN ON` or `OFF`: later replies have a prefix, or have none.
@@ -57,10 +60,10 @@ impl Encoder {
     /// # Errors
     ///
     /// [`Failure::NotText`] if the server would not take it as text.
-    pub fn encode(
-        &mut self,
+    pub fn encode<'a>(
+        &'a mut self,
         line: &[u8],
-    ) -> Result<impl Iterator<Item = Request<'_>> + '_, Failure> {
+    ) -> Result<impl Iterator<Item = Request<'a>> + use<'a>, Failure> {
         self.fill(line);
         self.requests.clear();
         let mut decoder = Decoder::default();
@@ -83,10 +86,11 @@ impl Encoder {
         if decoder.midway(&self.bytes[at..]) != Midway::Nothing {
             return Err(Failure::NotText);
         }
+        let mut rest = self.bytes.as_slice();
         let mut start = 0;
         Ok(self.requests.iter().map(move |&(kind, end)| {
-            let bytes = &self.bytes[start..end];
-            start = end;
+            let (bytes, after) = rest.split_at(end - start);
+            (rest, start) = (after, end);
             Request { bytes, kind }
         }))
     }
@@ -114,6 +118,7 @@ fn kind(request: &Parsed<'_>) -> Kind {
     match request.command.verb {
         Verb::Stats | Verb::Help => Kind::UntilEnd,
         Verb::Dump if argument.eq_ignore_ascii_case(b"PAIRS") => Kind::UntilEnd,
+        Verb::Dump => Kind::Keys,
         Verb::Origin if argument.eq_ignore_ascii_case(b"ON") => Kind::Origin(true),
         Verb::Origin if argument.eq_ignore_ascii_case(b"OFF") => Kind::Origin(false),
         Verb::Bye | Verb::Quit | Verb::Exit => Kind::Farewell,
@@ -151,7 +156,9 @@ mod tests {
 
     #[test]
     fn the_kind_follows_from_the_words() {
-        check(b"dump", &[(b"dump\n", Kind::OneLine)]);
+        check(b"dump", &[(b"dump\n", Kind::Keys)]);
+        check(b"dump keys", &[(b"dump keys\n", Kind::Keys)]);
+        check(b"dump all", &[(b"dump all\n", Kind::Keys)]);
         check(b" dump  Pairs", &[(b" dump  Pairs\n", Kind::UntilEnd)]);
         check(b"Dump pairs now", &[(b"Dump pairs now\n", Kind::OneLine)]);
         check(b"STATS", &[(b"STATS\n", Kind::UntilEnd)]);

@@ -4,22 +4,27 @@
 //! It begins when every earlier request of its client is answered, and no later one is read before it
 //! has ended; so its replies need no place among others.
 
-use super::{Client, Nonsense, Proxy, Purpose};
 use crate::buffer::Buffer;
-use crate::handler::{ConnId, Next, Outbox};
-use crate::limits;
 use crate::protocol::resp::{self, Element, Elements};
 use crate::protocol::text::{self, Reply};
 use crate::protocol::{Form, Request};
 use crate::session::{Origin, Style};
 use std::collections::VecDeque;
-use std::time::Instant;
 
 /// Keys that one `SCAN` asks for.
 const PAGE: &[u8] = b"500";
 /// The values of one batch: as many as fit this, going by the last batch.
 const BATCH_BYTES: usize = 128 * 1024;
 const MOST_BATCH: usize = 500;
+
+/// What a request of a `DUMP` asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted {
+    /// A page of keys.
+    Keys,
+    /// The value of one.
+    Value,
+}
 
 /// A `DUMP` under way.
 #[derive(Debug)]
@@ -44,6 +49,9 @@ pub struct Dump {
 
 impl Dump {
     /// Reads the request.
+    ///
+    /// # Errors
+    /// Its usage, if it is wrong.
     pub fn new(style: Style, request: &Request<'_>) -> Result<Dump, &'static str> {
         let pairs = match request.arguments().next() {
             None => false,
@@ -85,7 +93,8 @@ impl Dump {
         self.begun = true;
     }
 
-    fn write_end(&mut self, output: &mut Buffer) {
+    /// Ends the reply: everything has come.
+    pub fn write_end(&mut self, output: &mut Buffer) {
         if self.style.form == Form::Resp {
             resp::push_header(output, b'*', self.elements);
             return output.push(self.body.bytes());
@@ -105,161 +114,92 @@ impl Dump {
         self.batch = if fits == 0 { self.batch / 4 } else { fits }.clamp(1, MOST_BATCH);
         self.batch_bytes = 0;
     }
-}
 
-impl Proxy {
-    /// Goes on with a client's `DUMP`, if it can. `None`: it has ended.
-    pub(super) fn advance_dump(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        now: Instant,
-    ) -> Option<Next> {
-        let client = self.clients.get_mut(conn)?;
-        let dump = client.dump.as_deref_mut()?;
-        if dump.asked > 0 || !client.replies.is_empty() {
-            client.waiting = true;
-            return Some(Next::Wait);
-        }
-        if out.unsent(conn) > limits::LOW_WATER {
-            return Some(Next::Drain);
-        }
-        let mut requests: Vec<(Vec<&[u8]>, Purpose)> = Vec::new();
-        if !dump.keys.is_empty() {
-            for key in dump.keys.iter().take(dump.batch) {
-                requests.push((vec![b"GET", key], Purpose::DumpValue(conn)));
+    /// Whether something that was asked for has not come.
+    pub fn is_waiting(&self) -> bool {
+        self.asked > 0
+    }
+
+    /// The bytes of a RESP reply that is being gathered.
+    pub fn gathered_bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Asks for what is needed next by calling `ask` with a request and whether it is for keys.
+    /// `Some`: the reply is not complete, and whether all could be asked.
+    pub fn ask(&mut self, mut ask: impl FnMut(&[&[u8]], Wanted) -> bool) -> Option<bool> {
+        let mut sent = true;
+        if !self.keys.is_empty() {
+            for key in self.keys.iter().take(self.batch) {
+                sent = sent && ask(&[b"GET", key], Wanted::Value);
+                self.asked += usize::from(sent);
             }
-        } else if let Some(cursor) = &dump.cursor {
-            requests.push((vec![b"SCAN", cursor, b"COUNT", PAGE], Purpose::DumpKeys(conn)));
         } else {
-            let output = out.output(conn)?;
-            dump.write_end(output);
-            client.dump = None;
-            return None;
+            let cursor = self.cursor.as_deref()?;
+            sent = ask(&[b"SCAN", cursor, b"COUNT", PAGE], Wanted::Keys);
+            self.asked += usize::from(sent);
         }
-        let (mut sent, mut failed) = (0, false);
-        for (words, purpose) in requests {
-            failed |= self.upstream.send(out, &words, purpose, now).is_err();
-            sent += usize::from(!failed);
-        }
-        dump.asked = sent;
-        client.waiting = true;
-        if failed {
-            self.dump_failed(out, conn, "upstream unavailable");
-        }
-        Some(Next::Wait)
+        Some(sent)
     }
 
     /// A page of keys has come.
-    pub(super) fn dump_keys(
+    ///
+    /// # Errors
+    /// The upstream refused, with its message; or, without one, the reply makes no sense.
+    pub fn keys_came(
         &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
         mut elements: Elements<'_>,
-    ) -> Result<(), Nonsense> {
+        output: &mut Buffer,
+    ) -> Result<(), Option<String>> {
         let (cursor, count) = match [elements.next(), elements.next(), elements.next()] {
             [Some(Element::Array(2)), Some(Element::Bulk(cursor)), Some(Element::Array(count))] => {
                 (cursor, count)
             }
             [Some(Element::Error(message)), ..] => {
                 let message = String::from_utf8_lossy(message);
-                self.dump_failed(out, conn, message.strip_prefix("ERR ").unwrap_or(&message));
-                return Ok(());
+                return Err(Some(message.strip_prefix("ERR ").unwrap_or(&message).to_string()));
             }
-            _ => {
-                self.dump_failed(out, conn, "upstream lost");
-                return Err(Nonsense);
-            }
+            _ => return Err(None),
         };
-        let Some((client, mut dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
-        dump.asked = 0;
-        dump.cursor = (cursor != b"0").then(|| cursor.into());
+        self.asked = 0;
+        self.cursor = (cursor != b"0").then(|| cursor.into());
         for element in elements.take(count) {
-            let Element::Bulk(key) = element else { continue };
-            if dump.pairs {
-                dump.keys.push_back(key.into());
+            let Element::Bulk(key) = element else { return Err(None) };
+            if self.pairs {
+                self.keys.push_back(key.into());
             } else {
-                dump.write_key(output, key);
+                self.write_key(output, key);
             }
         }
-        client.dump = Some(dump);
-        self.dump_came(out, conn);
         Ok(())
     }
 
-    /// The value of the first key has come.
-    pub(super) fn dump_value(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        mut elements: Elements<'_>,
-    ) -> Result<(), Nonsense> {
-        let Some((client, mut dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
-        let key = dump.keys.pop_front().expect("a value was asked for by its key");
-        dump.asked -= 1;
+    /// The value of the first key has come; false if it makes no sense.
+    pub fn value_came(&mut self, mut elements: Elements<'_>, output: &mut Buffer) -> bool {
+        let key = self.keys.pop_front().expect("a value was asked for by its key");
+        self.asked -= 1;
         let makes_sense = match elements.next() {
             Some(Element::Bulk(value)) => {
-                dump.batch_bytes += value.len();
-                dump.write_pair(output, &key, value);
+                self.batch_bytes += value.len();
+                self.write_pair(output, &key, value);
                 true
             }
             // Deleted since its key was named, or not a plain value.
             Some(Element::Null | Element::Error(_)) => true,
             _ => false,
         };
-        if dump.asked == 0 {
-            dump.batch_came();
+        if self.asked == 0 {
+            self.batch_came();
         }
-        client.dump = Some(dump);
-        if !makes_sense {
-            self.dump_failed(out, conn, "upstream lost");
-            return Err(Nonsense);
-        }
-        self.dump_came(out, conn);
-        Ok(())
+        makes_sense
     }
 
-    /// The client whose `DUMP` it is, the dump taken out of it, and its output.
-    fn dump_of<'a>(
-        &'a mut self,
-        out: &'a mut Outbox,
-        conn: ConnId,
-    ) -> Option<(&'a mut Client, Box<Dump>, &'a mut Buffer)> {
-        let client = self.clients.get_mut(conn)?;
-        let output = out.output(conn)?;
-        let dump = client.dump.take()?;
-        Some((client, dump, output))
-    }
-
-    fn dump_came(&mut self, out: &mut Outbox, conn: ConnId) {
-        let most = self.options.limits.output_limit;
-        let Some(client) = self.clients.get_mut(conn) else { return };
-        let Some(dump) = client.dump.as_deref() else { return };
-        if dump.asked > 0 {
-            return;
+    /// Ends the reply with an error; whether the client has a part of it.
+    pub fn write_error(&self, output: &mut Buffer, message: &str) -> bool {
+        if self.begun && !self.pairs {
+            output.push(b"\r\n");
         }
-        if dump.body.len() > most {
-            return self.dump_failed(out, conn, "reply too large, use SCAN");
-        }
-        client.waiting = false;
-        out.resume(conn);
-    }
-
-    /// Ends a `DUMP` with an error. One that the client has a part of cannot be mended: the
-    /// connection is closed after the error, lest the part be taken for the whole.
-    pub(super) fn dump_failed(&mut self, out: &mut Outbox, conn: ConnId, message: &str) {
-        let Some((client, dump, output)) = self.dump_of(out, conn) else { return };
-        if dump.begun {
-            if !dump.pairs {
-                output.push(b"\r\n");
-            }
-            dump.style.write(output, Origin::Server, Reply::Error(message));
-            client.ended = true;
-            out.close(conn);
-        } else {
-            dump.style.write(output, Origin::Server, Reply::Error(message));
-            client.waiting = false;
-            out.resume(conn);
-        }
+        self.style.write(output, Origin::Server, Reply::Error(message));
+        self.begun
     }
 }

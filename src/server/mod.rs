@@ -6,7 +6,7 @@
 pub mod store;
 
 use crate::buffer::Buffer;
-use crate::command::Verb;
+use crate::command::{PutMode, Verb};
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::{self, Limits};
 use crate::protocol::text::{self, Reply};
@@ -17,14 +17,8 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 use store::Store;
 
-/// What PUT does to a key that exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutMode {
-    /// It is refused.
-    Create,
-    /// The value is replaced.
-    Replace,
-}
+/// The error in place of a reply over the output limit.
+const TOO_LARGE: &str = "reply too large, use SCAN";
 
 /// The server's policy.
 #[derive(Debug)]
@@ -58,6 +52,7 @@ struct Dump {
 struct Keys {
     store: Store,
     put_mode: PutMode,
+    output_limit: usize,
     /// Replies whose length has to be known before their first byte are built here.
     body: Buffer,
 }
@@ -77,7 +72,12 @@ impl Server {
             started: now,
             clients: ConnMap::default(),
             scratch: Scratch::default(),
-            keys: Keys { store: Store::new(), put_mode, body: Buffer::new() },
+            keys: Keys {
+                store: Store::new(),
+                put_mode,
+                output_limit: limits.output_limit,
+                body: Buffer::new(),
+            },
         }
     }
 }
@@ -121,8 +121,7 @@ impl Handler for Server {
                     if output.len() > self.limits.output_limit {
                         output.truncate(mark);
                         let style = client.session.style(request.form, None);
-                        let error = Reply::Error("reply too large, use SCAN");
-                        style.write(output, Origin::Server, error);
+                        style.write(output, Origin::Server, Reply::Error(TOO_LARGE));
                     }
                     then
                 }
@@ -284,6 +283,11 @@ impl Keys {
         }
         // A RESP array says how long it is before its first element, so it cannot be streamed while
         // keys come and go.
+        let values = if pairs { self.store.value_bytes() } else { 0 };
+        if self.store.key_bytes() + values > self.output_limit as u64 {
+            style.write(output, Origin::Server, Reply::Error(TOO_LARGE));
+            return Then::GoOn;
+        }
         let elements = self.store.len() as u64 * if pairs { 2 } else { 1 };
         resp::push_header(output, b'*', elements);
         let mut cursor = 0;

@@ -1,0 +1,71 @@
+//! One client of the proxy: what it said, what it is owed, and what keeps it from going on.
+
+use super::dump::Dump;
+use super::replies::Replies;
+use crate::handler::{ConnId, Next, Outbox};
+use crate::limits;
+use crate::protocol::text::Reply;
+use crate::session::{Origin, Session, Style};
+
+/// One client.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// Its protocol state.
+    pub session: Session,
+    /// The replies that it waits for.
+    pub replies: Replies,
+    /// Its `DUMP` that waits or is under way; nothing is read meanwhile.
+    pub dump: Option<Box<Dump>>,
+    /// Told the reactor to wait: `resume` is owed once there is something to do.
+    pub waiting: bool,
+    /// No request follows: close once every owed reply is given.
+    pub ended: bool,
+}
+
+impl Client {
+    /// Whether the client's own replies keep it from going on.
+    pub fn held_back(&mut self, out: &mut Outbox, conn: ConnId) -> Option<Next> {
+        if out.unsent(conn) > limits::HIGH_WATER {
+            return Some(Next::Drain);
+        }
+        if self.has_room() {
+            return None;
+        }
+        self.waiting = true;
+        Some(Next::Wait)
+    }
+
+    fn has_room(&self) -> bool {
+        let most = if self.waiting { limits::MAX_UNANSWERED / 2 } else { limits::MAX_UNANSWERED };
+        self.replies.len() < most && self.replies.parked_bytes() <= limits::HIGH_WATER
+    }
+
+    /// Gives a reply that nothing was waited for.
+    pub fn answer(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: Reply<'_>) {
+        if let Some(output) = out.output(conn) {
+            self.replies.answer(output, |output| style.write(output, Origin::Server, reply));
+        }
+    }
+
+    /// Goes on after an owed reply was given.
+    pub fn replied(&mut self, out: &mut Outbox, conn: ConnId) {
+        if self.ended {
+            self.end(out, conn);
+            return;
+        }
+        // A dump begins when nothing is owed.
+        let can_go_on = if self.dump.is_some() { self.replies.is_empty() } else { self.has_room() };
+        if self.waiting && can_go_on {
+            self.waiting = false;
+            out.resume(conn);
+        }
+    }
+
+    /// No request follows: closes once every owed reply is given.
+    pub fn end(&mut self, out: &mut Outbox, conn: ConnId) {
+        self.ended = true;
+        if self.replies.is_empty() {
+            out.close(conn);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What comes of the upstream's replies, and of the news that there will be none: each is given to
+//! those who wait for it.
+
+use super::dump::Dump;
+use super::flight::Waiter;
+use super::purpose::{Nonsense, Purpose, Shape};
+use super::state::Proxy;
+use super::upstream::Trouble;
+use crate::buffer::Buffer;
+use crate::handler::{ConnId, Outbox};
+use crate::protocol::resp::Elements;
+use crate::protocol::text::Reply;
+use crate::session::Origin;
+use crate::stats::Stat;
+use log::warn;
+use std::time::Instant;
+
+impl Proxy {
+    pub(super) fn upstream_received(
+        &mut self,
+        out: &mut Outbox,
+        input: &mut Buffer,
+        now: Instant,
+    ) -> Result<(), Nonsense> {
+        let most = self.options.limits.output_limit;
+        while let Some((length, purpose)) =
+            self.upstream.next_reply(input.bytes(), most).map_err(|error| {
+                warn!("the upstream sends what is no reply: {error}");
+                Nonsense
+            })?
+        {
+            let delivered = self.deliver(out, purpose, &input.bytes()[..length], now);
+            input.consume(length);
+            delivered?;
+        }
+        Ok(())
+    }
+
+    /// Gives the upstream's reply to whom it is for.
+    fn deliver(
+        &mut self,
+        out: &mut Outbox,
+        purpose: Purpose,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<(), Nonsense> {
+        match purpose {
+            Purpose::Fetch(id) => {
+                let flight = self.flights.land(id);
+                let reply = Shape::Value.read(bytes);
+                if let (Some(Reply::Value(value)), false) = (reply, flight.poisoned) {
+                    self.cache.insert(&flight.key, value, flight.sent_at + self.options.ttl, now);
+                }
+                let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
+                for waiter in flight.waiters() {
+                    self.fulfil(out, waiter, shown);
+                }
+                reply.map(|_| ()).ok_or(Nonsense)
+            }
+            Purpose::Read(waiter, wanted) => {
+                let reply = wanted.read(bytes);
+                let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
+                self.fulfil(out, waiter, shown);
+                reply.map(|_| ()).ok_or(Nonsense)
+            }
+            Purpose::Write(waiter, keys, wanted) => {
+                self.write_ended(out, &keys);
+                let reply = wanted.read(bytes);
+                let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(true)));
+                self.fulfil(out, waiter, shown);
+                reply.map(|_| ()).ok_or(Nonsense)
+            }
+            Purpose::DumpKeys(conn) => self.dump_keys(out, conn, Elements::new(bytes)),
+            Purpose::DumpValue(conn) => self.dump_value(out, conn, Elements::new(bytes)),
+        }
+    }
+
+    /// Tells whoever waits for a reply that there will be none.
+    pub(super) fn fail(&mut self, out: &mut Outbox, purpose: Purpose, trouble: Trouble) {
+        match purpose {
+            Purpose::Fetch(id) => {
+                let flight = self.flights.land(id);
+                for waiter in flight.waiters() {
+                    self.fulfil(out, waiter, Reply::Error(trouble.message(false)));
+                }
+            }
+            Purpose::Read(waiter, _) => {
+                self.fulfil(out, waiter, Reply::Error(trouble.message(false)));
+            }
+            Purpose::Write(waiter, keys, _) => {
+                self.write_ended(out, &keys);
+                self.fulfil(out, waiter, Reply::Error(trouble.message(true)));
+            }
+            Purpose::DumpKeys(conn) | Purpose::DumpValue(conn) => {
+                self.dump_failed(out, conn, trouble.message(false));
+            }
+        }
+    }
+
+    fn write_ended(&mut self, out: &mut Outbox, keys: &[Box<[u8]>]) {
+        for key in keys {
+            self.flights.write_ended(key);
+            self.drop_entry(out, key);
+        }
+    }
+
+    /// Gives an owed reply, unless its client has left.
+    fn fulfil(&mut self, out: &mut Outbox, waiter: Waiter, reply: Reply<'_>) {
+        let Some(client) = self.clients.get_mut(waiter.conn) else { return };
+        let Some(output) = out.output(waiter.conn) else { return };
+        client.replies.fulfil(waiter.ticket, output, |output, style| {
+            style.write(output, Origin::Server, reply);
+        });
+        client.replied(out, waiter.conn);
+    }
+
+    /// Gives up the upstream's connection, and tells all who wait on it.
+    pub(super) fn lose_upstream(&mut self, out: &mut Outbox, why: Trouble, now: Instant) {
+        out.stats.add(Stat::UpstreamErrors, 1);
+        let (trouble, waiting) = self.upstream.lose(out, why, now);
+        for purpose in waiting {
+            self.fail(out, purpose, trouble);
+        }
+        self.release_held_back(out);
+    }
+
+    /// Lets the clients go on that waited for room at the upstream, if there is room.
+    pub(super) fn release_held_back(&mut self, out: &mut Outbox) {
+        if !self.held_back.is_empty() && self.upstream.has_room(out) {
+            for conn in std::mem::take(&mut self.held_back) {
+                if let Some(client) = self.clients.get_mut(conn) {
+                    client.waiting = false;
+                    out.resume(conn);
+                }
+            }
+        }
+    }
+
+    /// A page of keys has come for a client's `DUMP`.
+    fn dump_keys(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        elements: Elements<'_>,
+    ) -> Result<(), Nonsense> {
+        let Some((dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
+        match dump.keys_came(elements, output) {
+            Ok(()) => {
+                self.dump_came(out, conn);
+                Ok(())
+            }
+            Err(Some(refused)) => {
+                self.dump_failed(out, conn, &refused);
+                Ok(())
+            }
+            Err(None) => {
+                self.dump_failed(out, conn, Trouble::Lost.message(false));
+                Err(Nonsense)
+            }
+        }
+    }
+
+    /// The value of the next key has come, for the same.
+    fn dump_value(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        elements: Elements<'_>,
+    ) -> Result<(), Nonsense> {
+        let Some((dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
+        if dump.value_came(elements, output) {
+            self.dump_came(out, conn);
+            Ok(())
+        } else {
+            self.dump_failed(out, conn, Trouble::Lost.message(false));
+            Err(Nonsense)
+        }
+    }
+
+    fn dump_of<'a>(
+        &'a mut self,
+        out: &'a mut Outbox,
+        conn: ConnId,
+    ) -> Option<(&'a mut Dump, &'a mut Buffer)> {
+        let dump = self.clients.get_mut(conn)?.dump.as_deref_mut()?;
+        Some((dump, out.output(conn)?))
+    }
+
+    fn dump_came(&mut self, out: &mut Outbox, conn: ConnId) {
+        let most = self.options.limits.output_limit;
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        match &client.dump {
+            Some(dump) if dump.is_waiting() => {}
+            Some(dump) if dump.gathered_bytes() > most => {
+                self.dump_failed(out, conn, "reply too large, use SCAN");
+            }
+            _ => {
+                client.waiting = false;
+                out.resume(conn);
+            }
+        }
+    }
+
+    /// Ends a `DUMP` with an error. One that the client has a part of cannot be mended: the
+    /// connection is closed after the error, lest the part be taken for the whole.
+    pub(super) fn dump_failed(&mut self, out: &mut Outbox, conn: ConnId, message: &str) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let (Some(dump), Some(output)) = (client.dump.take(), out.output(conn)) else { return };
+        if dump.write_error(output, message) {
+            client.end(out, conn);
+        } else {
+            client.waiting = false;
+            out.resume(conn);
+        }
+    }
+}

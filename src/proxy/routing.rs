@@ -1,0 +1,245 @@
+//! What becomes of a client's requests: answered here, or sent upstream.
+
+use super::dump::{Dump, Wanted};
+use super::flight::Waiter;
+use super::purpose::{Purpose, Shape};
+use super::state::Proxy;
+use super::upstream::Trouble;
+use crate::buffer::Buffer;
+use crate::command::{Access, PutMode, Verb};
+use crate::handler::{ConnId, Next, Outbox};
+use crate::limits;
+use crate::protocol::text::Reply;
+use crate::protocol::{Decoded, Form, Request};
+use crate::session::{self, Answer, Origin, Style};
+use crate::stats::{Program, Stat};
+use std::time::Instant;
+
+impl Proxy {
+    /// Decodes and carries out one request. `Some`: go no further for now.
+    pub(super) fn step(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        progress: &mut bool,
+        now: Instant,
+    ) -> Option<Next> {
+        let client = self.clients.get_mut(conn)?;
+        if let Some(next) = client.held_back(out, conn) {
+            return Some(next);
+        }
+        if client.dump.is_some() {
+            return self.advance_dump(out, conn, now);
+        }
+        if self.upstream.is_full(out) {
+            client.waiting = true;
+            self.held_back.push(conn);
+            return Some(Next::Wait);
+        }
+        // Lent out, so that the request does not borrow all of the proxy.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let (consumed, decoded) =
+            client.session.decode(input.bytes(), &mut scratch, &self.options.limits);
+        let next = match decoded {
+            Decoded::Incomplete => {
+                let rest = &input.bytes()[consumed..];
+                let until = client.session.patience(rest, *progress, now, &self.options.limits);
+                Some(Next::Read(until))
+            }
+            Decoded::Request(request) => {
+                out.stats.count_request(request.command);
+                self.carry_out(out, conn, &request, now);
+                None
+            }
+            Decoded::Refused(form, refusal) => {
+                out.stats.add(Stat::RequestErrors, 1);
+                let style = client.session.style(form, None);
+                client.answer(out, conn, style, Reply::Error(&refusal.to_string()));
+                None
+            }
+            Decoded::Broken(refusal) => {
+                out.stats.add(Stat::RequestErrors, 1);
+                let style = client.session.style(Form::Resp, None);
+                client.answer(out, conn, style, Reply::Error(&refusal.to_string()));
+                client.end(out, conn);
+                None
+            }
+            // Not a reply to a request, so it keeps no order among them.
+            Decoded::Telnet(answer) => {
+                if let Some(output) = out.output(conn) {
+                    output.push(&answer);
+                }
+                None
+            }
+            Decoded::Http => {
+                client.end(out, conn);
+                None
+            }
+        };
+        *progress = true;
+        input.consume(consumed);
+        self.scratch = scratch;
+        next
+    }
+
+    fn carry_out(&mut self, out: &mut Outbox, conn: ConnId, request: &Request<'_>, now: Instant) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let verb = request.command.verb;
+        let style = client.session.style(request.form, Some(verb));
+        match request.command.access {
+            Access::Connection => self.answer_connection_command(out, conn, request, now),
+            Access::Read if verb == Verb::Get => {
+                self.get(out, conn, style, request.word(1), now);
+            }
+            Access::Read if verb == Verb::Dump => match Dump::new(style, request) {
+                Ok(dump) => client.dump = Some(Box::new(dump)),
+                Err(message) => client.answer(out, conn, style, Reply::Error(message)),
+            },
+            Access::Read => {
+                let words: Vec<_> = request.words().collect();
+                let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+                self.send(out, &words, Purpose::Read(waiter, Shape::Array), now);
+            }
+            Access::Write => self.write(out, conn, style, request, now),
+        }
+    }
+
+    fn get(&mut self, out: &mut Outbox, conn: ConnId, style: Style, key: &[u8], now: Instant) {
+        let caching = self.is_caching();
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        if caching && let Some(value) = self.cache.get(key, now) {
+            if let Some((output, stats)) = out.output_and_stats(conn) {
+                stats.add(Stat::Hits, 1);
+                let reply = Reply::Value(value);
+                client.replies.answer(output, |output| style.write(output, Origin::Cache, reply));
+            }
+            return;
+        }
+        out.stats.add(Stat::Misses, 1);
+        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+        if !caching {
+            return self.send(out, &[b"GET", key], Purpose::Read(waiter, Shape::Value), now);
+        }
+        if self.flights.join(key, waiter) {
+            out.stats.add(Stat::Coalesced, 1);
+            return;
+        }
+        let flight = self.flights.begin(key, waiter, now);
+        self.send(out, &[b"GET", key], Purpose::Fetch(flight), now);
+    }
+
+    fn write(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        request: &Request<'_>,
+        now: Instant,
+    ) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let verb = request.command.verb;
+        let nx = request.len() == 4 && request.word(3).eq_ignore_ascii_case(b"NX");
+        let (shape, words): (_, Vec<&[u8]>) = match verb {
+            Verb::Put if self.options.put_mode == PutMode::Create => {
+                (Shape::Created, vec![b"SET", request.word(1), request.word(2), b"NX"])
+            }
+            Verb::Put => (Shape::Done, vec![b"SET", request.word(1), request.word(2)]),
+            Verb::Set if request.len() > 3 && !nx => {
+                return client.answer(out, conn, style, Reply::Error("syntax error"));
+            }
+            _ => {
+                let shape = if verb == Verb::Del { Shape::Deleted } else { Shape::Done };
+                (shape, request.words().collect())
+            }
+        };
+        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+        let keys = if self.is_caching() { request.keys().map(Box::from).collect() } else { vec![] };
+        for key in &keys {
+            self.drop_entry(out, key);
+            self.flights.write_begun(key);
+        }
+        self.send(out, &words, Purpose::Write(waiter, keys, shape), now);
+    }
+
+    pub(super) fn drop_entry(&mut self, out: &mut Outbox, key: &[u8]) {
+        if self.cache.remove(key) {
+            out.stats.add(Stat::Invalidated, 1);
+        }
+    }
+
+    fn send(&mut self, out: &mut Outbox, words: &[&[u8]], purpose: Purpose, now: Instant) {
+        if let Err(purpose) = self.upstream.send(out, words, purpose, now) {
+            self.fail(out, purpose, Trouble::Unavailable);
+        }
+    }
+
+    fn answer_connection_command(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        now: Instant,
+    ) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some((style, answer)) = client.session.connection_command(request) else { return };
+        match answer {
+            Answer::Reply(reply) => client.answer(out, conn, style, reply),
+            Answer::Last(reply) => {
+                client.answer(out, conn, style, reply);
+                client.end(out, conn);
+            }
+            Answer::Help => client.answer(out, conn, style, Reply::Lines(&session::help())),
+            Answer::Stats => {
+                let stats = &mut out.stats;
+                stats.set(Stat::UptimeSeconds, (now - self.started).as_secs());
+                stats.set(Stat::Expired, self.cache.expired());
+                stats.set(Stat::Evicted, self.cache.evicted());
+                stats.set(Stat::UpstreamUp, u64::from(self.upstream.is_up()));
+                stats.set(Stat::UpstreamUnanswered, self.upstream.unanswered() as u64);
+                stats.set(Stat::CacheEntries, self.cache.len() as u64);
+                stats.set(Stat::CacheBytes, self.cache.bytes() as u64);
+                let mut lines = Buffer::new();
+                stats.write_lines(Program::Proxy, &mut lines);
+                client.answer(out, conn, style, Reply::Lines(lines.bytes()));
+            }
+        }
+    }
+
+    /// Goes on with a client's `DUMP`, if it can. `None`: it has ended.
+    fn advance_dump(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Next> {
+        let client = self.clients.get_mut(conn)?;
+        let dump = client.dump.as_deref_mut()?;
+        if dump.is_waiting() || !client.replies.is_empty() {
+            client.waiting = true;
+            return Some(Next::Wait);
+        }
+        if out.unsent(conn) > limits::LOW_WATER {
+            return Some(Next::Drain);
+        }
+        let upstream = &mut self.upstream;
+        let asked = dump.ask(|words, wanted| {
+            let purpose = match wanted {
+                Wanted::Keys => Purpose::DumpKeys(conn),
+                Wanted::Value => Purpose::DumpValue(conn),
+            };
+            upstream.send(out, words, purpose, now).is_ok()
+        });
+        match asked {
+            Some(true) => {
+                client.waiting = true;
+                Some(Next::Wait)
+            }
+            Some(false) => {
+                self.dump_failed(out, conn, Trouble::Unavailable.message(false));
+                None
+            }
+            None => {
+                if let (Some(mut dump), Some(output)) = (client.dump.take(), out.output(conn)) {
+                    dump.write_end(output);
+                }
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What the proxy is made of. What it does stands in `routing.rs` and `delivery.rs`.
+
+use super::cache::Cache;
+use super::client::Client;
+use super::flight::Flights;
+use super::purpose::Purpose;
+use super::upstream::Upstream;
+use crate::command::PutMode;
+use crate::handler::{ConnId, ConnMap};
+use crate::limits::Limits;
+use crate::protocol::Scratch;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What the proxy is made with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Limits and timeouts of its clients.
+    pub limits: Limits,
+    /// What PUT does to a key that exists.
+    pub put_mode: PutMode,
+    /// The upstream's addresses: at least one.
+    pub upstream: Vec<SocketAddr>,
+    /// How long the upstream may take to accept a connection and to answer a request.
+    pub upstream_timeout: Duration,
+    /// How long a value is served, from the moment its request was sent.
+    pub ttl: Duration,
+    /// What the cache may cost, in bytes; 0: no cache, and no joining of flights either.
+    pub cache_bytes: usize,
+    /// Drives what is random: the jitter of the backoff.
+    pub seed: u64,
+}
+
+/// The proxy's policy.
+pub struct Proxy {
+    pub(super) options: Options,
+    pub(super) started: Instant,
+    pub(super) clients: ConnMap<Client>,
+    pub(super) scratch: Scratch,
+    pub(super) cache: Cache,
+    pub(super) flights: Flights,
+    pub(super) upstream: Upstream<Purpose>,
+    /// Clients that wait for room at the upstream.
+    pub(super) held_back: Vec<ConnId>,
+}
+
+impl Proxy {
+    /// A proxy with an empty cache, which connects to its upstream as soon as it runs.
+    pub fn new(options: Options, now: Instant) -> Proxy {
+        let Options { upstream_timeout, seed, .. } = options;
+        Proxy {
+            started: now,
+            clients: ConnMap::default(),
+            scratch: Scratch::default(),
+            cache: Cache::new(options.cache_bytes, now),
+            flights: Flights::default(),
+            upstream: Upstream::new(options.upstream.clone(), upstream_timeout, seed, now),
+            held_back: Vec::new(),
+            options,
+        }
+    }
+
+    /// Whether anything is kept.
+    pub(super) fn is_caching(&self) -> bool {
+        self.options.cache_bytes > 0 && self.options.ttl > Duration::ZERO
+    }
+}
