@@ -107,6 +107,9 @@ pub fn find_or_start_server(
     let mut reactor = new_reactor(server, limits)?;
     match reactor.listen(address) {
         Ok(real) => {
+            let mut own = limits;
+            fit_descriptors(&mut own, limits.max_connections + limits::RESERVED_DESCRIPTORS);
+            reactor.limit_clients(own.max_connections);
             announce("server", real);
             let stopper = reactor.stopper();
             let thread = thread::Builder::new().name("server".to_string());
@@ -161,10 +164,10 @@ pub fn complain(program: &str, message: &str) {
     let _ = writeln!(io::stderr(), "{program}: {message}");
 }
 
-/// The limits of a program whose descriptors serve `reactors` reactors.
-pub fn fitted_limits(common: &Common, reactors: usize) -> Limits {
+/// The limits of a program, with no more clients than the system has descriptors for.
+pub fn fitted_limits(common: &Common) -> Limits {
     let mut limits = common.limits;
-    fit_descriptors(&mut limits, reactors);
+    fit_descriptors(&mut limits, 0);
     limits
 }
 
@@ -175,10 +178,10 @@ fn print(text: &str) {
     let _ = stdout.flush();
 }
 
-/// Raises the process's soft limit of descriptors to what `reactors` of them need, or lowers
+/// Raises the process's soft limit of descriptors to what a reactor needs besides `others`, or lowers
 /// `max_connections` to what there is, and says so in one line.
-fn fit_descriptors(limits: &mut Limits, reactors: usize) {
-    let needed = (limits.max_connections + limits::RESERVED_DESCRIPTORS) * reactors;
+fn fit_descriptors(limits: &mut Limits, others: usize) {
+    let needed = limits.max_connections + limits::RESERVED_DESCRIPTORS + others;
     let granted = match rlimit::increase_nofile_limit(needed as u64) {
         Ok(granted) => granted as usize,
         Err(error) => {
@@ -187,11 +190,8 @@ fn fit_descriptors(limits: &mut Limits, reactors: usize) {
         }
     };
     if granted < needed {
-        let each = granted / reactors;
-        limits.max_connections = each.saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
-        warn!(
-            "the system grants {granted} descriptors of {needed}: at most {} clients",
-            limits.max_connections
-        );
+        let left = granted.saturating_sub(limits::RESERVED_DESCRIPTORS + others);
+        limits.max_connections = left.max(1);
+        warn!("the system grants {granted} descriptors of {needed}: at most {left} clients");
     }
 }

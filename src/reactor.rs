@@ -155,6 +155,11 @@ impl<H: Handler> Reactor<H> {
         Ok(real)
     }
 
+    /// Accepts no more than `most` clients at a time from now on.
+    pub fn limit_clients(&mut self, most: usize) {
+        self.limits.max_connections = most;
+    }
+
     /// Takes the process's SIGTERM and SIGINT as words to stop, and SIGHUP as none.
     ///
     /// # Errors

@@ -293,9 +293,9 @@ pub fn push_pair(out: &mut Buffer, prefix: Prefix, key: &[u8], value: &[u8]) {
     push_key(out, key);
     out.push(b" = ");
     if is_one_line(value) {
-        out.push(value)
+        out.push(value);
     } else {
-        push_quoted(out, value)
+        push_quoted(out, value);
     }
     out.push(b"\r\n");
 }

@@ -298,9 +298,13 @@ impl Client {
     }
 
     /// How the peer closed: the bytes that still came, and the error if it was not in order.
+    #[track_caller]
     pub fn until_closed(&mut self) -> (Vec<u8>, Option<io::Error>) {
         let mut bytes = Vec::new();
         let error = self.stream.read_to_end(&mut bytes).err();
+        if error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            panic!("the peer does not close; received: {}", bytes.escape_ascii());
+        }
         (bytes, error)
     }
 }
