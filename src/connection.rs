@@ -187,7 +187,7 @@ impl<S: Stream> Connection<S> {
         match self.phase {
             Phase::Connecting => false,
             Phase::Open => match self.want {
-                Want::Bytes => self.readable || self.end_untold(),
+                Want::Bytes => self.can_read() || self.end_untold(),
                 Want::Turn => true,
                 Want::Drained | Want::Nothing => false,
             },
@@ -202,6 +202,10 @@ impl<S: Stream> Connection<S> {
             self.end = End::ByUs;
             self.readable = false;
         }
+    }
+
+    fn can_read(&self) -> bool {
+        self.readable && self.end == End::NotYet
     }
 
     fn end_untold(&self) -> bool {
@@ -233,7 +237,7 @@ impl<S: Stream> Connection<S> {
         }
         match self.want {
             Want::Turn => self.hand_over(handler, out, scratch, now),
-            Want::Bytes if self.readable && self.end == End::NotYet => {
+            Want::Bytes if self.can_read() => {
                 let count = self.read(scratch)?;
                 if count > 0 {
                     out.stats.add(Stat::BytesIn, count as u64);

@@ -108,7 +108,11 @@ pub fn find_or_start_server(
     match reactor.listen(address) {
         Ok(real) => {
             let mut own = limits;
-            fit_descriptors(&mut own, limits.max_connections + limits::RESERVED_DESCRIPTORS);
+            fit_descriptors(
+                "server",
+                &mut own,
+                limits.max_connections + limits::RESERVED_DESCRIPTORS,
+            );
             reactor.limit_clients(own.max_connections);
             announce("server", real);
             let stopper = reactor.stopper();
@@ -165,9 +169,9 @@ pub fn complain(program: &str, message: &str) {
 }
 
 /// The limits of a program, with no more clients than the system has descriptors for.
-pub fn fitted_limits(common: &Common) -> Limits {
+pub fn fitted_limits(program: &str, common: &Common) -> Limits {
     let mut limits = common.limits;
-    fit_descriptors(&mut limits, 0);
+    fit_descriptors(program, &mut limits, 0);
     limits
 }
 
@@ -180,7 +184,7 @@ fn print(text: &str) {
 
 /// Raises the process's soft limit of descriptors to what a reactor needs besides `others`, or lowers
 /// `max_connections` to what there is, and says so in one line.
-fn fit_descriptors(limits: &mut Limits, others: usize) {
+fn fit_descriptors(program: &str, limits: &mut Limits, others: usize) {
     let needed = limits.max_connections + limits::RESERVED_DESCRIPTORS + others;
     let granted = match rlimit::increase_nofile_limit(needed as u64) {
         Ok(granted) => granted as usize,
@@ -192,6 +196,6 @@ fn fit_descriptors(limits: &mut Limits, others: usize) {
     if granted < needed {
         let left = granted.saturating_sub(limits::RESERVED_DESCRIPTORS + others);
         limits.max_connections = left.max(1);
-        warn!("the system grants {granted} descriptors of {needed}: at most {left} clients");
+        warn!("{program}: at most {left} clients, for want of descriptors: {granted} of {needed}");
     }
 }

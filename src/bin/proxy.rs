@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 
 fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
     let alone = config.upstream.is_empty();
-    let limits = program::fitted_limits(&config.common);
+    let limits = program::fitted_limits(NAME, &config.common);
     let own_server = if alone {
         program::find_or_start_server(config.server_listen, limits, config.common.put_mode)?
     } else {

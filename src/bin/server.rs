@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &config::Common) -> Result<ExitCode, String> {
-    let limits = program::fitted_limits(config);
+    let limits = program::fitted_limits(NAME, config);
     let server = Server::new(limits, config.put_mode, Instant::now());
     let (mut reactor, _) = program::listening(NAME, server, limits, &config.listen)?;
     program::take_signals(&mut reactor)?;
