@@ -412,3 +412,6 @@ impl<S: Stream> Connection<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! A connection on a scripted stream: what it reads, what it leaves, and how it ends.
+
+use super::*;
+use crate::handler::{Outbox, Via};
+use std::collections::VecDeque;
+use std::io;
+
+/// What the stream's next reads bring; with nothing left they would block.
+enum Incoming {
+    Bytes(Vec<u8>),
+    Fin,
+}
+
+#[derive(Default)]
+struct Script {
+    incoming: VecDeque<Incoming>,
+    reads: usize,
+    written: Vec<u8>,
+    /// How many bytes the stream takes before it would block.
+    room: usize,
+    shut: bool,
+}
+
+impl Read for Script {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.reads += 1;
+        match self.incoming.pop_front() {
+            None => Err(ErrorKind::WouldBlock.into()),
+            Some(Incoming::Fin) => Ok(0),
+            Some(Incoming::Bytes(mut bytes)) => {
+                let count = bytes.len().min(into.len());
+                into[..count].copy_from_slice(&bytes[..count]);
+                if count < bytes.len() {
+                    self.incoming.push_front(Incoming::Bytes(bytes.split_off(count)));
+                }
+                Ok(count)
+            }
+        }
+    }
+}
+
+impl Write for Script {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.room);
+        if count == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.room -= count;
+        self.written.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Script {
+    fn shutdown_write(&mut self) {
+        self.shut = true;
+    }
+}
+
+/// Echoes whole lines; does as `next` says.
+struct Echo {
+    calls: usize,
+    ended: usize,
+    next: Next,
+}
+
+impl Handler for Echo {
+    fn opened(&mut self, _: &mut Outbox, _: ConnId, _: Via, _: Instant) {}
+
+    fn received(&mut self, out: &mut Outbox, conn: ConnId, input: &mut Buffer, _: Instant) -> Next {
+        self.calls += 1;
+        let whole = input.bytes().iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        if let Some(output) = out.output(conn) {
+            output.push(&input.bytes()[..whole]);
+        }
+        input.consume(whole);
+        self.next
+    }
+
+    fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _: Instant) {
+        self.ended += 1;
+        out.close(conn);
+    }
+
+    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, _: Instant) -> Option<Instant> {
+        out.close(conn);
+        None
+    }
+
+    fn closed(&mut self, _: &mut Outbox, _: ConnId, _: CloseReason, _: Instant) {}
+}
+
+struct Bench {
+    handler: Echo,
+    out: Outbox,
+    scratch: Buffer,
+    connection: Connection<Script>,
+    now: Instant,
+}
+
+const READABLE: Readiness =
+    Readiness { readable: true, writable: false, read_on: false, broken: false };
+const OUTPUT_LIMIT: usize = 4 * limits::HIGH_WATER;
+
+impl Bench {
+    fn new() -> Bench {
+        let mut out = Outbox::new();
+        let stream = Script { room: usize::MAX, ..Script::default() };
+        Bench {
+            handler: Echo { calls: 0, ended: 0, next: Next::Read(None) },
+            connection: Connection::accepted(out.admit(), stream, Kind::Client),
+            out,
+            scratch: Buffer::with_capacity(64),
+            now: Instant::now(),
+        }
+    }
+
+    fn arrive(&mut self, bytes: &[u8], event: Readiness) {
+        self.connection.stream.incoming.push_back(Incoming::Bytes(bytes.to_vec()));
+        self.connection.note(event).expect("the stream is well");
+    }
+
+    fn finish(&mut self) {
+        self.connection.stream.incoming.push_back(Incoming::Fin);
+        let event = Readiness { read_on: true, ..READABLE };
+        self.connection.note(event).expect("the stream is well");
+    }
+
+    fn turn(&mut self) -> Step {
+        let Bench { connection, handler, out, scratch, now, .. } = self;
+        connection.take_turn(handler, out, scratch, *now)?;
+        connection.settle(out, OUTPUT_LIMIT, *now)
+    }
+
+    #[track_caller]
+    fn check(&self, written: &[u8], reads: usize, ready: bool) {
+        let stream = &self.connection.stream;
+        let got = (stream.written.as_slice(), stream.reads, self.connection.is_ready());
+        assert_eq!(got, (written, reads, ready), "written, reads, ready");
+    }
+}
+
+#[test]
+fn a_short_read_is_the_end_of_the_data() {
+    let mut bench = Bench::new();
+    bench.arrive(b"a\nb", READABLE);
+    bench.turn().expect("it goes on");
+    bench.check(b"a\n", 1, false);
+    bench.arrive(b"c\n", READABLE);
+    bench.turn().expect("it goes on");
+    bench.check(b"a\nbc\n", 2, false);
+}
+
+#[test]
+fn a_full_read_is_not_and_the_connection_stays_ready() {
+    let mut bench = Bench::new();
+    let lines = b"0123456\n".repeat(9);
+    bench.arrive(&lines, READABLE);
+    bench.turn().expect("it goes on");
+    bench.check(&lines[..64], 1, true);
+    bench.turn().expect("it goes on");
+    bench.check(&lines, 2, false);
+}
+
+#[test]
+fn after_urgent_data_it_is_read_until_it_would_block() {
+    let mut bench = Bench::new();
+    bench.arrive(b"a\n", Readiness { read_on: true, ..READABLE });
+    bench.connection.stream.incoming.push_back(Incoming::Bytes(b"b\n".to_vec()));
+    while bench.connection.is_ready() {
+        bench.turn().expect("it goes on");
+    }
+    bench.check(b"a\nb\n", 3, false);
+}
+
+#[test]
+fn requests_before_a_fin_are_answered_then_it_is_closed() {
+    let mut bench = Bench::new();
+    bench.arrive(b"a\nb\n", READABLE);
+    bench.finish();
+    bench.turn().expect("it goes on");
+    assert!(bench.connection.is_ready(), "the end is still to be read");
+    assert_eq!(bench.turn(), Err(CloseReason::Closed));
+    bench.check(b"a\nb\n", 2, false);
+    assert!(bench.connection.stream.shut && bench.handler.ended == 1);
+}
+
+#[test]
+fn an_end_is_told_only_when_the_handler_wants_bytes_again() {
+    let mut bench = Bench::new();
+    bench.handler.next = Next::Wait;
+    bench.arrive(b"a\n", READABLE);
+    bench.finish();
+    bench.turn().expect("it goes on");
+    assert!(!bench.connection.is_ready() && bench.handler.ended == 0);
+    bench.handler.next = Next::Read(None);
+    bench.connection.resume();
+    while bench.connection.is_ready() && bench.handler.ended == 0 {
+        let _ = bench.turn();
+    }
+    assert_eq!((bench.handler.ended, bench.handler.calls), (1, 2));
+}
+
+#[test]
+fn what_the_peer_does_not_take_waits_for_an_event() {
+    let mut bench = Bench::new();
+    bench.connection.stream.room = 3;
+    bench.arrive(b"abcdef\n", READABLE);
+    bench.turn().expect("it goes on");
+    assert_eq!(bench.out.unsent(bench.connection.id()), 4);
+    bench.connection.stream.room = 100;
+    bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, bench.now).expect("it goes on");
+    bench.check(b"abc", 1, false);
+    bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
+    bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, bench.now).expect("it goes on");
+    bench.check(b"abcdef\n", 1, false);
+}
+
+#[test]
+fn a_handler_that_has_more_to_say_is_called_when_the_output_has_drained() {
+    let mut bench = Bench::new();
+    let id = bench.connection.id();
+    bench.handler.next = Next::Drain;
+    bench.connection.stream.room = 0;
+    bench.out.output(id).expect("open").push(&vec![b'x'; limits::LOW_WATER]);
+    bench.arrive(b"a\n", READABLE);
+    bench.turn().expect("it goes on");
+    assert!(!bench.connection.is_ready(), "the output is above the low-water mark");
+    bench.connection.stream.room = 1000;
+    bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
+    bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, bench.now).expect("it goes on");
+    assert!(bench.connection.is_ready());
+}
+
+#[test]
+fn too_much_unread_output_ends_it() {
+    let mut bench = Bench::new();
+    bench.connection.stream.room = 0;
+    let id = bench.connection.id();
+    bench.out.output(id).expect("open").push(&vec![b'x'; OUTPUT_LIMIT + 1]);
+    let step = bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, bench.now);
+    assert_eq!(step, Err(CloseReason::OutputLimit));
+}
+
+#[test]
+fn a_closed_connection_says_its_last_word_and_reads_on_until_the_peer_is_done() {
+    let mut bench = Bench::new();
+    let id = bench.connection.id();
+    bench.out.output(id).expect("open").push(b"bye\n");
+    bench.out.close(id);
+    bench.arrive(b"unread\n", READABLE);
+    bench.turn().expect("it lingers");
+    bench.check(b"bye\n", 0, true);
+    assert!(bench.connection.stream.shut);
+    while bench.connection.is_ready() {
+        bench.turn().expect("it lingers");
+    }
+    assert_eq!(bench.handler.calls, 0, "nothing is handed over any more");
+    assert_eq!(bench.connection.deadline, Some(bench.now + limits::LINGER));
+    bench.finish();
+    assert_eq!(bench.turn(), Err(CloseReason::Closed));
+}
+
+#[test]
+fn a_last_word_that_nobody_takes_is_given_up() {
+    let mut bench = Bench::new();
+    let id = bench.connection.id();
+    bench.connection.stream.room = 0;
+    bench.out.output(id).expect("open").push(b"bye\n");
+    bench.out.close(id);
+    bench.turn().expect("it waits");
+    let deadline = bench.connection.deadline.expect("not for ever");
+    assert_eq!(deadline, bench.now + limits::FLUSH_PATIENCE);
+    let step = bench.connection.overdue(&mut bench.handler, &mut bench.out, deadline);
+    assert_eq!(step, Err(CloseReason::Stuck));
+}
+
+#[test]
+fn after_the_end_of_input_new_events_make_no_turn() {
+    let mut bench = Bench::new();
+    bench.handler.next = Next::Wait;
+    bench.connection.end_input();
+    bench.turn().expect("it lingers");
+    assert_eq!(bench.handler.ended, 1);
+    let mut waiting = Bench::new();
+    waiting.connection.end_input();
+    waiting.connection.end_told = true;
+    waiting.arrive(b"late\n", READABLE);
+    assert!(!waiting.connection.is_ready());
+}
+
+#[test]
+fn an_idle_connection_is_small() {
+    let own = size_of::<Option<Connection<u32>>>();
+    assert!(own <= 112, "{own} bytes");
+}

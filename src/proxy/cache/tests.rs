@@ -1,0 +1,236 @@
+//! The cache against a plain version of itself.
+
+use super::*;
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// What an entry with a key and a value of one byte costs.
+const SMALL: usize = 32 + ENTRY_BYTES + INDEX_BYTES + TIMER_BYTES;
+
+fn after(start: Instant, milliseconds: u64) -> Instant {
+    start + Duration::from_millis(milliseconds)
+}
+
+/// Keys from the newest to the oldest.
+fn queue(cache: &Cache) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    let mut handle = cache.newest;
+    while handle != NONE {
+        keys.push(cache.entries[handle as usize].key().to_vec());
+        handle = cache.entries[handle as usize].older;
+    }
+    keys
+}
+
+#[track_caller]
+fn check_queue(cache: &Cache, expected: &str) {
+    assert_eq!(String::from_utf8_lossy(&queue(cache).concat()), expected);
+}
+
+#[test]
+fn the_example_of_the_header() {
+    let now = Instant::now();
+    // No budget holds fewer than eight entries. Four are in the queue before A, and the hand
+    // passes them before it comes to A.
+    let mut cache = Cache::new(8 * SMALL, now);
+    let insert = |cache: &mut Cache, key: u8| {
+        assert!(cache.insert(&[key], b"-", after(now, 1000), now));
+    };
+    b"1234ABCD".iter().for_each(|&key| insert(&mut cache, key));
+    b"1234AC".iter().for_each(|&key| assert!(cache.get(&[key], now).is_some()));
+    insert(&mut cache, b'E');
+    check_queue(&cache, "EDCA4321");
+    assert!(cache.get(b"D", now).is_some());
+    insert(&mut cache, b'F');
+    check_queue(&cache, "FDCA4321");
+    insert(&mut cache, b'G');
+    check_queue(&cache, "GFDCA432");
+    assert_eq!(cache.evicted(), 3);
+}
+
+#[test]
+fn an_entry_is_served_until_just_before_its_deadline() {
+    let now = Instant::now();
+    let mut cache = Cache::new(1 << 20, now);
+    let deadline = after(now, 60_000) + Duration::from_micros(300);
+    assert!(cache.insert(b"k", b"v", deadline, now));
+    assert_eq!(cache.get(b"k", deadline - Duration::from_nanos(1)), Some(&b"v"[..]));
+    assert_eq!(cache.get(b"k", deadline), None);
+    assert_eq!((cache.len(), cache.bytes(), cache.expired()), (0, 0, 1));
+    cache.expire(after(deadline, 10));
+    assert_eq!(cache.expired(), 1, "it is counted once");
+    assert!(!cache.insert(b"k", b"v", deadline, deadline));
+    cache.check_invariants();
+}
+
+#[test]
+fn the_next_deadline_leads_to_the_end_of_every_entry() {
+    let now = Instant::now();
+    let mut cache = Cache::new(1 << 20, now);
+    for n in 0..100 {
+        cache.insert(&[n], b"v", after(now, u64::from(n) * 777), now);
+    }
+    let mut latest = now;
+    while let Some(deadline) = cache.next_deadline() {
+        assert!(deadline > latest);
+        latest = deadline;
+        cache.expire(deadline);
+    }
+    assert_eq!((cache.len(), cache.expired(), latest), (0, 99, after(now, 99 * 777)));
+    cache.check_invariants();
+}
+
+#[test]
+fn what_is_too_large_is_not_kept_and_its_older_version_neither() {
+    let now = Instant::now();
+    let late = after(now, 1000);
+    let mut cache = Cache::new(8 * SMALL, now);
+    assert!(cache.insert(b"k", b"v", late, now));
+    assert!(cache.insert(b"k", &[0; 23], late, now), "an allocation of 32 bytes holds 24");
+    assert!(!cache.insert(b"k", &[0; 24], late, now));
+    assert_eq!(cache.get(b"k", now), None);
+    assert_eq!((cache.len(), cache.bytes()), (0, 0));
+    assert!(!Cache::new(0, now).insert(b"", b"", late, now), "a budget of 0 keeps nothing");
+    cache.check_invariants();
+}
+
+#[test]
+fn an_eviction_is_bounded_though_everything_is_visited() {
+    let now = Instant::now();
+    let mut cache = Cache::new(3000 * SMALL, now);
+    for n in 0..3000u16 {
+        cache.insert(&n.to_be_bytes(), b"", after(now, 1000), now);
+        cache.get(&n.to_be_bytes(), now);
+    }
+    cache.insert(b"k", b"", after(now, 1000), now);
+    assert_eq!(cache.evicted(), 1);
+    assert!(!cache.remove(&1024u16.to_be_bytes()), "the hand got that far");
+    let visited = cache.entries.iter().filter(|(_, entry)| entry.visited).count();
+    assert_eq!(visited, 3000 - HAND_STEPS - 1);
+}
+
+/// SIEVE and deadlines written down plainly.
+struct Model {
+    /// Newest first: key, value, deadline in ms, visited.
+    queue: Vec<(Vec<u8>, Vec<u8>, u64, bool)>,
+    hand: Option<usize>,
+    counts: (u64, u64),
+}
+
+impl Model {
+    fn position(&self, key: &[u8]) -> Option<usize> {
+        self.queue.iter().position(|entry| entry.0 == key)
+    }
+
+    fn take_out(&mut self, at: usize) {
+        self.queue.remove(at);
+        // What is behind moves up; a hand at `at` goes to the newer neighbour, before it.
+        self.hand = self.hand.and_then(|hand| hand.checked_sub(usize::from(hand >= at)));
+    }
+
+    fn insert(&mut self, key: &[u8], value: &[u8], deadline: u64, now: u64) -> bool {
+        if let Some(at) = self.position(key) {
+            self.take_out(at);
+        }
+        let added = cost(key, value);
+        if added > BUDGET / 8 || deadline <= now {
+            return false;
+        }
+        while self.queue.iter().map(|it| cost(&it.0, &it.1)).sum::<usize>() + added > BUDGET {
+            let mut hand = self.hand.unwrap_or(self.queue.len() - 1);
+            while std::mem::take(&mut self.queue[hand].3) {
+                hand = hand.checked_sub(1).unwrap_or(self.queue.len() - 1);
+            }
+            self.hand = Some(hand);
+            self.take_out(hand);
+            self.counts.0 += 1;
+        }
+        self.queue.insert(0, (key.to_vec(), value.to_vec(), deadline, false));
+        self.hand = self.hand.map(|hand| hand + 1);
+        true
+    }
+
+    fn get(&mut self, key: &[u8], now: u64) -> Option<Vec<u8>> {
+        let at = self.position(key)?;
+        if self.queue[at].2 <= now {
+            self.take_out(at);
+            self.counts.1 += 1;
+            return None;
+        }
+        self.queue[at].3 = true;
+        Some(self.queue[at].1.clone())
+    }
+
+    fn expire(&mut self, now: u64) {
+        while let Some(at) = self.queue.iter().position(|entry| entry.2 <= now) {
+            self.take_out(at);
+            self.counts.1 += 1;
+        }
+    }
+}
+
+const BUDGET: usize = 12 * SMALL;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Get(u8),
+    Insert(u8, usize, u64),
+    Remove(u8),
+    Wait(u64),
+    Expire,
+    Clear,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        100 => (0u8..40).prop_map(Step::Get),
+        100 => (0u8..40, 0usize..90, 0u64..9000).prop_map(|(k, l, t)| Step::Insert(k, l, t)),
+        10 => (0u8..40).prop_map(Step::Remove),
+        20 => (0u64..300).prop_map(Step::Wait),
+        10 => Just(Step::Expire),
+        1 => Just(Step::Clear),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_keeps_what_the_plain_version_keeps(steps in prop::collection::vec(any_step(), 0..300)) {
+        let start = Instant::now();
+        let mut now = 0;
+        let mut cache = Cache::new(BUDGET, start);
+        let mut model = Model { queue: Vec::new(), hand: None, counts: (0, 0) };
+        for step in steps {
+            let at = after(start, now);
+            match step {
+                Step::Get(key) => {
+                    let expected = model.get(&[key], now);
+                    prop_assert_eq!(cache.get(&[key], at), expected.as_deref());
+                }
+                Step::Insert(key, length, lifetime) => {
+                    let (value, deadline) = (vec![key; length], now + lifetime);
+                    let expected = model.insert(&[key], &value, deadline, now);
+                    let kept = cache.insert(&[key], &value, after(start, deadline), at);
+                    prop_assert_eq!(kept, expected);
+                }
+                Step::Remove(key) => {
+                    let position = model.position(&[key]);
+                    prop_assert_eq!(cache.remove(&[key]), position.is_some());
+                    position.into_iter().for_each(|at| model.take_out(at));
+                }
+                Step::Wait(milliseconds) => now += milliseconds,
+                Step::Expire => {
+                    cache.expire(at);
+                    model.expire(now);
+                }
+                Step::Clear => {
+                    cache.clear();
+                    (model.queue, model.hand) = (Vec::new(), None);
+                }
+            }
+            cache.check_invariants();
+            let keys: Vec<_> = model.queue.iter().map(|entry| entry.0.clone()).collect();
+            prop_assert_eq!(queue(&cache), keys);
+            prop_assert_eq!((cache.evicted(), cache.expired()), model.counts);
+        }
+    }
+}
