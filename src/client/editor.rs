@@ -201,17 +201,8 @@ mod tests {
     #[track_caller]
     fn check_completion(line: &str, start: usize, expected: &[&str]) {
         let (at, candidates) = complete(line);
-        assert_eq!((at, candidates.as_slice()), (start, expected.map_strings().as_slice()));
-    }
-
-    trait MapStrings {
-        fn map_strings(&self) -> Vec<String>;
-    }
-
-    impl MapStrings for [&str] {
-        fn map_strings(&self) -> Vec<String> {
-            self.iter().map(|text| text.to_string()).collect()
-        }
+        let candidates: Vec<&str> = candidates.iter().map(String::as_str).collect();
+        assert_eq!((at, candidates.as_slice()), (start, expected));
     }
 
     #[test]

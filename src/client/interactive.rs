@@ -21,12 +21,11 @@ const PROMPT: &str = "Enter request: ";
 /// [`Failure::Lost`] when the server goes first, [`Failure::Input`] and [`Failure::Output`] when the
 /// user's side cannot be read or written.
 pub fn run(connection: Connection, output: Output) -> Result<(), Failure> {
-    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let prompt = match output.look() {
         Look::Labelled => PROMPT,
         Look::Bare => "",
     };
-    let input = match terminal {
+    let input = match can_edit() {
         true => Input::Terminal(Box::new(Editor::new(prompt)?)),
         false => Input::Pipe(Lines::new(io::stdin()), prompt),
     };
@@ -36,6 +35,13 @@ pub fn run(connection: Connection, output: Output) -> Result<(), Failure> {
         editor.save_history();
     }
     outcome
+}
+
+/// Whether a line can be edited where it is typed: on a terminal that can move its cursor.
+fn can_edit() -> bool {
+    const CANNOT: [&str; 3] = ["dumb", "emacs", "cons25"];
+    let kind = std::env::var("TERM").unwrap_or_default();
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !CANNOT.contains(&kind.as_str())
 }
 
 /// Where requests come from.
@@ -67,7 +73,6 @@ impl Session {
             self.output.text("Connected to server\n")?;
         }
         loop {
-            // Also what was replied to the last request.
             match self.next()? {
                 Entered::Interrupt => {}
                 Entered::End => break,

@@ -10,7 +10,7 @@
 //! - `interactive.rs`: prompt and reply, from a pipe or a terminal; `editor.rs`: line editing
 //! - `load.rs`: a file of requests, pipelined
 //!
-//! Nothing here panics when stdout is closed early: what prints returns a [`Failure`].
+//! Nothing here panics when stdout is closed early: what prints returns a `Failure`.
 
 mod connection;
 mod editor;

@@ -289,6 +289,16 @@ impl Client {
         bytes
     }
 
+    /// What comes next, however much it is; nothing if the peer has closed.
+    ///
+    /// # Errors
+    /// Nothing came in time, or the connection broke.
+    pub fn some_bytes(&mut self) -> io::Result<Vec<u8>> {
+        let bytes = self.stream.fill_buf()?.to_vec();
+        self.stream.consume(bytes.len());
+        Ok(bytes)
+    }
+
     /// Everything until the peer closes in order.
     #[track_caller]
     pub fn until_eof(&mut self) -> Vec<u8> {
