@@ -1,5 +1,6 @@
-//! From the command line to checked values: every flag of `server` and `proxy` is a row of [`FLAGS`],
-//! from which both the parser and `--help` are made. The client's few options are in its own folder.
+//! From the command line to checked values: every flag of `server` and `proxy` is a row of
+//! [`FLAGS`], from which both the parser and `--help` are made. The client's few options are in its
+//! own folder.
 
 use crate::command::PutMode;
 use crate::limits::Limits;

@@ -10,9 +10,9 @@
 //! Readiness is edge-triggered: an event says once that there may be data, and the connection
 //! remembers it until a read has shown that there is no more.
 //!
-//! - A read that brings less than it asked for was the last: no second system call finds out that the
-//!   socket is empty. Not so after an event that said *priority* (urgent data splits reads) or that
-//!   the peer closed: then only `WouldBlock` or the end of the stream will do.
+//! - A read that brings less than it asked for was the last: no second system call finds out that
+//!   the socket is empty. Not so after an event that said *priority* (urgent data splits reads) or
+//!   that the peer closed: then only `WouldBlock` or the end of the stream will do.
 //! - A connection whose last event may not be used up stays on the reactor's ready list.
 
 use crate::buffer::Buffer;
@@ -219,8 +219,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// One turn: at most one read, and the handler is given what there is. `scratch` is empty before
-    /// and after.
+    /// One turn: at most one read, and the handler is given what there is. `scratch` is empty
+    /// before and after.
     #[inline]
     pub fn take_turn<H: Handler>(
         &mut self,
@@ -314,8 +314,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Reads on after the last reply and forgets it: closing with unread input would make the system
-    /// send a reset, which overtakes the reply.
+    /// Reads on after the last reply and forgets it: closing with unread input would make the
+    /// system send a reset, which overtakes the reply.
     fn drop_input(&mut self, scratch: &mut Buffer) -> Step {
         let result = self.read(scratch);
         scratch.clear();

@@ -1,5 +1,5 @@
-//! All connections of a reactor: found by name, counted by kind, and the list of those that are ready
-//! for a turn.
+//! All connections of a reactor: found by name, counted by kind, and the list of those that are
+//! ready for a turn.
 //!
 //! ```text
 //!   slots   [ client 1 | – | upstream 9 | client 4 | refused 7 ]     by the slot of their ConnId

@@ -3,8 +3,8 @@
 //!
 //! A [`Handler`] is pure. It is given bytes and the time, and writes into an [`Outbox`], which is
 //! plain memory; it never blocks and never sees a socket or the system's clock. Whoever *drives* a
-//! handler (the reactor with sockets, a test with plain memory and a made-up clock) carries out what
-//! the outbox holds after each call.
+//! handler (the reactor with sockets, a test with plain memory and a made-up clock) carries out
+//! what the outbox holds after each call.
 //!
 //! ```text
 //!            opened, received, input_ended, closed, ...

@@ -13,9 +13,9 @@
 //!           tag 0: empty              │ a full bucket links to an overflow bucket, and so on
 //! ```
 //!
-//! It grows by *linear hashing* (Litwin 1980; in memory: Larson 1988): never all at once, but by one
-//! bucket whenever the mean load passes a bound. The buckets are split in turn; the low bits of a
-//! hash address a bucket, one bit more where the split has already been:
+//! It grows by *linear hashing* (Litwin 1980; in memory: Larson 1988): never all at once, but by
+//! one bucket whenever the mean load passes a bound. The buckets are split in turn; the low bits of
+//! a hash address a bucket, one bit more where the split has already been:
 //!
 //! ```text
 //! 4 buckets  0 1 2 3         two bits count: hash …101 lives in bucket 1, hash …100 in bucket 0

@@ -10,14 +10,14 @@
 //! floor 0   values     buffer, timer_wheel, index, protocol, command, limits, stats
 //! ```
 //!
-//! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come in
-//! as arguments. Policy and mechanism never import each other; they meet in [`handler`]. Only
+//! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come
+//! in as arguments. Policy and mechanism never import each other; they meet in [`handler`]. Only
 //! [`reactor`] knows `mio`.
 //!
 //! To read it, begin where the least has to be known: [`buffer`], [`handler`], [`connection`] and
 //! [`reactor`] are the loop; [`command`], [`protocol`] and [`session`] what is spoken;
-//! [`server`] the simplest policy on it, [`proxy`] the other. `docs/architecture.md` tells the life of
-//! a request through them.
+//! [`server`] the simplest policy on it, [`proxy`] the other. `docs/architecture.md` tells the life
+//! of a request through them.
 
 pub mod buffer;
 pub mod client;

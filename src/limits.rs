@@ -1,6 +1,7 @@
 //! Every limit of the programs, with its default and the reason for the number.
 //!
-//! What a user may change is a field of [`Limits`]; what nobody should need to change is a constant.
+//! What a user may change is a field of [`Limits`]; what nobody should need to change is a
+//! constant.
 
 use std::time::Duration;
 

@@ -182,7 +182,8 @@ fn print(text: &str) {
     let _ = stdout.flush();
 }
 
-/// Raises the process's soft limit of descriptors to what a reactor needs besides `others`, or lowers
+/// Raises the process's soft limit of descriptors to what a reactor needs besides `others`, or
+/// lowers
 /// `max_connections` to what there is, and says so in one line.
 fn fit_descriptors(program: &str, limits: &mut Limits, others: usize) {
     let needed = limits.max_connections + limits::RESERVED_DESCRIPTORS + others;

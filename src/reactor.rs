@@ -13,10 +13,10 @@
 //!   settle                   connect, write, close, until the outbox is quiet
 //! ```
 //!
-//! Example: a client's 100 KiB of requests arrive. The event puts it on the ready list; its turn reads
-//! 64 KiB, hands them over and finds the read full, so it stays on the list; `settle` writes the
-//! replies; the next poll waits zero time, and the next turn reads the other 36 KiB, which is a short
-//! read: the list is empty, and poll sleeps.
+//! Example: a client's 100 KiB of requests arrive. The event puts it on the ready list; its turn
+//! reads 64 KiB, hands them over and finds the read full, so it stays on the list; `settle` writes
+//! the replies; the next poll waits zero time, and the next turn reads the other 36 KiB, which is a
+//! short read: the list is empty, and poll sleeps.
 //!
 //! Nothing is written or closed inside a callback of the handler, so that none can pull the ground
 //! from under another. Connections are registered once, edge-triggered, and never again.
@@ -462,8 +462,8 @@ impl<H: Handler> Reactor<H> {
         self.conclude(id, step, now);
     }
 
-    /// Carries out what the outbox holds, until it holds nothing: an end may cause replies to others,
-    /// a failed connect another connect.
+    /// Carries out what the outbox holds, until it holds nothing: an end may cause replies to
+    /// others, a failed connect another connect.
     fn settle(&mut self, now: Instant) {
         loop {
             if let Some(connect) = self.out.pop_connect() {

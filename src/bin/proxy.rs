@@ -1,4 +1,5 @@
-//! The proxy: `proxy --help` tells its flags. Without `--upstream` it uses the server that listens on
+//! The proxy: `proxy --help` tells its flags. Without `--upstream` it uses the server that listens
+//! on
 //! `--server-listen`, and runs one there, on a second thread, if nobody does.
 
 use larder::proxy::{Options, Proxy};

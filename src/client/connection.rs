@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// How long one address may take to answer a connect before the next is tried: three attempts of the
-/// system, which come 1, 2 and 4 seconds apart.
+/// How long one address may take to answer a connect before the next is tried: three attempts of
+/// the system, which come 1, 2 and 4 seconds apart.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One read. As much as the server writes at a time in a streamed reply.

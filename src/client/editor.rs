@@ -4,7 +4,6 @@
 //! needs nothing here.
 
 use super::failure::Failure;
-use super::interactive::Entered;
 use crate::command::{Command, TABLE};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -16,6 +15,16 @@ use rustyline::{CompletionType, Config, Context, Helper};
 use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
+
+/// What the user entered.
+pub enum Entered {
+    /// A line, or several that were pasted as one.
+    Text(Vec<u8>),
+    /// The user wants a fresh prompt.
+    Interrupt,
+    /// There will be no more.
+    End,
+}
 
 /// Requests that are remembered.
 const HISTORY_ENTRIES: usize = 1000;

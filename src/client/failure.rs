@@ -1,8 +1,14 @@
-//! What ends the client early, and the one line in which it says so.
+//! How the client ends: its exit codes, and what ends it early, with the one line that says so.
 
-use super::FAILED;
-use super::output::printable;
+use super::printable::printable;
 use std::io::{self, Write};
+
+/// Exit code: the request was carried out.
+pub const DONE: u8 = 0;
+/// Exit code: the server declined: no such key, or the key exists.
+pub const REFUSED: u8 = 1;
+/// Exit code: an error: of usage, of the connection, or an `ERR` reply.
+pub const FAILED: u8 = 2;
 
 /// Why the client cannot go on.
 #[derive(Debug)]
@@ -34,7 +40,7 @@ impl Failure {
     /// A reader of our output that has had enough (`client … | head`) is no error.
     pub fn report(&self) -> u8 {
         if matches!(self, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            return super::DONE;
+            return DONE;
         }
         complain(&format!("client: {}", self.message()));
         FAILED

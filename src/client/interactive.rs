@@ -4,7 +4,7 @@
 //! On a terminal they are edited (`editor.rs`), and the editor shows the prompt.
 
 use super::connection::{Connection, Verdict};
-use super::editor::Editor;
+use super::editor::{Editor, Entered};
 use super::failure::Failure;
 use super::lines::Lines;
 use super::output::{Look, Output};
@@ -18,8 +18,8 @@ const PROMPT: &str = "Enter request: ";
 ///
 /// # Errors
 ///
-/// [`Failure::Lost`] when the server goes first, [`Failure::Input`] and [`Failure::Output`] when the
-/// user's side cannot be read or written.
+/// [`Failure::Lost`] when the server goes first, [`Failure::Input`] and [`Failure::Output`] when
+/// the user's side cannot be read or written.
 pub fn run(connection: Connection, output: Output) -> Result<(), Failure> {
     let prompt = match output.look() {
         Look::Labelled => PROMPT,
@@ -48,16 +48,6 @@ fn can_edit() -> bool {
 enum Input {
     Pipe(Lines<Stdin>, &'static str),
     Terminal(Box<Editor>),
-}
-
-/// What came from there.
-pub enum Entered {
-    /// A line, or several that were pasted as one.
-    Text(Vec<u8>),
-    /// The user wants a fresh prompt.
-    Interrupt,
-    /// There will be no more.
-    End,
 }
 
 struct Session {

@@ -27,8 +27,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Requests without a reply at one time: as many as the proxy takes of a client before it pauses it.
-/// Their bytes are bounded by the system's socket buffers, and here by `SEND_BYTES`.
+/// Requests without a reply at one time: as many as the proxy takes of a client before it pauses
+/// it. Their bytes are bounded by the system's socket buffers, and here by `SEND_BYTES`.
 const WINDOW: usize = crate::limits::MAX_UNANSWERED;
 
 /// Requests are collected to this size before they are sent.

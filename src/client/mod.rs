@@ -6,7 +6,8 @@
 //!
 //! - `options.rs`: the command line, checked      - `failure.rs`: what ends the program early
 //! - `request.rs`: lines to requests              - `connection.rs`: the socket, and whole replies
-//! - `lines.rs`: input cut into lines             - `output.rs`: how replies look on stdout
+//! - `lines.rs`: input cut into lines             - `output.rs`: how replies look on stdout,
+//!   with `printable.rs` where it is a terminal
 //! - `interactive.rs`: prompt and reply, from a pipe or a terminal; `editor.rs`: line editing
 //! - `load.rs`: a file of requests, pipelined
 //!
@@ -20,22 +21,16 @@ mod lines;
 mod load;
 mod options;
 mod output;
+mod printable;
 mod request;
 
 use connection::{Connection, Verdict};
-use failure::Failure;
+use failure::{DONE, FAILED, Failure, REFUSED};
 use options::{Options, Parsed, Task};
 use output::{Look, Output};
 use request::{BYE, Encoder, Kind, ORIGIN_ON};
 use std::ffi::OsString;
 use std::process::ExitCode;
-
-/// The request was carried out.
-const DONE: u8 = 0;
-/// The server declined: no such key, or the key exists.
-const REFUSED: u8 = 1;
-/// An error: of usage, of the connection, or an `ERR` reply.
-const FAILED: u8 = 2;
 
 /// Runs the client on its arguments, those after the program's own name.
 ///
@@ -132,8 +127,8 @@ fn one_command(
     Ok(verdict)
 }
 
-/// A list of keys that cannot be finished is followed by an error on a line of its own. Whether there
-/// is one shows in what comes before the reply to another request.
+/// A list of keys that cannot be finished is followed by an error on a line of its own. Whether
+/// there is one shows in what comes before the reply to another request.
 fn check_end_of_keys(connection: &mut Connection) -> Result<(), Failure> {
     connection.send(BYE);
     match connection.reply(Kind::Farewell).next_line() {

@@ -2,7 +2,7 @@
 
 use super::connection::{Line, Origin, Reply, Verdict};
 use super::failure::Failure;
-use std::borrow::Cow;
+use super::printable::printable;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 /// Collected before it is written: a dump of many lines takes few calls.
@@ -89,46 +89,5 @@ impl Output {
     /// [`Failure::Output`].
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(Failure::Output)
-    }
-}
-
-/// Text for a terminal: control characters as `\xHH`, tabs and everything else as they are.
-pub fn printable(text: &[u8]) -> Cow<'_, [u8]> {
-    const C1_LEAD: u8 = 0xc2;
-    // C1 controls are two bytes in UTF-8, and some terminals obey them.
-    let is_control = |index: usize| match text[index] {
-        b'\t' => false,
-        0x80..=0x9f => index > 0 && text[index - 1] == C1_LEAD,
-        C1_LEAD => matches!(text.get(index + 1), Some(0x80..=0x9f)),
-        byte => byte < b' ' || byte == 0x7f,
-    };
-    if !(0..text.len()).any(is_control) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = Vec::with_capacity(text.len() + 16);
-    for (index, &byte) in text.iter().enumerate() {
-        match is_control(index) {
-            true => shown.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-            false => shown.push(byte),
-        }
-    }
-    Cow::Owned(shown)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &[u8], expected: &[u8]) {
-        assert_eq!(printable(text).as_ref(), expected);
-    }
-
-    #[test]
-    fn a_terminal_is_shown_no_control_characters() {
-        check("a\tß€".as_bytes(), "a\tß€".as_bytes());
-        check(b"\x1b]0;x\x07", b"\\x1b]0;x\\x07");
-        check("\u{9b}2J".as_bytes(), b"\\xc2\\x9b2J");
-        check(b"\xe2\x82\xac\x80", b"\xe2\x82\xac\x80");
     }
 }

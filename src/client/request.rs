@@ -1,8 +1,8 @@
 //! Lines to requests: which bytes go to the server, and what reply each will have.
 //!
-//! The client reads its own lines with the server's decoder. That is how it knows that an empty line
-//! has no reply, that one with a CR NUL inside is two requests, and that ` dump  Pairs` is answered
-//! by many lines, without a grammar of its own that could come to differ.
+//! The client reads its own lines with the server's decoder. That is how it knows that an empty
+//! line has no reply, that one with a CR NUL inside is two requests, and that ` dump  Pairs` is
+//! answered by many lines, without a grammar of its own that could come to differ.
 
 use super::failure::Failure;
 use crate::command::Verb;

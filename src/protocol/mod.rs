@@ -236,7 +236,8 @@ impl Decoder {
         (consumed, decoded)
     }
 
-    /// What has begun and not ended, given the input that is left after `decode` found nothing whole.
+    /// What has begun and not ended, given the input that is left after `decode` found nothing
+    /// whole.
     pub fn midway(&self, input: &[u8]) -> Midway {
         match self.state {
             State::Start if input.is_empty() => Midway::Nothing,

@@ -1,6 +1,6 @@
 //! RESP, the protocol of Redis (<https://redis.io/docs/latest/develop/reference/protocol-spec/>):
-//! requests and replies for our clients, and the other way round for the proxy, which is a client of
-//! its upstream.
+//! requests and replies for our clients, and the other way round for the proxy, which is a client
+//! of its upstream.
 //!
 //! ```text
 //!   request   *2 CRLF $3 CRLF GET CRLF $1 CRLF k CRLF
@@ -286,8 +286,8 @@ pub struct ReplyScanner {
 }
 
 impl ReplyScanner {
-    /// Reads on in `bytes`, which begin with the reply. `Some(length)`: it is whole, and the scanner
-    /// stands ready for the next one.
+    /// Reads on in `bytes`, which begin with the reply. `Some(length)`: it is whole, and the
+    /// scanner stands ready for the next one.
     ///
     /// # Errors
     /// What is wrong with it; nothing after it can be understood.

@@ -1,9 +1,10 @@
 //! Telnet's own protocol (RFC 854, 1123), taken out of what the peer types by a state machine that
 //! survives any split of the bytes.
 //!
-//! Every command begins with the byte IAC (0xFF). We want no option and say so: `WILL x` is answered
-//! `DONT x`, `DO x` is answered `WONT x`, but for `DO TIMING-MARK`, which a telnet client sends with
-//! Ctrl-C and holds its output back for. `DONT` and `WONT` need no answer.
+//! Every command begins with the byte IAC (0xFF). We want no option and say so: `WILL x` is
+//! answered
+//! `DONT x`, `DO x` is answered `WONT x`, but for `DO TIMING-MARK`, which a telnet client sends
+//! with Ctrl-C and holds its output back for. `DONT` and `WONT` need no answer.
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;

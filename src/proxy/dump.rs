@@ -1,8 +1,8 @@
-//! `DUMP` through the proxy: pages of keys by `SCAN`, and for `PAIRS` their values by `GET`, a batch at
-//! a time, each sent on as soon as it is there and the client has taken the last.
+//! `DUMP` through the proxy: pages of keys by `SCAN`, and for `PAIRS` their values by `GET`, a
+//! batch at a time, each sent on as soon as it is there and the client has taken the last.
 //!
-//! It begins when every earlier request of its client is answered, and no later one is read before it
-//! has ended; so its replies need no place among others.
+//! It begins when every earlier request of its client is answered, and no later one is read before
+//! it has ended; so its replies need no place among others.
 
 use crate::buffer::Buffer;
 use crate::protocol::resp::{self, Element, Elements};

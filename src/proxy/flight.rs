@@ -9,9 +9,9 @@
 //!                       poisoned flight ──────▶ its waiters are answered, nothing is stored
 //! ```
 //!
-//! `W(k)` counts the writes of a key that are dispatched and not answered. While it is above 0 every
-//! flight of the key is poisoned from its beginning: whether such a flight saw the write or not, its
-//! value is never kept.
+//! `W(k)` counts the writes of a key that are dispatched and not answered. While it is above 0
+//! every flight of the key is poisoned from its beginning: whether such a flight saw the write or
+//! not, its value is never kept.
 
 use super::replies::Ticket;
 use crate::handler::ConnId;

@@ -158,7 +158,8 @@ impl<P> Upstream<P> {
         }
     }
 
-    /// The reply at the front of `input`: how long it is, and what it is for. `None`: it is not whole.
+    /// The reply at the front of `input`: how long it is, and what it is for. `None`: it is not
+    /// whole.
     ///
     /// # Errors
     /// It is no reply, or nothing was asked.
@@ -206,8 +207,9 @@ impl<P> Upstream<P> {
         true
     }
 
-    /// Gives the connection up for good; whoever waits on it is in the return value, with the reason
-    /// to be told. The next attempt is made at once if this one had answered, else after a backoff.
+    /// Gives the connection up for good; whoever waits on it is in the return value, with the
+    /// reason to be told. The next attempt is made at once if this one had answered, else after a
+    /// backoff.
     pub fn lose(
         &mut self,
         out: &mut Outbox,

@@ -15,11 +15,11 @@
 //! `SET shape …` would take place 1. A place is 16 bytes, and pages never move: the store grows
 //! without copying anything.
 //!
-//! Since entries stay where they are, a walk over all keys is a walk over the places, and its cursor
-//! is the number of the next one. Above, a scan of two places from 0 visits `color` and returns 2.
-//! Whatever is then deleted or inserted, the next step from 2 visits `size`, if it is still there,
-//! and `color` is behind it: so a key that stays is visited once. A hash table that moves entries
-//! as it grows could promise only "at least once", as `SCAN` of Redis does.
+//! Since entries stay where they are, a walk over all keys is a walk over the places, and its
+//! cursor is the number of the next one. Above, a scan of two places from 0 visits `color` and
+//! returns 2. Whatever is then deleted or inserted, the next step from 2 visits `size`, if it is
+//! still there, and `color` is behind it: so a key that stays is visited once. A hash table that
+//! moves entries as it grows could promise only "at least once", as `SCAN` of Redis does.
 
 use crate::index::Index;
 use ahash::RandomState;
