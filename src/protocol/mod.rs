@@ -184,10 +184,9 @@ enum State {
     Start,
     /// In a plain line; so many of its bytes are known to hold no end and nothing to edit.
     Line(usize),
-    /// In a line that has to be edited; its bytes so far have been taken from the input.
+    /// In a line that has to be edited, or is too long and dropped; its bytes so far have been taken
+    /// from the input.
     Editing(Box<text::Editor>),
-    /// In a line that is too long: what is left of it is dropped.
-    Skipping,
     /// In an array; its bytes are still in the input.
     Array(Box<resp::Partial>),
 }
@@ -213,7 +212,6 @@ impl Decoder {
                 State::Start => self.line(rest, 0, limits),
                 State::Line(scanned) => self.line(rest, *scanned, limits),
                 State::Editing(_) => self.edit(rest, scratch, limits),
-                State::Skipping => self.skip(rest),
             };
             let at = consumed;
             consumed += step.consumed;
@@ -292,7 +290,8 @@ impl Decoder {
             }
             // One more than the limit may still be the CR of its end.
             None if rest.len() > limits.max_line + 1 => {
-                self.state = State::Skipping;
+                let last = rest[rest.len() - 1];
+                self.state = State::Editing(Box::new(text::Editor::skipping(last)));
                 Step { consumed: rest.len(), found: Found::TooLong }
             }
             None => {
@@ -326,22 +325,9 @@ impl Decoder {
                     _ => Found::Edited,
                 }
             }
-            text::Edited::TooLong => {
-                self.state = State::Skipping;
-                Found::TooLong
-            }
+            text::Edited::TooLong => Found::TooLong,
         };
         Step { consumed, found }
-    }
-
-    fn skip(&mut self, rest: &[u8]) -> Step {
-        match memchr::memchr(b'\n', rest) {
-            Some(end) => {
-                self.state = State::Start;
-                Step { consumed: end + 1, found: Found::Nothing }
-            }
-            None => Step { consumed: rest.len(), found: Found::NeedsMore },
-        }
     }
 }
 

@@ -27,9 +27,11 @@ pub fn needs_editing(bytes: &[u8]) -> bool {
 /// A line on its way through telnet commands and corrections.
 #[derive(Debug, Default)]
 pub struct Editor {
-    /// What the line has come to.
+    /// What the line has come to; of a line that is too long, its last byte.
     pub line: Vec<u8>,
     telnet: State,
+    /// The line was too long: what is left of it is dropped.
+    skipping: bool,
 }
 
 /// How far an [`Editor`] came.
@@ -41,13 +43,18 @@ pub enum Edited {
     Line,
     /// Nothing of the line is left: the next byte is as good as the first of a request.
     Empty,
-    /// The line is too long.
+    /// The line is too long; what follows of it is dropped.
     TooLong,
     /// This is to be sent to the peer; then it wants more bytes.
     Answer([u8; 3]),
 }
 
 impl Editor {
+    /// An editor that drops the rest of a line that ends, so far, in `last`.
+    pub fn skipping(last: u8) -> Editor {
+        Editor { line: vec![last], skipping: true, ..Editor::default() }
+    }
+
     /// Takes bytes until something comes of them; says how many.
     pub fn feed(&mut self, bytes: &[u8], max_line: usize) -> (usize, Edited) {
         for (at, &byte) in bytes.iter().enumerate() {
@@ -59,15 +66,20 @@ impl Editor {
                     self.line.clear();
                     None
                 }
+                Event::Data(b'\n') => Some(self.end()),
+                Event::Data(NUL) if self.line.last() == Some(&b'\r') => Some(self.end()),
+                Event::Data(byte) if self.skipping => {
+                    self.line[0] = byte;
+                    None
+                }
+                Event::EraseCharacter if self.skipping => None,
                 Event::EraseCharacter | Event::Data(BACKSPACE | DELETE) => {
                     self.erase_character();
                     None
                 }
-                Event::Data(b'\n') => Some(self.end()),
-                Event::Data(NUL) if self.line.last() == Some(&b'\r') => Some(self.end()),
                 Event::Data(byte) => {
                     self.line.push(byte);
-                    (self.line.len() > max_line + 1).then_some(Edited::TooLong)
+                    self.is_too_long(max_line).then_some(Edited::TooLong)
                 }
             };
             if let Some(edited) = edited {
@@ -80,7 +92,21 @@ impl Editor {
         (bytes.len(), Edited::Midway)
     }
 
+    /// Finds out that a line is too long, and drops it but for its last byte. One more than the
+    /// limit may still be the CR of its end.
+    fn is_too_long(&mut self, max_line: usize) -> bool {
+        let last = self.line.last().copied();
+        self.skipping = self.line.len() > max_line + 1;
+        if self.skipping {
+            self.line = last.into_iter().collect();
+        }
+        self.skipping
+    }
+
     fn end(&mut self) -> Edited {
+        if self.skipping {
+            return Edited::Empty;
+        }
         if self.line.last() == Some(&b'\r') {
             self.line.pop();
         }

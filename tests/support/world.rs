@@ -23,18 +23,17 @@
 #[path = "../simulation/network.rs"]
 pub mod network;
 
+#[path = "../simulation/node.rs"]
+mod node;
+
 use larder::buffer::Buffer;
-use larder::connection::{Connection, Kind, Readiness, Step};
-use larder::connection_table::ConnectionTable;
-use larder::handler::{CloseReason, ConnId, Connect, Ending, Handler, Next, Outbox, Via};
-use larder::limits::{self, Limits};
+use larder::handler::{CloseReason, Handler, Via};
 use larder::proxy::Proxy;
 use larder::server::Server;
 use larder::stats::Stat;
+use network::{End, Network, Parcel, Site};
 pub use network::{LinkId, Random, Reach, Side, Stamp, Weather};
-use network::{End, FakeStream, Network, Parcel, Site};
-use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use node::{Node, Policy};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -48,332 +47,267 @@ pub struct NodeId(usize);
 /// A test's own connection to a node: a link whose initiator is the test.
 pub type ClientId = LinkId;
 
-/// Any handler.
-struct Policy(Box<dyn Handler>);
-
-#[rustfmt::skip]
-impl Handler for Policy {
-    fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) { self.0.opened(out, conn, via, now); }
-    fn received(&mut self, out: &mut Outbox, conn: ConnId, input: &mut Buffer, now: Instant) -> Next { self.0.received(out, conn, input, now) }
-    fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) { self.0.input_ended(out, conn, now); }
-    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant> { self.0.timed_out(out, conn, now) }
-    fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) { self.0.closed(out, conn, why, now); }
-    fn next_deadline(&self) -> Option<Instant> { self.0.next_deadline() }
-    fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) { self.0.deadline_reached(out, now); }
+/// Nodes, links and the time.
+pub struct World {
+    nodes: Vec<Node>,
+    net: Network,
 }
 
-/// A handler and what the reactor would keep for it.
-struct Node {
-    index: usize,
-    /// None: stopped.
-    policy: Option<Policy>,
-    /// Those who connect to it get the test's own hand.
-    by_hand: bool,
-    out: Outbox,
-    connections: ConnectionTable<FakeStream>,
-    deadlines: BTreeSet<(Instant, ConnId)>,
-    blocked: Vec<ConnId>,
-    scratch: Buffer,
-    output_limit: usize,
-}
-
-impl Node {
-    fn new(index: usize, policy: Option<Policy>) -> Node {
-        Node {
-            index,
-            by_hand: policy.is_none(),
-            policy,
-            out: Outbox::new(),
-            connections: ConnectionTable::default(),
-            deadlines: BTreeSet::new(),
-            blocked: Vec::new(),
-            scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
-            output_limit: Limits::default().output_limit,
-        }
+/// Building it, and time.
+impl World {
+    pub fn new(seed: u64) -> World {
+        World { nodes: Vec::new(), net: Network::new(seed) }
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
-        let own = self.policy.as_ref().and_then(Policy::next_deadline);
-        [own, self.deadlines.first().map(|&(at, _)| at)].into_iter().flatten().min()
+    pub fn now(&self) -> Instant {
+        self.net.now
     }
 
-    fn has_work(&mut self, net: &Network) -> bool {
-        let mut has_room = |&id: &ConnId| {
-            let stream = self.connections.get(id).map(|connection| &connection.stream);
-            stream.is_some_and(|stream| net.room(stream.link, stream.side.other()) > 0)
-        };
-        self.blocked.iter().any(&mut has_room)
-            || self.connections.has_ready()
-            || self.next_deadline().is_some_and(|at| at <= net.now)
+    pub fn stamp(&self) -> Stamp {
+        self.net.stamp()
     }
 
-    /// One tick, in the order of the reactor's.
-    fn tick(&mut self, net: &mut Network, inbox: Vec<(LinkId, Side, Parcel)>) {
-        let mut accepted = Vec::new();
-        for (link, side, parcel) in inbox {
-            match (parcel, net.end(link, side)) {
-                (Parcel::Connect, _) => accepted.push(link),
-                (parcel, End::Node(_, id)) => self.arrived(net, id, parcel),
-                _ => {}
+    /// The source of all that is random here.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.net.random
+    }
+
+    pub fn add_server(&mut self, server: Server) -> NodeId {
+        self.add(Some(Box::new(server)))
+    }
+
+    /// The proxy's upstream is the [`World::address`] of another node.
+    pub fn add_proxy(&mut self, proxy: Proxy) -> NodeId {
+        self.add(Some(Box::new(proxy)))
+    }
+
+    /// A node played by the test: each connection to it is a hand, see [`World::hands`].
+    pub fn add_by_hand(&mut self) -> NodeId {
+        self.add(None)
+    }
+
+    fn add(&mut self, handler: Option<Box<dyn Handler>>) -> NodeId {
+        let index = self.nodes.len();
+        let address = SocketAddr::from(([127, 0, 0, 1], 5000 + index as u16));
+        self.net.sites.push(Site { address, reach: Reach::Accept, weather: Weather::CALM });
+        self.nodes.push(Node::new(index, handler.map(Policy)));
+        NodeId(index)
+    }
+
+    /// The made-up address of a node.
+    pub fn address(&self, node: NodeId) -> SocketAddr {
+        self.net.sites[node.0].address
+    }
+
+    /// What becomes of nodes that connect to a node from now on; a test's own clients always can.
+    pub fn set_reach(&mut self, node: NodeId, reach: Reach) {
+        self.net.sites[node.0].reach = reach;
+    }
+
+    /// The weather of links to a node that are made from now on.
+    pub fn set_weather(&mut self, node: NodeId, weather: Weather) {
+        self.net.sites[node.0].weather = weather;
+    }
+
+    /// The weather of one link, from now on.
+    pub fn weather(&mut self, link: LinkId) -> &mut Weather {
+        self.net.weather(link)
+    }
+
+    /// How many bytes one read of a node's clients or upstreams brings at most.
+    pub fn set_scratch(&mut self, node: NodeId, bytes: usize) {
+        self.nodes[node.0].scratch = Buffer::with_capacity(bytes);
+    }
+
+    /// Kills a node: its connections end, and it refuses new ones.
+    pub fn stop(&mut self, node: NodeId) {
+        self.nodes[node.0].stop(&mut self.net);
+    }
+
+    /// Starts a node that was stopped.
+    pub fn start(&mut self, node: NodeId, handler: impl Handler + 'static) {
+        self.nodes[node.0].policy = Some(Policy(Box::new(handler)));
+    }
+
+    /// Tells a node to answer what it has and to take no more, as a signal does.
+    pub fn drain(&mut self, node: NodeId) {
+        let connections = &mut self.nodes[node.0].connections;
+        for id in connections.client_ids() {
+            if let Some(connection) = connections.get(id) {
+                connection.end_input();
+                connections.list_if_ready(id);
             }
         }
-        self.note_room(net);
-        let events_full = self.note_nothing(net);
-        self.read_upstreams(net, events_full);
-        self.reach_deadlines(net);
-        for link in accepted {
-            self.accept(net, link);
-        }
-        let turns = self.connections.turns();
-        for index in 0..turns {
-            if let Some(id) = self.connections.turn(index) {
-                self.take_turn(net, id);
-                self.connections.list_if_ready(id);
-            }
-        }
-        self.connections.end_turns(turns);
-        self.settle(net);
     }
 
-    fn arrived(&mut self, net: &mut Network, id: ConnId, parcel: Parcel) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let stream = &mut connection.stream;
-        stream.urgent = net.weather(stream.link).urgent;
-        let mut event = Readiness { readable: true, read_on: stream.urgent, ..Default::default() };
-        match parcel {
-            Parcel::Bytes(bytes) => stream.arrive(bytes),
-            Parcel::Fin => {
-                stream.fin = true;
-                event.read_on = true;
-                event.broken = stream.shut;
-            }
-            Parcel::Connected => {
-                connection.connected();
-                self.out.touch(id);
-                if let Some(policy) = &mut self.policy {
-                    policy.opened(&mut self.out, id, Via::Connect, net.now);
+    /// One step; whether anything happened.
+    pub fn step(&mut self) -> bool {
+        self.net.step += 1;
+        let mut inboxes: Vec<Vec<_>> = self.nodes.iter().map(|_| Vec::new()).collect();
+        let due = self.net.take_due();
+        let mut moved = !due.is_empty();
+        for (link, side, parcel) in due {
+            match self.net.end(link, side) {
+                End::Node(node, _) | End::Listening(node) => {
+                    inboxes[node].push((link, side, parcel));
                 }
+                End::Hand | End::Gone => self.net.deliver_by_hand(link, side, parcel),
+            }
+        }
+        for (node, inbox) in self.nodes.iter_mut().zip(inboxes) {
+            if !inbox.is_empty() || node.has_work(&self.net) {
+                moved = true;
+                node.tick(&mut self.net, inbox);
+            }
+        }
+        moved
+    }
+
+    /// Steps until nothing moves, without time passing.
+    pub fn run(&mut self) {
+        self.run_with(&mut |_| {});
+    }
+
+    /// The same; `observe` is called after each step.
+    pub fn run_with(&mut self, observe: &mut dyn FnMut(&mut World)) {
+        for _ in 0..MOST_STEPS {
+            if !self.step() {
                 return;
             }
-            Parcel::Refused | Parcel::Reset if connection.is_connecting() => {
-                let why = CloseReason::ConnectFailed(ErrorKind::ConnectionRefused);
-                return self.remove(net, id, why);
-            }
-            Parcel::Reset | Parcel::Refused | Parcel::Connect => {
-                stream.reset = true;
-                event.broken = true;
-            }
+            observe(self);
         }
-        self.note(net, id, event);
+        panic!("it is never quiet");
     }
 
-    fn note(&mut self, net: &mut Network, id: ConnId, event: Readiness) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let step = connection.note(event);
-        if step.is_ok() {
-            let kind = connection.kind;
-            if event.writable && self.out.unsent(id) > 0 {
-                self.out.touch(id);
-            }
-            if kind != Kind::Upstream {
-                self.connections.list_if_ready(id);
-            }
-        } else {
-            self.conclude(net, id, step);
-        }
+    /// Lets time pass; whatever comes due meanwhile happens at its own moment.
+    pub fn advance(&mut self, by: Duration) {
+        self.advance_with(by, &mut |_| {});
     }
 
-    /// Streams that could not take all that was written can take more.
-    fn note_room(&mut self, net: &mut Network) {
-        for id in std::mem::take(&mut self.blocked) {
-            let Some(connection) = self.connections.get(id) else { continue };
-            let stream = &mut connection.stream;
-            if net.room(stream.link, stream.side.other()) == 0 {
-                self.blocked.push(id);
-            } else {
-                stream.blocked = false;
-                self.note(net, id, Readiness { writable: true, ..Default::default() });
-            }
-        }
-    }
-
-    /// Events that mean nothing; whether poll's event buffer is full.
-    fn note_nothing(&mut self, net: &mut Network) -> bool {
-        let spurious = net.sites[self.index].weather.spurious;
-        if spurious == 0 {
-            return false;
-        }
-        let all = self.connections.client_ids().into_iter();
-        for id in all.chain(self.connections.upstream(0)).collect::<Vec<_>>() {
-            if net.random.chance(spurious)
-                && self.connections.get(id).is_some_and(|connection| !connection.is_connecting())
-            {
-                let (readable, writable) = (net.random.chance(50), net.random.chance(50));
-                let read_on = readable && net.random.chance(50);
-                self.note(net, id, Readiness { readable, writable, read_on, broken: false });
-            }
-        }
-        net.random.chance(spurious)
-    }
-
-    fn read_upstreams(&mut self, net: &mut Network, events_full: bool) {
-        for index in (0..self.connections.upstreams()).rev() {
-            let Some(id) = self.connections.upstream(index) else { continue };
-            if events_full && let Some(connection) = self.connections.get(id) {
-                connection.suspect_readable();
-            }
-            while let Some(connection) = self.connections.get(id)
-                && connection.is_ready()
-                && self.out.ending(id) == Ending::None
-            {
-                self.take_turn(net, id);
-            }
-        }
-    }
-
-    fn reach_deadlines(&mut self, net: &mut Network) {
-        while let Some(&(at, id)) = self.deadlines.first()
-            && at <= net.now
-        {
-            self.deadlines.pop_first();
-            if let Some(connection) = self.connections.get(id)
-                && connection.deadline.is_some_and(|deadline| deadline <= net.now)
-                && let Some(policy) = &mut self.policy
-            {
-                let step = connection.overdue(policy, &mut self.out, net.now);
-                self.conclude(net, id, step);
-            }
-        }
-        if let Some(policy) = &mut self.policy
-            && policy.next_deadline().is_some_and(|deadline| deadline <= net.now)
-        {
-            policy.deadline_reached(&mut self.out, net.now);
-        }
-    }
-
-    fn accept(&mut self, net: &mut Network, link: LinkId) {
-        let reach = net.sites[self.index].reach;
-        let end = match &mut self.policy {
-            _ if reach == Reach::Ignore => return net.set_end(link, Side::Acceptor, End::Gone),
-            _ if reach != Reach::Accept => End::Gone,
-            None if self.by_hand => End::Hand,
-            None => End::Gone,
-            Some(policy) => {
-                let id = self.out.admit();
-                let stream = FakeStream::new(link, Side::Acceptor);
-                self.connections.insert(Connection::accepted(id, stream, Kind::Client));
-                self.out.stats.add(Stat::ConnectionsTotal, 1);
-                policy.opened(&mut self.out, id, Via::Listener, net.now);
-                End::Node(self.index, id)
-            }
-        };
-        net.set_end(link, Side::Acceptor, end);
-        let answer = if end == End::Gone { Parcel::Refused } else { Parcel::Connected };
-        net.send(link, Side::Initiator, answer);
-    }
-
-    fn take_turn(&mut self, net: &mut Network, id: ConnId) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let Some(policy) = &mut self.policy else { return };
-        let step = connection.take_turn(policy, &mut self.out, &mut self.scratch, net.now);
-        let FakeStream { link, side, .. } = connection.stream;
-        net.set_unread(link, side, connection.stream.unread());
-        self.conclude(net, id, step);
-    }
-
-    fn settle(&mut self, net: &mut Network) {
+    /// The same; `observe` is called after each step.
+    pub fn advance_with(&mut self, by: Duration, observe: &mut dyn FnMut(&mut World)) {
+        let end = self.net.now + by;
         loop {
-            if let Some(connect) = self.out.pop_connect() {
-                self.connect(net, connect);
-            } else if let Some(id) = self.out.pop_touched() {
-                if let Some(connection) = self.connections.get(id) {
-                    let stream = &mut connection.stream;
-                    stream.room = net.room(stream.link, stream.side.other());
-                    let step = connection.settle(&mut self.out, self.output_limit, net.now);
-                    take_outgoing(net, &mut connection.stream);
-                    if connection.stream.blocked && !self.blocked.contains(&id) {
-                        self.blocked.push(id);
-                    }
-                    self.conclude(net, id, step);
-                    self.connections.list_if_ready(id);
-                }
-            } else if let Some(id) = self.out.pop_resumed() {
-                if let Some(connection) = self.connections.get(id) {
-                    connection.resume();
-                    self.connections.list_if_ready(id);
-                }
-            } else {
-                return;
+            self.run_with(observe);
+            let own = self.nodes.iter().filter_map(Node::next_deadline);
+            match own.chain(self.net.next_arrival()).min() {
+                Some(next) if next <= end => self.net.now = next,
+                _ => break,
             }
         }
-    }
-
-    fn connect(&mut self, net: &mut Network, Connect { conn, to, timeout }: Connect) {
-        let site = net.sites.iter().position(|site| site.address == to).expect("a known address");
-        if net.sites[site].reach == Reach::RefuseAtOnce {
-            self.out.release(conn);
-            let why = CloseReason::ConnectFailed(ErrorKind::ConnectionRefused);
-            if let Some(policy) = &mut self.policy {
-                policy.closed(&mut self.out, conn, why, net.now);
-            }
-            return;
-        }
-        let link = net.link(End::Node(self.index, conn), site);
-        let stream = FakeStream::new(link, Side::Initiator);
-        self.connections.insert(Connection::connecting(conn, stream, net.now + timeout));
-        self.conclude(net, conn, Ok(()));
-    }
-
-    fn conclude(&mut self, net: &mut Network, id: ConnId, step: Step) {
-        match step {
-            Ok(()) => {
-                if let Some(deadline) = self.connections.get(id).and_then(|it| it.deadline) {
-                    self.deadlines.insert((deadline, id));
-                }
-            }
-            Err(why) => self.remove(net, id, why),
-        }
-    }
-
-    fn remove(&mut self, net: &mut Network, id: ConnId, why: CloseReason) {
-        let Some(mut connection) = self.connections.remove(id) else { return };
-        self.out.release(id);
-        leave(net, &mut connection.stream);
-        if let Some(policy) = &mut self.policy {
-            policy.closed(&mut self.out, id, why, net.now);
-        }
-    }
-
-    /// Ends as a process does that is killed.
-    fn stop(&mut self, net: &mut Network) {
-        let upstreams = (0..self.connections.upstreams()).filter_map(|at| self.connections.upstream(at));
-        for id in upstreams.collect::<Vec<_>>().into_iter().chain(self.connections.client_ids()) {
-            if let Some(mut connection) = self.connections.remove(id) {
-                leave(net, &mut connection.stream);
-            }
-        }
-        *self = Node { by_hand: false, ..Node::new(self.index, None) };
+        self.net.now = end;
+        self.run_with(observe);
     }
 }
 
-/// Takes what a connection wrote to its link.
-fn take_outgoing(net: &mut Network, stream: &mut FakeStream) {
-    let other = stream.side.other();
-    if !stream.outgoing.is_empty() {
-        net.send(stream.link, other, Parcel::Bytes(std::mem::take(&mut stream.outgoing)));
+/// Clients, and what else a test does by hand.
+impl World {
+    /// A client; what it sends follows at once.
+    pub fn connect(&mut self, node: NodeId) -> ClientId {
+        self.net.link(End::Hand, node.0)
     }
-    if stream.shut && net.shut(stream.link, stream.side) {
-        net.send(stream.link, other, Parcel::Fin);
-    }
-}
 
-/// What closing a socket does: what was written still arrives, then the other side sees the end, or a
-/// reset if something was left unread.
-fn leave(net: &mut Network, stream: &mut FakeStream) {
-    stream.shut |= stream.unread() == 0;
-    take_outgoing(net, stream);
-    if !stream.shut {
-        net.send(stream.link, stream.side.other(), Parcel::Reset);
+    /// Sends from a hand.
+    pub fn send(&mut self, hand: LinkId, bytes: &[u8]) {
+        if let Some(side) = self.side_of(hand) {
+            self.net.send(hand, side.other(), Parcel::Bytes(bytes.to_vec()));
+        }
     }
-    net.set_end(stream.link, stream.side, End::Gone);
+
+    /// Half-closes: it sends no more and still reads.
+    pub fn finish(&mut self, hand: LinkId) {
+        if let Some(side) = self.side_of(hand) {
+            self.net.finish(hand, side.other());
+        }
+    }
+
+    /// Leaves with a reset; what it sent before is still on its way.
+    pub fn cut(&mut self, hand: LinkId) {
+        if let Some(side) = self.side_of(hand) {
+            self.net.send(hand, side.other(), Parcel::Reset);
+            self.net.set_end(hand, side, End::Gone);
+        }
+    }
+
+    /// Breaks a link: both ends see a reset; only what is on its way to `spared` still arrives.
+    pub fn cut_link(&mut self, link: LinkId, spared: Option<Side>) {
+        self.net.cut(link, spared);
+    }
+
+    /// Holds back what is on its way to one side of a link, or lets it go.
+    pub fn silence(&mut self, link: LinkId, towards: Side, silent: bool) {
+        self.net.silence(link, towards, silent);
+    }
+
+    /// Takes what has come to a hand.
+    pub fn received(&mut self, hand: LinkId) -> Vec<u8> {
+        self.arrivals(hand).into_iter().flat_map(|(_, bytes)| bytes).collect()
+    }
+
+    /// The same, with the time of each piece.
+    pub fn arrivals(&mut self, hand: LinkId) -> Vec<(Stamp, Vec<u8>)> {
+        std::mem::take(&mut self.net.hand(hand).arrivals)
+    }
+
+    /// When the other side closed, reset or refused the connection.
+    pub fn ended(&mut self, hand: LinkId) -> Option<Stamp> {
+        self.net.hand(hand).ended
+    }
+
+    pub fn is_closed(&mut self, hand: LinkId) -> bool {
+        self.ended(hand).is_some()
+    }
+
+    /// Sends each chunk after the one before has been dealt with; everything that comes back.
+    pub fn exchange<C: AsRef<[u8]>>(
+        &mut self,
+        client: ClientId,
+        chunks: impl IntoIterator<Item = C>,
+    ) -> Vec<u8> {
+        for chunk in chunks {
+            self.send(client, chunk.as_ref());
+            self.run();
+        }
+        self.received(client)
+    }
+
+    /// The hands of those who are connected to a node now, oldest first.
+    pub fn hands(&self, node: NodeId) -> Vec<LinkId> {
+        self.links_to(node).into_iter().filter(|&link| self.side_of(link).is_some()).collect()
+    }
+
+    /// The links that nodes have made to a node, in use now.
+    pub fn links_to(&self, node: NodeId) -> Vec<LinkId> {
+        let to = self.address(node);
+        let live = self.net.live().filter(|(link, [from, _])| {
+            matches!(from, End::Node(..)) && self.net.target(*link) == to
+        });
+        live.map(|(link, _)| link).collect()
+    }
+
+    /// What a node's handler answers to these bytes now, on a connection of their own that takes no
+    /// time and touches no link.
+    pub fn probe(&mut self, node: NodeId, bytes: &[u8]) -> Vec<u8> {
+        let (now, Node { policy, out, .. }) = (self.net.now, &mut self.nodes[node.0]);
+        let Some(policy) = policy else { return Vec::new() };
+        let id = out.admit();
+        policy.opened(out, id, Via::Listener, now);
+        let mut input = Buffer::new();
+        input.push(bytes);
+        policy.received(out, id, &mut input, now);
+        let reply = out.pending(id).map_or(Vec::new(), |output| output.bytes().to_vec());
+        out.release(id);
+        policy.closed(out, id, CloseReason::Closed, now);
+        reply
+    }
+
+    /// A node's counter.
+    pub fn stat(&self, node: NodeId, stat: Stat) -> u64 {
+        self.nodes[node.0].out.stats.get(stat)
+    }
+
+    fn side_of(&self, hand: LinkId) -> Option<Side> {
+        let sides = [Side::Initiator, Side::Acceptor];
+        sides.into_iter().find(|&side| self.net.end(hand, side) == End::Hand)
+    }
 }

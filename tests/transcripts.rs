@@ -1,0 +1,311 @@
+//! Every transcript of `tests/transcripts` and of `docs/protocol.md`, run against the handlers in
+//! memory, against a real server, and through a real proxy in front of one; and in memory again with
+//! the clients' bytes cut at every position. The format is told in `support/transcript.rs`.
+
+mod support;
+
+use larder::command::{Line, TABLE};
+use larder::config::{self, Common, Parsed, ProxyConfig};
+use larder::proxy::{Options, Proxy};
+use larder::server::Server;
+use larder::stats::{Kind, Program as Shown, ROWS};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use support::process::{self, PATIENCE, Process};
+use support::transcript::{Cut, Program, Received, Stage, Transcript};
+use support::world::{ClientId, NodeId, World};
+
+/// Above so many bytes of one client, only some positions are tried.
+const EVERY_POSITION: usize = 4096;
+
+fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All transcripts for a program.
+fn transcripts(program: Program) -> Vec<Transcript> {
+    let mut found = Transcript::read_folder(&project().join("tests/transcripts"));
+    let document = Transcript::read_document(&project().join("docs/protocol.md"));
+    assert!(found.len() > 20 && document.len() > 10, "the transcripts are where they were");
+    found.extend(document);
+    found.retain(|transcript| transcript.is_for(program));
+    found
+}
+
+/// Runs each on a stage of its own, cut in each of the ways given; reports all that fail.
+fn run_all(
+    transcripts: &[Transcript],
+    cuts: fn(&Transcript) -> Vec<Cut>,
+    stage: fn(&Transcript) -> Box<dyn Stage>,
+) {
+    let mut failures = Vec::new();
+    for transcript in transcripts {
+        // One failure of each is enough: the others say the same.
+        let failure = cuts(transcript).iter().find_map(|cut| {
+            let failure = transcript.run(stage(transcript).as_mut(), cut).err()?;
+            Some(if matches!(cut, Cut::None) { failure } else { format!("{failure}\n  {cut:?}") })
+        });
+        failures.extend(failure);
+    }
+    let (count, report) = (failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{count} of {} failed:\n{report}", transcripts.len());
+}
+
+fn whole(_: &Transcript) -> Vec<Cut> {
+    vec![Cut::None]
+}
+
+/// Each client's bytes in two, at every position; and every byte alone.
+fn every_cut(transcript: &Transcript) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    for (client, sent) in transcript.sent() {
+        let step = if sent > EVERY_POSITION { sent / 64 } else { 1 };
+        let positions = (1..sent).step_by(step);
+        cuts.extend(positions.map(|at| Cut::At(client.clone(), at)));
+    }
+    if transcript.sent().values().all(|&sent| sent < 512 * 1024) {
+        cuts.push(Cut::Bytes);
+    }
+    cuts
+}
+
+fn pipelined(transcripts: &[Transcript]) -> Vec<Transcript> {
+    transcripts.iter().filter_map(Transcript::pipelined).collect()
+}
+
+#[test]
+fn a_server_in_memory_replies_as_written() {
+    run_all(&transcripts(Program::Server), whole, server_in_memory);
+}
+
+#[test]
+fn a_proxy_in_memory_replies_as_written() {
+    run_all(&transcripts(Program::Proxy), whole, proxy_in_memory);
+}
+
+#[test]
+fn a_real_server_replies_as_written() {
+    run_all(&transcripts(Program::Server), whole, real_server);
+}
+
+#[test]
+fn a_real_proxy_replies_as_written() {
+    run_all(&transcripts(Program::Proxy), whole, real_proxy);
+}
+
+#[test]
+fn a_server_replies_the_same_however_the_bytes_are_cut() {
+    run_all(&transcripts(Program::Server), every_cut, server_in_memory);
+}
+
+#[test]
+fn a_proxy_replies_the_same_however_the_bytes_are_cut() {
+    run_all(&transcripts(Program::Proxy), every_cut, proxy_in_memory);
+}
+
+#[test]
+fn a_server_replies_the_same_when_all_requests_come_at_once() {
+    run_all(&pipelined(&transcripts(Program::Server)), whole, real_server);
+}
+
+#[test]
+fn a_server_replies_the_same_when_a_pipeline_is_cut() {
+    run_all(&pipelined(&transcripts(Program::Server)), every_cut, server_in_memory);
+}
+
+#[test]
+fn a_wrong_reply_is_reported_with_its_place() {
+    let script = "> PING\n< PONG\n> PING\n< PANG\n";
+    let transcript = Transcript::parse("made-up.txt", 7, script);
+    let failure = transcript.run(server_in_memory(&transcript).as_mut(), &Cut::None);
+    let report = failure.expect_err("PANG is not what comes");
+    assert_eq!(report, "made-up.txt:10: \n  expected PANG\\r\\n\n  got      PONG\\r\\n");
+    for missing in ["> PING\n", "> PING\n< PONG\n< PONG\n", "> PING\n< PONG\n<!\n"] {
+        let transcript = Transcript::parse("made-up.txt", 1, missing);
+        let failure = transcript.run(server_in_memory(&transcript).as_mut(), &Cut::None);
+        assert!(failure.is_err(), "{missing}");
+    }
+}
+
+/// Handlers on virtual time.
+struct InMemory {
+    world: World,
+    node: NodeId,
+    clients: BTreeMap<String, ClientId>,
+}
+
+fn server_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
+    let mut world = World::new(1);
+    let node = add_server(&mut world, transcript);
+    Box::new(InMemory { world, node, clients: BTreeMap::new() })
+}
+
+fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
+    let mut world = World::new(1);
+    let server = add_server(&mut world, transcript);
+    let flags = [&transcript.flags[..], &transcript.proxy_flags[..]].concat();
+    let config: ProxyConfig = checked(config::proxy(&flags));
+    let options = Options {
+        limits: config.common.limits,
+        put_mode: config.common.put_mode,
+        upstream: vec![world.address(server)],
+        upstream_timeout: config.upstream_timeout,
+        ttl: config.ttl,
+        cache_bytes: config.cache_bytes,
+        seed: 1,
+    };
+    let proxy = Proxy::new(options, world.now());
+    let node = world.add_proxy(proxy);
+    world.run();
+    Box::new(InMemory { world, node, clients: BTreeMap::new() })
+}
+
+fn add_server(world: &mut World, transcript: &Transcript) -> NodeId {
+    let common: Common = checked(config::server(&transcript.flags));
+    let server = Server::new(common.limits, common.put_mode, world.now());
+    world.add_server(server)
+}
+
+fn checked<T>(parsed: Result<Parsed<T>, String>) -> T {
+    match parsed {
+        Ok(Parsed::Run(config)) => config,
+        Ok(Parsed::Print(text)) => panic!("a transcript has no use for {text}"),
+        Err(error) => panic!("the flags of a transcript: {error}"),
+    }
+}
+
+impl InMemory {
+    fn client(&mut self, name: &str) -> ClientId {
+        let (world, node) = (&mut self.world, self.node);
+        *self.clients.entry(name.to_string()).or_insert_with(|| world.connect(node))
+    }
+}
+
+impl Stage for InMemory {
+    fn send(&mut self, client: &str, bytes: &[u8]) {
+        let client = self.client(client);
+        self.world.send(client, bytes);
+        self.world.run();
+    }
+
+    fn finish_sending(&mut self, client: &str) {
+        let client = self.client(client);
+        self.world.finish(client);
+        self.world.run();
+    }
+
+    fn receive(&mut self, client: &str) -> Received {
+        let client = self.client(client);
+        match self.world.received(client) {
+            bytes if !bytes.is_empty() => Received::Bytes(bytes),
+            _ if self.world.is_closed(client) => Received::Closed,
+            _ => Received::Nothing("nothing more came".to_string()),
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.world.advance(time);
+    }
+}
+
+/// Real programs, real sockets.
+struct Real {
+    /// The last is the one that clients talk to.
+    processes: Vec<Process>,
+    clients: BTreeMap<String, process::Client>,
+}
+
+fn real_server(transcript: &Transcript) -> Box<dyn Stage> {
+    let processes = vec![start_server(transcript)];
+    Box::new(Real { processes, clients: BTreeMap::new() })
+}
+
+fn real_proxy(transcript: &Transcript) -> Box<dyn Stage> {
+    let server = start_server(transcript);
+    let flags = [&transcript.flags[..], &transcript.proxy_flags[..]].concat();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let proxy = process::proxy(server.address(), &flags);
+    Box::new(Real { processes: vec![server, proxy], clients: BTreeMap::new() })
+}
+
+fn start_server(transcript: &Transcript) -> Process {
+    let flags: Vec<&str> = transcript.flags.iter().map(String::as_str).collect();
+    process::server(&flags)
+}
+
+impl Real {
+    fn client(&mut self, name: &str) -> &mut process::Client {
+        let process = self.processes.last().expect("there is one");
+        self.clients.entry(name.to_string()).or_insert_with(|| process.client())
+    }
+}
+
+impl Stage for Real {
+    fn send(&mut self, client: &str, bytes: &[u8]) {
+        self.client(client).send(bytes);
+    }
+
+    fn finish_sending(&mut self, client: &str) {
+        self.client(client).finish_sending();
+    }
+
+    fn receive(&mut self, client: &str) -> Received {
+        match self.client(client).some_bytes() {
+            Ok(bytes) if bytes.is_empty() => Received::Closed,
+            Ok(bytes) => Received::Bytes(bytes),
+            Err(error) => Received::Nothing(format!("{error} within {PATIENCE:?}")),
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        // What is waited for is the time itself.
+        std::thread::sleep(time);
+    }
+}
+
+/// The rows of the table under a heading of `docs/protocol.md`, without its two lines of head.
+fn documented_rows(heading: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(project().join("docs/protocol.md")).expect("it is there");
+    let lines = text.lines().skip_while(|line| *line != heading);
+    let rows = lines.skip_while(|line| !line.starts_with('|')).take_while(|l| l.starts_with('|'));
+    rows.skip(2).map(str::to_string).collect()
+}
+
+#[test]
+fn the_documented_commands_are_those_of_the_table() {
+    let rows = TABLE.iter().map(|command| {
+        let text = match command.line {
+            Line::NotText => "no".to_string(),
+            Line::KeyAndRest => "key and rest".to_string(),
+            Line::Words(least, most) => range(least, most),
+        };
+        let (least, most) = command.words;
+        let resp = range(least - 1, most.saturating_sub(1));
+        let usage = command.usage().replace('|', "\\|");
+        format!("| `{usage}` | {text} | {resp} | {} |", command.summary)
+    });
+    assert_eq!(documented_rows("## Commands"), rows.collect::<Vec<_>>());
+}
+
+fn range(least: usize, most: usize) -> String {
+    match most {
+        _ if most == least => format!("{least}"),
+        _ if most > 1 << 20 => format!("{least} or more"),
+        _ => format!("{least} or {most}"),
+    }
+}
+
+#[test]
+fn the_documented_counters_are_those_of_the_table() {
+    let rows = ROWS.iter().map(|row| {
+        let kind = if row.2 == Kind::Gauge { "gauge" } else { "counter" };
+        let shown_by = match row.3 {
+            Shown::Both => "both",
+            Shown::Server => "server",
+            Shown::Proxy => "proxy",
+        };
+        format!("| `{}` | {kind} | {shown_by} | {} |", row.1, row.4)
+    });
+    assert_eq!(documented_rows("## Counters"), rows.collect::<Vec<_>>());
+}
