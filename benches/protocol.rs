@@ -4,7 +4,7 @@ mod support;
 
 use larder::buffer::Buffer;
 use larder::limits::Limits;
-use larder::protocol::resp::{self, ReplyScanner};
+use larder::protocol::resp::{self, ReplyScanner, Scanned};
 use larder::protocol::text::{self, Reply};
 use larder::protocol::{Decoded, Decoder, Scratch};
 use std::hint::black_box;
@@ -89,7 +89,7 @@ fn scan(table: &mut Table) {
     table.row("scan RESP replies, values", PIPELINE, || {
         let mut rest = black_box(replies.bytes());
         let mut found = 0;
-        while let Some(length) = scanner.advance(rest, 1 << 20).expect("the replies are valid") {
+        while let Ok(Scanned::Whole(length)) = scanner.advance(rest, 1 << 20) {
             rest = &rest[length..];
             found += 1;
             if rest.is_empty() {

@@ -1,7 +1,7 @@
 //! The store with 100,000 keys in it, looked up in no order; and the hash it stands on.
 //!
-//! 100,000 entries of about 64 bytes are more than the second-level cache of most processors and less
-//! than the third: what a lookup costs here is mostly waiting for memory, as in real use.
+//! 100,000 entries of about 64 bytes are more than the second-level cache of most processors and
+//! less than the third: what a lookup costs here is mostly waiting for memory, as in real use.
 
 mod support;
 

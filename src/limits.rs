@@ -50,8 +50,8 @@ pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// the limit while they read why they are refused.
 pub const RESERVED_DESCRIPTORS: usize = 64;
 
-/// Clients past `--max-connections` that may at one time be reading why they were refused; any
-/// beyond are closed at once. Half of [`RESERVED_DESCRIPTORS`].
+/// Clients past `--max-connections` that may at one time be waited for while they read why they are
+/// refused; any beyond are told and closed at once. Half of [`RESERVED_DESCRIPTORS`].
 pub const MAX_REFUSALS: usize = 32;
 
 /// Idle time after which the system probes whether the peer is still there, as in Redis.

@@ -8,8 +8,8 @@
 //!   read the clock           once
 //!   upstream connections     each read dry
 //!   deadlines                timers that are due, then the handler's own
-//!   listeners                accept until there is none
 //!   clients                  each on the ready list has one turn: one read at the most
+//!   listeners                accept until there is none
 //!   settle                   connect, write, close, until the outbox is quiet
 //! ```
 //!
@@ -36,7 +36,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 use socket2::{SockRef, TcpKeepalive};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +49,9 @@ const WAKER: Token = Token((u32::MAX as usize) << 32);
 const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
 /// Clients that wait to be accepted while the loop is busy.
 const BACKLOG: i32 = 4096;
+
+/// What a client past the connection limit reads.
+const REFUSAL: &[u8] = b"ERR too many connections\r\n";
 
 impl Stream for TcpStream {
     fn shutdown_write(&mut self) {
@@ -209,8 +212,8 @@ impl<H: Handler> Reactor<H> {
         }
         self.read_upstreams(count == EVENTS, now);
         self.reach_deadlines(now);
-        self.accept_all(now);
         self.serve_clients(now);
+        self.accept_all(now);
         self.settle(now);
         Ok(self.forced || self.stop_at.is_some_and(|at| self.is_deserted() || now >= at))
     }
@@ -369,13 +372,16 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accepted(&mut self, mut stream: TcpStream, now: Instant) {
-        let kind = match self.connections.clients() < self.limits.max_connections {
-            true => Kind::Client,
-            false => Kind::Refused,
-        };
+        if self.is_full() {
+            // Those who have just left have made room.
+            self.settle(now);
+        }
+        let kind = if self.is_full() { Kind::Refused } else { Kind::Client };
         if kind == Kind::Refused {
             self.out.stats.add(Stat::ConnectionsRefused, 1);
             if self.connections.refused() >= limits::MAX_REFUSALS {
+                // Told too, but not waited for.
+                let _ = stream.write(REFUSAL);
                 return;
             }
         }
@@ -388,13 +394,17 @@ impl<H: Handler> Reactor<H> {
         self.connections.insert(Connection::accepted(id, stream, kind));
         if kind == Kind::Refused {
             if let Some(output) = self.out.output(id) {
-                output.push(b"ERR too many connections\r\n");
+                output.push(REFUSAL);
             }
             return self.out.close(id);
         }
         self.out.stats.add(Stat::ConnectionsTotal, 1);
         self.out.stats.set(Stat::ConnectionsNow, self.connections.clients() as u64);
         self.handler.opened(&mut self.out, id, Via::Listener, now);
+    }
+
+    fn is_full(&self) -> bool {
+        self.connections.clients() >= self.limits.max_connections
     }
 
     fn register(&self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {

@@ -79,7 +79,11 @@ impl Session {
         scratch: &'a mut Scratch,
         limits: &Limits,
     ) -> (usize, Decoded<'a>) {
-        self.decoder.decode(input, scratch, limits)
+        let (consumed, decoded) = self.decoder.decode(input, scratch, limits);
+        if !matches!(decoded, Decoded::Incomplete | Decoded::Telnet(_)) {
+            self.midway_since = None;
+        }
+        (consumed, decoded)
     }
 
     /// The style of a reply to a request that came now.
@@ -88,16 +92,9 @@ impl Session {
         Style { form, verb, origin: self.origin }
     }
 
-    /// How long to wait for more, after all whole requests in `input` were decoded. `progress`:
-    /// there was one, so that a request which has begun is another one than before.
+    /// How long to wait for more, after all whole requests in `input` were decoded.
     #[inline]
-    pub fn patience(
-        &mut self,
-        input: &[u8],
-        progress: bool,
-        now: Instant,
-        limits: &Limits,
-    ) -> Option<Instant> {
+    pub fn patience(&mut self, input: &[u8], now: Instant, limits: &Limits) -> Option<Instant> {
         let timeout = match self.decoder.midway(input) {
             Midway::Nothing => {
                 self.midway_since = None;
@@ -107,9 +104,6 @@ impl Session {
             Midway::Line => limits.line_timeout,
             Midway::Array => limits.request_timeout,
         };
-        if progress {
-            self.midway_since = None;
-        }
         Some(*self.midway_since.get_or_insert(now) + timeout)
     }
 
@@ -121,7 +115,7 @@ impl Session {
             Midway::Line => (Form::Text, "line", limits.line_timeout),
             Midway::Array => (Form::Resp, "request", limits.request_timeout),
         };
-        let message = format!("no complete {what} within {} seconds", timeout.as_secs());
+        let message = format!("no complete {what} within {} seconds", timeout.as_secs_f64());
         Some((self.style(form, None), message))
     }
 

@@ -1,6 +1,6 @@
 //! Every transcript of `tests/transcripts` and of `docs/protocol.md`, run against the handlers in
-//! memory, against a real server, and through a real proxy in front of one; and in memory again with
-//! the clients' bytes cut at every position. The format is told in `support/transcript.rs`.
+//! memory, against a real server, and through a real proxy in front of one; and in memory again
+//! with the clients' bytes cut at every position. `support/transcript.rs` tells the format.
 
 mod support;
 

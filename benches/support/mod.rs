@@ -1,7 +1,7 @@
 //! Times closures over several rounds and prints one row of a table for each.
 //!
 //! A round repeats a closure for some tens of milliseconds, so that the clock's own cost vanishes.
-//! The rounds of a row differ by what else the machine does: *min* is the code, *max* the neighbours.
+//! The rounds of a row differ by what else the machine does: *min* is the code, *max* the others.
 #![allow(dead_code)] // each bench uses a part of it
 
 use std::io::Write;

@@ -283,18 +283,44 @@ pub struct ReplyScanner {
     position: usize,
     /// Elements that are still to come, less one: 0 both at the start and at the last one.
     owed: usize,
+    /// Bytes still to come of a value that is too large, which are dropped as they come.
+    dropping: usize,
+}
+
+/// How far a [`ReplyScanner`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scanned {
+    /// The reply is not whole.
+    Midway,
+    /// It is, with so many bytes; the scanner stands ready for the next one.
+    Whole(usize),
+    /// It is a value that is too large, and these bytes of it can be consumed; whether they are the
+    /// last.
+    Dropped(usize, bool),
 }
 
 impl ReplyScanner {
-    /// Reads on in `bytes`, which begin with the reply. `Some(length)`: it is whole, and the
-    /// scanner stands ready for the next one.
+    /// Reads on in `bytes`, which begin with the reply, less what was dropped of it. A value of more
+    /// than `most` bytes is not kept.
     ///
     /// # Errors
     /// What is wrong with it; nothing after it can be understood.
-    pub fn advance(&mut self, bytes: &[u8], most: usize) -> Result<Option<usize>, ProtocolError> {
+    pub fn advance(&mut self, bytes: &[u8], most: usize) -> Result<Scanned, ProtocolError> {
+        if self.dropping > 0 {
+            return Ok(self.drop_on(bytes.len()));
+        }
         loop {
+            if self.position == 0
+                && bytes.first() == Some(&b'$')
+                && let Some((Some(length), at)) = header(bytes, 1)?
+                && usize::try_from(length).is_ok_and(|length| length > most)
+            {
+                let whole = (length as usize).checked_add(at + 2);
+                self.dropping = whole.ok_or(ProtocolError::BulkLength)?;
+                return Ok(self.drop_on(bytes.len()));
+            }
             let Some((element, at)) = element(bytes, self.position, most)? else {
-                return Ok(None);
+                return Ok(Scanned::Midway);
             };
             self.position = at;
             if let Element::Array(count) = element {
@@ -302,10 +328,16 @@ impl ReplyScanner {
             }
             if self.owed == 0 {
                 self.position = 0;
-                return Ok(Some(at));
+                return Ok(Scanned::Whole(at));
             }
             self.owed -= 1;
         }
+    }
+
+    fn drop_on(&mut self, available: usize) -> Scanned {
+        let count = available.min(self.dropping);
+        self.dropping -= count;
+        Scanned::Dropped(count, self.dropping == 0)
     }
 }
 

@@ -36,6 +36,7 @@ impl Client {
     }
 
     fn has_room(&self) -> bool {
+        // Once it waits, it waits until half of them have come: not for each anew.
         let most = if self.waiting { limits::MAX_UNANSWERED / 2 } else { limits::MAX_UNANSWERED };
         self.replies.len() < most && self.replies.parked_bytes() <= limits::HIGH_WATER
     }

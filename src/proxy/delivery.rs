@@ -5,7 +5,7 @@ use super::dump::Dump;
 use super::flight::Waiter;
 use super::purpose::{Nonsense, Purpose, Shape};
 use super::state::Proxy;
-use super::upstream::Trouble;
+use super::upstream::{Answered, Trouble};
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::resp::Elements;
@@ -15,6 +15,9 @@ use crate::stats::Stat;
 use log::warn;
 use std::time::Instant;
 
+/// In place of a reply that is larger than what a client may leave unread.
+const TOO_LARGE: &[u8] = b"-ERR reply too large\r\n";
+
 impl Proxy {
     pub(super) fn upstream_received(
         &mut self,
@@ -22,18 +25,25 @@ impl Proxy {
         input: &mut Buffer,
         now: Instant,
     ) -> Result<(), Nonsense> {
-        let most = self.options.limits.output_limit;
-        while let Some((length, purpose)) =
-            self.upstream.next_reply(input.bytes(), most).map_err(|error| {
+        // The other half is for what the client has not taken yet.
+        let most = self.options.limits.output_limit / 2;
+        loop {
+            let answered = self.upstream.next_reply(input, most).map_err(|error| {
                 warn!("the upstream sends what is no reply: {error}");
                 Nonsense
-            })?
-        {
-            let delivered = self.deliver(out, purpose, &input.bytes()[..length], now);
-            input.consume(length);
-            delivered?;
+            })?;
+            match answered {
+                None => return Ok(()),
+                Some(Answered { purpose, length: None }) => {
+                    self.deliver(out, purpose, TOO_LARGE, now)?;
+                }
+                Some(Answered { purpose, length: Some(length) }) => {
+                    let delivered = self.deliver(out, purpose, &input.bytes()[..length], now);
+                    input.consume(length);
+                    delivered?;
+                }
+            }
         }
-        Ok(())
     }
 
     /// Gives the upstream's reply to whom it is for.

@@ -41,7 +41,7 @@ pub struct Flight {
     pub key: Box<[u8]>,
     /// When its request was sent.
     pub sent_at: Instant,
-    /// Whether a write of the key overlapped it: its value must not be stored.
+    /// Whether a write of the key overlapped it, or it took too long: its value must not be stored.
     pub poisoned: bool,
     first: Waiter,
     /// Those who joined: most flights have none, and then it owns no memory.
@@ -66,13 +66,27 @@ pub struct Flights {
 }
 
 impl Flights {
-    /// Adds a waiter to the flight of `key`; false if there is none that can be joined.
-    pub fn join(&mut self, key: &[u8], waiter: Waiter) -> bool {
-        let hash = self.hasher.hash_one(key);
-        let found = self.joinable.find(hash, |id| *self.flights[id as usize].key == *key);
-        let Some(id) = found else { return false };
-        self.flights[id as usize].joined.push(waiter);
+    /// Adds a waiter to the flight of `key`; false if there is none that can be joined: it must have
+    /// been sent after `oldest`, lest a value be served that is older than it may be.
+    pub fn join(&mut self, key: &[u8], waiter: Waiter, oldest: Option<Instant>) -> bool {
+        let Some(id) = self.find(key) else { return false };
+        let flight = &mut self.flights[id as usize];
+        if oldest.is_some_and(|oldest| flight.sent_at <= oldest) {
+            self.poison(id);
+            return false;
+        }
+        flight.joined.push(waiter);
         true
+    }
+
+    fn find(&self, key: &[u8]) -> Option<u32> {
+        let hash = self.hasher.hash_one(key);
+        self.joinable.find(hash, |id| *self.flights[id as usize].key == *key)
+    }
+
+    fn poison(&mut self, id: u32) {
+        self.detach(id);
+        self.flights[id as usize].poisoned = true;
     }
 
     /// Begins a flight, for a key whose flight could not be joined.
@@ -104,11 +118,8 @@ impl Flights {
                 self.writes.insert(key.into(), 1);
             }
         }
-        let hash = self.hasher.hash_one(key);
-        let found = self.joinable.find(hash, |id| *self.flights[id as usize].key == *key);
-        if let Some(id) = found {
-            self.detach(id);
-            self.flights[id as usize].poisoned = true;
+        if let Some(id) = self.find(key) {
+            self.poison(id);
         }
     }
 
@@ -154,13 +165,23 @@ mod tests {
     #[test]
     fn a_flight_is_joined_until_it_lands() {
         let mut flights = Flights::default();
-        assert!(!flights.join(b"k", waiter()));
+        assert!(!flights.join(b"k", waiter(), None));
         let id = flights.begin(b"k", waiter(), Instant::now());
-        assert!(flights.join(b"k", waiter()));
-        assert!(!flights.join(b"other", waiter()));
+        assert!(flights.join(b"k", waiter(), None));
+        assert!(!flights.join(b"other", waiter(), None));
         let flight = flights.land(id);
         assert_eq!((flight.waiters().count(), flight.poisoned), (2, false));
-        assert!(!flights.join(b"k", waiter()));
+        assert!(!flights.join(b"k", waiter(), None));
+    }
+
+    #[test]
+    fn a_flight_that_took_too_long_makes_room_for_a_new_one() {
+        let mut flights = Flights::default();
+        let now = Instant::now();
+        let old = flights.begin(b"k", waiter(), now);
+        assert!(!flights.join(b"k", waiter(), Some(now)));
+        let new = flights.begin(b"k", waiter(), now);
+        assert_eq!([old, new].map(|id| flights.land(id).poisoned), [true, false]);
     }
 
     #[test]
@@ -168,9 +189,9 @@ mod tests {
         let mut flights = Flights::default();
         let before = flights.begin(b"k", waiter(), Instant::now());
         flights.write_begun(b"k");
-        assert!(!flights.join(b"k", waiter()), "a poisoned flight is not joined");
+        assert!(!flights.join(b"k", waiter(), None), "a poisoned flight is not joined");
         let during = flights.begin(b"k", waiter(), Instant::now());
-        assert!(!flights.join(b"k", waiter()), "nor is one that began while W > 0");
+        assert!(!flights.join(b"k", waiter(), None), "nor is one that began while W > 0");
         flights.write_begun(b"k");
         flights.write_ended(b"k");
         let still = flights.begin(b"k", waiter(), Instant::now());

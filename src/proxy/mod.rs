@@ -66,9 +66,8 @@ impl Handler for Proxy {
             self.release_held_back(out);
             return Next::Read(None);
         }
-        let mut progress = false;
         while self.clients.get_mut(conn).is_some_and(|client| !client.ended) {
-            if let Some(next) = self.step(out, conn, input, &mut progress, now) {
+            if let Some(next) = self.step(out, conn, input, now) {
                 return next;
             }
         }

@@ -22,7 +22,6 @@ impl Proxy {
         out: &mut Outbox,
         conn: ConnId,
         input: &mut Buffer,
-        progress: &mut bool,
         now: Instant,
     ) -> Option<Next> {
         let client = self.clients.get_mut(conn)?;
@@ -44,7 +43,7 @@ impl Proxy {
         let next = match decoded {
             Decoded::Incomplete => {
                 let rest = &input.bytes()[consumed..];
-                let until = client.session.patience(rest, *progress, now, &self.options.limits);
+                let until = client.session.patience(rest, now, &self.options.limits);
                 Some(Next::Read(until))
             }
             Decoded::Request(request) => {
@@ -77,7 +76,6 @@ impl Proxy {
                 None
             }
         };
-        *progress = true;
         input.consume(consumed);
         self.scratch = scratch;
         next
@@ -121,7 +119,7 @@ impl Proxy {
         if !caching {
             return self.send(out, &[b"GET", key], Purpose::Read(waiter, Shape::Value), now);
         }
-        if self.flights.join(key, waiter) {
+        if self.flights.join(key, waiter, now.checked_sub(self.options.ttl)) {
             out.stats.add(Stat::Coalesced, 1);
             return;
         }

@@ -11,9 +11,10 @@
 //! every reply still on its way is ignored with it. What a request is *for* is the caller's: the
 //! queue keeps a `P` for each and gives it back with the reply.
 
+use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
 use crate::limits;
-use crate::protocol::resp::{self, ProtocolError, ReplyScanner};
+use crate::protocol::resp::{self, ProtocolError, ReplyScanner, Scanned};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -49,6 +50,15 @@ enum Link {
     Down { until: Instant },
     Connecting(ConnId),
     Up(ConnId),
+}
+
+/// A reply, and what it is for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answered<P> {
+    /// What was given with the request.
+    pub purpose: P,
+    /// The bytes of the reply, to be consumed by the caller; `None`: it was too large, and is gone.
+    pub length: Option<usize>,
 }
 
 /// The upstream, with what it was asked.
@@ -158,28 +168,35 @@ impl<P> Upstream<P> {
         }
     }
 
-    /// The reply at the front of `input`: how long it is, and what it is for. `None`: it is not
-    /// whole.
+    /// The reply at the front of `input`. `None`: it is not whole; what is too large of it has been
+    /// consumed.
     ///
     /// # Errors
     /// It is no reply, or nothing was asked.
     #[inline]
     pub fn next_reply(
         &mut self,
-        input: &[u8],
+        input: &mut Buffer,
         most: usize,
-    ) -> Result<Option<(usize, P)>, ProtocolError> {
-        let Some(&first) = input.first() else { return Ok(None) };
-        match self.scanner.advance(input, most)? {
-            None if input.len() > most => Err(ProtocolError::TooLarge),
-            None => Ok(None),
-            Some(length) => {
-                let (_, purpose) =
-                    self.unanswered.pop_front().ok_or(ProtocolError::UnknownType(first))?;
-                self.failures = 0;
-                Ok(Some((length, purpose)))
+    ) -> Result<Option<Answered<P>>, ProtocolError> {
+        let Some(&first) = input.bytes().first() else { return Ok(None) };
+        let length = match self.scanner.advance(input.bytes(), most)? {
+            Scanned::Midway if input.len() > most.saturating_add(limits::SCRATCH_BYTES) => {
+                return Err(ProtocolError::TooLarge);
             }
-        }
+            Scanned::Midway => return Ok(None),
+            Scanned::Whole(length) => Some(length),
+            Scanned::Dropped(count, last) => {
+                input.consume(count);
+                if !last {
+                    return Ok(None);
+                }
+                None
+            }
+        };
+        let (_, purpose) = self.unanswered.pop_front().ok_or(ProtocolError::UnknownType(first))?;
+        self.failures = 0;
+        Ok(Some(Answered { purpose, length }))
     }
 
     /// When something is due: an attempt to connect, or a reply.
@@ -261,10 +278,24 @@ mod tests {
         assert_eq!(upstream.send(&mut out, &[b"GET", b"a"], 1, now), Ok(()));
         upstream.connected(conn, now);
         assert_eq!(upstream.send(&mut out, &[b"GET", b"b"], 2, now), Ok(()));
-        assert_eq!(upstream.next_reply(b"$1\r\n", 99), Ok(None));
-        assert_eq!(upstream.next_reply(b"$1\r\nv\r\n+OK\r\n", 99), Ok(Some((7, 1))));
-        assert_eq!(upstream.next_reply(b"+OK\r\n", 99), Ok(Some((5, 2))));
-        assert!(upstream.next_reply(b"+OK\r\n", 99).is_err(), "nobody asked for this");
+        upstream.send(&mut out, &[b"GET", b"c"], 3, now).expect("it is up");
+        let mut input = Buffer::new();
+        input.push(b"$1\r\n");
+        assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
+        input.push(b"v\r\n$100\r\n");
+        let whole = Answered { purpose: 1, length: Some(7) };
+        assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
+        input.consume(7);
+        assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
+        input.push(&[b'x'; 100]);
+        assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
+        assert!(input.is_empty(), "what is too large is not kept");
+        input.push(b"\r\n+OK\r\n");
+        let too_large = Answered { purpose: 2, length: None };
+        assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(too_large)));
+        let whole = Answered { purpose: 3, length: Some(5) };
+        assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
+        assert!(upstream.next_reply(&mut input, 99).is_err(), "nobody asked for this");
     }
 
     #[test]

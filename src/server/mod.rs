@@ -97,7 +97,6 @@ impl Handler for Server {
         let Some(client) = self.clients.get_mut(conn) else { return Next::Wait };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Next::Wait };
         let uptime = now - self.started;
-        let mut progress = false;
         let close = loop {
             if output.len() > limits::HIGH_WATER {
                 return Next::Drain;
@@ -127,7 +126,7 @@ impl Handler for Server {
                 }
                 Decoded::Incomplete => {
                     input.consume(consumed);
-                    let until = client.session.patience(input.bytes(), progress, now, &self.limits);
+                    let until = client.session.patience(input.bytes(), now, &self.limits);
                     return Next::Read(until);
                 }
                 Decoded::Refused(form, refusal) => {
@@ -147,7 +146,6 @@ impl Handler for Server {
                 }
                 Decoded::Http => Then::Close,
             };
-            progress = true;
             input.consume(consumed);
             match then {
                 Then::GoOn => {}

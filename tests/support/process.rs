@@ -1,5 +1,5 @@
-//! The real programs as child processes, and a raw socket to talk to them. Nothing here waits without
-//! a limit: a test that gets no answer fails after [`PATIENCE`].
+//! The real programs as child processes, and a raw socket to talk to them. Nothing here waits
+//! without a limit: a test that gets no answer fails after [`PATIENCE`].
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -25,8 +25,10 @@
 //! Escapes: `\r \n \t \\ \xHH`, and `\{3*ab}` for `ababab`. At the end of a transcript every client
 //! sends its FIN; that nothing has come which was not expected is then seen.
 
+mod expected;
+
+use expected::{Expected, Match, shown};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,16 +66,6 @@ enum Action {
     Expect(Expected),
     ExpectClose,
     Wait(Duration),
-}
-
-#[derive(Clone, Debug)]
-enum Expected {
-    Bytes(Vec<u8>),
-    Words(Vec<u8>),
-    Lines(Vec<Vec<u8>>),
-    LinesThrough(Vec<u8>),
-    Pieces(Vec<u8>, Vec<Vec<u8>>),
-    BulkWith(Vec<u8>),
 }
 
 /// What has come from a program.
@@ -374,14 +366,6 @@ struct ClientState {
     received: Vec<u8>,
 }
 
-/// How what came compares with what is expected.
-enum Match {
-    /// So many bytes of it are what is expected.
-    Whole(usize),
-    NeedsMore,
-    Differs,
-}
-
 impl ClientState {
     fn expect(
         &mut self,
@@ -405,7 +389,7 @@ impl ClientState {
                     Received::Nothing(why) => format!("; then {why}"),
                 },
             };
-            let got = shorten(&self.received.escape_ascii().to_string());
+            let got = shown(&self.received);
             return Err(format!("\n  expected {}\n  got      {got}{trouble}", expected.describe()));
         }
     }
@@ -421,104 +405,6 @@ impl ClientState {
                 Received::Nothing(why) => return Err(format!("expected a close, but {why}")),
             }
         }
-        let got = shorten(&self.received.escape_ascii().to_string());
-        Err(format!("expected a close and nothing else, got {got}"))
+        Err(format!("expected a close and nothing else, got {}", shown(&self.received)))
     }
-}
-
-impl Expected {
-    fn compare(&self, got: &[u8]) -> Match {
-        let whole_if = |same: bool, count| if same { Match::Whole(count) } else { Match::Differs };
-        match self {
-            Expected::Bytes(bytes) if got.len() >= bytes.len() => {
-                whole_if(got.starts_with(bytes), bytes.len())
-            }
-            Expected::Bytes(bytes) if bytes.starts_with(got) => Match::NeedsMore,
-            Expected::Bytes(_) => Match::Differs,
-            Expected::Words(expected) => {
-                let Some(end) = end_of_line(got, 1) else { return Match::NeedsMore };
-                let words = |line| sorted(line, |&byte| byte == b' ' || byte == b'\r');
-                whole_if(words(&got[..end]) == words(expected), end)
-            }
-            Expected::Lines(expected) => {
-                let Some(end) = end_of_line(got, expected.len()) else { return Match::NeedsMore };
-                let expected = [expected.join(&b"\r\n"[..]), b"\r\n".to_vec()].concat();
-                let lines = |bytes| sorted(bytes, |&byte| byte == b'\n');
-                whole_if(lines(&got[..end]) == lines(&expected), end)
-            }
-            Expected::LinesThrough(last) => {
-                let lines = got.split_inclusive(|&byte| byte == b'\n');
-                let before: usize = lines.take_while(|line| line != last).map(<[u8]>::len).sum();
-                if before < got.len() {
-                    Match::Whole(before + last.len())
-                } else {
-                    Match::NeedsMore
-                }
-            }
-            Expected::Pieces(head, pieces) => {
-                let count = head.len() + pieces.iter().map(Vec::len).sum::<usize>();
-                if got.len() < count {
-                    return Match::NeedsMore;
-                }
-                whole_if(are_pieces(&got[..count], head, pieces), count)
-            }
-            Expected::BulkWith(text) => {
-                let Some(end) = end_of_line(got, 1) else { return Match::NeedsMore };
-                let length = got[..end].strip_prefix(b"$").and_then(|digits| {
-                    std::str::from_utf8(digits).ok()?.trim_end().parse::<usize>().ok()
-                });
-                let Some(length) = length else { return Match::Differs };
-                if got.len() < end + length + 2 {
-                    return Match::NeedsMore;
-                }
-                let mut windows = got[end..end + length].windows(text.len());
-                whole_if(windows.any(|window| window == text), end + length + 2)
-            }
-        }
-    }
-
-    fn describe(&self) -> String {
-        let mut text = String::new();
-        let mut add = |kind: &str, bytes: &[u8]| {
-            let _ = write!(text, "{kind}{}", shorten(&bytes.escape_ascii().to_string()));
-        };
-        match self {
-            Expected::Bytes(bytes) => add("", bytes),
-            Expected::Words(line) => add("in any order: ", line),
-            Expected::Lines(lines) => add("in any order: ", &lines.join(&b"\r\n"[..])),
-            Expected::LinesThrough(last) => add("lines up to ", last),
-            Expected::Pieces(head, pieces) => {
-                add("", head);
-                add(" and in any order: ", &pieces.concat());
-            }
-            Expected::BulkWith(part) => add("a bulk string with ", part),
-        }
-        text
-    }
-}
-
-/// Where the line number `count` ends.
-fn end_of_line(bytes: &[u8], count: usize) -> Option<usize> {
-    let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    ends.nth(count - 1).map(|(at, _)| at + 1)
-}
-
-fn sorted(bytes: &[u8], separates: impl FnMut(&u8) -> bool) -> Vec<&[u8]> {
-    let mut parts: Vec<_> = bytes.split(separates).collect();
-    parts.sort_unstable();
-    parts
-}
-
-/// Whether `bytes` are `head` and all the pieces, each once. No piece begins with another one.
-fn are_pieces(bytes: &[u8], head: &[u8], pieces: &[Vec<u8>]) -> bool {
-    let Some(mut rest) = bytes.strip_prefix(head) else { return false };
-    let mut left: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-    while let Some(index) = left.iter().position(|piece| rest.starts_with(piece)) {
-        rest = &rest[left.swap_remove(index).len()..];
-    }
-    left.is_empty()
-}
-
-fn shorten(text: &str) -> String {
-    if text.len() <= 2000 { text.to_string() } else { format!("{}…", &text[..2000]) }
 }

@@ -1,0 +1,239 @@
+//! What holds for any bytes, at any split.
+
+use super::*;
+use crate::protocol::resp::{Element, Elements, ProtocolError, ReplyScanner, Scanned};
+use proptest::prelude::*;
+
+/// What `push_quoted` wrote, read back.
+fn unquote(quoted: &[u8]) -> Vec<u8> {
+    let inner = quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let mut rest = inner.expect("it stands between quotes").iter();
+    let mut bytes = Vec::new();
+    while let Some(&byte) = rest.next() {
+        assert_ne!(byte, b'"', "a quote within is escaped");
+        bytes.push(match byte {
+            b'\\' => match rest.next().expect("an escape has a letter") {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'x' => {
+                    let digits = [*rest.next().expect("two"), *rest.next().expect("two")];
+                    let digits = std::str::from_utf8(&digits).expect("ASCII");
+                    u8::from_str_radix(digits, 16).expect("hexadecimal")
+                }
+                itself => *itself,
+            },
+            plain => plain,
+        });
+    }
+    bytes
+}
+
+/// Bytes in which much goes wrong: pieces of requests, ends, edits, telnet, and anything else.
+fn any_stream() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: Vec<&'static [u8]> = vec![
+        b"PUT k v",
+        b"GET ",
+        b"DUMP",
+        b"x",
+        b"=",
+        b" ",
+        b"\t",
+        b"PING",
+        b"POST ",
+        b" HTTP/1.1",
+        b"\n",
+        b"\r\n",
+        b"\r\0",
+        b"\r",
+        b"\0",
+        b"\x08",
+        b"\x7f",
+        b"\xc3\xbc",
+        b"\xff\xfd\x01",
+        b"\xff\xf4\xff\xfd\x06",
+        b"\xff\xfa\x18",
+        b"\xff\xf0",
+        b"\xff\xff",
+        b"\xff",
+        b"\xff\xf8",
+        b"*",
+        b"$",
+        b"*0\r\n",
+        b"*1\r\n",
+        b"*2\r\n$3\r\nGET\r\n",
+        b"$4\r\nPING\r\n",
+        b"$1\r\n",
+        b"*1\r\n$4\r\nPING\r\n",
+        b"-1\r\n",
+        b"0123456789012345678901234567890",
+        b"1",
+    ];
+    let piece = prop_oneof![
+        8 => prop::sample::select(pieces).prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+fn any_pieces(bytes: &[u8], cuts: Vec<prop::sample::Index>) -> Vec<&[u8]> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+    at.sort_unstable();
+    let starts = std::iter::once(0).chain(at.iter().copied());
+    let ends = at.iter().copied().chain(std::iter::once(bytes.len()));
+    starts.zip(ends).map(|(start, end)| &bytes[start..end]).collect()
+}
+
+/// A reply, with what its elements are, in order.
+fn any_reply() -> impl Strategy<Value = Vec<u8>> {
+    let line =
+        || prop::collection::vec(any::<u8>().prop_filter("", |b| !b"\r\n".contains(b)), 0..9);
+    let header = |kind: char| move |number: i64| format!("{kind}{number}\r\n").into_bytes();
+    let leaf = prop_oneof![
+        line().prop_map(|line| [b"+".to_vec(), line, b"\r\n".to_vec()].concat()),
+        line().prop_map(|line| [b"-".to_vec(), line, b"\r\n".to_vec()].concat()),
+        any::<i64>().prop_map(header(':')),
+        Just(b"$-1\r\n".to_vec()),
+        Just(b"*-1\r\n".to_vec()),
+        Just(b"_\r\n".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..150).prop_map(|bytes| {
+            let mut out = Buffer::new();
+            resp::push_bulk(&mut out, &bytes);
+            out.bytes().to_vec()
+        }),
+    ];
+    leaf.prop_recursive(4, 40, 5, move |inner| {
+        prop::collection::vec(inner, 0..5)
+            .prop_map(move |parts| [header('*')(parts.len() as i64), parts.concat()].concat())
+    })
+}
+
+/// What a stream of replies comes to: each reply, or its length in brackets if it was dropped; and
+/// what ended it.
+fn scan(pieces: &[&[u8]], most: usize) -> (Vec<Vec<u8>>, Option<ProtocolError>) {
+    let (mut scanner, mut input, mut found) = (ReplyScanner::default(), Vec::new(), Vec::new());
+    let mut dropped = 0;
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        while !input.is_empty() {
+            match scanner.advance(&input, most) {
+                Err(error) => return (found, Some(error)),
+                Ok(Scanned::Midway) => break,
+                Ok(Scanned::Whole(length)) => found.push(input.drain(..length).collect()),
+                Ok(Scanned::Dropped(count, last)) => {
+                    dropped += count;
+                    input.drain(..count);
+                    if last {
+                        found.push(format!("[{dropped}]").into_bytes());
+                        dropped = 0;
+                    }
+                }
+            }
+        }
+    }
+    (found, None)
+}
+
+/// The bytes of an element that is no array, written anew.
+fn encode(element: Element<'_>) -> Vec<u8> {
+    let line = |kind: &[u8], line: &[u8]| [kind, line, b"\r\n"].concat();
+    match element {
+        Element::Simple(text) => line(b"+", text),
+        Element::Error(text) => line(b"-", text),
+        Element::Integer(number) => line(b":", number.to_string().as_bytes()),
+        Element::Bulk(bytes) => line(&line(b"$", bytes.len().to_string().as_bytes()), bytes),
+        Element::Null => b"$-1\r\n".to_vec(),
+        Element::Array(count) => line(b"*", count.to_string().as_bytes()),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_come_to_the_same_however_they_are_split(
+        stream in any_stream(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let whole = decode(&[&stream], &small());
+        prop_assert_eq!(&decode(&any_pieces(&stream, cuts), &small()), &whole);
+        prop_assert_eq!(&decode(&stream.chunks(1).collect::<Vec<_>>(), &small()), &whole);
+    }
+
+    #[test]
+    fn random_bytes_do_no_harm(stream in prop::collection::vec(any::<u8>(), 0..300)) {
+        decode(&[&stream], &small());
+        decode(&[&stream], &Limits::default());
+        let array = [b"*3\r\n", &stream[..]].concat();
+        decode(&[&array], &small());
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_was_written(
+        words in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..130), 1..6),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let words: Vec<&[u8]> =
+            std::iter::once(&b"DEL"[..]).chain(words.iter().map(Vec::as_slice)).collect();
+        let mut out = Buffer::new();
+        resp::push_request(&mut out, &words);
+        resp::push_request(&mut out, &words);
+        let (events, _) = decode(&any_pieces(out.bytes(), cuts), &Limits::default());
+        let expected = Event::Request(Form::Resp, words.iter().map(|word| word.to_vec()).collect());
+        prop_assert_eq!(events, vec![expected.clone(), expected]);
+    }
+
+    #[test]
+    fn a_reply_is_read_as_it_was_written(
+        replies in prop::collection::vec(any_reply(), 1..4),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let bytes = replies.concat();
+        let expected = (replies.clone(), None);
+        prop_assert_eq!(&scan(&bytes.chunks(1).collect::<Vec<_>>(), 1000), &expected);
+        prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 1000), &expected);
+        for reply in &replies {
+            let anew: Vec<u8> = Elements::new(reply).flat_map(encode).collect();
+            let null = |text: &str| text.replace("*-1\r\n", "$-1\r\n").replace("_\r\n", "$-1\r\n");
+            let latin = |bytes: &[u8]| bytes.iter().map(|&b| char::from(b)).collect::<String>();
+            prop_assert_eq!(null(&latin(&anew)), null(&latin(reply)));
+        }
+    }
+
+    #[test]
+    fn random_replies_do_no_harm(
+        replies in prop::collection::vec(any_reply(), 1..3),
+        noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..5),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let mut bytes = replies.concat();
+        for (at, byte) in noise {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let whole = scan(&[&bytes], 100);
+        prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 100), &whole);
+        prop_assert!(Elements::new(&bytes).count() <= bytes.len());
+    }
+
+    #[test]
+    fn what_is_quoted_can_be_read_back(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..20),
+            any::<String>().prop_map(String::into_bytes),
+        ]
+    ) {
+        let mut out = Buffer::new();
+        text::push_quoted(&mut out, &bytes);
+        prop_assert!(text::is_one_line(out.bytes()) && std::str::from_utf8(out.bytes()).is_ok());
+        prop_assert_eq!(unquote(out.bytes()), &bytes[..]);
+        out.clear();
+        text::push_key(&mut out, &bytes);
+        if out.bytes().starts_with(b"\"") {
+            prop_assert_eq!(unquote(out.bytes()), bytes);
+        } else {
+            prop_assert_eq!(out.bytes(), &bytes[..]);
+            let printed = String::from_utf8(bytes).expect("a bare key is UTF-8");
+            prop_assert_eq!(printed.split_whitespace().collect::<Vec<_>>(), [&printed[..]]);
+            prop_assert!(!printed.contains(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The proxy, its server and its clients in one process on virtual time: what the proxy promises (the
+//! cache at level 0) holds whatever the links between them do.
+//!
+//! - `rules.rs`: the rules of the cache, one at a time
+//! - `rounds.rs`: random rounds, and `checks.rs`, what must hold of them
+//! - `linearizable.rs`: whether a history could have happened one operation after the other
+//! - `scene.rs`, `traffic.rs`: the usual cast, and what they say
+
+mod support;
+
+#[path = "simulation/checks.rs"]
+mod checks;
+#[path = "simulation/linearizable.rs"]
+mod linearizable;
+#[path = "simulation/rounds.rs"]
+mod rounds;
+#[path = "simulation/rules.rs"]
+mod rules;
+#[path = "simulation/scene.rs"]
+mod scene;
+#[path = "simulation/traffic.rs"]
+mod traffic;

@@ -1,0 +1,127 @@
+//! The usual cast: a proxy, and behind it our server, or an upstream that the test plays by hand.
+
+use crate::support::world::{ClientId, LinkId, NodeId, World};
+use larder::command::PutMode;
+use larder::limits::Limits;
+use larder::proxy::{Options, Proxy};
+use larder::server::Server;
+use std::time::Duration;
+
+/// What the proxy is made with, where it matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    pub ttl: Duration,
+    pub upstream_timeout: Duration,
+    pub cache_bytes: usize,
+    pub put_mode: PutMode,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            ttl: Duration::from_secs(60),
+            upstream_timeout: Duration::from_secs(5),
+            cache_bytes: 1 << 20,
+            put_mode: PutMode::Create,
+        }
+    }
+}
+
+pub struct Scene {
+    pub world: World,
+    pub proxy: NodeId,
+    /// Our server, or a node by hand.
+    pub upstream: NodeId,
+}
+
+impl Scene {
+    /// A proxy in front of our server.
+    pub fn with_server(seed: u64, setup: Setup) -> Scene {
+        let mut world = World::new(seed);
+        let server = new_server(&world);
+        let upstream = world.add_server(server);
+        Scene::with(world, upstream, setup)
+    }
+
+    /// A proxy whose upstream is the test's.
+    pub fn by_hand(setup: Setup) -> Scene {
+        let mut world = World::new(1);
+        let upstream = world.add_by_hand();
+        let mut scene = Scene::with(world, upstream, setup);
+        scene.world.run();
+        scene
+    }
+
+    fn with(mut world: World, upstream: NodeId, setup: Setup) -> Scene {
+        let options = Options {
+            limits: Limits::default(),
+            put_mode: setup.put_mode,
+            upstream: vec![world.address(upstream)],
+            upstream_timeout: setup.upstream_timeout,
+            ttl: setup.ttl,
+            cache_bytes: setup.cache_bytes,
+            seed: world.random().next(),
+        };
+        let proxy = Proxy::new(options, world.now());
+        let proxy = world.add_proxy(proxy);
+        Scene { world, proxy, upstream }
+    }
+
+    /// A client of the proxy.
+    pub fn client(&mut self) -> ClientId {
+        let client = self.world.connect(self.proxy);
+        self.world.run();
+        client
+    }
+
+    /// Sends a line, and lets everything happen that takes no time; what the client has then.
+    #[track_caller]
+    pub fn ask(&mut self, client: ClientId, line: &str) -> String {
+        self.world.send(client, format!("{line}\r\n").as_bytes());
+        self.world.run();
+        self.heard(client)
+    }
+
+    /// What a client has received since it was last asked.
+    pub fn heard(&mut self, client: ClientId) -> String {
+        String::from_utf8(self.world.received(client)).expect("UTF-8")
+    }
+
+    /// The newest connection of the proxy to an upstream by hand.
+    #[track_caller]
+    pub fn link(&self) -> LinkId {
+        *self.world.hands(self.upstream).last().expect("the proxy is connected")
+    }
+
+    /// The requests that came to an upstream by hand on one connection, their words joined.
+    pub fn asked(&mut self, link: LinkId) -> Vec<String> {
+        let text = String::from_utf8(self.world.received(link)).expect("UTF-8");
+        let mut lines = text.split("\r\n");
+        let mut requests = Vec::new();
+        while let Some(count) = lines.next().and_then(|line| line.strip_prefix('*')) {
+            let count = count.parse().expect("a number of words");
+            let words: Vec<_> = (0..count).filter_map(|_| lines.nth(1)).collect();
+            requests.push(words.join(" "));
+        }
+        requests
+    }
+
+    /// Replies from an upstream by hand.
+    pub fn reply(&mut self, link: LinkId, bytes: &str) {
+        self.world.send(link, bytes.as_bytes());
+        self.world.run();
+    }
+
+    /// How many requests of one kind our server has carried out: `count("get")`.
+    pub fn count(&mut self, command: &str) -> usize {
+        let stats = self.world.probe(self.upstream, b"STATS\r\n");
+        let stats = String::from_utf8(stats).expect("UTF-8");
+        let row = format!("requests_{command} ");
+        let count = stats.lines().find_map(|line| line.strip_prefix(&row));
+        count.expect("a row for the command").parse().expect("a number")
+    }
+}
+
+pub fn new_server(world: &World) -> Server {
+    Server::new(Limits::default(), PutMode::Create, world.now())
+}

@@ -1,0 +1,22 @@
+//! The real programs over real loopback sockets: what only sockets show.
+
+mod support;
+
+#[path = "sockets/crowd.rs"]
+mod crowd;
+#[path = "sockets/descriptors.rs"]
+mod descriptors;
+#[path = "sockets/dump.rs"]
+mod dump;
+#[path = "sockets/limits.rs"]
+mod limits;
+#[path = "sockets/pipelines.rs"]
+mod pipelines;
+#[path = "sockets/system_calls.rs"]
+mod system_calls;
+#[path = "sockets/timeouts.rs"]
+mod timeouts;
+#[path = "sockets/tools.rs"]
+mod tools;
+#[path = "sockets/waiting.rs"]
+mod waiting;

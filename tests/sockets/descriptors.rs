@@ -1,0 +1,103 @@
+//! Descriptors that run out, and connections that end badly.
+
+use crate::support::process::{Process, proxy_alone, server};
+use crate::support::{rounds, seed};
+use crate::tools::{
+    Random, descriptors, processor_time, reset, server_and_proxy, start_in_shell, stat, stats,
+    wait_until,
+};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+/// Takes all but `spare` of the descriptors that a process could still open.
+fn limit_descriptors(process: &Process, spare: usize) {
+    let limit = descriptors(process.id()) + spare;
+    let status = Command::new("prlimit")
+        .args(["--pid", &process.id().to_string(), &format!("--nofile={limit}:{limit}")])
+        .status();
+    assert!(status.expect("prlimit is there").success());
+}
+
+#[test]
+fn a_low_descriptor_limit_lowers_the_number_of_clients_and_says_so() {
+    let flags = ["--listen", "127.0.0.1:0"];
+    let path = env!("CARGO_BIN_EXE_server");
+    let process = start_in_shell("ulimit -n 100;", path, &flags, 1);
+    process.wait_for_log("at most 36 clients");
+    let mut clients: Vec<_> = (0..36).map(|_| process.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("PING"), "PONG");
+    }
+    assert_eq!(process.client().until_eof(), b"ERR too many connections\r\n");
+    assert_eq!(clients[0].ask("PING"), "PONG");
+}
+
+#[test]
+fn without_descriptors_clients_inside_are_served_and_those_outside_wait() {
+    for process in [server(&[]), proxy_alone(&[])] {
+        let mut inside: Vec<_> = (0..5).map(|_| process.client()).collect();
+        for client in &mut inside {
+            assert_eq!(client.ask("SET k v"), "OK");
+        }
+        limit_descriptors(&process, 2);
+        let mut outside: Vec<_> = (0..10).map(|_| process.client()).collect();
+        process.wait_for_log("cannot accept a client for now");
+        for round in 0..1_000 {
+            assert_eq!(inside[round % 5].ask("GET k"), "v");
+        }
+        let before = processor_time(process.id());
+        // The time itself: how much of it is used.
+        thread::sleep(Duration::from_secs(1));
+        let used = processor_time(process.id()) - before;
+        assert!(used <= Duration::from_millis(50), "{used:?} of a second without descriptors");
+        let lines = process.log().matches("cannot accept").count();
+        assert!(lines < 20, "{lines} lines in the log");
+        inside.truncate(1);
+        for client in &mut outside[..6] {
+            assert_eq!(client.ask("GET k"), "v");
+        }
+        drop(outside);
+        let mut late = process.client();
+        assert_eq!(late.ask("GET k"), "v");
+        assert_eq!(inside[0].ask("PING"), "PONG");
+        wait_until("all others are gone", || stat(&mut late, "connections_now") == 2);
+    }
+}
+
+#[test]
+fn resets_at_any_moment_leave_nothing_behind_and_reach_nobody_else() {
+    let mut random = Random::new(seed());
+    for process in server_and_proxy(&[]) {
+        let mut watcher = process.client();
+        assert_eq!(watcher.ask("PING"), "PONG");
+        let before = descriptors(process.id());
+        for nonce in 0..rounds(40_000) {
+            let mut client = process.client();
+            let pipeline = format!("SET k{nonce} {nonce}\r\nGET k{nonce}\r\nPUT half");
+            client.send(&pipeline[..random.below(pipeline.len() + 1)]);
+            match random.below(4) {
+                // Its replies come to nobody: not to the next client in its place, either.
+                0 => drop(client),
+                1 => reset(client),
+                2 => {
+                    client.finish_sending();
+                    reset(client);
+                }
+                _ => {
+                    client.send(format!("\r\nSET mine {nonce}\r\nGET mine\r\nBYE\r\n"));
+                    let all = String::from_utf8(client.until_eof()).expect("lines");
+                    let end = format!("OK\r\n{nonce}\r\nGoodbye\r\n");
+                    assert!(all.ends_with(&end), "{nonce}: {all}");
+                }
+            }
+            if nonce % 50 == 0 {
+                assert_eq!(watcher.ask(&format!("SET watcher {nonce}")), "OK");
+                assert_eq!(watcher.ask("GET watcher"), nonce.to_string());
+            }
+        }
+        wait_until("all are gone", || stat(&mut watcher, "connections_now") == 1);
+        assert_eq!(descriptors(process.id()), before);
+        assert_eq!(stats(&mut watcher)["output_limit_closes"], 0);
+    }
+}

@@ -1,0 +1,146 @@
+//! Requests in all manners of arrival: every one is answered, in order.
+
+use crate::support::process::{Client, Process};
+use crate::support::{rounds, seed};
+use crate::tools::{Random, peak_memory, server_and_proxy, stat, wait_until};
+use larder::limits::SCRATCH_BYTES;
+use socket2::SockRef;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::thread;
+
+#[test]
+fn a_half_close_after_pipelined_requests_gets_every_reply_and_then_the_end() {
+    for process in server_and_proxy(&[]) {
+        let (mut requests, mut replies) = (String::new(), String::new());
+        for number in 0..5_000 {
+            write!(requests, "SET k{number} v{number}\r\nGET k{number}\r\n").expect("memory");
+            write!(replies, "OK\r\nv{number}\r\n").expect("memory");
+        }
+        let mut client = process.client();
+        client.send(requests);
+        client.finish_sending();
+        assert!(client.until_eof() == replies.as_bytes());
+    }
+}
+
+#[test]
+fn a_fin_in_the_segment_of_the_last_request_is_not_lost_on_it() {
+    for process in server_and_proxy(&[]) {
+        for _ in 0..rounds(10_000) {
+            let mut client = process.client();
+            SockRef::from(client.stream()).set_tcp_cork(true).expect("Linux has it");
+            client.send("PING\r\nGET nothing\r\nPING");
+            client.send("\r\nno end");
+            client.finish_sending();
+            assert_eq!(
+                client.until_eof().escape_ascii().to_string(),
+                r"PONG\r\nKey not found\r\nPONG\r\n"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_urgent_byte_in_mid_pipeline_silences_nothing() {
+    let mut random = Random::new(seed());
+    for process in server_and_proxy(&[]) {
+        let mut client = process.client();
+        assert_eq!(client.ask("SET k v"), "OK");
+        for _ in 0..rounds(20_000) {
+            let (before, after) = (random.below(30), random.below(30));
+            let await_first = random.below(2) == 0;
+            client.send("PING\r\n".repeat(before) + "GE");
+            SockRef::from(client.stream()).send_out_of_band(b"!").expect("it is connected");
+            if await_first {
+                assert_eq!(client.lines(before), ["PONG"].repeat(before));
+            }
+            client.send("T k\r\n".to_string() + &"PING\r\n".repeat(after));
+            if !await_first {
+                assert_eq!(client.lines(before), ["PONG"].repeat(before));
+            }
+            assert_eq!(client.line(), "v");
+            assert_eq!(client.lines(after), ["PONG"].repeat(after));
+        }
+    }
+}
+
+#[test]
+fn a_burst_beyond_the_scratch_buffer_and_then_silence_is_answered_whole() {
+    let mut random = Random::new(seed());
+    for process in server_and_proxy(&[]) {
+        let mut client = process.client();
+        for round in 0..rounds(10_000) {
+            let near = SCRATCH_BYTES * (1 + random.below(3)) + random.below(5) - 2;
+            let any = SCRATCH_BYTES + random.below(3 * SCRATCH_BYTES);
+            let length = if round % 2 == 0 { near } else { any };
+            let pings = random.below(100);
+            let value = "v".repeat(length - pings * 6 - "SET k \r\n".len());
+            let burst = format!("SET k {value}\r\n{}", "PING\r\n".repeat(pings));
+            assert_eq!(burst.len(), length);
+            client.send(burst);
+            assert_eq!(client.line(), "OK");
+            assert_eq!(client.lines(pings), ["PONG"].repeat(pings));
+        }
+        assert_eq!(stat(&mut client, "request_errors"), 0);
+    }
+}
+
+/// 100,000 replies of 1,000 bytes: more than every buffer on the way together.
+#[test]
+fn a_pipeline_of_100000_requests_from_a_client_that_reads_late_is_answered_in_order() {
+    for process in server_and_proxy(&[]) {
+        let mut watcher = process.client();
+        for key in 0..100 {
+            assert_eq!(watcher.ask(&format!("SET k{key} {}", value_of(key))), "OK");
+        }
+        let base = peak_memory(process.id());
+        let mut client = process.client();
+        let mut sender = client.stream().try_clone().expect("a descriptor");
+        let sending = thread::spawn(move || {
+            for batch in 0..1_000 {
+                let line = |at: usize| format!("GET k{}\r\n", (batch * 100 + at) * 7 % 100);
+                let lines: String = (0..100).map(line).collect();
+                sender.write_all(lines.as_bytes()).expect("it is taken");
+            }
+        });
+        wait_until("the client's requests are under way", || {
+            stat(&mut watcher, "requests_get") > 1_000
+        });
+        assert_eq!(watcher.ask("PING"), "PONG");
+        for number in 0..100_000 {
+            assert_eq!(client.line(), value_of(number * 7 % 100), "reply {number}");
+        }
+        sending.join().expect("everything was sent");
+        let grown = peak_memory(process.id()) - base;
+        assert!(grown < 32 << 20, "{grown} bytes of memory for one client");
+    }
+}
+
+fn value_of(key: usize) -> String {
+    format!("{key:0>1000}")
+}
+
+#[test]
+fn requests_that_come_one_byte_at_a_time_are_answered_as_if_whole() {
+    let requests = "SET k = v w\r\nget k\nDEL k\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n\r\nFOO\r\n\
+                    *3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n\r\n\r\nPING x\r\nGET a\r\n\
+                    BYE\r\nGET a\r\n";
+    let replies = "OK\r\nv w\r\nOK\r\n$-1\r\nERR unknown command 'FOO', try HELP\r\n+OK\r\n\
+                   ERR usage: PING\r\nERR value is not one line of text, read it over RESP\r\n\
+                   Goodbye\r\n";
+    for process in server_and_proxy(&[]) {
+        let mut client = process.client();
+        for byte in requests.bytes() {
+            client.send([byte]);
+            // A reply in between makes it likely that the byte was read alone.
+            round_trip(&process);
+        }
+        let received = client.until_eof().escape_ascii().to_string();
+        assert_eq!(received, replies.as_bytes().escape_ascii().to_string());
+    }
+}
+
+fn round_trip(process: &Process) {
+    assert_eq!(Client::connect(process.address()).ask("PING"), "PONG");
+}

@@ -1,0 +1,105 @@
+//! What the tests over real sockets share: a process seen from outside, and small helpers.
+#![allow(dead_code)] // several test programs include this file, and each uses a part of it
+
+use crate::support::process::{Client, PATIENCE, Process, proxy_alone, server};
+use socket2::SockRef;
+use std::collections::HashMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A server, and a proxy with a server of its own: the loop is the same for both.
+pub fn server_and_proxy(flags: &[&str]) -> [Process; 2] {
+    [server(flags), proxy_alone(flags)]
+}
+
+/// A program run by `sh`, after what `prelude` does to the process.
+pub fn start_in_shell(prelude: &str, program: &str, flags: &[&str], lines: usize) -> Process {
+    let script = format!("{prelude} exec \"$0\" \"$@\"");
+    let arguments = [&["-c", script.as_str(), program], flags].concat();
+    Process::start("sh", &arguments, lines)
+}
+
+/// The counters that `STATS` prints.
+#[track_caller]
+pub fn stats(client: &mut Client) -> HashMap<String, u64> {
+    client.send("STATS\r\n");
+    let lines = client.until_end();
+    let pairs = lines.iter().map(|line| {
+        let (name, value) = line.split_once(' ').expect("a name and a value");
+        (name.to_string(), value.parse().expect("a number"))
+    });
+    pairs.collect()
+}
+
+/// One counter.
+#[track_caller]
+pub fn stat(client: &mut Client, name: &str) -> u64 {
+    *stats(client).get(name).unwrap_or_else(|| panic!("no counter {name}"))
+}
+
+/// Asks again and again until it is so; fails after [`PATIENCE`].
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited too long until {what}");
+        // What is asked for from outside can only be asked for again.
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Processor time that a process has used, to a hundredth of a second.
+pub fn processor_time(id: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it runs");
+    let (_, after_name) = stat.rsplit_once(')').expect("the name stands in brackets");
+    let fields: Vec<_> = after_name.split_whitespace().collect();
+    let ticks: u64 = [11, 12].map(|at| fields[at].parse::<u64>().expect("a number")).iter().sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// How many descriptors a process has open.
+pub fn descriptors(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/fd")).expect("it runs").count()
+}
+
+/// The most memory that a process has had, in bytes.
+pub fn peak_memory(id: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says it");
+    let kibibytes = line.trim().strip_suffix(" kB").expect("in kB");
+    kibibytes.parse::<usize>().expect("a number") << 10
+}
+
+/// A loopback address that no other test uses: a port of it stays free between two listeners.
+pub fn own_loopback() -> IpAddr {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    IpAddr::V4(Ipv4Addr::new(127, 10 + high % 200, low, count))
+}
+
+/// Closes with a reset: to a FIN, the programs would go on answering what is under way.
+pub fn reset(client: Client) {
+    let socket = SockRef::from(client.stream());
+    socket.set_linger(Some(Duration::ZERO)).expect("it is a socket");
+}
+
+/// Random numbers that a seed repeats: xorshift (Marsaglia 2003).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(seed | 1)
+    }
+
+    /// A number from 0 up to, but not, `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}

@@ -1,0 +1,87 @@
+//! Connections that can only wait cost no processor time.
+
+use crate::support::process::{Client, Process, proxy, server};
+use crate::tools::{processor_time, stat, wait_until};
+use socket2::SockRef;
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+/// Fails if the process uses more than a few hundredths of a second of processor time in a second.
+#[track_caller]
+fn check_rests(process: &Process) {
+    let before = processor_time(process.id());
+    // The time itself: how much of it is used.
+    thread::sleep(Duration::from_secs(1));
+    let used = processor_time(process.id()) - before;
+    assert!(used <= Duration::from_millis(30), "{used:?} of a second");
+}
+
+fn urgent(client: &Client) {
+    SockRef::from(client.stream()).send_out_of_band(b"!").expect("it is connected");
+}
+
+#[test]
+fn readers_that_take_nothing_are_waited_for_in_peace() {
+    let process = server(&[]);
+    let mut watcher = process.client();
+    assert_eq!(watcher.ask(&format!("SET big {}", "v".repeat(1_000_000))), "OK");
+    let paused = "GET big\r\n".repeat(50);
+    let mut clients: Vec<Client> = (0..5).map(|_| process.client()).collect();
+    for client in &mut clients {
+        client.send(&paused);
+    }
+    clients[1].finish_sending();
+    urgent(&clients[2]);
+    clients[3].send("BYE\r\n".to_string() + &paused);
+    clients[4].send("PING\r\n".repeat(30_000));
+    let mut half = process.client();
+    half.send("*2\r\n$3\r\nGET\r\n$100");
+    urgent(&half);
+    wait_until("they are paused", || {
+        let before = stat(&mut watcher, "requests_get");
+        // Whether nothing happens takes time to see.
+        thread::sleep(Duration::from_millis(20));
+        stat(&mut watcher, "requests_get") == before && before > 0
+    });
+    check_rests(&process);
+    for _ in 0..50 {
+        assert_eq!(clients[1].exactly(1_000_002).len(), 1_000_002);
+    }
+    assert_eq!(clients[1].until_eof(), b"");
+}
+
+#[test]
+fn an_upstream_that_says_nothing_is_waited_for_in_peace() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = silent.local_addr().expect("it is bound");
+    let mut process = proxy(address, &["--upstream-timeout", "25", "--drain-timeout", "25"]);
+    let mut watcher = process.client();
+    let mut clients: Vec<Client> = (0..5).map(|_| process.client()).collect();
+    for client in &mut clients {
+        client.send("GET k\r\nSET k v\r\nDUMP\r\nPING\r\n");
+    }
+    clients[1].finish_sending();
+    urgent(&clients[2]);
+    clients[3].send("GET k\r\n".repeat(2_000));
+    clients[4].send("BYE\r\n");
+    wait_until("they wait", || stat(&mut watcher, "misses") >= 5);
+    check_rests(&process);
+    // While it drains, too.
+    process.signal("TERM");
+    assert_eq!(watcher.until_eof(), b"");
+    drop(watcher);
+    check_rests(&process);
+    process.signal("TERM");
+    process.wait();
+}
+
+#[test]
+fn an_upstream_that_is_away_is_tried_again_in_peace() {
+    let gone = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = gone.local_addr().expect("it is bound");
+    drop(gone);
+    let process = proxy(address, &[]);
+    assert_eq!(process.client().ask("GET k"), "ERR upstream unavailable");
+    check_rests(&process);
+}

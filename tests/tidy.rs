@@ -1,0 +1,275 @@
+//! Style, checked as a test: the tree is read as text, and each rule names all who break it.
+//!
+//! A rule that is in the way is changed here, in the open, and not worked around.
+
+#[path = "tidy/code.rs"]
+mod code;
+#[path = "tidy/documents.rs"]
+mod documents;
+#[path = "tidy/tree.rs"]
+mod tree;
+
+use tree::Tree;
+
+type Rule = fn(&Tree) -> Vec<String>;
+
+#[track_caller]
+fn nobody_breaks(rule: Rule) {
+    let broken = rule(&Tree::of_project());
+    assert!(broken.is_empty(), "broken in places: {}\n{}\n", broken.len(), broken.join("\n"));
+}
+
+#[test]
+fn files_import_from_their_own_floor_or_lower_ones() {
+    nobody_breaks(code::floors);
+}
+
+#[test]
+fn modules_do_not_import_each_other_in_a_circle() {
+    nobody_breaks(code::circles);
+}
+
+#[test]
+fn only_the_reactor_and_the_edges_touch_the_system() {
+    nobody_breaks(code::purity);
+}
+
+#[test]
+fn files_and_functions_and_lines_are_not_too_long() {
+    nobody_breaks(code::sizes);
+}
+
+#[test]
+fn every_file_begins_with_what_it_is_and_ends_with_its_tests() {
+    nobody_breaks(code::heads);
+}
+
+#[test]
+fn nothing_is_unwrapped_without_a_reason() {
+    nobody_breaks(code::panics);
+}
+
+#[test]
+fn nothing_is_left_over_from_writing() {
+    nobody_breaks(code::leftovers);
+}
+
+#[test]
+fn there_is_no_unsafe_code() {
+    nobody_breaks(code::unsafe_code);
+}
+
+#[test]
+fn nobody_sleeps() {
+    nobody_breaks(code::sleeps);
+}
+
+#[test]
+fn links_of_documents_lead_somewhere() {
+    nobody_breaks(documents::links);
+}
+
+#[test]
+fn commands_of_the_readme_exist() {
+    nobody_breaks(documents::commands);
+}
+
+#[test]
+fn every_flag_is_told() {
+    nobody_breaks(documents::flags_told);
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    nobody_breaks(documents::machines);
+}
+
+/// The rules read these few files, and say exactly this.
+#[track_caller]
+fn check(rule: Rule, files: &[(&str, &str)], expected: &[&str]) {
+    assert_eq!(rule(&Tree::of(files)), expected);
+}
+
+#[test]
+fn rules_for_imports_see_who_breaks_them() {
+    let reactor = ("src/reactor.rs", "use crate::handler::Handler;\nuse mio::Poll;\n");
+    let handler = |text| ("src/handler.rs", text);
+    let two = |text| [handler(text), reactor];
+    let up = "src/handler.rs:2: `handler` may not import `reactor`";
+    check(code::floors, &two("//! `crate::reactor`\n"), &[]);
+    check(code::floors, &two("\nuse crate::reactor::Reactor;\n"), &[up]);
+    check(code::floors, &two("\nuse crate::{index, reactor::{self, Ended as E}, stats};\n"), &[up]);
+    check(code::floors, &two("\nfn f() { super::reactor::run() }\n"), &[up]);
+    check(code::floors, &two("\"a \\\" literal\";\nuse crate::reactor::Reactor;\n"), &[up]);
+    check(
+        code::floors,
+        &[("src/new.rs", "")],
+        &["src/new.rs:1: `new` has no floor: give it one in HOUSE"],
+    );
+
+    let server = ("src/server/mod.rs", "use crate::stats::Stat;\n");
+    let proxy = ("src/proxy/mod.rs", "mod cache;\nuse crate::server;\n");
+    let wall = "src/proxy/mod.rs:2: `proxy` may not import `server`";
+    check(code::floors, &[server, proxy], &[wall]);
+    let connection = ("src/connection.rs", "use crate::server::Server;\n");
+    let wall = "src/connection.rs:1: `connection` may not import `server`";
+    check(code::floors, &[server, connection], &[wall]);
+}
+
+#[test]
+fn rules_for_circles_see_who_breaks_them() {
+    let protocol =
+        ("src/protocol/mod.rs", "mod text;\nuse crate::command::Verb;\nuse text::Line;\n");
+    let command = |text| ("src/command.rs", text);
+    let text = |text| ("src/protocol/text.rs", text);
+    let own = text("use super::Request;\n");
+    check(code::circles, &[protocol, command(""), own], &[]);
+    let round = [
+        "src/command.rs:1: `command` imports `protocol`, and `protocol` leads back to `command`",
+        "src/protocol/mod.rs:2: `protocol` imports `command`, \
+         and `command` leads back to `protocol`",
+    ];
+    check(code::circles, &[protocol, command("use crate::protocol::text::Line;\n"), own], &round);
+    let resp = ("src/protocol/resp.rs", "\nuse crate::protocol::text::Reply;\n");
+    let round = [
+        "src/protocol/resp.rs:2: `protocol/resp` imports `protocol/text`, \
+         and `protocol/text` leads back to `protocol/resp`",
+        "src/protocol/text.rs:1: `protocol/text` imports `protocol/resp`, \
+         and `protocol/resp` leads back to `protocol/text`",
+    ];
+    check(code::circles, &[protocol, resp, text("use super::resp;\n")], &round);
+    check(code::circles, &[protocol, resp, text("use super::Request;\n")], &[]);
+}
+
+#[test]
+fn rules_for_code_see_who_breaks_them() {
+    let test =
+        "#[cfg(test)]\nmod tests {\n    use std::net::TcpStream;\n    fn f() { x.unwrap(); }\n}\n";
+    let store = |text| [("src/server/store.rs", text)];
+    check(code::purity, &store("use std::net::SocketAddr;\n"), &[]);
+    check(code::purity, &store(test), &[]);
+    let purity = |text, what: &str| {
+        check(code::purity, &store(text), &[&format!("src/server/store.rs:2: {what}")]);
+    };
+    purity("\nuse std::net::{SocketAddr, TcpStream};\n", "`std::net::TcpStream` below the reactor");
+    purity("\nlet now = Instant::now();\n", "`Instant::now`");
+    purity("\nuse mio::Token;\n", "`mio`");
+    check(code::purity, &[("src/reactor.rs", "use mio::Token;\nInstant::now();\n")], &[]);
+    check(code::purity, &[("src/program.rs", "Instant::now();\n")], &[]);
+
+    let source = |text| [("src/buffer.rs", text)];
+    let long = format!("fn short() {{}}\nfn long(a: [u8; 3]) {{\n{}}}\n", "    f();\n".repeat(79));
+    check(code::sizes, &source(&long[..]), &["src/buffer.rs:2: `long` has 81 lines, at most 80"]);
+    let long = "//\n".repeat(621);
+    check(code::sizes, &source(&long[..]), &["src/buffer.rs:621: 621 lines, at most 620"]);
+    let wide = format!("#[rustfmt::skip]\nx = [\n{0}\n];\n{0}\n", "–".repeat(101));
+    check(code::sizes, &source(&wide[..]), &["src/buffer.rs:5: 101 columns, at most 100"]);
+
+    let head = "src/buffer.rs:1: does not begin with a `//!` comment on what it is";
+    check(code::heads, &source("// A buffer\n"), &[head]);
+    check(code::heads, &source("//! A buffer.\n"), &[]);
+    let last = format!("//! A buffer.\n{test}\nfn f() {{}}\n");
+    check(code::heads, &source(&last), &["src/buffer.rs:8: comes after the tests"]);
+
+    let empty = "src/buffer.rs:2: `expect` that does not say why it holds";
+    check(code::panics, &source("\nx.expect(\"\");\n"), &[empty]);
+    check(code::panics, &source("// x.unwrap()\nx.unwrap();\n"), &["src/buffer.rs:2: `.unwrap()`"]);
+    check(code::panics, &source(test), &[]);
+
+    let leftovers = "todo!();\ndbg!(x);\n\"dbg!\";\neprintln!();\n";
+    let found =
+        ["src/buffer.rs:1: `todo!`", "src/buffer.rs:2: `dbg!`", "src/buffer.rs:4: `eprintln!`"];
+    check(code::leftovers, &source(leftovers), &found);
+    check(
+        code::leftovers,
+        &[("tests/a.rs", "println!();\n#[ignore]\n")],
+        &["tests/a.rs:2: `#[ignore`"],
+    );
+
+    let forbidden = ("Cargo.toml", "[lints.rust]\nunsafe_code = \"forbid\"\n");
+    let allowed = ("Cargo.toml", "[lints.rust]\nunsafe_code = \"warn\"\n");
+    let says_so = "Cargo.toml:1: [lints.rust] does not forbid `unsafe_code`";
+    check(code::unsafe_code, &[allowed], &[says_so]);
+    check(
+        code::unsafe_code,
+        &[forbidden, ("tests/a.rs", "unsafe {}\n")],
+        &["tests/a.rs:1: `unsafe`"],
+    );
+
+    let sleeps =
+        "use std::thread::{self, sleep};\nthread::sleep(x);\n// A second.\nthread::sleep(x);\n";
+    let found = [
+        "tests/a.rs:2: sleeps: await the event itself, or say above why there is none",
+        "tests/a.rs:1: call it as `thread::sleep`",
+    ];
+    check(code::sleeps, &[("tests/a.rs", sleeps)], &found);
+}
+
+#[test]
+fn rules_for_documents_see_who_breaks_them() {
+    let design = ("docs/design.md", "# Why?\n## The `loop`, again\n## Why?\n");
+    let readme = |text| [("README.md", text), design];
+    let fine = "[a](docs/design.md#why) [b](docs#x) [c](docs/design.md#why-1) `[d](none)` \
+                [e](#top) [f](https://redis.io/x)\n# Top\n[g]: docs/design.md#the-loop-again\n";
+    check(documents::links, &readme(fine), &[]);
+    let links = |text, what: &str| {
+        check(documents::links, &readme(text), &[&format!("README.md:2: {what}")]);
+    };
+    links("\n[a](docs/none.md)\n", "`docs/none.md`: there is no `docs/none.md` in the project");
+    links("\n[a](../x)\n", "`../x`: leaves the project");
+    links("\n[a](#b)\n", "`#b`: `README.md` has no heading for `#b`");
+    links(
+        "\n[a]: docs/design.md#b\n",
+        "`docs/design.md#b`: `docs/design.md` has no heading for `#b`",
+    );
+
+    let config = (
+        "src/config.rs",
+        "flag(For::Both, \"l\", \"listen\", \"\"),\nflag(For::Proxy, \"\", \"ttl\", \"\"),\n",
+    );
+    let options = ("src/client/options.rs", "    flags.optflag(\"r\", \"raw\", \"\");\n");
+    let all = ("tests/all", "--full)\n");
+    let commands = |command: &str, expected: &[&str]| {
+        let text = format!("`./none`\n```\n{command}\nPUT ./x\n```\n");
+        let programs = ["server", "proxy", "client"].map(|name| format!("src/bin/{name}.rs"));
+        let mut files = vec![("README.md", &text[..]), config, options, all];
+        files.extend(programs.iter().map(|path| (&path[..], "")));
+        let expected = expected.iter().map(|what| format!("README.md:3: `{command}`: {what}"));
+        assert_eq!(documents::commands(&Tree::of(&files)), expected.collect::<Vec<_>>());
+    };
+    commands(
+        "$ cargo build --release; cd target/release; ./client --raw 127.0.0.1 5000 put 1 -3",
+        &[],
+    );
+    commands("cargo run --release --bin proxy -- --ttl 2 & tests/all --full  # all of it", &[]);
+    commands("cargo run --bin none", &["there is no src/bin/none.rs"]);
+    commands("cargo run -- --ttl 2", &["server has no flag `--ttl`"]);
+    commands("cargo test --test none", &["there is no tests/none.rs"]);
+    commands("./server --none=1", &["server has no flag `--none`"]);
+    commands("./client --ttl 2", &["client has no flag `--ttl`"]);
+    commands("./none", &["there is no such program or script"]);
+    commands("tests/all --none", &["`--none` does not stand in tests/all"]);
+
+    let operating = ("docs/operating.md", "`--listen`, `--help`, `--version`, --ttl-x\n");
+    check(
+        documents::flags_told,
+        &[config, operating],
+        &["docs/operating.md:1: `--ttl` is not told"],
+    );
+    let none = "docs/operating.md:1: there is none, and it is to tell every flag";
+    check(documents::flags_told, &[config], &[none]);
+
+    // Put together here, since this file is read too.
+    let place = format!("x\ncd /{}/x ../{0}/x\n", "root");
+    let found = format!("a.py:2: `/{}/` is a place on one machine", "root");
+    check(documents::machines, &[("a.py", &place[..])], &[&found]);
+    let place = format!("http{}registry.example/x https://redis.io/docs", "://");
+    check(
+        documents::machines,
+        &[("a", &place[..])],
+        &["a:1: `registry.example` is a registry or private"],
+    );
+    let lock = ("Cargo.lock", "source = \"registry+sparse\"\n");
+    let found = "Cargo.lock:1: a package that is not from the usual registry";
+    check(documents::machines, &[lock], &[found]);
+}

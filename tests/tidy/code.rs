@@ -1,0 +1,288 @@
+//! The rules for code. Each returns a line for every place where it is broken.
+
+use crate::tree::{File, Tree, holds_word, is_word, paths};
+use std::collections::{BTreeMap, BTreeSet};
+
+const FILE_LINES: usize = 620;
+const FUNCTION_LINES: usize = 80;
+const COLUMNS: usize = 100;
+
+/// Lowest first. Policy and mechanism share a floor and a wall: they meet at the boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Floor {
+    Values,
+    Boundary,
+    Policy,
+    Mechanism,
+    Edges,
+}
+
+#[rustfmt::skip]
+const HOUSE: &[(Floor, &[&str])] = &[
+    (Floor::Values, &["buffer", "command", "index", "limits", "protocol", "stats", "timer_wheel"]),
+    (Floor::Boundary, &["handler", "session"]),
+    (Floor::Policy, &["proxy", "server"]),
+    (Floor::Mechanism, &["connection", "connection_table", "reactor"]),
+    (Floor::Edges, &["bin", "client", "config", "lib", "program"]),
+];
+
+/// The only module that knows the poll library, and the lowest one that reads the clock.
+const REACTOR: &str = "reactor";
+
+fn floor_of(module: &str) -> Option<Floor> {
+    HOUSE.iter().find(|(_, modules)| modules.contains(&module)).map(|&(floor, _)| floor)
+}
+
+/// Server and proxy do not know each other either.
+fn may_import(from: Floor, to: Floor) -> bool {
+    match (from, to) {
+        (Floor::Policy, Floor::Policy) | (Floor::Mechanism, Floor::Policy) => false,
+        _ => to <= from,
+    }
+}
+
+/// The modules of ours that a file names: the line, and the module such as `protocol/text`.
+fn imports(tree: &Tree, file: &File) -> Vec<(usize, String)> {
+    let modules: BTreeSet<&str> = tree.sources().map(File::module).collect();
+    let mut found = Vec::new();
+    for (at, path) in paths(&file.code) {
+        let mut words = path.split("::").peekable();
+        let mut place: Vec<&str> = file.module().split('/').collect();
+        if words.next_if(|it| matches!(*it, "crate" | "larder")).is_some() {
+            place.clear();
+        } else if words.peek() == Some(&"super") {
+            let ups = std::iter::from_fn(|| words.next_if_eq(&"super")).count();
+            // Seen from the test module within a file, the file itself is one up.
+            let indented = file.code.lines().nth(at).is_some_and(|line| line.starts_with(' '));
+            let inline = indented && at >= file.tests_from && file.tests_from > 0;
+            place.truncate((place.len() + usize::from(inline)).saturating_sub(ups));
+        } else {
+            continue;
+        }
+        for word in words {
+            let longer = [&place[..], &[word]].concat().join("/");
+            if !modules.contains(longer.as_str()) {
+                break;
+            }
+            place.push(word);
+        }
+        if !place.is_empty() {
+            found.push((at, place.join("/")));
+        }
+    }
+    found
+}
+
+fn top(module: &str) -> &str {
+    module.split('/').next().unwrap_or(module)
+}
+
+pub fn floors(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in tree.sources() {
+        let from = top(file.module());
+        let Some(floor) = floor_of(from) else {
+            broken.push(file.at(0, format!("`{from}` has no floor: give it one in HOUSE")));
+            continue;
+        };
+        for (at, module) in imports(tree, file) {
+            let to = top(&module);
+            let fits = floor_of(to).is_none_or(|below| may_import(floor, below));
+            if from != to && !fits {
+                broken.push(file.at(at, format!("`{from}` may not import `{to}`")));
+            }
+        }
+    }
+    // One line may name several things of a module.
+    broken.dedup();
+    broken
+}
+
+/// Between modules, and between the files in a folder. A folder's `mod.rs` and its files are one
+/// module: these may name each other.
+pub fn circles(tree: &Tree) -> Vec<String> {
+    let mut edges: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for file in tree.sources() {
+        let from = file.module();
+        for (at, to) in imports(tree, file) {
+            let (a, b) =
+                if top(from) == top(&to) { (from, &to[..]) } else { (top(from), top(&to)) };
+            let (same, nested) = (a == b, |a: &str, b: &str| b.starts_with(&format!("{a}/")));
+            if !same && !nested(a, b) && !nested(b, a) {
+                let place = file.at(at, format!("`{a}` imports `{b}`"));
+                edges.entry(a.to_string()).or_default().entry(b.to_string()).or_insert(place);
+            }
+        }
+    }
+    let leads = |from: &str, to: &str| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_string()]);
+        while let Some(module) = next.pop() {
+            for module in edges.get(&module).into_iter().flat_map(|it| it.keys()) {
+                if seen.insert(module.clone()) {
+                    next.push(module.clone());
+                }
+            }
+        }
+        seen.contains(to)
+    };
+    let all = edges.iter().flat_map(|(a, to)| to.iter().map(move |(b, place)| (a, b, place)));
+    let round = all.filter(|(a, b, _)| leads(b, a));
+    round.map(|(a, b, place)| format!("{place}, and `{b}` leads back to `{a}`")).collect()
+}
+
+pub fn purity(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in tree.sources().filter(|file| top(file.module()) != REACTOR) {
+        broken.extend(file.lines_with(&["mio", "signal_hook_mio"]));
+        if floor_of(top(file.module())).is_none_or(|floor| floor == Floor::Edges) {
+            continue;
+        }
+        broken.extend(file.lines_with(&["Instant::now", "SystemTime", ".elapsed()"]));
+        let outside = ["std::net", "std::thread", "std::fs", "std::env", "std::process"];
+        for (at, path) in paths(&file.code) {
+            let is_outside = outside.iter().any(|it| holds_word(&path, it));
+            if at < file.tests_from && is_outside && path != "std::net::SocketAddr" {
+                broken.push(file.at(at, format!("`{path}` below the reactor")));
+            }
+        }
+    }
+    broken
+}
+
+pub fn sizes(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in tree.rust() {
+        let lines = file.text.lines().count();
+        if file.is_source() && lines > FILE_LINES {
+            broken.push(file.at(lines - 1, format!("{lines} lines, at most {FILE_LINES}")));
+        }
+        for (at, name, lines) in functions(&file.code) {
+            if lines > FUNCTION_LINES {
+                let what = format!("`{name}` has {lines} lines, at most {FUNCTION_LINES}");
+                broken.push(file.at(at, what));
+            }
+        }
+        // The rows of a table that rustfmt is told to leave alone may be wide.
+        let mut in_table = false;
+        for (at, line) in file.text.lines().enumerate() {
+            in_table = in_table && !line.starts_with([']', '}']) || line == "#[rustfmt::skip]";
+            let columns = line.chars().count();
+            if columns > COLUMNS && !in_table {
+                broken.push(file.at(at, format!("{columns} columns, at most {COLUMNS}")));
+            }
+        }
+    }
+    broken
+}
+
+/// Line, name and number of lines of each function that has a body.
+fn functions(code: &str) -> Vec<(usize, &str, usize)> {
+    let line_of = |at: usize| code[..at].matches('\n').count();
+    let mut found = Vec::new();
+    for (start, _) in code.match_indices("fn ") {
+        let name = &code[start + 3..];
+        let name = &name[..name.find(|it| !is_word(it)).unwrap_or(0)];
+        if name.is_empty() || code[..start].ends_with(is_word) {
+            continue;
+        }
+        let (mut round, mut curly) = (0, 0);
+        for (at, it) in code[start..].char_indices() {
+            match it {
+                '(' | '[' => round += 1,
+                ')' | ']' => round -= 1,
+                '{' => curly += 1,
+                '}' => curly -= 1,
+                ';' if round == 0 && curly == 0 => break,
+                _ => continue,
+            }
+            if it == '}' && curly == 0 && round == 0 {
+                let first = line_of(start);
+                found.push((first, name, line_of(start + at) - first + 1));
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// A file begins with what it is, and ends with its tests.
+pub fn heads(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in tree.rust() {
+        if !file.text.starts_with("//! ") {
+            broken.push(file.at(0, "does not begin with a `//!` comment on what it is"));
+        }
+        if file.tests_from > 0 {
+            let tests = file.code.lines().enumerate().skip(file.tests_from);
+            let after = tests.skip_while(|(_, line)| !line.starts_with("mod ")).skip(1);
+            let after = after.skip_while(|(_, line)| line.starts_with(' ') || line.is_empty());
+            let more = after.filter(|(_, line)| !line.is_empty() && *line != "}").take(1);
+            broken.extend(more.map(|(at, _)| file.at(at, "comes after the tests")));
+        }
+    }
+    broken
+}
+
+pub fn panics(tree: &Tree) -> Vec<String> {
+    let mut broken: Vec<String> =
+        tree.sources().flat_map(|file| file.lines_with(&[".unwrap()"])).collect();
+    for file in tree.sources() {
+        let lines = file.text.lines().zip(file.code.lines()).enumerate().take(file.tests_from);
+        let empty = lines.filter(|(_, (text, code))| {
+            text.contains(".expect(\"\")") && code.contains(".expect(")
+        });
+        broken.extend(empty.map(|(at, _)| file.at(at, "`expect` that does not say why it holds")));
+    }
+    broken
+}
+
+pub fn leftovers(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in tree.rust() {
+        let whole = File { tests_from: usize::MAX, ..File::new(&file.path, &file.text) };
+        broken.extend(whole.lines_with(&["todo!", "unimplemented!", "dbg!", "#[ignore"]));
+        if file.is_source() {
+            broken.extend(whole.lines_with(&["println!", "eprintln!", "print!", "eprint!"]));
+        }
+    }
+    broken
+}
+
+pub fn unsafe_code(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    let manifest = tree.file("Cargo.toml").map_or("", |file| &file.text);
+    let (mut section, mut forbidden) = ("", false);
+    for line in manifest.lines() {
+        section = if line.starts_with('[') { line } else { section };
+        forbidden |= section == "[lints.rust]" && line == "unsafe_code = \"forbid\"";
+    }
+    if !forbidden {
+        broken.push("Cargo.toml:1: [lints.rust] does not forbid `unsafe_code`".to_string());
+    }
+    for file in tree.rust() {
+        let whole = File { tests_from: usize::MAX, ..File::new(&file.path, &file.text) };
+        broken.extend(whole.lines_with(&["unsafe"]));
+    }
+    broken
+}
+
+/// Where nothing can be awaited but the time itself, a comment above the sleep says so.
+pub fn sleeps(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in tree.rust().filter(|file| !file.path.starts_with("benches/")) {
+        let mut above = "";
+        for (at, (text, code)) in file.text.lines().zip(file.code.lines()).enumerate() {
+            if holds_word(code, "thread::sleep") && !above.trim_start().starts_with("//") {
+                let what = "sleeps: await the event itself, or say above why there is none";
+                broken.push(file.at(at, what));
+            }
+            above = text;
+        }
+        let imported = paths(&file.code).into_iter().filter(|(at, path)| {
+            let line = file.code.lines().nth(*at).unwrap_or("");
+            path == "std::thread::sleep" && !holds_word(line, "thread::sleep")
+        });
+        broken.extend(imported.map(|(at, _)| file.at(at, "call it as `thread::sleep`")));
+    }
+    broken
+}

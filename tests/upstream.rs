@@ -1,0 +1,24 @@
+//! The proxy in front of a real server, of a scripted upstream, and of a real redis-server.
+
+mod support;
+
+#[path = "upstream/answers.rs"]
+mod answers;
+#[path = "upstream/cache.rs"]
+mod cache;
+#[path = "upstream/dumps.rs"]
+mod dumps;
+#[path = "upstream/fake.rs"]
+mod fake;
+#[path = "upstream/flights.rs"]
+mod flights;
+#[path = "upstream/full.rs"]
+mod full;
+#[path = "upstream/lost.rs"]
+mod lost;
+#[path = "upstream/redis.rs"]
+mod redis;
+#[path = "upstream/silence.rs"]
+mod silence;
+#[path = "sockets/tools.rs"]
+mod tools;

@@ -1,0 +1,89 @@
+//! A `DUMP` through the proxy whose upstream fails, and one that others overtake.
+
+use crate::fake::{Fake, Link};
+use crate::support::process::{Client, proxy};
+
+fn start(request: &str) -> (Fake, crate::support::process::Process, Link, Client) {
+    let fake = Fake::start();
+    let proxy = proxy(fake.address(), &[]);
+    let mut link = fake.accept();
+    let mut client = proxy.client();
+    client.send(format!("{request}\r\n"));
+    link.expect("SCAN 0 COUNT 500");
+    (fake, proxy, link, client)
+}
+
+#[test]
+fn a_dump_that_is_cut_ends_in_an_error_and_the_end_of_the_connection() {
+    let (_fake, _proxy, mut link, mut client) = start("DUMP\r\nPING");
+    link.say("*2\r\n$1\r\n7\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    link.expect("SCAN 7 COUNT 500");
+    drop(link);
+    assert_eq!(client.until_eof().escape_ascii().to_string(), r"a b\r\nERR upstream lost\r\n");
+
+    let (_fake, _proxy, mut link, mut client) = start("DUMP PAIRS\r\nPING");
+    link.say("*2\r\n$1\r\n7\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    link.expect("GET a");
+    link.expect("GET b");
+    link.say_value("1");
+    drop(link);
+    let received = client.until_eof().escape_ascii().to_string();
+    assert_eq!(received, r"a = 1\r\nERR upstream lost\r\n");
+}
+
+#[test]
+fn a_dump_that_has_not_begun_fails_in_one_line_and_the_client_goes_on() {
+    let (_fake, _proxy, mut link, mut client) = start("DUMP\r\nPING");
+    link.say("-ERR unknown command 'SCAN'\r\n");
+    assert_eq!(client.lines(2), ["ERR unknown command 'SCAN'", "PONG"]);
+    client.send("*2\r\n$4\r\nDUMP\r\n$5\r\nPAIRS\r\nPING\r\n");
+    link.expect("SCAN 0 COUNT 500");
+    link.say("*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n");
+    link.expect("GET a");
+    drop(link);
+    assert_eq!(client.lines(2), ["-ERR upstream lost", "PONG"]);
+}
+
+#[test]
+fn a_dump_stands_in_its_place_among_the_replies() {
+    let (_fake, proxy, mut link, mut client) = start("DUMP PAIRS\r\nGET x\r\nBYE\r\nGET never");
+    client.finish_sending();
+    // Page by page, an empty one among them.
+    link.say("*2\r\n$1\r\n3\r\n*0\r\n");
+    link.expect("SCAN 3 COUNT 500");
+    link.say("*2\r\n$1\r\n9\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    link.expect("GET a");
+    link.expect("GET b");
+    let mut other = proxy.client();
+    other.send("GET y\r\n");
+    link.expect("GET y");
+    link.say_value("1");
+    // Deleted since it was named.
+    link.say("$-1\r\n");
+    link.say_value("yes");
+    assert_eq!(other.line(), "yes");
+    link.expect("SCAN 9 COUNT 500");
+    link.say("*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n");
+    link.expect("GET c");
+    link.say("-WRONGTYPE it is a list\r\n");
+    link.expect("GET x");
+    link.say_value("last");
+    let received = client.until_eof().escape_ascii().to_string();
+    assert_eq!(received, r"a = 1\r\nEND\r\nlast\r\nGoodbye\r\n");
+}
+
+#[test]
+fn a_dump_whose_client_leaves_goes_to_nobody() {
+    let (_fake, proxy, mut link, client) = start("DUMP PAIRS");
+    crate::tools::reset(client);
+    let mut other = proxy.client();
+    other.send("DUMP\r\n");
+    link.expect("SCAN 0 COUNT 500");
+    link.say("*2\r\n$1\r\n0\r\n*1\r\n$4\r\nhers\r\n");
+    link.say("*2\r\n$1\r\n0\r\n*1\r\n$3\r\nhis\r\n");
+    assert_eq!(other.line(), "his");
+    other.send("GET k\r\n");
+    link.expect("GET k");
+    link.say_value("v");
+    assert_eq!(other.line(), "v");
+}

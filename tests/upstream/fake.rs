@@ -1,0 +1,110 @@
+//! A scripted upstream: a listener whose connections the test itself speaks on.
+
+use crate::support::process::PATIENCE;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+/// A listener that takes connections, for the test to fetch.
+pub struct Fake {
+    address: SocketAddr,
+    links: Receiver<TcpStream>,
+}
+
+impl Fake {
+    /// On a port that the system chooses.
+    pub fn start() -> Fake {
+        Fake::serve_on(TcpListener::bind("127.0.0.1:0").expect("there is a port"))
+    }
+
+    /// On a listener that is there already. Its thread lives until the test program ends.
+    pub fn serve_on(listener: TcpListener) -> Fake {
+        let address = listener.local_addr().expect("it is bound");
+        let (sender, links) = mpsc::channel();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if sender.send(stream).is_err() {
+                    return;
+                }
+            }
+        });
+        Fake { address, links }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next connection of the proxy.
+    #[track_caller]
+    pub fn accept(&self) -> Link {
+        let stream = self.links.recv_timeout(PATIENCE).expect("the proxy connects");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+        stream.set_write_timeout(Some(PATIENCE)).expect("it is not zero");
+        stream.set_nodelay(true).expect("it is a socket");
+        Link { stream: BufReader::new(stream) }
+    }
+}
+
+/// One connection of the proxy, seen from the upstream.
+pub struct Link {
+    stream: BufReader<TcpStream>,
+}
+
+impl Link {
+    /// The next request, its words joined by spaces; `None` when the proxy has closed.
+    pub fn next(&mut self) -> Option<String> {
+        let count = self.header(b'*')?;
+        let words: Option<Vec<_>> = (0..count).map(|_| self.word()).collect();
+        Some(words?.join(" "))
+    }
+
+    /// The next request must be this one.
+    #[track_caller]
+    pub fn expect(&mut self, request: &str) {
+        assert_eq!(self.next().as_deref(), Some(request));
+    }
+
+    /// Sends bytes as they are. The proxy may have left.
+    pub fn say(&mut self, reply: &str) {
+        let _ = self.stream.get_mut().write_all(reply.as_bytes());
+    }
+
+    /// Sends a value.
+    pub fn say_value(&mut self, value: &str) {
+        self.say(&format!("${}\r\n{value}\r\n", value.len()));
+    }
+
+    /// Sends FIN and goes on reading.
+    pub fn finish_sending(&mut self) {
+        let _ = self.stream.get_mut().shutdown(Shutdown::Write);
+    }
+
+    /// The proxy leaves, whatever it still says before.
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        match io::copy(&mut self.stream, &mut io::sink()) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+        }
+    }
+
+    fn header(&mut self, kind: u8) -> Option<usize> {
+        let mut line = String::new();
+        let count = self.stream.read_line(&mut line);
+        if count.unwrap_or_else(|error| panic!("no request: {error}")) == 0 {
+            return None;
+        }
+        assert_eq!(line.as_bytes()[0], kind, "{line}");
+        Some(line[1..].trim_end().parse().expect("a length"))
+    }
+
+    fn word(&mut self) -> Option<String> {
+        let length = self.header(b'$')?;
+        let mut bytes = vec![0; length + 2];
+        self.stream.read_exact(&mut bytes).expect("the proxy sends whole words");
+        bytes.truncate(length);
+        Some(String::from_utf8(bytes).expect("a word of text"))
+    }
+}

@@ -1,0 +1,148 @@
+//! A real redis-server behind the proxy (Debian's package of that name).
+
+use crate::support::process::{Client, Process, proxy};
+use crate::tools::{own_loopback, wait_until};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::{env, fs};
+
+/// A redis-server in a directory of its own; killed when dropped.
+struct Redis {
+    child: Child,
+    address: SocketAddr,
+    directory: PathBuf,
+}
+
+impl Redis {
+    fn start() -> Redis {
+        let host: IpAddr = own_loopback();
+        let place = TcpListener::bind(SocketAddr::new(host, 0)).expect("there is a port");
+        let address = place.local_addr().expect("it is bound");
+        drop(place);
+        let directory = env::temp_dir().join(format!("larder-redis-{address}"));
+        fs::create_dir_all(&directory).expect("there is room");
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &address.port().to_string(), "--bind", &host.to_string()]);
+        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(&directory);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("redis-server is there: apt-get install redis-server");
+        let redis = Redis { child, address, directory };
+        wait_until("redis-server listens", || TcpStream::connect(address).is_ok());
+        redis
+    }
+
+    /// Tells it something directly.
+    fn tell(&self, line: &str) {
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes()).expect("it takes it");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("it answers");
+        assert!(!reply.starts_with('-'), "{line}: {reply}");
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn pair() -> (Redis, Process, Client) {
+    let redis = Redis::start();
+    let proxy = proxy(redis.address, &[]);
+    let mut client = proxy.client();
+    wait_until("it is connected", || crate::tools::stat(&mut client, "upstream_up") == 1);
+    (redis, proxy, client)
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}
+
+#[test]
+fn every_command_works_in_front_of_an_unmodified_redis() {
+    let (_redis, _proxy, mut client) = pair();
+    assert_eq!(client.ask("DUMP"), "");
+    client.send("DUMP PAIRS\r\n");
+    assert_eq!(client.until_end(), [""; 0]);
+    assert_eq!(client.ask("PUT name = Derek Moss"), "OK");
+    assert_eq!(client.ask("PUT name other"), "Key already exists");
+    assert_eq!(client.ask("GET name"), "Derek Moss");
+    assert_eq!(client.ask("SET name other"), "OK");
+    assert_eq!(client.ask("GET name"), "other");
+    assert_eq!(client.ask("GET nothing"), "Key not found");
+    assert_eq!(client.ask("DEL nothing"), "Key not found");
+    assert_eq!(client.ask("PUT age 18"), "OK");
+    assert_eq!(client.ask("DUMP").split(' ').count(), 2);
+    client.send("DUMP PAIRS\r\n");
+    assert_eq!(sorted(client.until_end()), ["age = 18", "name = other"]);
+    assert_eq!(client.ask("DEL name"), "OK");
+    assert_eq!(client.ask("GET name"), "Key not found");
+    assert_eq!(client.ask("DUMP KEYS"), "age");
+    client.send("*3\r\n$3\r\nDEL\r\n$3\r\nage\r\n$4\r\nnone\r\n*1\r\n$4\r\nDUMP\r\n");
+    assert_eq!(client.lines(2), [":1", "*0"]);
+}
+
+#[test]
+fn what_is_not_a_string_is_skipped_in_pairs_and_refused_in_its_own_words() {
+    let (redis, _proxy, mut client) = pair();
+    redis.tell("RPUSH list a b c");
+    redis.tell("HSET hash field value");
+    redis.tell("SADD set member");
+    assert_eq!(client.ask("SET plain = text"), "OK");
+    assert_eq!(client.ask("DUMP").split(' ').count(), 4);
+    client.send("DUMP PAIRS\r\n");
+    assert_eq!(client.until_end(), ["plain = text"]);
+    let wrong = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    for _ in 0..3 {
+        assert_eq!(client.ask("GET list"), format!("ERR {wrong}"));
+    }
+    client.send("*2\r\n$3\r\nGET\r\n$4\r\nhash\r\n");
+    assert_eq!(client.line(), format!("-{wrong}"));
+    assert_eq!(client.ask("PUT set x"), "Key already exists");
+    assert_eq!(client.ask("DEL list"), "OK");
+    assert_eq!(client.ask("GET list"), "Key not found");
+}
+
+#[test]
+fn twenty_thousand_keys_of_redis_are_dumped() {
+    const KEYS: usize = 20_000;
+    let (_redis, _proxy, mut client) = pair();
+    for batch in 0..KEYS / 1_000 {
+        let keys = (0..1_000).map(|at| batch * 1_000 + at);
+        client.send(keys.map(|key| format!("SET k{key} v{key}\r\n")).collect::<String>());
+        assert_eq!(client.lines(1_000), ["OK"].repeat(1_000));
+    }
+    let mut keys: Vec<String> = client.ask("DUMP").split(' ').map(str::to_string).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), KEYS);
+    client.send("DUMP PAIRS\r\n");
+    let mut pairs = sorted(client.until_end());
+    pairs.dedup();
+    assert_eq!(pairs.len(), KEYS);
+    assert!(pairs.iter().all(|pair| pair.split_once(" = ").is_some_and(|(k, v)| k[1..] == v[1..])));
+}
+
+/// Redis can store what would forge replies in a line protocol.
+#[test]
+fn values_and_keys_that_are_not_lines_of_text_forge_nothing() {
+    let (redis, _proxy, mut client) = pair();
+    redis.tell(r#"SET forged "first\r\nsecond""#);
+    redis.tell(r#"SET "a key" "value""#);
+    let refused = "ERR value is not one line of text, read it over RESP";
+    assert_eq!(client.ask("GET forged"), refused);
+    assert_eq!(client.ask("GET forged"), refused, "from the cache");
+    client.send("*2\r\n$3\r\nGET\r\n$6\r\nforged\r\n");
+    assert_eq!(client.lines(3), ["$13", "first", "second"]);
+    client.send("DUMP PAIRS\r\n");
+    let pairs = sorted(client.until_end());
+    assert_eq!(pairs, [r#""a key" = value"#, r#"forged = "first\r\nsecond""#]);
+    let keys = sorted(client.ask("DUMP").split(' ').map(str::to_string).collect());
+    assert_eq!(keys, ["\"a", "forged", "key\""]);
+}
