@@ -361,7 +361,7 @@ impl<S: Stream> Connection<S> {
         out.stats.add(Stat::BytesOut, (before - unsent) as u64);
         if unsent == 0 {
             out.drained(self.id);
-        } else if unsent > output_limit {
+        } else if unsent > output_limit && self.kind != Kind::Upstream {
             out.stats.add(Stat::OutputLimitCloses, 1);
             return Err(CloseReason::OutputLimit);
         }

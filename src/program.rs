@@ -8,10 +8,13 @@ use crate::limits::{self, Limits};
 use crate::reactor::{Ended, Reactor, Stopper};
 use crate::server::Server;
 use log::{info, warn};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -48,12 +51,11 @@ pub fn checked<T>(program: &str, parsed: Result<Parsed<T>, String>) -> Result<T,
     }
 }
 
-/// A reactor that listens, each listener announced by a line on stdout.
+/// A reactor that listens, and where: the real ports.
 ///
 /// # Errors
 /// One line that says why it cannot listen.
 pub fn listening<H: Handler>(
-    program: &str,
     handler: H,
     limits: Limits,
     listen: &[SocketAddr],
@@ -63,9 +65,6 @@ pub fn listening<H: Handler>(
     for &address in listen {
         let bound = reactor.listen(address);
         real.push(bound.map_err(|error| cannot_listen(address, &error))?);
-    }
-    for address in &real {
-        announce(program, *address);
     }
     Ok((reactor, real))
 }
@@ -83,41 +82,40 @@ pub struct OwnServer {
     /// Where it listens.
     pub address: SocketAddr,
     stopper: Stopper,
-    thread: JoinHandle<ExitCode>,
+    thread: JoinHandle<Result<Ended, String>>,
 }
 
 impl OwnServer {
-    /// Stops it, and waits until it has drained.
+    /// Stops it, and waits until it has drained; a signal meanwhile ends the process at once.
     pub fn stop(self) {
+        for signal in [SIGTERM, SIGINT] {
+            let armed = Arc::new(AtomicBool::new(true));
+            let _ = signal_hook::flag::register_conditional_shutdown(signal, 1, armed);
+        }
         self.stopper.stop();
         let _ = self.thread.join();
     }
 }
 
-/// Runs a server at `address`, unless somebody listens there already: then that one will do.
+/// Runs a server at `address`, unless somebody listens there already: then that one will do. If it
+/// runs one, `limits` are shared out between it and a proxy in this process.
 ///
 /// # Errors
 /// One line that says why there can be no server.
 pub fn find_or_start_server(
     address: SocketAddr,
-    limits: Limits,
+    limits: &mut Limits,
     put_mode: PutMode,
 ) -> Result<Option<OwnServer>, String> {
-    let server = Server::new(limits, put_mode, Instant::now());
-    let mut reactor = new_reactor(server, limits)?;
+    let server = Server::new(*limits, put_mode, Instant::now());
+    let mut reactor = new_reactor(server, *limits)?;
     match reactor.listen(address) {
         Ok(real) => {
-            let mut own = limits;
-            fit_descriptors(
-                "server",
-                &mut own,
-                limits.max_connections + limits::RESERVED_DESCRIPTORS,
-            );
-            reactor.limit_clients(own.max_connections);
-            announce("server", real);
+            fit_descriptors("proxy and server each", limits, 2);
+            reactor.limit_clients(limits.max_connections);
             let stopper = reactor.stopper();
             let thread = thread::Builder::new().name("server".to_string());
-            let thread = thread.spawn(move || run("server", reactor));
+            let thread = thread.spawn(move || run(reactor));
             let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
             Ok(Some(OwnServer { address: real, stopper, thread }))
         }
@@ -143,23 +141,30 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
     format!("cannot listen on {address}{hint}")
 }
 
-fn announce(program: &str, address: SocketAddr) {
-    let (host, port) = (address.ip(), address.port());
-    print(&format!("{program} listening on {address}, try: telnet {host} {port}\n"));
-    if !host.is_loopback() {
-        warn!("{address} can be reached from other machines, and there is no password");
+/// Says on stdout where a program listens, a line each; warns of what others can reach.
+pub fn announce(program: &str, addresses: &[SocketAddr]) {
+    for address in addresses {
+        let (host, port) = (address.ip(), address.port());
+        print(&format!("{program} listening on {address}, try: telnet {host} {port}\n"));
+        if !host.is_loopback() {
+            warn!("{address} can be reached from other machines, and there is no password");
+        }
     }
 }
 
-/// Runs a reactor until it is told to stop; exit code 0 if all went well.
-pub fn run<H: Handler>(program: &str, reactor: Reactor<H>) -> ExitCode {
-    match reactor.run() {
-        Ok(Ended::Drained) => ExitCode::SUCCESS,
-        Ok(Ended::Forced) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(program, &format!("the event loop failed: {error}"));
-            ExitCode::FAILURE
-        }
+/// Runs a reactor until it is told to stop.
+///
+/// # Errors
+/// One line that says why it cannot go on.
+pub fn run<H: Handler>(reactor: Reactor<H>) -> Result<Ended, String> {
+    reactor.run().map_err(|error| format!("the event loop failed: {error}"))
+}
+
+/// 0 after a stop that let everybody have their replies.
+pub fn exit_code(ended: Ended) -> ExitCode {
+    match ended {
+        Ended::Drained => ExitCode::SUCCESS,
+        Ended::Forced => ExitCode::FAILURE,
     }
 }
 
@@ -171,7 +176,7 @@ pub fn complain(program: &str, message: &str) {
 /// The limits of a program, with no more clients than the system has descriptors for.
 pub fn fitted_limits(program: &str, common: &Common) -> Limits {
     let mut limits = common.limits;
-    fit_descriptors(program, &mut limits, 0);
+    fit_descriptors(program, &mut limits, 1);
     limits
 }
 
@@ -182,11 +187,10 @@ fn print(text: &str) {
     let _ = stdout.flush();
 }
 
-/// Raises the process's soft limit of descriptors to what a reactor needs besides `others`, or
-/// lowers
-/// `max_connections` to what there is, and says so in one line.
-fn fit_descriptors(program: &str, limits: &mut Limits, others: usize) {
-    let needed = limits.max_connections + limits::RESERVED_DESCRIPTORS + others;
+/// Raises the process's soft limit of descriptors to what so many reactors need, or lowers
+/// `max_connections` of each to what there is, and says so in one line.
+fn fit_descriptors(whose: &str, limits: &mut Limits, reactors: usize) {
+    let needed = (limits.max_connections + limits::RESERVED_DESCRIPTORS) * reactors;
     let granted = match rlimit::increase_nofile_limit(needed as u64) {
         Ok(granted) => granted as usize,
         Err(error) => {
@@ -195,8 +199,8 @@ fn fit_descriptors(program: &str, limits: &mut Limits, others: usize) {
         }
     };
     if granted < needed {
-        let left = granted.saturating_sub(limits::RESERVED_DESCRIPTORS + others);
-        limits.max_connections = left.max(1);
-        warn!("{program}: at most {left} clients, for want of descriptors: {granted} of {needed}");
+        let most = (granted / reactors).saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
+        limits.max_connections = most;
+        warn!("{whose}: at most {most} clients, for want of descriptors: {granted} of {needed}");
     }
 }

@@ -47,6 +47,9 @@ const EVENTS: usize = 1024;
 /// half is the listener's place, and the highest places stand for these two.
 const WAKER: Token = Token((u32::MAX as usize) << 32);
 const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
+/// Turns of an upstream connection after which what came of them is sent to clients, without waiting
+/// for the end of the tick: a high-water mark of bytes.
+const FLUSH_TURNS: usize = limits::HIGH_WATER / limits::SCRATCH_BYTES;
 /// Clients that wait to be accepted while the loop is busy.
 const BACKLOG: i32 = 4096;
 
@@ -282,11 +285,17 @@ impl<H: Handler> Reactor<H> {
             if events_full && let Some(connection) = self.connections.get(id) {
                 connection.suspect_readable();
             }
+            let mut turns = 0;
             while let Some(connection) = self.connections.get(id)
                 && connection.is_ready()
                 && self.out.ending(id) == Ending::None
             {
                 self.take_turn(id, now);
+                turns += 1;
+                if turns % FLUSH_TURNS == 0 {
+                    // Much comes: pass it on, lest it gather for clients that would take it.
+                    self.settle(now);
+                }
             }
         }
     }
@@ -450,6 +459,8 @@ impl<H: Handler> Reactor<H> {
             return self.remove(id, CloseReason::ConnectFailed(error.kind()), now);
         }
         connection.connected();
+        // What it says without being asked may have come with this very event.
+        connection.suspect_readable();
         self.out.touch(id);
         self.handler.opened(&mut self.out, id, Via::Connect, now);
     }

@@ -86,6 +86,11 @@ impl Session {
         (consumed, decoded)
     }
 
+    /// Takes back the request that was last decoded: see [`Decoder::put_back`].
+    pub fn put_back(&mut self, scratch: &mut Scratch) -> bool {
+        self.decoder.put_back(scratch)
+    }
+
     /// The style of a reply to a request that came now.
     #[inline]
     pub fn style(&self, form: Form, verb: Option<Verb>) -> Style {

@@ -263,6 +263,16 @@ fn a_second_signal_ends_the_program_at_once() {
     }
 }
 
+/// Whoever has read where it listens may tell it to stop: `strace` makes the moment after long.
+#[test]
+fn a_signal_right_after_the_announcement_is_heeded() {
+    let traced = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e"];
+    let delayed = ["inject=write:delay_exit=300000", SERVER, "--listen", "127.0.0.1:0"];
+    let process = Process::start("strace", &[&traced[..], &delayed].concat(), 1);
+    process.signal("HUP");
+    assert!(process.terminate().success());
+}
+
 #[test]
 fn a_client_that_does_not_leave_does_not_hold_the_end_up() {
     for mut process in server_and_proxy(&["--drain-timeout", "0.5"]) {

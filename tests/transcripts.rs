@@ -60,7 +60,8 @@ fn whole(_: &Transcript) -> Vec<Cut> {
 fn every_cut(transcript: &Transcript) -> Vec<Cut> {
     let mut cuts = Vec::new();
     for (client, sent) in transcript.sent() {
-        let step = if sent > EVERY_POSITION { sent / 64 } else { 1 };
+        let positions = if sent > 1 << 20 { 8 } else { 64 };
+        let step = if sent > EVERY_POSITION { sent / positions } else { 1 };
         let positions = (1..sent).step_by(step);
         cuts.extend(positions.map(|at| Cut::At(client.clone(), at)));
     }

@@ -1,8 +1,8 @@
 //! The proxy: `proxy --help` tells its flags. Without `--upstream` it uses the server that listens
-//! on
-//! `--server-listen`, and runs one there, on a second thread, if nobody does.
+//! on `--server-listen`, and runs one there, on a second thread, if nobody does.
 
 use larder::proxy::{Options, Proxy};
+use larder::reactor::Ended;
 use larder::{config, program};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -23,9 +23,9 @@ fn main() -> ExitCode {
 
 fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
     let alone = config.upstream.is_empty();
-    let limits = program::fitted_limits(NAME, &config.common);
+    let mut limits = program::fitted_limits(NAME, &config.common);
     let own_server = if alone {
-        program::find_or_start_server(config.server_listen, limits, config.common.put_mode)?
+        program::find_or_start_server(config.server_listen, &mut limits, config.common.put_mode)?
     } else {
         None
     };
@@ -44,11 +44,17 @@ fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
         seed: program::random_seed(),
     };
     let proxy = Proxy::new(options, Instant::now());
-    let (mut reactor, _) = program::listening(NAME, proxy, limits, &config.common.listen)?;
+    let (mut reactor, addresses) = program::listening(proxy, limits, &config.common.listen)?;
     program::take_signals(&mut reactor)?;
-    let code = program::run(NAME, reactor);
-    if let Some(server) = own_server {
+    if let Some(server) = &own_server {
+        program::announce("server", &[server.address]);
+    }
+    program::announce(NAME, &addresses);
+    let ended = program::run(reactor)?;
+    if ended == Ended::Drained
+        && let Some(server) = own_server
+    {
         server.stop();
     }
-    Ok(code)
+    Ok(program::exit_code(ended))
 }

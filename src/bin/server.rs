@@ -22,7 +22,8 @@ fn main() -> ExitCode {
 fn run(config: &config::Common) -> Result<ExitCode, String> {
     let limits = program::fitted_limits(NAME, config);
     let server = Server::new(limits, config.put_mode, Instant::now());
-    let (mut reactor, _) = program::listening(NAME, server, limits, &config.listen)?;
+    let (mut reactor, addresses) = program::listening(server, limits, &config.listen)?;
     program::take_signals(&mut reactor)?;
-    Ok(program::run(NAME, reactor))
+    program::announce(NAME, &addresses);
+    program::run(reactor).map(program::exit_code)
 }

@@ -158,6 +158,8 @@ pub enum Decoded<'a> {
 pub struct Scratch {
     words: Vec<Span>,
     line: Vec<u8>,
+    /// Whether the request last decoded is in `line`, not in the input.
+    edited: bool,
 }
 
 /// Which kind of request has begun and not ended.
@@ -187,6 +189,8 @@ enum State {
     /// In a line that has to be edited, or is too long and dropped; its bytes so far have been taken
     /// from the input.
     Editing(Box<text::Editor>),
+    /// An edited line that was put back.
+    Edited(Vec<u8>),
     /// In an array; its bytes are still in the input.
     Array(Box<resp::Partial>),
 }
@@ -202,6 +206,11 @@ impl Decoder {
     ) -> (usize, Decoded<'a>) {
         let mut consumed = 0;
         let (words_at, found) = loop {
+            if let State::Edited(line) = &mut self.state {
+                scratch.line = std::mem::take(line);
+                self.state = State::Start;
+                break (consumed, Found::Edited);
+            }
             let rest = &input[consumed..];
             if rest.is_empty() {
                 return (consumed, Decoded::Incomplete);
@@ -212,6 +221,7 @@ impl Decoder {
                 State::Start => self.line(rest, 0, limits),
                 State::Line(scanned) => self.line(rest, *scanned, limits),
                 State::Editing(_) => self.edit(rest, scratch, limits),
+                State::Edited(_) => unreachable!("it was taken above"),
             };
             let at = consumed;
             consumed += step.consumed;
@@ -221,7 +231,8 @@ impl Decoder {
                 found => break (at, found),
             }
         };
-        let Scratch { words, line } = scratch;
+        scratch.edited = matches!(found, Found::Edited);
+        let Scratch { words, line, .. } = scratch;
         let decoded = match found {
             Found::Line(len) => text::parse(&input[words_at..][..len], words, limits),
             Found::Edited => text::parse(line, words, limits),
@@ -232,6 +243,15 @@ impl Decoder {
             Found::Nothing | Found::NeedsMore => Decoded::Incomplete,
         };
         (consumed, decoded)
+    }
+
+    /// Takes back the request that was last decoded, to be decoded again. Whether its bytes are to
+    /// be consumed all the same: then they are remembered here.
+    pub fn put_back(&mut self, scratch: &mut Scratch) -> bool {
+        if scratch.edited {
+            self.state = State::Edited(std::mem::take(&mut scratch.line));
+        }
+        scratch.edited
     }
 
     /// What has begun and not ended, given the input that is left after `decode` found nothing

@@ -2,9 +2,8 @@
 //! survives any split of the bytes.
 //!
 //! Every command begins with the byte IAC (0xFF). We want no option and say so: `WILL x` is
-//! answered
-//! `DONT x`, `DO x` is answered `WONT x`, but for `DO TIMING-MARK`, which a telnet client sends
-//! with Ctrl-C and holds its output back for. `DONT` and `WONT` need no answer.
+//! answered `DONT x`, `DO x` is answered `WONT x`, but for `DO TIMING-MARK`, which a telnet client
+//! sends with Ctrl-C and holds its output back for. `DONT` and `WONT` need no answer.
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;

@@ -277,7 +277,12 @@ pub fn reply(out: &mut Buffer, prefix: Prefix, reply: Reply<'_>) {
         }
         Reply::Error(message) => error(out, prefix, message.as_bytes()),
         Reply::UpstreamError(message) => {
-            error(out, prefix, message.strip_prefix(b"ERR ").unwrap_or(message));
+            let message = message.strip_prefix(b"ERR ").unwrap_or(message);
+            if is_one_line(message) {
+                error(out, prefix, message);
+            } else {
+                error(out, prefix, printable(message, message.len()).to_string().as_bytes());
+            }
         }
         Reply::Raw(_) => error(out, prefix, b"RESP only"),
     }

@@ -16,6 +16,8 @@ pub struct Client {
     pub replies: Replies,
     /// Its `DUMP` that waits or is under way; nothing is read meanwhile.
     pub dump: Option<Box<Dump>>,
+    /// The size of the value that came last: those to come may be as large.
+    pub last_bytes: usize,
     /// Told the reactor to wait: `resume` is owed once there is something to do.
     pub waiting: bool,
     /// No request follows: close once every owed reply is given.
@@ -24,11 +26,18 @@ pub struct Client {
 
 impl Client {
     /// Whether the client's own replies keep it from going on.
-    pub fn held_back(&mut self, out: &mut Outbox, conn: ConnId) -> Option<Next> {
+    pub fn is_blocked(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        output_limit: usize,
+    ) -> Option<Next> {
         if out.unsent(conn) > limits::HIGH_WATER {
             return Some(Next::Drain);
         }
-        if self.has_room() {
+        // Replies that are owed are not bounded by what has come: go by the last one.
+        let expected = self.last_bytes.saturating_mul(self.replies.len());
+        if self.has_room() && expected <= output_limit / 4 {
             return None;
         }
         self.waiting = true;
@@ -57,9 +66,14 @@ impl Client {
         // A dump begins when nothing is owed.
         let can_go_on = if self.dump.is_some() { self.replies.is_empty() } else { self.has_room() };
         if self.waiting && can_go_on {
-            self.waiting = false;
-            out.resume(conn);
+            self.go_on(out, conn);
         }
+    }
+
+    /// Has the reactor call again, after waiting.
+    pub fn go_on(&mut self, out: &mut Outbox, conn: ConnId) {
+        self.waiting = false;
+        out.resume(conn);
     }
 
     /// No request follows: closes once every owed reply is given.

@@ -33,6 +33,8 @@ impl Proxy {
                 Nonsense
             })?;
             match answered {
+                // Who has answered everything before all of it was sent has not read it.
+                None if self.upstream.is_ahead(out) => return Err(Nonsense),
                 None => return Ok(()),
                 Some(Answered { purpose, length: None }) => {
                     self.deliver(out, purpose, TOO_LARGE, now)?;
@@ -61,28 +63,33 @@ impl Proxy {
                 if let (Some(Reply::Value(value)), false) = (reply, flight.poisoned) {
                     self.cache.insert(&flight.key, value, flight.sent_at + self.options.ttl, now);
                 }
-                let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
-                for waiter in flight.waiters() {
-                    self.fulfil(out, waiter, shown);
-                }
-                reply.map(|_| ()).ok_or(Nonsense)
+                self.pass_on(out, flight.waiters(), reply, false)
             }
-            Purpose::Read(waiter, wanted) => {
-                let reply = wanted.read(bytes);
-                let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
-                self.fulfil(out, waiter, shown);
-                reply.map(|_| ()).ok_or(Nonsense)
-            }
+            Purpose::Read(waiter, wanted) => self.pass_on(out, [waiter], wanted.read(bytes), false),
             Purpose::Write(waiter, keys, wanted) => {
                 self.write_ended(out, &keys);
-                let reply = wanted.read(bytes);
-                let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(true)));
-                self.fulfil(out, waiter, shown);
-                reply.map(|_| ()).ok_or(Nonsense)
+                self.pass_on(out, [waiter], wanted.read(bytes), true)
             }
-            Purpose::DumpKeys(conn) => self.dump_keys(out, conn, Elements::new(bytes)),
-            Purpose::DumpValue(conn) => self.dump_value(out, conn, Elements::new(bytes)),
+            Purpose::DumpKeys(conn) => self
+                .dump_came(out, conn, |dump, output| dump.keys_came(Elements::new(bytes), output)),
+            Purpose::DumpValue(conn) => self
+                .dump_came(out, conn, |dump, output| dump.value_came(Elements::new(bytes), output)),
         }
+    }
+
+    /// Gives a reply to those who wait for it; or, if it makes no sense, the error of a lost one.
+    fn pass_on(
+        &mut self,
+        out: &mut Outbox,
+        waiters: impl IntoIterator<Item = Waiter>,
+        reply: Option<Reply<'_>>,
+        is_write: bool,
+    ) -> Result<(), Nonsense> {
+        let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(is_write)));
+        for waiter in waiters {
+            self.fulfil(out, waiter, shown);
+        }
+        reply.map(|_| ()).ok_or(Nonsense)
     }
 
     /// Tells whoever waits for a reply that there will be none.
@@ -118,6 +125,14 @@ impl Proxy {
     fn fulfil(&mut self, out: &mut Outbox, waiter: Waiter, reply: Reply<'_>) {
         let Some(client) = self.clients.get_mut(waiter.conn) else { return };
         let Some(output) = out.output(waiter.conn) else { return };
+        // One value may have many waiters, and all its copies are made here at once: who is over the
+        // limit gets no more of them.
+        if output.len() + client.replies.parked_bytes() > self.options.limits.output_limit {
+            out.stats.add(Stat::OutputLimitCloses, 1);
+            client.ended = true;
+            return out.abort(waiter.conn);
+        }
+        client.last_bytes = if let Reply::Value(value) = reply { value.len() } else { 0 };
         client.replies.fulfil(waiter.ticket, output, |output, style| {
             style.write(output, Origin::Server, reply);
         });
@@ -139,24 +154,23 @@ impl Proxy {
         if !self.held_back.is_empty() && self.upstream.has_room(out) {
             for conn in std::mem::take(&mut self.held_back) {
                 if let Some(client) = self.clients.get_mut(conn) {
-                    client.waiting = false;
-                    out.resume(conn);
+                    client.go_on(out, conn);
                 }
             }
         }
     }
 
-    /// A page of keys has come for a client's `DUMP`.
-    fn dump_keys(
+    /// Something has come for a client's `DUMP`.
+    fn dump_came(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
-        elements: Elements<'_>,
+        take: impl FnOnce(&mut Dump, &mut Buffer) -> Result<(), Option<String>>,
     ) -> Result<(), Nonsense> {
         let Some((dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
-        match dump.keys_came(elements, output) {
+        match take(dump, output) {
             Ok(()) => {
-                self.dump_came(out, conn);
+                self.go_on_with_dump(out, conn);
                 Ok(())
             }
             Err(Some(refused)) => {
@@ -170,23 +184,6 @@ impl Proxy {
         }
     }
 
-    /// The value of the next key has come, for the same.
-    fn dump_value(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        elements: Elements<'_>,
-    ) -> Result<(), Nonsense> {
-        let Some((dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
-        if dump.value_came(elements, output) {
-            self.dump_came(out, conn);
-            Ok(())
-        } else {
-            self.dump_failed(out, conn, Trouble::Lost.message(false));
-            Err(Nonsense)
-        }
-    }
-
     fn dump_of<'a>(
         &'a mut self,
         out: &'a mut Outbox,
@@ -196,7 +193,7 @@ impl Proxy {
         Some((dump, out.output(conn)?))
     }
 
-    fn dump_came(&mut self, out: &mut Outbox, conn: ConnId) {
+    fn go_on_with_dump(&mut self, out: &mut Outbox, conn: ConnId) {
         let most = self.options.limits.output_limit;
         let Some(client) = self.clients.get_mut(conn) else { return };
         match &client.dump {
@@ -204,10 +201,7 @@ impl Proxy {
             Some(dump) if dump.gathered_bytes() > most => {
                 self.dump_failed(out, conn, "reply too large, use SCAN");
             }
-            _ => {
-                client.waiting = false;
-                out.resume(conn);
-            }
+            _ => client.go_on(out, conn),
         }
     }
 
@@ -219,8 +213,7 @@ impl Proxy {
         if dump.write_error(output, message) {
             client.end(out, conn);
         } else {
-            client.waiting = false;
-            out.resume(conn);
+            client.go_on(out, conn);
         }
     }
 }

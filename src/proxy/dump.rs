@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 const PAGE: &[u8] = b"500";
 /// The values of one batch: as many as fit this, going by the last batch.
 const BATCH_BYTES: usize = 128 * 1024;
-const MOST_BATCH: usize = 500;
+const MOST_BATCH: usize = 16;
 
 /// What a request of a `DUMP` asks for.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,17 @@ pub enum Wanted {
     Keys,
     /// The value of one.
     Value,
+}
+
+/// What came of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Everything was asked.
+    All,
+    /// The upstream cannot be asked.
+    Unavailable,
+    /// All is there: the reply can be ended.
+    Nothing,
 }
 
 /// A `DUMP` under way.
@@ -65,7 +76,7 @@ impl Dump {
             cursor: Some(b"0".as_slice().into()),
             keys: VecDeque::new(),
             asked: 0,
-            batch: 16,
+            batch: 2,
             batch_bytes: 0,
             begun: false,
             body: Buffer::new(),
@@ -125,9 +136,8 @@ impl Dump {
         self.body.len()
     }
 
-    /// Asks for what is needed next by calling `ask` with a request and whether it is for keys.
-    /// `Some`: the reply is not complete, and whether all could be asked.
-    pub fn ask(&mut self, mut ask: impl FnMut(&[&[u8]], Wanted) -> bool) -> Option<bool> {
+    /// Asks for what is needed next by calling `ask`, which says whether the request was sent.
+    pub fn ask(&mut self, mut ask: impl FnMut(&[&[u8]], Wanted) -> bool) -> Asked {
         let mut sent = true;
         if !self.keys.is_empty() {
             for key in self.keys.iter().take(self.batch) {
@@ -135,11 +145,11 @@ impl Dump {
                 self.asked += usize::from(sent);
             }
         } else {
-            let cursor = self.cursor.as_deref()?;
+            let Some(cursor) = self.cursor.as_deref() else { return Asked::Nothing };
             sent = ask(&[b"SCAN", cursor, b"COUNT", PAGE], Wanted::Keys);
             self.asked += usize::from(sent);
         }
-        Some(sent)
+        if sent { Asked::All } else { Asked::Unavailable }
     }
 
     /// A page of keys has come.
@@ -156,8 +166,7 @@ impl Dump {
                 (cursor, count)
             }
             [Some(Element::Error(message)), ..] => {
-                let message = String::from_utf8_lossy(message);
-                return Err(Some(message.strip_prefix("ERR ").unwrap_or(&message).to_string()));
+                return Err(Some(refusal(message)));
             }
             _ => return Err(None),
         };
@@ -174,24 +183,34 @@ impl Dump {
         Ok(())
     }
 
-    /// The value of the first key has come; false if it makes no sense.
-    pub fn value_came(&mut self, mut elements: Elements<'_>, output: &mut Buffer) -> bool {
+    /// The value of the first key has come.
+    ///
+    /// # Errors
+    /// As for `keys_came`.
+    pub fn value_came(
+        &mut self,
+        mut elements: Elements<'_>,
+        output: &mut Buffer,
+    ) -> Result<(), Option<String>> {
         let key = self.keys.pop_front().expect("a value was asked for by its key");
         self.asked -= 1;
-        let makes_sense = match elements.next() {
+        let outcome = match elements.next() {
             Some(Element::Bulk(value)) => {
                 self.batch_bytes += value.len();
                 self.write_pair(output, &key, value);
-                true
+                Ok(())
             }
-            // Deleted since its key was named, or not a plain value.
-            Some(Element::Null | Element::Error(_)) => true,
-            _ => false,
+            // Deleted since its key was named.
+            Some(Element::Null) => Ok(()),
+            // Not a plain value.
+            Some(Element::Error(message)) if message.starts_with(b"WRONGTYPE") => Ok(()),
+            Some(Element::Error(message)) => Err(Some(refusal(message))),
+            _ => Err(None),
         };
         if self.asked == 0 {
             self.batch_came();
         }
-        makes_sense
+        outcome
     }
 
     /// Ends the reply with an error; whether the client has a part of it.
@@ -202,4 +221,10 @@ impl Dump {
         self.style.write(output, Origin::Server, Reply::Error(message));
         self.begun
     }
+}
+
+/// The upstream's error as a message without its leading `ERR `.
+fn refusal(message: &[u8]) -> String {
+    let message = text::printable(message, message.len()).to_string();
+    message.strip_prefix("ERR ").unwrap_or(&message).to_string()
 }

@@ -43,7 +43,9 @@ impl Handler for Proxy {
         match via {
             Via::Listener => self.clients.insert(conn, Client::default()),
             Via::Connect if self.upstream.is(conn) => {
-                info!("upstream connected");
+                if !self.upstream.is_retrying() {
+                    info!("upstream connected");
+                }
                 out.stats.add(Stat::UpstreamConnects, 1);
                 self.upstream.connected(conn, now);
             }
@@ -79,7 +81,9 @@ impl Handler for Proxy {
         if let Some(client) = self.clients.get_mut(conn) {
             client.end(out, conn);
         } else if self.upstream.is(conn) {
-            info!("the upstream closed the connection");
+            if !self.upstream.is_retrying() {
+                warn!("the upstream closed the connection");
+            }
             self.lose_upstream(out, Trouble::Lost, now);
         }
     }

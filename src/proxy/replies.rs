@@ -35,7 +35,7 @@ pub struct Replies {
 
 impl Replies {
     /// The memory that an idle client's queue may keep, in places.
-    const KEPT_PLACES: usize = 16;
+    const KEPT_PLACES: usize = 4;
 
     /// How many requests are unanswered, or answered behind one that is not.
     pub fn len(&self) -> usize {

@@ -1,6 +1,6 @@
 //! What becomes of a client's requests: answered here, or sent upstream.
 
-use super::dump::{Dump, Wanted};
+use super::dump::{Asked, Dump, Wanted};
 use super::flight::Waiter;
 use super::purpose::{Purpose, Shape};
 use super::state::Proxy;
@@ -10,10 +10,13 @@ use crate::command::{Access, PutMode, Verb};
 use crate::handler::{ConnId, Next, Outbox};
 use crate::limits;
 use crate::protocol::text::Reply;
-use crate::protocol::{Decoded, Form, Request};
+use crate::protocol::{Decoded, Form, Request, Scratch};
 use crate::session::{self, Answer, Origin, Style};
 use crate::stats::{Program, Stat};
 use std::time::Instant;
+
+/// The upstream can take no more for now.
+struct UpstreamFull;
 
 impl Proxy {
     /// Decodes and carries out one request. `Some`: go no further for now.
@@ -25,16 +28,12 @@ impl Proxy {
         now: Instant,
     ) -> Option<Next> {
         let client = self.clients.get_mut(conn)?;
-        if let Some(next) = client.held_back(out, conn) {
+        let output_limit = self.options.limits.output_limit;
+        if let Some(next) = client.is_blocked(out, conn, output_limit) {
             return Some(next);
         }
         if client.dump.is_some() {
             return self.advance_dump(out, conn, now);
-        }
-        if self.upstream.is_full(out) {
-            client.waiting = true;
-            self.held_back.push(conn);
-            return Some(Next::Wait);
         }
         // Lent out, so that the request does not borrow all of the proxy.
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -46,11 +45,15 @@ impl Proxy {
                 let until = client.session.patience(rest, now, &self.options.limits);
                 Some(Next::Read(until))
             }
-            Decoded::Request(request) => {
-                out.stats.count_request(request.command);
-                self.carry_out(out, conn, &request, now);
-                None
-            }
+            Decoded::Request(request) => match self.carry_out(out, conn, &request, now) {
+                Ok(()) => {
+                    out.stats.count_request(request.command);
+                    None
+                }
+                Err(UpstreamFull) => {
+                    return Some(self.hold_back(conn, input, consumed, scratch));
+                }
+            },
             Decoded::Refused(form, refusal) => {
                 out.stats.add(Stat::RequestErrors, 1);
                 let style = client.session.style(form, None);
@@ -81,19 +84,46 @@ impl Proxy {
         next
     }
 
-    fn carry_out(&mut self, out: &mut Outbox, conn: ConnId, request: &Request<'_>, now: Instant) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
+    /// Has a client wait for room at the upstream, its last request taken back.
+    fn hold_back(
+        &mut self,
+        conn: ConnId,
+        input: &mut Buffer,
+        consumed: usize,
+        mut scratch: Scratch,
+    ) -> Next {
+        if let Some(client) = self.clients.get_mut(conn) {
+            if client.session.put_back(&mut scratch) {
+                input.consume(consumed);
+            }
+            client.waiting = true;
+            self.held_back.push(conn);
+        }
+        self.scratch = scratch;
+        Next::Wait
+    }
+
+    /// Answers a request, or sends it upstream.
+    fn carry_out(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), UpstreamFull> {
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let verb = request.command.verb;
         let style = client.session.style(request.form, Some(verb));
         match request.command.access {
             Access::Connection => self.answer_connection_command(out, conn, request, now),
             Access::Read if verb == Verb::Get => {
-                self.get(out, conn, style, request.word(1), now);
+                return self.get(out, conn, style, request.word(1), now);
             }
             Access::Read if verb == Verb::Dump => match Dump::new(style, request) {
                 Ok(dump) => client.dump = Some(Box::new(dump)),
                 Err(message) => client.answer(out, conn, style, Reply::Error(message)),
             },
+            _ if self.upstream.is_full(out) => return Err(UpstreamFull),
             Access::Read => {
                 let words: Vec<_> = request.words().collect();
                 let waiter = Waiter { conn, ticket: client.replies.owe(style) };
@@ -101,30 +131,41 @@ impl Proxy {
             }
             Access::Write => self.write(out, conn, style, request, now),
         }
+        Ok(())
     }
 
-    fn get(&mut self, out: &mut Outbox, conn: ConnId, style: Style, key: &[u8], now: Instant) {
+    fn get(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        key: &[u8],
+        now: Instant,
+    ) -> Result<(), UpstreamFull> {
         let caching = self.is_caching();
-        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         if caching && let Some(value) = self.cache.get(key, now) {
             if let Some((output, stats)) = out.output_and_stats(conn) {
                 stats.add(Stat::Hits, 1);
                 let reply = Reply::Value(value);
                 client.replies.answer(output, |output| style.write(output, Origin::Cache, reply));
             }
-            return;
+            return Ok(());
+        }
+        if self.upstream.is_full(out) {
+            return Err(UpstreamFull);
         }
         out.stats.add(Stat::Misses, 1);
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
         if !caching {
-            return self.send(out, &[b"GET", key], Purpose::Read(waiter, Shape::Value), now);
-        }
-        if self.flights.join(key, waiter, now.checked_sub(self.options.ttl)) {
+            self.send(out, &[b"GET", key], Purpose::Read(waiter, Shape::Value), now);
+        } else if self.flights.join(key, waiter, now.checked_sub(self.options.ttl)) {
             out.stats.add(Stat::Coalesced, 1);
-            return;
+        } else {
+            let flight = self.flights.begin(key, waiter, now);
+            self.send(out, &[b"GET", key], Purpose::Fetch(flight), now);
         }
-        let flight = self.flights.begin(key, waiter, now);
-        self.send(out, &[b"GET", key], Purpose::Fetch(flight), now);
+        Ok(())
     }
 
     fn write(
@@ -215,6 +256,11 @@ impl Proxy {
         if out.unsent(conn) > limits::LOW_WATER {
             return Some(Next::Drain);
         }
+        if self.upstream.is_full(out) {
+            client.waiting = true;
+            self.held_back.push(conn);
+            return Some(Next::Wait);
+        }
         let upstream = &mut self.upstream;
         let asked = dump.ask(|words, wanted| {
             let purpose = match wanted {
@@ -224,15 +270,15 @@ impl Proxy {
             upstream.send(out, words, purpose, now).is_ok()
         });
         match asked {
-            Some(true) => {
+            Asked::All => {
                 client.waiting = true;
                 Some(Next::Wait)
             }
-            Some(false) => {
+            Asked::Unavailable => {
                 self.dump_failed(out, conn, Trouble::Unavailable.message(false));
                 None
             }
-            None => {
+            Asked::Nothing => {
                 if let (Some(mut dump), Some(output)) = (client.dump.take(), out.output(conn)) {
                     dump.write_end(output);
                 }

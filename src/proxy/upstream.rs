@@ -15,6 +15,7 @@ use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
 use crate::limits;
 use crate::protocol::resp::{self, ProtocolError, ReplyScanner, Scanned};
+use log::info;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -71,7 +72,7 @@ pub struct Upstream<P> {
     link: Link,
     unanswered: VecDeque<(Instant, P)>,
     scanner: ReplyScanner,
-    /// Attempts since the last reply.
+    /// Connections lost or not made since the last reply.
     failures: u32,
     random: u64,
 }
@@ -195,8 +196,15 @@ impl<P> Upstream<P> {
             }
         };
         let (_, purpose) = self.unanswered.pop_front().ok_or(ProtocolError::UnknownType(first))?;
-        self.failures = 0;
+        if std::mem::take(&mut self.failures) > 0 {
+            info!("the upstream answers");
+        }
         Ok(Some(Answered { purpose, length }))
+    }
+
+    /// Whether everything is answered, although not everything was sent.
+    pub fn is_ahead(&self, out: &Outbox) -> bool {
+        self.unanswered.is_empty() && self.conn().is_some_and(|conn| out.unsent(conn) > 0)
     }
 
     /// When something is due: an attempt to connect, or a reply.

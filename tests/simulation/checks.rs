@@ -4,7 +4,6 @@ use crate::linearizable::{self, Act, Event, Verdict};
 use crate::support::world::{NodeId, World};
 use crate::traffic::{self, Answer, Command, Operation};
 use larder::command::PutMode;
-use larder::stats::Stat;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -12,13 +11,13 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Truth {
     pub held: Vec<Vec<(Instant, Option<u32>)>>,
-    bytes_in: u64,
+    ticks: u64,
 }
 
 impl Truth {
     pub fn new(initial: &[Option<u32>], now: Instant) -> Truth {
         let held = initial.iter().map(|&value| vec![(now, value)]).collect();
-        Truth { held, bytes_in: 0 }
+        Truth { held, ticks: 0 }
     }
 
     /// What the server holds now, or held last.
@@ -26,11 +25,11 @@ impl Truth {
         self.held.iter().map(|held| held.last().expect("there is a first").1).collect()
     }
 
-    /// Looks at the server, if it may have carried anything out.
+    /// Looks at the server, if it has done anything.
     pub fn observe(&mut self, world: &mut World, server: NodeId) {
-        let bytes_in = world.stat(server, Stat::BytesIn);
-        if bytes_in != self.bytes_in {
-            self.bytes_in = bytes_in;
+        let ticks = world.ticks(server);
+        if ticks != self.ticks {
+            self.ticks = ticks;
             let keys = 0..self.held.len();
             let lines: String = keys.map(|key| format!("GET {}\r\n", traffic::key(key))).collect();
             let replies = String::from_utf8(world.probe(server, lines.as_bytes())).expect("ASCII");
@@ -47,7 +46,7 @@ impl Truth {
     /// The server lost everything.
     pub fn lost(&mut self, now: Instant) {
         self.held.iter_mut().for_each(|held| held.push((now, None)));
-        self.bytes_in = 0;
+        self.ticks = 0;
     }
 
     /// Whether the server was seen holding that at some time within.

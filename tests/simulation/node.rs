@@ -38,6 +38,7 @@ pub struct Node {
     deadlines: BTreeSet<(Instant, ConnId)>,
     blocked: Vec<ConnId>,
     pub scratch: Buffer,
+    pub ticks: u64,
     output_limit: usize,
 }
 
@@ -52,6 +53,7 @@ impl Node {
             deadlines: BTreeSet::new(),
             blocked: Vec::new(),
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
+            ticks: 0,
             output_limit: Limits::default().output_limit,
         }
     }
@@ -73,6 +75,7 @@ impl Node {
 
     /// One tick, in the order of the reactor's.
     pub fn tick(&mut self, net: &mut Network, inbox: Vec<(LinkId, Side, Parcel)>) {
+        self.ticks += 1;
         let mut accepted = Vec::new();
         for (link, side, parcel) in inbox {
             match (parcel, net.end(link, side)) {

@@ -24,6 +24,8 @@ struct Plan {
     forgets: bool,
     /// How often, in percent, something breaks.
     trouble: usize,
+    /// Nothing breaks but that replies of the server are withheld for a while.
+    only_withholds: bool,
     most_pipelined: usize,
     /// How many of the requests are GETs, in percent.
     gets: usize,
@@ -68,6 +70,7 @@ impl Plan {
             shared_keys: if random.chance(50) { random.below(keys + 1) } else { 0 },
             forgets: random.chance(25),
             trouble: random.pick(&[0, 3, 10, 30]),
+            only_withholds: false,
             most_pipelined: random.pick(&[1, 3, 8]),
             gets: random.pick(&[40, 60, 85]),
             staying: random.pick(&[0, 3, 40]),
@@ -92,10 +95,10 @@ impl Plan {
         self.shared_keys = self.keys;
         self.gets = 85;
         self.most_pipelined = 3;
-        self.trouble = 0;
+        self.trouble = 15;
+        self.only_withholds = true;
         self.client_weather.delay = (Duration::ZERO, milliseconds(1));
-        self.upstream_weather.delay = (Duration::ZERO, self.setup.ttl * 2);
-        self.upstream_weather.piece = 0;
+        self.upstream_weather.delay = (Duration::ZERO, self.setup.ttl / 10);
         self.longest_pause = self.setup.ttl / 5;
         self
     }
@@ -275,8 +278,9 @@ impl Round {
         let random = self.scene.world.random();
         let keys = if client.via_proxy { 0 } else { self.plan.keys - self.plan.shared_keys };
         let key = keys + random.below(self.plan.keys - keys);
+        let gets = if client.via_proxy { self.plan.gets } else { 50 };
         let command = match random.below(50) {
-            _ if random.chance(self.plan.gets) => Command::Get,
+            _ if random.chance(gets) => Command::Get,
             0..15 => Command::Set,
             15..28 => Command::Put,
             28..42 => Command::Del,
@@ -321,8 +325,12 @@ impl Round {
         let (upstream, links) = (*upstream, world.links_to(*upstream));
         let side = world.random().pick(&[Side::Initiator, Side::Acceptor]);
         let spared = world.random().pick(&[None, Some(side)]);
-        let what = world.random().below(12);
+        let what = if self.plan.only_withholds { 12 } else { world.random().below(12) };
         match (what, links.last()) {
+            (12, Some(&link)) => {
+                let silent = world.random().chance(50);
+                world.silence(link, Side::Initiator, silent);
+            }
             (0 | 1, Some(&link)) => world.cut_link(link, spared),
             (2 | 3, Some(&link)) => world.silence(link, side, true),
             (4, _) => links.iter().for_each(|&link| world.silence(link, side, false)),

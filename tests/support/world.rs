@@ -301,6 +301,11 @@ impl World {
         reply
     }
 
+    /// How many ticks a node has had since it was started.
+    pub fn ticks(&self, node: NodeId) -> u64 {
+        self.nodes[node.0].ticks
+    }
+
     /// A node's counter.
     pub fn stat(&self, node: NodeId, stat: Stat) -> u64 {
         self.nodes[node.0].out.stats.get(stat)

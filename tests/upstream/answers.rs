@@ -151,6 +151,9 @@ fn an_upstream_that_flaps_leaves_nothing_behind() {
     let fake = Fake::start();
     let proxy = proxy(fake.address(), &[]);
     let mut clients: Vec<_> = (0..10).map(|_| proxy.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("PING"), "PONG");
+    }
     drop(fake.accept());
     let before = descriptors(proxy.id());
     for round in 0..rounds(400) {

@@ -147,8 +147,8 @@ fn the_cache_stays_within_its_bytes() {
         let keys = || (0..50).map(move |at| batch * 50 + at);
         let value = |key: usize| "v".repeat(1 + key * 37 % 3_000);
         client.send(keys().map(|key| format!("SET k{key} {}\r\n", value(key))).collect::<String>());
-        client.send(keys().map(|key| format!("GET k{key}\r\n")).collect::<String>());
         assert_eq!(client.lines(50), ["OK"].repeat(50));
+        client.send(keys().map(|key| format!("GET k{key}\r\n")).collect::<String>());
         for key in keys() {
             assert_eq!(client.line(), value(key));
         }

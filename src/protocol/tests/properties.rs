@@ -147,7 +147,35 @@ fn encode(element: Element<'_>) -> Vec<u8> {
     }
 }
 
+/// Decodes as `decode` does, but takes every request back once before it is accepted.
+fn decode_twice(bytes: &[u8], limits: &Limits) -> Vec<Event> {
+    let (mut decoder, mut scratch) = (Decoder::default(), Scratch::default());
+    let (mut rest, mut events, mut taken_back) = (bytes, Vec::new(), false);
+    loop {
+        let (consumed, decoded) = decoder.decode(rest, &mut scratch, limits);
+        let Some(event) = event(decoded) else { return events };
+        if matches!(event, Event::Request(..)) && !taken_back {
+            taken_back = true;
+            if decoder.put_back(&mut scratch) {
+                rest = &rest[consumed..];
+            }
+            continue;
+        }
+        taken_back = false;
+        rest = &rest[consumed..];
+        events.push(event);
+        if let Some(Broken(_) | Http) = events.last() {
+            return events;
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_request_taken_back_comes_again(stream in any_stream()) {
+        prop_assert_eq!(decode_twice(&stream, &small()), decode(&[&stream], &small()).0);
+    }
+
     #[test]
     fn any_bytes_come_to_the_same_however_they_are_split(
         stream in any_stream(),
