@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// Takes back the request that was last decoded: see [`Decoder::put_back`].
-    pub fn put_back(&mut self, scratch: &mut Scratch) -> bool {
+    pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         self.decoder.put_back(scratch)
     }
 

@@ -120,6 +120,11 @@ impl Stats {
         self.requests[command.index()] += 1;
     }
 
+    /// Takes back what `count_request` counted.
+    pub fn take_back_request(&mut self, command: &Command) {
+        self.requests[command.index()] -= 1;
+    }
+
     /// The number as it stands.
     pub fn get(&self, stat: Stat) -> u64 {
         self.values[stat as usize]

@@ -160,6 +160,8 @@ pub struct Scratch {
     line: Vec<u8>,
     /// Whether the request last decoded is in `line`, not in the input.
     edited: bool,
+    /// The bytes of the input that are done with even if that request is taken back.
+    done_with: usize,
 }
 
 /// Which kind of request has begun and not ended.
@@ -232,6 +234,7 @@ impl Decoder {
             }
         };
         scratch.edited = matches!(found, Found::Edited);
+        scratch.done_with = if scratch.edited { consumed } else { words_at };
         let Scratch { words, line, .. } = scratch;
         let decoded = match found {
             Found::Line(len) => text::parse(&input[words_at..][..len], words, limits),
@@ -245,13 +248,14 @@ impl Decoder {
         (consumed, decoded)
     }
 
-    /// Takes back the request that was last decoded, to be decoded again. Whether its bytes are to
-    /// be consumed all the same: then they are remembered here.
-    pub fn put_back(&mut self, scratch: &mut Scratch) -> bool {
+    /// Takes back the request that was last decoded, to be decoded again. Returns how many bytes of
+    /// the input are to be consumed all the same: what stood before it, and those of an edited line,
+    /// which is remembered here.
+    pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         if scratch.edited {
             self.state = State::Edited(std::mem::take(&mut scratch.line));
         }
-        scratch.edited
+        scratch.done_with
     }
 
     /// What has begun and not ended, given the input that is left after `decode` found nothing

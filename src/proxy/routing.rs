@@ -45,15 +45,15 @@ impl Proxy {
                 let until = client.session.patience(rest, now, &self.options.limits);
                 Some(Next::Read(until))
             }
-            Decoded::Request(request) => match self.carry_out(out, conn, &request, now) {
-                Ok(()) => {
-                    out.stats.count_request(request.command);
-                    None
+            Decoded::Request(request) => {
+                out.stats.count_request(request.command);
+                if let Err(UpstreamFull) = self.carry_out(out, conn, &request, now) {
+                    // It will be decoded, and counted, again.
+                    out.stats.take_back_request(request.command);
+                    return Some(self.hold_back(conn, input, scratch));
                 }
-                Err(UpstreamFull) => {
-                    return Some(self.hold_back(conn, input, consumed, scratch));
-                }
-            },
+                None
+            }
             Decoded::Refused(form, refusal) => {
                 out.stats.add(Stat::RequestErrors, 1);
                 let style = client.session.style(form, None);
@@ -85,17 +85,9 @@ impl Proxy {
     }
 
     /// Has a client wait for room at the upstream, its last request taken back.
-    fn hold_back(
-        &mut self,
-        conn: ConnId,
-        input: &mut Buffer,
-        consumed: usize,
-        mut scratch: Scratch,
-    ) -> Next {
+    fn hold_back(&mut self, conn: ConnId, input: &mut Buffer, mut scratch: Scratch) -> Next {
         if let Some(client) = self.clients.get_mut(conn) {
-            if client.session.put_back(&mut scratch) {
-                input.consume(consumed);
-            }
+            input.consume(client.session.put_back(&mut scratch));
             client.waiting = true;
             self.held_back.push(conn);
         }

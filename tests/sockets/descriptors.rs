@@ -98,7 +98,7 @@ fn resets_at_any_moment_leave_nothing_behind_and_reach_nobody_else() {
             }
         }
         wait_until("all are gone", || stat(&mut watcher, "connections_now") == 1);
-        assert_eq!(descriptors(process.id()), before);
+        wait_until("their descriptors are back", || descriptors(process.id()) == before);
         assert_eq!(stats(&mut watcher)["output_limit_closes"], 0);
     }
 }

@@ -156,9 +156,7 @@ fn decode_twice(bytes: &[u8], limits: &Limits) -> Vec<Event> {
         let Some(event) = event(decoded) else { return events };
         if matches!(event, Event::Request(..)) && !taken_back {
             taken_back = true;
-            if decoder.put_back(&mut scratch) {
-                rest = &rest[consumed..];
-            }
+            rest = &rest[decoder.put_back(&mut scratch)..];
             continue;
         }
         taken_back = false;
