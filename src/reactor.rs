@@ -47,8 +47,8 @@ const EVENTS: usize = 1024;
 /// half is the listener's place, and the highest places stand for these two.
 const WAKER: Token = Token((u32::MAX as usize) << 32);
 const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
-/// Turns of an upstream connection after which what came of them is sent to clients, without waiting
-/// for the end of the tick: a high-water mark of bytes.
+/// Turns of an upstream connection after which what came of them is sent to clients, without
+/// waiting for the end of the tick: a high-water mark of bytes.
 const FLUSH_TURNS: usize = limits::HIGH_WATER / limits::SCRATCH_BYTES;
 /// Clients that wait to be accepted while the loop is busy.
 const BACKLOG: i32 = 4096;

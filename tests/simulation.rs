@@ -1,8 +1,10 @@
-//! The proxy, its server and its clients in one process on virtual time: what the proxy promises (the
-//! cache at level 0) holds whatever the links between them do.
+//! The proxy, its server and its clients in one process on virtual time: what the proxy promises
+//! (the cache at level 0) holds whatever the links between them do.
 //!
 //! - `rules.rs`: the rules of the cache, one at a time
-//! - `rounds.rs`: random rounds, and `checks.rs`, what must hold of them
+//! - `dumps.rs`: DUMP while keys come and go
+//! - `rounds.rs`: random rounds, `plan.rs`, what they are like, and `checks.rs`, what must hold of
+//!   them
 //! - `linearizable.rs`: whether a history could have happened one operation after the other
 //! - `scene.rs`, `traffic.rs`: the usual cast, and what they say
 
@@ -10,8 +12,12 @@ mod support;
 
 #[path = "simulation/checks.rs"]
 mod checks;
+#[path = "simulation/dumps.rs"]
+mod dumps;
 #[path = "simulation/linearizable.rs"]
 mod linearizable;
+#[path = "simulation/plan.rs"]
+mod plan;
 #[path = "simulation/rounds.rs"]
 mod rounds;
 #[path = "simulation/rules.rs"]

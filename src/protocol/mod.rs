@@ -188,8 +188,8 @@ enum State {
     Start,
     /// In a plain line; so many of its bytes are known to hold no end and nothing to edit.
     Line(usize),
-    /// In a line that has to be edited, or is too long and dropped; its bytes so far have been taken
-    /// from the input.
+    /// In a line that has to be edited, or is too long and dropped; its bytes so far have been
+    /// taken from the input.
     Editing(Box<text::Editor>),
     /// An edited line that was put back.
     Edited(Vec<u8>),
@@ -249,8 +249,8 @@ impl Decoder {
     }
 
     /// Takes back the request that was last decoded, to be decoded again. Returns how many bytes of
-    /// the input are to be consumed all the same: what stood before it, and those of an edited line,
-    /// which is remembered here.
+    /// the input are to be consumed all the same: what stood before it, and those of an edited
+    /// line, which is remembered here.
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         if scratch.edited {
             self.state = State::Edited(std::mem::take(&mut scratch.line));

@@ -300,8 +300,8 @@ pub enum Scanned {
 }
 
 impl ReplyScanner {
-    /// Reads on in `bytes`, which begin with the reply, less what was dropped of it. A value of more
-    /// than `most` bytes is not kept.
+    /// Reads on in `bytes`, which begin with the reply, less what was dropped of it. A value of
+    /// more than `most` bytes is not kept.
     ///
     /// # Errors
     /// What is wrong with it; nothing after it can be understood.

@@ -18,10 +18,7 @@ const IAC: u8 = 255;
 /// Whether a piece of a line holds a byte that only an [`Editor`] knows how to take.
 #[inline]
 pub fn needs_editing(bytes: &[u8]) -> bool {
-    // Without an early exit, so that it compiles to a few vector instructions.
-    bytes.iter().fold(false, |found, &byte| {
-        found | (byte == NUL) | (byte == BACKSPACE) | (byte == DELETE) | (byte == IAC)
-    })
+    memchr::memchr3(BACKSPACE, DELETE, IAC, bytes).is_some() || memchr::memchr(NUL, bytes).is_some()
 }
 
 /// A line on its way through telnet commands and corrections.
@@ -304,9 +301,7 @@ fn error(out: &mut Buffer, prefix: Prefix, message: &[u8]) {
 /// Whether a value can stand in a line as it is, without ending it or saying something in telnet.
 #[inline]
 pub fn is_one_line(value: &[u8]) -> bool {
-    !value.iter().fold(false, |found, &byte| {
-        found | (byte == b'\n') | (byte == b'\r') | (byte == NUL) | (byte == IAC)
-    })
+    memchr::memchr3(b'\n', b'\r', NUL, value).is_none() && memchr::memchr(IAC, value).is_none()
 }
 
 /// Appends a key as `DUMP` shows it: bare if it is one printable word of UTF-8, else quoted.

@@ -125,8 +125,8 @@ impl Proxy {
     fn fulfil(&mut self, out: &mut Outbox, waiter: Waiter, reply: Reply<'_>) {
         let Some(client) = self.clients.get_mut(waiter.conn) else { return };
         let Some(output) = out.output(waiter.conn) else { return };
-        // One value may have many waiters, and all its copies are made here at once: who is over the
-        // limit gets no more of them.
+        // One value may have many waiters, and all its copies are made here at once: who is over
+        // the limit gets no more of them.
         if output.len() + client.replies.parked_bytes() > self.options.limits.output_limit {
             out.stats.add(Stat::OutputLimitCloses, 1);
             client.ended = true;

@@ -66,8 +66,8 @@ pub struct Flights {
 }
 
 impl Flights {
-    /// Adds a waiter to the flight of `key`; false if there is none that can be joined: it must have
-    /// been sent after `oldest`, lest a value be served that is older than it may be.
+    /// Adds a waiter to the flight of `key`; false if there is none that can be joined: it must
+    /// have been sent after `oldest`, lest a value be served that is older than it may be.
     pub fn join(&mut self, key: &[u8], waiter: Waiter, oldest: Option<Instant>) -> bool {
         let Some(id) = self.find(key) else { return false };
         let flight = &mut self.flights[id as usize];

@@ -1,5 +1,5 @@
-//! The client as a child process: on pipes, or on a terminal whose screen is read through a terminal
-//! emulator. Nothing waits without a limit.
+//! The client as a child process: on pipes, or on a terminal whose screen is read through a
+//! terminal emulator. Nothing waits without a limit.
 
 use crate::process::PATIENCE;
 use std::fs::File;

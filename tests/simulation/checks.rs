@@ -63,7 +63,8 @@ impl Truth {
     }
 }
 
-/// Every GET through the proxy returned what was current less than the time to live before it began.
+/// Every GET through the proxy returned what was current less than the time to live before it
+/// began.
 pub fn check_time_to_live(operations: &[Operation], truth: &Truth, ttl: Duration, first: Instant) {
     let gets = operations.iter().filter(|it| it.via_proxy && it.command == Command::Get);
     for get in gets {
@@ -74,7 +75,8 @@ pub fn check_time_to_live(operations: &[Operation], truth: &Truth, ttl: Duration
         };
         let from = get.sent.at.checked_sub(ttl).unwrap_or(first);
         let to = get.answer.as_ref().expect("it is answered").0.at;
-        // Two writes in one step hide the first from the truth; then what their client knows must do.
+        // Two writes in one step hide the first from the truth; then what their client knows must
+        // do.
         let may_be_hidden = |write: &Operation| {
             let fits = match value {
                 Some(id) => write.id == id && !truth.ever_held(get.key, value),
@@ -150,8 +152,8 @@ fn event(place: usize, operation: &Operation, put_mode: PutMode) -> Option<Event
     Some(Event { act, began, ended, client, place })
 }
 
-/// Errors are those that fit the command, and every reply came in time, counted from when its request
-/// was the first of its client's that was not answered: the proxy may hold the others back.
+/// Errors are those that fit the command, and every reply came in time, counted from when its
+/// request was the first of its client's that was not answered: the proxy may hold the others back.
 pub fn check_errors(operations: &[Operation], most: Duration) {
     let mut answered: HashMap<usize, Instant> = HashMap::new();
     for operation in operations {

@@ -1,9 +1,11 @@
-//! Whether the history of one key is linearizable: the search of Wing & Gong (1993) with the memory of
-//! Lowe (2017), made short by three observations:
+//! Whether the history of one key is linearizable: the search of Wing & Gong (1993) with the memory
+//! of Lowe (2017), made short by three observations:
 //!
-//! - What changes nothing (a GET, a refused PUT, a DEL of nothing) is best taken as soon as it can be.
+//! - What changes nothing (a GET, a refused PUT, a DEL of nothing) is best taken as soon as it can
+//!   be.
 //! - Values that nobody has read are all alike.
-//! - Of writes that are alike and may be missing, the one that began first can stand for the others.
+//! - Of writes that are alike and may be missing, the one that began first can stand for the
+//!   others.
 
 use std::collections::HashSet;
 

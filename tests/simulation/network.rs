@@ -1,5 +1,5 @@
-//! What joins the nodes of a `World`: links made of two pipes, the streams at their ends, and the one
-//! source of randomness.
+//! What joins the nodes of a `World`: links made of two pipes, the streams at their ends, and the
+//! one source of randomness.
 
 use larder::connection::Stream;
 use larder::handler::ConnId;
@@ -337,7 +337,7 @@ impl Network {
         let Link { ends, hand, .. } = &mut self.links[link.0];
         match (ends[side as usize], parcel) {
             (End::Hand, Parcel::Bytes(bytes)) if hand.ended.is_none() => {
-                hand.arrivals.push((stamp, bytes))
+                hand.arrivals.push((stamp, bytes));
             }
             (End::Hand, Parcel::Fin | Parcel::Reset | Parcel::Refused) => {
                 hand.ended.get_or_insert(stamp);

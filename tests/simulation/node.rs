@@ -1,5 +1,5 @@
-//! One node of a `World`: a handler, with all that the reactor would keep for it, and the reactor's tick
-//! over fake streams.
+//! One node of a `World`: a handler, with all that the reactor would keep for it, and the reactor's
+//! tick over fake streams.
 
 use super::network::{End, FakeStream, LinkId, Network, Parcel, Reach, Side};
 use larder::buffer::Buffer;
@@ -339,8 +339,8 @@ fn take_outgoing(net: &mut Network, stream: &mut FakeStream) {
     }
 }
 
-/// What closing a socket does: what was written still arrives, then the other side sees the end, or a
-/// reset if something was left unread.
+/// What closing a socket does: what was written still arrives, then the other side sees the end, or
+/// a reset if something was left unread.
 fn leave(net: &mut Network, stream: &mut FakeStream) {
     stream.shut |= stream.unread() == 0;
     take_outgoing(net, stream);

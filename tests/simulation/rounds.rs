@@ -1,108 +1,18 @@
-//! Random rounds: clients ask at random, links delay, split and break, the server goes and comes back;
-//! afterwards everything that was said is checked.
+//! Random rounds: clients ask at random, links delay, split and break, the server goes and comes
+//! back; afterwards everything that was said is checked.
 
 use crate::checks::{self, Truth};
-use crate::scene::{Scene, Setup, new_server};
+use crate::plan::Plan;
+use crate::scene::{Scene, new_server};
 use crate::support;
 use crate::support::world::{ClientId, Random, Reach, Side, Weather};
 use crate::traffic::{self, Answer, Command, Operation};
-use larder::command::PutMode;
+use larder::stats::Stat;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Values that the keys have before a round begins have names from here on.
 const FIRST_INITIAL: u32 = 4_000_000_000;
-
-/// What a round is like, chosen by its seed.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    setup: Setup,
-    keys: usize,
-    clients: usize,
-    /// So many of the keys, the last ones, are also written by clients of the server.
-    shared_keys: usize,
-    /// A server that was killed comes back empty.
-    forgets: bool,
-    /// How often, in percent, something breaks.
-    trouble: usize,
-    /// Nothing breaks but that replies of the server are withheld for a while.
-    only_withholds: bool,
-    most_pipelined: usize,
-    /// How many of the requests are GETs, in percent.
-    gets: usize,
-    /// Keys that nobody writes.
-    staying: usize,
-    client_weather: Weather,
-    upstream_weather: Weather,
-    longest_pause: Duration,
-}
-
-fn milliseconds(count: u64) -> Duration {
-    Duration::from_millis(count)
-}
-
-impl Plan {
-    fn choose(random: &mut Random) -> Plan {
-        let keys = 1 + random.below(5);
-        let window = random.pick(&[20, 500, 100_000, usize::MAX / 2]);
-        let mut weather = |delays: &[u64]| Weather {
-            delay: (Duration::ZERO, Duration::from_micros(random.pick(delays))),
-            piece: random.pick(&[0, 0, 1, 5, 40, 2000]),
-            window: random.pick(&[usize::MAX / 2, window]),
-            together: random.pick(&[0, 50, 90]),
-            urgent: random.chance(30),
-            spurious: random.pick(&[0, 0, 20]),
-        };
-        let mut client_weather = weather(&[0, 300, 50_000]);
-        if client_weather.delay.1 > milliseconds(1) {
-            // Else a long value would take longer than the upstream may.
-            client_weather.window = usize::MAX / 2;
-        }
-        let upstream_weather = weather(&[0, 300, 50_000, 400_000, 1_500_000]);
-        let plan = Plan {
-            setup: Setup {
-                ttl: milliseconds(random.pick(&[50, 500, 2000, 60_000])),
-                upstream_timeout: milliseconds(random.pick(&[500, 5000])),
-                cache_bytes: random.pick(&[0, 4000, 1 << 20, 1 << 20]),
-                put_mode: random.pick(&[PutMode::Create, PutMode::Create, PutMode::Replace]),
-            },
-            keys,
-            clients: 2 + random.below(7),
-            shared_keys: if random.chance(50) { random.below(keys + 1) } else { 0 },
-            forgets: random.chance(25),
-            trouble: random.pick(&[0, 3, 10, 30]),
-            only_withholds: false,
-            most_pipelined: random.pick(&[1, 3, 8]),
-            gets: random.pick(&[40, 60, 85]),
-            staying: random.pick(&[0, 3, 40]),
-            client_weather,
-            upstream_weather,
-            longest_pause: random.pick(&[
-                Duration::from_micros(100),
-                milliseconds(50),
-                milliseconds(900),
-            ]),
-        };
-        if random.chance(20) { plan.with_old_values(random) } else { plan }
-    }
-
-    /// Many reads of few keys that others change at the server, when replies take long compared with
-    /// the time to live: what is too old is then seen most often.
-    fn with_old_values(mut self, random: &mut Random) -> Plan {
-        self.setup.ttl = milliseconds(random.pick(&[50, 500]));
-        self.setup.upstream_timeout = milliseconds(5000);
-        self.setup.cache_bytes = 1 << 20;
-        self.keys = 1 + random.below(2);
-        self.shared_keys = self.keys;
-        self.gets = 85;
-        self.most_pipelined = 3;
-        self.trouble = 15;
-        self.only_withholds = true;
-        self.client_weather.delay = (Duration::ZERO, milliseconds(1));
-        self.upstream_weather.delay = (Duration::ZERO, self.setup.ttl / 10);
-        self.longest_pause = self.setup.ttl / 5;
-        self
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -161,16 +71,19 @@ impl Drop for Announce {
 #[test]
 fn whatever_happens_the_promises_hold() {
     let (seed, rounds) = (support::seed(), support::rounds(40_000));
-    let (mut asked, mut unknown) = (0, 0);
+    let (mut asked, mut unknown, mut seen) = (0, 0, BTreeSet::new());
     for seed in (0..rounds as u64).map(|round| seed.wrapping_add(round)) {
         let announce = Announce(seed);
         let mut round = Round::new(seed);
         round.play();
         unknown += round.check();
         asked += round.operations.len();
+        seen.extend(round.what_happened());
         drop(announce);
     }
     println!("{rounds} rounds, {asked} requests, {unknown} histories too long to judge");
+    println!("seen: {seen:?}");
+    assert!(seen.len() == 8 || rounds < 1000, "something never happens: {seen:?}");
     assert!(unknown <= rounds / 50, "{unknown} of {rounds} rounds were not judged");
 }
 
@@ -450,9 +363,9 @@ impl Round {
         client.state = State::Gone;
     }
 
-    /// A DUMP of keys that breaks off looks like a whole one, with an error after it that may look like
-    /// the reply to the next request. Whatever may be such, among the last replies before the end of a
-    /// connection, counts as not answered. Whether there may be a DUMP that broke off.
+    /// A DUMP of keys that breaks off looks like a whole one, with an error after it that may look
+    /// like the reply to the next request. Whatever may be such, among the last replies before the
+    /// end of a connection, counts as not answered. Whether there may be a DUMP that broke off.
     fn forget_broken_dump(&mut self, index: usize) -> bool {
         let client = &self.clients[index];
         let [before, last] = client.last_answered;
@@ -471,6 +384,24 @@ impl Round {
             self.operations[it].answer = None;
         }
         true
+    }
+
+    /// Names for what a test that sees nothing amiss should at least have seen.
+    fn what_happened(&self) -> BTreeSet<String> {
+        let answers = self.operations.iter().filter_map(|it| Some(&it.answer.as_ref()?.1));
+        let mut seen: BTreeSet<String> = answers
+            .filter_map(|answer| match answer {
+                Answer::Error(message) => Some(message.clone()),
+                Answer::Broken => Some("a dump broke off".to_string()),
+                _ => None,
+            })
+            .collect();
+        for stat in [Stat::Hits, Stat::Coalesced, Stat::Invalidated] {
+            if self.scene.world.stat(self.scene.proxy, stat) > 0 {
+                seen.insert(format!("{stat:?}"));
+            }
+        }
+        seen
     }
 
     /// Checks all that was said; how many histories were too long.

@@ -12,6 +12,9 @@ const LOST: &str = "ERR upstream lost\r\n";
 const TIMED_OUT: &str = "ERR upstream timed out\r\n";
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Something that happens to the upstream.
+type Blow = fn(&mut Scene);
+
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
 #[test]
@@ -165,7 +168,7 @@ fn a_reply_within_the_timeout_is_in_time() {
 
 #[test]
 fn everybody_who_waits_is_told_when_the_upstream_is_lost() {
-    let ways: [(&str, fn(&mut Scene)); 4] = [
+    let ways: [(&str, Blow); 4] = [
         (TIMED_OUT, |scene| scene.world.advance(TIMEOUT)),
         (LOST, |scene| scene.world.cut_link(scene.link(), None)),
         (LOST, |scene| scene.world.finish(scene.link())),

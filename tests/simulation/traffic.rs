@@ -1,5 +1,5 @@
-//! What clients ask, and what they are told: requests with values that can be told apart, and a parser
-//! that accepts only what may come in reply to each.
+//! What clients ask, and what they are told: requests with values that can be told apart, and a
+//! parser that accepts only what may come in reply to each.
 
 use crate::support::world::Stamp;
 

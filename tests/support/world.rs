@@ -1,7 +1,8 @@
 //! Handlers in plain memory, on virtual time: no socket, no clock, no thread.
 //!
-//! A [`World`] holds *nodes*, each a `Handler` with its outbox and real `Connection`s, and the test's
-//! own *hands*, joined by links: two pipes of parcels, each with the time at which it arrives.
+//! A [`World`] holds *nodes*, each a `Handler` with its outbox and real `Connection`s, and the
+//! test's own *hands*, joined by links: two pipes of parcels, each with the time at which it
+//! arrives.
 //!
 //! ```text
 //!   hand ══ link ══ node (Proxy) ══ link ══ node (Server)
