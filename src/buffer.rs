@@ -14,6 +14,9 @@ use std::io::{self, Read};
 /// The smallest storage a buffer takes when it has to grow by itself.
 const SMALLEST: usize = 64;
 
+/// Storage up to this size is not worth giving back in part.
+const KEPT: usize = 4096;
+
 /// A queue of bytes.
 #[derive(Debug, Default)]
 pub struct Buffer {
@@ -105,6 +108,17 @@ impl Buffer {
         let count = source.read(&mut self.storage[self.end..])?;
         self.end += count;
         Ok(count)
+    }
+
+    /// Gives back memory that is far more than what waits needs: all of it, if nothing waits.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            self.storage = Box::default();
+        } else if self.storage.len() > KEPT && self.len() < self.storage.len() / 4 {
+            self.storage = self.bytes().into();
+            self.end -= self.start;
+            self.start = 0;
+        }
     }
 
     /// Appends a number in decimal.
@@ -217,6 +231,7 @@ mod tests {
         Truncate(usize),
         Fill(Vec<u8>),
         Decimal(u64),
+        Shrink,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -226,6 +241,7 @@ mod tests {
             (0..300usize).prop_map(Step::Truncate),
             prop::collection::vec(any::<u8>(), 0..200).prop_map(Step::Fill),
             any::<u64>().prop_map(Step::Decimal),
+            Just(Step::Shrink),
         ]
     }
 
@@ -250,6 +266,7 @@ mod tests {
                         buffer.truncate(len);
                         model.truncate(len);
                     }
+                    Step::Shrink => buffer.shrink(),
                     Step::Fill(bytes) => {
                         let count = buffer.fill(&mut &bytes[..]).expect("a slice reads");
                         model.extend(&bytes[..count]);
@@ -266,6 +283,18 @@ mod tests {
                 prop_assert_eq!(buffer.bytes(), model.make_contiguous());
             }
         }
+    }
+
+    #[test]
+    fn a_large_buffer_gives_back_what_a_small_rest_does_not_need() {
+        let mut buffer = Buffer::new();
+        buffer.push(&[b'x'; 100_000]);
+        buffer.consume(99_990);
+        buffer.shrink();
+        assert_eq!((buffer.capacity(), buffer.bytes()), (10, &[b'x'; 10][..]));
+        buffer.consume(10);
+        buffer.shrink();
+        assert_eq!(buffer.capacity(), 0);
     }
 
     #[test]

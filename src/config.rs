@@ -4,7 +4,7 @@
 
 use crate::command::PutMode;
 use crate::limits::Limits;
-use getopts::{Matches, Options};
+use getopts::{Fail, Matches, Options};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
@@ -160,11 +160,11 @@ fn parse(
     about: &str,
     arguments: &[String],
 ) -> Result<Parsed<Matches>, String> {
-    let matches = options.parse(arguments).map_err(|error| error.to_string())?;
+    let matches = options.parse(arguments).map_err(describe)?;
     if matches.opt_present("help") {
         let brief = format!("{about}\n\nUsage: {program} [options]");
         let sizes = "Sizes are bytes, or 64KiB, 64MiB, 1GiB. Seconds may have decimals.\n";
-        let logs = "Logs go to stderr; RUST_LOG=debug says more, RUST_LOG=off nothing.\n";
+        let logs = "Logs go to stderr; RUST_LOG=warn says less, RUST_LOG=off nothing.\n";
         return Ok(Parsed::Print(format!("{}\n{sizes}{logs}", options.usage(&brief))));
     }
     if matches.opt_present("version") {
@@ -173,6 +173,22 @@ fn parse(
     match matches.free.first() {
         Some(word) => Err(format!("there is no argument '{}'", word.escape_debug())),
         None => Ok(Parsed::Run(matches)),
+    }
+}
+
+/// What is wrong with a command line, in one line.
+pub fn describe(fail: Fail) -> String {
+    // One letter or a word: with the dashes that it was written with.
+    let dashed = |name: &str| {
+        let dashes = if name.chars().count() == 1 { "-" } else { "--" };
+        format!("{dashes}{}", name.escape_debug())
+    };
+    match fail {
+        Fail::ArgumentMissing(name) => format!("{} needs a value", dashed(&name)),
+        Fail::UnrecognizedOption(name) => format!("there is no flag {}", dashed(&name)),
+        Fail::OptionMissing(name) => format!("{} is missing", dashed(&name)),
+        Fail::OptionDuplicated(name) => format!("{} is given twice", dashed(&name)),
+        Fail::UnexpectedArgument(name) => format!("{} takes no value", dashed(&name)),
     }
 }
 

@@ -17,11 +17,11 @@
 
 use crate::buffer::Buffer;
 use crate::handler::{CloseReason, ConnId, Ending, Handler, Next, Outbox};
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::stats::Stat;
 use crate::timer_wheel::TimerId;
 use std::io::{ErrorKind, Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A byte stream that can say that it sends no more.
 pub trait Stream: Read + Write {
@@ -196,6 +196,11 @@ impl<S: Stream> Connection<S> {
         }
     }
 
+    /// Sets the deadline for the peer to do something; a timeout of zero sets none.
+    pub fn expect_by(&mut self, timeout: Duration, now: Instant) {
+        self.deadline = (!timeout.is_zero()).then(|| now + timeout);
+    }
+
     /// Takes no more input: the program is stopping.
     pub fn end_input(&mut self) {
         if self.end == End::NotYet {
@@ -269,9 +274,7 @@ impl<S: Stream> Connection<S> {
         } else {
             self.input.push(scratch.bytes());
             let next = handler.received(out, self.id, &mut self.input, now);
-            if self.input.is_empty() {
-                self.input = Buffer::new();
-            }
+            self.input.shrink();
             next
         };
         scratch.clear();
@@ -325,14 +328,17 @@ impl<S: Stream> Connection<S> {
 
     /// Sends what the outbox holds for this connection, and ends it if that was asked for.
     #[inline]
-    pub fn settle(&mut self, out: &mut Outbox, output_limit: usize, now: Instant) -> Step {
+    pub fn settle(&mut self, out: &mut Outbox, limits: &Limits, now: Instant) -> Step {
         let ending = out.ending(self.id);
         if ending == Ending::Now {
             return Err(CloseReason::Closed);
         }
-        let unsent = self.flush(out, output_limit)?;
+        let before = out.unsent(self.id);
+        let unsent = self.flush(out, limits.output_limit)?;
         if self.want == Want::Drained && unsent < limits::LOW_WATER {
             self.want = Want::Turn;
+        } else if self.want == Want::Drained && (unsent < before || self.deadline.is_none()) {
+            self.expect_by(limits.idle_timeout, now);
         }
         if ending == Ending::AfterFlush {
             return self.finish(unsent, now);
@@ -403,6 +409,7 @@ impl<S: Stream> Connection<S> {
         self.deadline = None;
         match self.phase {
             Phase::Connecting => Err(CloseReason::ConnectFailed(ErrorKind::TimedOut)),
+            Phase::Open if self.want == Want::Drained => Err(CloseReason::Stuck),
             Phase::Open => {
                 self.deadline = handler.timed_out(out, self.id, now);
                 Ok(())

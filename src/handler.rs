@@ -68,7 +68,7 @@ pub enum CloseReason {
     ConnectFailed(io::ErrorKind),
     /// The peer left more output unread than the output limit.
     OutputLimit,
-    /// The peer took none of its last output for too long.
+    /// The peer took none of its output for too long.
     Stuck,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Closed => write!(f, "closed"),
             CloseReason::Lost(kind) | CloseReason::ConnectFailed(kind) => write!(f, "{kind}"),
             CloseReason::OutputLimit => write!(f, "too much output left unread"),
-            CloseReason::Stuck => write!(f, "last output left unread"),
+            CloseReason::Stuck => write!(f, "output left unread for too long"),
         }
     }
 }

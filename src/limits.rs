@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Output of one connection above which its requests are left unread: enough to keep a fast link
-/// busy, little enough that ten thousand slow readers hold 10 GiB at the very worst.
+/// busy. A reply that is begun is finished, so a connection may hold this and one value more.
 pub const HIGH_WATER: usize = 1024 * 1024;
 
 /// Output below which a connection held back by [`HIGH_WATER`] goes on. A quarter, so that it does

@@ -113,6 +113,8 @@ pub struct Reactor<H> {
     scratch: Buffer,
     signals: Option<Signals>,
     waker: Arc<Waker>,
+    /// Clients were at their limit when one more came: it is taken or refused in the next tick.
+    looked_for_room: bool,
     stop_at: Option<Instant>,
     forced: bool,
 }
@@ -136,6 +138,7 @@ impl<H: Handler> Reactor<H> {
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
             signals: None,
             waker,
+            looked_for_room: false,
             stop_at: None,
             forced: false,
         })
@@ -149,6 +152,10 @@ impl<H: Handler> Reactor<H> {
         let domain = socket2::Domain::for_address(address);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // So that both families can be listened on by name, on one port.
+            socket.set_only_v6(true)?;
+        }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -226,7 +233,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn sleep_time(&self) -> Option<Duration> {
-        if self.connections.has_ready() {
+        if self.connections.has_ready() || self.looked_for_room {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.timers.next_deadline(), self.handler.next_deadline(), self.stop_at];
@@ -345,10 +352,17 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept_all(&mut self, now: Instant) {
+        let waiting = |listener: &Listener| listener.pending && !listener.resting;
+        let somebody_waits = self.listeners.iter().any(|(_, listener)| waiting(listener));
+        if somebody_waits && self.is_full() && !self.looked_for_room {
+            // Whoever waits may have seen others leave before it came; one more poll sees them too.
+            self.looked_for_room = true;
+            return;
+        }
+        self.looked_for_room = false;
         for index in 0..self.listeners.capacity() {
             while let Some(listener) = self.listeners.get_mut(index)
-                && listener.pending
-                && !listener.resting
+                && waiting(listener)
             {
                 match listener.socket.accept() {
                     Ok((stream, _)) => {
@@ -400,7 +414,10 @@ impl<H: Handler> Reactor<H> {
             self.out.release(id);
             return;
         }
-        self.connections.insert(Connection::accepted(id, stream, kind));
+        let mut connection = Connection::accepted(id, stream, kind);
+        connection.expect_by(self.limits.idle_timeout, now);
+        self.connections.insert(connection);
+        self.set_timer(id);
         if kind == Kind::Refused {
             if let Some(output) = self.out.output(id) {
                 output.push(REFUSAL);
@@ -491,7 +508,7 @@ impl<H: Handler> Reactor<H> {
                 self.connect(connect, now);
             } else if let Some(id) = self.out.pop_touched() {
                 if let Some(connection) = self.connections.get(id) {
-                    let step = connection.settle(&mut self.out, self.limits.output_limit, now);
+                    let step = connection.settle(&mut self.out, &self.limits, now);
                     self.conclude(id, step, now);
                     self.connections.list_if_ready(id);
                 }

@@ -1,6 +1,7 @@
 //! The command line, checked.
 
-use getopts::{Fail, ParsingStyle};
+use crate::config::describe;
+use getopts::ParsingStyle;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -110,21 +111,6 @@ fn help(flags: &getopts::Options) -> String {
          client 127.0.0.1 5001 get name\n    \
          client --load requests.txt 127.0.0.1 5000\n";
     flags.usage(&brief) + examples
-}
-
-fn describe(fail: Fail) -> String {
-    // One letter or a word: with the dashes that it was written with.
-    let dashed = |name: &str| {
-        let dashes = if name.chars().count() == 1 { "-" } else { "--" };
-        format!("{dashes}{name}")
-    };
-    match fail {
-        Fail::ArgumentMissing(name) => format!("{} needs a value", dashed(&name)),
-        Fail::UnrecognizedOption(name) => format!("there is no flag {}", dashed(&name)),
-        Fail::OptionMissing(name) => format!("{} is missing", dashed(&name)),
-        Fail::OptionDuplicated(name) => format!("{} is given twice", dashed(&name)),
-        Fail::UnexpectedArgument(name) => format!("{} takes no value", dashed(&name)),
-    }
 }
 
 fn host(word: &OsString) -> Result<String, String> {

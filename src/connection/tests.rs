@@ -102,9 +102,14 @@ struct Bench {
     now: Instant,
 }
 
+const IDLE: Duration = Duration::from_secs(60);
 const READABLE: Readiness =
     Readiness { readable: true, writable: false, read_on: false, broken: false };
 const OUTPUT_LIMIT: usize = 4 * limits::HIGH_WATER;
+
+fn limits() -> Limits {
+    Limits { output_limit: OUTPUT_LIMIT, idle_timeout: IDLE, ..Limits::default() }
+}
 
 impl Bench {
     fn new() -> Bench {
@@ -133,7 +138,7 @@ impl Bench {
     fn turn(&mut self) -> Step {
         let Bench { connection, handler, out, scratch, now, .. } = self;
         connection.take_turn(handler, out, scratch, *now)?;
-        connection.settle(out, OUTPUT_LIMIT, *now)
+        connection.settle(out, &limits(), *now)
     }
 
     #[track_caller]
@@ -213,10 +218,10 @@ fn what_the_peer_does_not_take_waits_for_an_event() {
     bench.turn().expect("it goes on");
     assert_eq!(bench.out.unsent(bench.connection.id()), 4);
     bench.connection.stream.room = 100;
-    bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, bench.now).expect("it goes on");
+    bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
     bench.check(b"abc", 1, false);
     bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
-    bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, bench.now).expect("it goes on");
+    bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
     bench.check(b"abcdef\n", 1, false);
 }
 
@@ -232,8 +237,23 @@ fn a_handler_that_has_more_to_say_is_called_when_the_output_has_drained() {
     assert!(!bench.connection.is_ready(), "the output is above the low-water mark");
     bench.connection.stream.room = 1000;
     bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
-    bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, bench.now).expect("it goes on");
+    bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
     assert!(bench.connection.is_ready());
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_given_up_after_the_idle_timeout() {
+    let mut bench = Bench::new();
+    let id = bench.connection.id();
+    bench.handler.next = Next::Drain;
+    bench.connection.stream.room = 10;
+    bench.out.output(id).expect("open").push(&vec![b'x'; limits::HIGH_WATER]);
+    bench.arrive(b"a\n", READABLE);
+    bench.turn().expect("it waits");
+    let deadline = bench.connection.deadline.expect("not for ever");
+    assert_eq!(deadline, bench.now + IDLE);
+    let step = bench.connection.overdue(&mut bench.handler, &mut bench.out, deadline);
+    assert_eq!(step, Err(CloseReason::Stuck));
 }
 
 #[test]
@@ -242,7 +262,7 @@ fn too_much_unread_output_ends_it() {
     bench.connection.stream.room = 0;
     let id = bench.connection.id();
     bench.out.output(id).expect("open").push(&vec![b'x'; OUTPUT_LIMIT + 1]);
-    let step = bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, bench.now);
+    let step = bench.connection.settle(&mut bench.out, &limits(), bench.now);
     assert_eq!(step, Err(CloseReason::OutputLimit));
 }
 

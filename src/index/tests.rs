@@ -63,7 +63,9 @@ fn any_hash() -> impl Strategy<Value = u64> {
 proptest! {
     #[test]
     fn it_finds_what_a_map_finds(
-        rounds in prop::collection::vec((prop::collection::vec(any_hash(), 1..200), 0u8..=100), 1..7)
+        rounds in prop::collection::vec(
+            (prop::collection::vec(any_hash(), 1..200), 0u8..=100), 1..7
+        )
     ) {
         let mut index = Index::new();
         let mut model = HashMap::new();

@@ -294,11 +294,17 @@ impl Decoder {
     }
 
     fn line(&mut self, rest: &[u8], scanned: usize, limits: &Limits) -> Step {
-        let end = memchr::memchr(b'\n', &rest[scanned..]).map(|at| scanned + at);
-        let fresh = &rest[scanned..end.unwrap_or(rest.len())];
-        if text::needs_editing(fresh) {
-            self.state = State::Editing(Box::default());
-            return Step { consumed: 0, found: Found::Nothing };
+        // A piece at a time, so that an early end or byte to edit does not cost a look at all the
+        // input behind it.
+        let (mut at, mut end) = (scanned, None);
+        while at < rest.len() && end.is_none() {
+            let piece = &rest[at..rest.len().min(at + LOOK_AHEAD)];
+            end = memchr::memchr(b'\n', piece).map(|found| at + found);
+            if text::needs_editing(&rest[at..end.unwrap_or(at + piece.len())]) {
+                self.state = State::Editing(Box::default());
+                return Step { consumed: 0, found: Found::Nothing };
+            }
+            at += piece.len();
         }
         match end {
             Some(end) => {
@@ -354,6 +360,10 @@ impl Decoder {
         Step { consumed, found }
     }
 }
+
+/// How far the search for the end of a line goes before what was passed is checked: most lines end
+/// sooner.
+const LOOK_AHEAD: usize = 256;
 
 /// What one turn of the decoder came to.
 struct Step {

@@ -355,3 +355,19 @@ fn replies_have_two_forms() {
     resp::reply(&mut out, Some(Verb::Quit), Reply::Goodbye);
     assert_eq!(out.bytes(), b"+OK\r\n");
 }
+
+/// Each of these has the decoder begin anew at every few bytes: what is behind them must not be
+/// looked at each time. With a look at all of it, a megabyte would take an hour.
+#[test]
+fn many_short_pieces_cost_no_more_than_their_bytes() {
+    let limits = Limits::default();
+    for piece in [&b"\x08"[..], b"\r\0", b"\xff\xf1", b"\xff\xfd\x01", b"PING\r\0", b"\r\n"] {
+        let input = piece.repeat(1_000_000 / piece.len());
+        let (mut decoder, mut scratch, mut at) = (Decoder::default(), Scratch::default(), 0);
+        while at < input.len() {
+            let (consumed, _) = decoder.decode(&input[at..], &mut scratch, &limits);
+            assert!(consumed > 0, "{piece:?} at {at}");
+            at += consumed;
+        }
+    }
+}

@@ -337,19 +337,28 @@ fn for_each_escaped(bytes: &[u8], mut push: impl FnMut(&[u8])) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let hex = |byte: u8| [b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
     for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            let mut utf8 = [0; 4];
-            let utf8 = character.encode_utf8(&mut utf8).as_bytes();
-            match character {
-                '\\' => push(b"\\\\"),
-                '"' => push(b"\\\""),
-                '\n' => push(b"\\n"),
-                '\r' => push(b"\\r"),
-                '\t' => push(b"\\t"),
-                _ if character.is_control() => utf8.iter().for_each(|&byte| push(&hex(byte))),
-                _ => push(utf8),
+        // Runs of plain characters go as one piece.
+        let valid = chunk.valid();
+        let mut plain_from = 0;
+        for (at, character) in valid.char_indices() {
+            let escape: &[u8] = match character {
+                '\\' => b"\\\\",
+                '"' => b"\\\"",
+                '\n' => b"\\n",
+                '\r' => b"\\r",
+                '\t' => b"\\t",
+                _ if character.is_control() => b"",
+                _ => continue,
+            };
+            let end = at + character.len_utf8();
+            push(&valid.as_bytes()[plain_from..at]);
+            push(escape);
+            if escape.is_empty() {
+                valid.as_bytes()[at..end].iter().for_each(|&byte| push(&hex(byte)));
             }
+            plain_from = end;
         }
+        push(&valid.as_bytes()[plain_from..]);
         chunk.invalid().iter().for_each(|&byte| push(&hex(byte)));
     }
 }

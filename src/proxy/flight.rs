@@ -132,16 +132,6 @@ impl Flights {
         }
     }
 
-    /// How many flights are under way.
-    pub fn len(&self) -> usize {
-        self.flights.len()
-    }
-
-    /// Whether nothing is fetched.
-    pub fn is_empty(&self) -> bool {
-        self.flights.is_empty()
-    }
-
     fn detach(&mut self, id: u32) {
         let (flights, hasher) = (&self.flights, &self.hasher);
         let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
@@ -199,6 +189,6 @@ mod tests {
         let after = flights.begin(b"k", waiter(), Instant::now());
         let poisoned = [before, during, still, after].map(|id| flights.land(id).poisoned);
         assert_eq!(poisoned, [true, true, true, false]);
-        assert!(flights.is_empty() && flights.writes.is_empty());
+        assert!(flights.flights.is_empty() && flights.writes.is_empty());
     }
 }

@@ -20,12 +20,12 @@ pub mod cache;
 mod client;
 mod delivery;
 mod dump;
-pub mod flight;
+mod flight;
 mod purpose;
-pub mod replies;
+mod replies;
 mod routing;
 mod state;
-pub mod upstream;
+mod upstream;
 
 pub use state::{Options, Proxy};
 
@@ -64,8 +64,9 @@ impl Handler for Proxy {
             if self.upstream_received(out, input, now).is_err() {
                 input.clear();
                 self.lose_upstream(out, Trouble::Lost, now);
+            } else {
+                self.release_held_back(out);
             }
-            self.release_held_back(out);
             return Next::Read(None);
         }
         while self.clients.get_mut(conn).is_some_and(|client| !client.ended) {

@@ -97,7 +97,7 @@ impl Handler for Server {
         let Some(client) = self.clients.get_mut(conn) else { return Next::Wait };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Next::Wait };
         let uptime = now - self.started;
-        let close = loop {
+        loop {
             if output.len() > limits::HIGH_WATER {
                 return Next::Drain;
             }
@@ -150,13 +150,11 @@ impl Handler for Server {
             match then {
                 Then::GoOn => {}
                 Then::Dump(dump) => client.dump = Some(dump),
-                Then::Close => break true,
+                Then::Close => break,
             }
-        };
-        if close {
-            input.clear();
-            out.close(conn);
         }
+        input.clear();
+        out.close(conn);
         Next::Wait
     }
 
@@ -281,12 +279,13 @@ impl Keys {
         }
         // A RESP array says how long it is before its first element, so it cannot be streamed while
         // keys come and go.
+        let elements = self.store.len() as u64 * if pairs { 2 } else { 1 };
         let values = if pairs { self.store.value_bytes() } else { 0 };
-        if self.store.key_bytes() + values > self.output_limit as u64 {
+        // An element has six bytes of header and ends at least.
+        if self.store.key_bytes() + values + 6 * elements > self.output_limit as u64 {
             style.write(output, Origin::Server, Reply::Error(TOO_LARGE));
             return Then::GoOn;
         }
-        let elements = self.store.len() as u64 * if pairs { 2 } else { 1 };
         resp::push_header(output, b'*', elements);
         let mut cursor = 0;
         loop {
@@ -340,7 +339,10 @@ impl Keys {
                 let next = self.store.scan(cursor, limits::SCAN_STEP, |key, _| {
                     resp::push_bulk(&mut self.body, key);
                     found += 1;
-                    if found < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    match found < count && self.body.len() < limits::STREAM_CHUNK {
+                        true => ControlFlow::Continue(()),
+                        false => ControlFlow::Break(()),
+                    }
                 });
                 resp::push_header(output, b'*', 2);
                 resp::push_bulk(output, next.to_string().as_bytes());
@@ -359,8 +361,8 @@ fn scan_arguments(request: &Request<'_>) -> Result<(u64, u64), &'static str> {
     match request.len() {
         2 => Ok((cursor, 10)),
         4 if request.word(2).eq_ignore_ascii_case(b"COUNT") => {
-            let count = number(request.word(3)).filter(|&count| count > 0);
-            Ok((cursor, count.ok_or("value is not an integer or out of range")?))
+            let count = number(request.word(3)).ok_or("value is not an integer or out of range")?;
+            if count == 0 { Err("syntax error") } else { Ok((cursor, count)) }
         }
         _ => Err("syntax error"),
     }

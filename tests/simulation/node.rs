@@ -39,7 +39,7 @@ pub struct Node {
     blocked: Vec<ConnId>,
     pub scratch: Buffer,
     pub ticks: u64,
-    output_limit: usize,
+    limits: Limits,
 }
 
 impl Node {
@@ -54,7 +54,7 @@ impl Node {
             blocked: Vec::new(),
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
             ticks: 0,
-            output_limit: Limits::default().output_limit,
+            limits: Limits::default(),
         }
     }
 
@@ -232,7 +232,10 @@ impl Node {
             Some(policy) => {
                 let id = self.out.admit();
                 let stream = FakeStream::new(link, Side::Acceptor);
-                self.connections.insert(Connection::accepted(id, stream, Kind::Client));
+                let mut connection = Connection::accepted(id, stream, Kind::Client);
+                connection.expect_by(self.limits.idle_timeout, net.now);
+                self.deadlines.extend(connection.deadline.map(|deadline| (deadline, id)));
+                self.connections.insert(connection);
                 self.out.stats.add(Stat::ConnectionsTotal, 1);
                 policy.opened(&mut self.out, id, Via::Listener, net.now);
                 End::Node(self.index, id)
@@ -260,7 +263,7 @@ impl Node {
                 if let Some(connection) = self.connections.get(id) {
                     let stream = &mut connection.stream;
                     stream.room = net.room(stream.link, stream.side.other());
-                    let step = connection.settle(&mut self.out, self.output_limit, net.now);
+                    let step = connection.settle(&mut self.out, &self.limits, net.now);
                     take_outgoing(net, &mut connection.stream);
                     if connection.stream.blocked && !self.blocked.contains(&id) {
                         self.blocked.push(id);

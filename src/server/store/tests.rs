@@ -144,7 +144,9 @@ proptest! {
     #[test]
     fn a_key_that_stays_is_scanned_exactly_once(
         before in prop::collection::vec(any_change(), 0..300),
-        steps in prop::collection::vec((prop::collection::vec(any_change(), 0..5), 0usize..40), 1..20)
+        steps in prop::collection::vec(
+            (prop::collection::vec(any_change(), 0..5), 0usize..40), 1..20
+        )
     ) {
         let (mut store, mut model) = (Store::new(), HashMap::new());
         before.into_iter().for_each(|change| apply(change, &mut store, &mut model));
