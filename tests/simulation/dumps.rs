@@ -128,6 +128,23 @@ fn a_dump_holds_up_nobody() {
 }
 
 #[test]
+fn a_dump_under_way_is_finished_though_nothing_more_is_taken() {
+    for drain in [true, false] {
+        let mut scene = scene_with_keys(1, Duration::from_millis(4));
+        let dumper = scene.client();
+        let mut reply = scene.ask(dumper, "DUMP PAIRS");
+        match drain {
+            true => scene.world.drain(scene.proxy),
+            false => scene.world.finish(dumper),
+        }
+        scene.world.advance(Duration::from_secs(10));
+        reply += &scene.heard(dumper);
+        assert_eq!(count_keys("DUMP PAIRS", &reply).len(), STAYING);
+        assert!(scene.world.is_closed(dumper));
+    }
+}
+
+#[test]
 fn a_dump_that_breaks_off_says_so_and_is_never_taken_for_a_whole_one() {
     for request in ["DUMP", "DUMP PAIRS", "*1\r\n$4\r\nDUMP"] {
         let mut scene = scene_with_keys(1, Duration::from_millis(4));
