@@ -237,6 +237,15 @@ impl Index {
         *self = Self::new();
     }
 
+    /// A handle that may be the one with this hash, without asking whether it is, and only as far
+    /// as the first cache line of the search tells.
+    #[inline]
+    pub fn likely(&self, hash: u64) -> Option<u32> {
+        let bucket = self.home.at(self.home_of(hash));
+        let matches = bucket.matches(tag_of(hash));
+        (matches != 0).then(|| bucket.handles[matches.trailing_zeros() as usize])
+    }
+
     #[inline]
     fn locate(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<(Place, usize, u32)> {
         let tag = tag_of(hash);

@@ -352,22 +352,23 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept_all(&mut self, now: Instant) {
-        let waiting = |listener: &Listener| listener.pending && !listener.resting;
-        let somebody_waits = self.listeners.iter().any(|(_, listener)| waiting(listener));
-        if somebody_waits && self.is_full() && !self.looked_for_room {
-            // Whoever waits may have seen others leave before it came; one more poll sees them too.
-            self.looked_for_room = true;
-            return;
-        }
-        self.looked_for_room = false;
+        let mut looked = std::mem::take(&mut self.looked_for_room);
         for index in 0..self.listeners.capacity() {
             while let Some(listener) = self.listeners.get_mut(index)
-                && waiting(listener)
+                && listener.pending
+                && !listener.resting
             {
+                if !looked && self.connections.clients() >= self.limits.max_connections {
+                    // Whoever is next may have seen others leave before it came: one more poll sees
+                    // them too.
+                    self.looked_for_room = true;
+                    return;
+                }
                 match listener.socket.accept() {
                     Ok((stream, _)) => {
                         listener.complained = false;
                         self.accepted(stream, now);
+                        looked = false;
                     }
                     Err(error) => self.accept_failed(index, &error, now),
                 }

@@ -91,6 +91,11 @@ impl Session {
         self.decoder.put_back(scratch)
     }
 
+    /// Whether the next byte of the input is the first of a request.
+    pub fn is_between_requests(&self) -> bool {
+        self.decoder.midway(b"") == Midway::Nothing
+    }
+
     /// The style of a reply to a request that came now.
     #[inline]
     pub fn style(&self, form: Form, verb: Option<Verb>) -> Style {

@@ -24,6 +24,7 @@
 use crate::index::Index;
 use ahash::RandomState;
 use std::fmt;
+use std::hint::black_box;
 use std::ops::ControlFlow;
 
 /// Places in a page: 16 KiB, a microsecond's work to make ready.
@@ -37,6 +38,10 @@ const NONE: u32 = u32::MAX;
 const KEY_LENGTH: usize = size_of::<u32>();
 
 /// The key's length, the key, the value.
+/// The most keys that one [`Store::touch`] takes: enough to have as many misses under way as a
+/// processor can.
+pub const TOUCHED: usize = 32;
+
 type Entry = Box<[u8]>;
 
 enum Place {
@@ -114,6 +119,24 @@ impl Store {
         Some(split(self.entry(place)).1)
     }
 
+    /// Brings the entries with these hashes into the processor's cache. A lookup is a chain
+    /// of cache misses, each waiting for the one before; here all keys take each step together, so
+    /// that the misses of different keys overlap. Changes nothing.
+    pub fn touch(&self, hashes: &[u64]) {
+        let mut likely = [None; TOUCHED];
+        let mut entries: [&[u8]; TOUCHED] = [&[]; TOUCHED];
+        for (place, hash) in likely.iter_mut().zip(hashes) {
+            *place = self.index.likely(*hash);
+        }
+        for (found, place) in entries.iter_mut().zip(likely) {
+            if let Some(place) = place {
+                *found = self.entry(place);
+            }
+        }
+        let first = |entry: &&[u8]| entry.first().copied().unwrap_or(0);
+        black_box(entries.iter().map(first).fold(0, u8::wrapping_add));
+    }
+
     /// Whether the key exists.
     pub fn contains(&self, key: &[u8]) -> bool {
         self.find(self.hash(key), key).is_some()
@@ -188,7 +211,9 @@ impl Store {
         if next == self.used { 0 } else { next as u64 }
     }
 
-    fn hash(&self, key: &[u8]) -> u64 {
+    /// The hash of a key, in this process.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash_one(key)
     }
 
