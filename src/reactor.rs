@@ -113,8 +113,9 @@ pub struct Reactor<H> {
     scratch: Buffer,
     signals: Option<Signals>,
     waker: Arc<Waker>,
-    /// Clients were at their limit when one more came: it is taken or refused in the next tick.
-    looked_for_room: bool,
+    /// A client that came when there were as many as may be. It may have seen others leave before it
+    /// came, which the next poll tells us too: so it is taken or refused in the next tick.
+    one_too_many: Option<TcpStream>,
     stop_at: Option<Instant>,
     forced: bool,
 }
@@ -138,7 +139,7 @@ impl<H: Handler> Reactor<H> {
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
             signals: None,
             waker,
-            looked_for_room: false,
+            one_too_many: None,
             stop_at: None,
             forced: false,
         })
@@ -233,7 +234,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn sleep_time(&self) -> Option<Duration> {
-        if self.connections.has_ready() || self.looked_for_room {
+        if self.connections.has_ready() || self.one_too_many.is_some() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.timers.next_deadline(), self.handler.next_deadline(), self.stop_at];
@@ -352,23 +353,22 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept_all(&mut self, now: Instant) {
-        let mut looked = std::mem::take(&mut self.looked_for_room);
+        if let Some(stream) = self.one_too_many.take() {
+            self.accepted(stream, now);
+        }
         for index in 0..self.listeners.capacity() {
             while let Some(listener) = self.listeners.get_mut(index)
                 && listener.pending
                 && !listener.resting
             {
-                if !looked && self.connections.clients() >= self.limits.max_connections {
-                    // Whoever is next may have seen others leave before it came: one more poll sees
-                    // them too.
-                    self.looked_for_room = true;
-                    return;
-                }
                 match listener.socket.accept() {
                     Ok((stream, _)) => {
                         listener.complained = false;
+                        if self.is_full() {
+                            self.one_too_many = Some(stream);
+                            return;
+                        }
                         self.accepted(stream, now);
-                        looked = false;
                     }
                     Err(error) => self.accept_failed(index, &error, now),
                 }
