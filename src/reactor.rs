@@ -113,8 +113,8 @@ pub struct Reactor<H> {
     scratch: Buffer,
     signals: Option<Signals>,
     waker: Arc<Waker>,
-    /// A client that came when there were as many as may be. It may have seen others leave before it
-    /// came, which the next poll tells us too: so it is taken or refused in the next tick.
+    /// A client that came when there were as many as may be. It may have seen others leave before
+    /// it came, which the next poll tells us too: so it is taken or refused in the next tick.
     one_too_many: Option<TcpStream>,
     stop_at: Option<Instant>,
     forced: bool,

@@ -5,6 +5,8 @@ use crate::support::process::{Process, proxy, server};
 use crate::support::rounds;
 use crate::tools::{descriptors, own_loopback, stat, wait_until};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 const MAYBE: &str = "ERR upstream lost, the write may or may not have happened";
 
@@ -151,39 +153,49 @@ fn an_upstream_that_flaps_leaves_nothing_behind() {
     let fake = Fake::start();
     let proxy = proxy(fake.address(), &[]);
     let mut clients: Vec<_> = (0..10).map(|_| proxy.client()).collect();
-    for client in &mut clients {
-        assert_eq!(client.ask("PING"), "PONG");
-    }
-    drop(fake.accept());
-    let before = descriptors(proxy.id());
-    for round in 0..rounds(400) {
+    let steady = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| flap_until(&steady, fake));
+        let mut before = 0;
+        for round in 0..rounds(400) {
+            for client in &mut clients {
+                client.send("GET k\r\nSET k v\r\n");
+            }
+            for client in &mut clients {
+                let read = client.line();
+                assert!(read == "v" || read.starts_with("ERR upstream "), "round {round}: {read}");
+                let written = client.line();
+                let is_answer = written == "OK" || written.starts_with("ERR upstream ");
+                assert!(is_answer, "round {round}: {written}");
+            }
+            if round == 0 {
+                before = descriptors(proxy.id());
+            }
+        }
+        steady.store(true, Ordering::Relaxed);
+        wait_until("it is found again", || clients[0].ask("GET last") == "v");
+        assert!(descriptors(proxy.id()) <= before + 1);
+        drop(proxy);
+    });
+}
+
+/// Closes each connection after one answer, so that the next attempt is made at once; when it is
+/// to be steady, serves until the proxy leaves.
+fn flap_until(steady: &AtomicBool, fake: Fake) {
+    loop {
         let mut link = fake.accept();
-        for client in &mut clients {
-            client.send("GET k\r\nSET k v\r\n");
-        }
-        // An answer now and then, so that the attempts do not become rare.
-        if link.next().is_some() {
-            link.say_value("v");
-        }
-        drop(link);
-        for client in &mut clients {
-            let read = client.line();
-            assert!(read == "v" || read.starts_with("ERR upstream "), "round {round}: {read}");
-            let written = client.line();
-            assert!(written.starts_with("ERR upstream "), "round {round}: {written}");
+        loop {
+            match link.next() {
+                Some(request) if request.starts_with("GET ") => link.say_value("v"),
+                Some(_) => link.say("+OK\r\n"),
+                None if steady.load(Ordering::Relaxed) => return,
+                None => break,
+            }
+            if !steady.load(Ordering::Relaxed) {
+                break;
+            }
         }
     }
-    clients[0].send("GET last\r\n");
-    // A connection of the last round that was given up may still wait to be accepted.
-    let mut link = loop {
-        let mut link = fake.accept();
-        if link.next().as_deref() == Some("GET last") {
-            break link;
-        }
-    };
-    link.say_value("v");
-    assert_eq!(clients[0].line(), "v");
-    assert!(descriptors(proxy.id()) <= before + 1);
 }
 
 /// One client's request must not cost the others their connection to the upstream.

@@ -92,9 +92,11 @@ impl Link {
 
     fn header(&mut self, kind: u8) -> Option<usize> {
         let mut line = String::new();
-        let count = self.stream.read_line(&mut line);
-        if count.unwrap_or_else(|error| panic!("no request: {error}")) == 0 {
-            return None;
+        match self.stream.read_line(&mut line) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
+            Err(error) => panic!("no request: {error}"),
         }
         assert_eq!(line.as_bytes()[0], kind, "{line}");
         Some(line[1..].trim_end().parse().expect("a length"))
