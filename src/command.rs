@@ -1,48 +1,69 @@
 //! The one table of commands: what each is called, what it takes, what it touches.
 //!
-//! Dispatch, arity errors, `HELP`, the client's completion and the proxy's routing all read this
-//! table. Adding a command is one row here and one function where it is carried out. Order matters
-//! only in that the table is searched from the top: the commands asked for most stand first.
+//! Dispatch, arity errors, `COMMAND`, `HELP`, the client's completion and the proxy's routing all
+//! read this table. Adding a command is one row here and one function where it is carried out.
 
 /// Which command a row describes; what handlers match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // the rows of `TABLE` say what each one does
+#[rustfmt::skip]
 pub enum Verb {
-    Get,
-    Set,
-    Put,
-    Del,
-    Scan,
-    Dump,
-    Ping,
-    Stats,
-    Origin,
-    Help,
-    Bye,
-    Quit,
-    Exit,
+    Get, Set, Put, Del, Dump,
+    Mget, Mset, Msetnx, Setnx, Setex, Psetex, Getset, Getdel, Getex, Append, Strlen,
+    Incr, Decr, Incrby, Decrby,
+    Unlink, Exists, Touch, Type, Rename, Renamenx, Randomkey, Keys, Scan, Dbsize, Flushdb, Flushall,
+    Expire, Pexpire, Expireat, Pexpireat, Ttl, Pttl, Expiretime, Pexpiretime, Persist,
+    Multi, Exec, Discard, Watch, Unwatch,
+    Ping, Echo, Hello, Auth, Select, Client, Reset,
+    Command, Info, Config, Time, Role, Cluster,
+    Stats, Origin, Help, Bye, Quit, Exit,
 }
 
-/// What a command does to the keys it names.
+/// What a command does to the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Looks at keys.
     Read,
-    /// May change keys.
+    /// May change the keys that it names.
     Write,
+    /// May change every key.
+    WriteAll,
     /// Concerns the connection or the program, not the keys.
     Connection,
+    /// Belongs to a transaction.
+    Transaction,
 }
 
-/// Where the keys stand among a command's words, counted from the verb at 0.
+/// Where the keys stand among a command's words, counted from the verb at 0: the first, the last
+/// (−1: the last word), and from one to the next. As Redis counts them; all 0 without keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
-    /// The command names no key.
-    None,
-    /// The word after the verb.
-    First,
-    /// Every word after the verb.
-    All,
+pub struct KeyRange {
+    /// The first key; 0: there is none.
+    pub first: u8,
+    /// The last key; negative: counted from the end, the last word at −1.
+    pub last: i8,
+    /// From one key to the next.
+    pub step: u8,
+}
+
+impl KeyRange {
+    const NONE: KeyRange = KeyRange { first: 0, last: 0, step: 0 };
+    const FIRST: KeyRange = KeyRange { first: 1, last: 1, step: 1 };
+    const FIRST_TWO: KeyRange = KeyRange { first: 1, last: 2, step: 1 };
+    const ALL: KeyRange = KeyRange { first: 1, last: -1, step: 1 };
+    const EVERY_OTHER: KeyRange = KeyRange { first: 1, last: -1, step: 2 };
+
+    /// The places of the keys in a request of `words` words, the verb included.
+    #[inline]
+    pub fn places(self, words: usize) -> impl ExactSizeIterator<Item = usize> + use<> {
+        let (first, step) = (usize::from(self.first), usize::from(self.step.max(1)));
+        let end = match usize::try_from(self.last) {
+            Ok(last) => words.min(last + 1),
+            Err(_) => words.saturating_sub(usize::from(self.last.unsigned_abs()) - 1),
+        };
+        let end = if first == 0 { 0 } else { end };
+        (first..end).step_by(step)
+    }
 }
 
 /// How a command's line is read in the text protocol.
@@ -74,57 +95,172 @@ pub struct Command {
     pub name: &'static str,
     /// How its line is read in the text protocol.
     pub line: Line,
-    /// How many words a RESP request has, the verb included: at least and at most.
-    pub words: (usize, usize),
+    /// How many words a RESP request has, the verb included; negative: so many or more.
+    pub arity: i8,
     /// Where its keys stand.
-    pub keys: Keys,
+    pub keys: KeyRange,
     /// What it does to them.
     pub access: Access,
     /// Its arguments, as `HELP` and usage errors show them.
     pub arguments: &'static str,
+    /// The arguments that only a RESP request can have besides.
+    pub options: &'static str,
     /// What it does, in one phrase.
     pub summary: &'static str,
 }
 
-/// Any number of words.
-const MANY: usize = usize::MAX;
-
-/// Every command, the most frequent first.
+/// Every command, in the order of [`Verb`].
 #[rustfmt::skip]
-pub static TABLE: &[Command] = &[
-    row(Verb::Get, "GET", Line::Words(1, 1), (2, 2), Keys::First, Access::Read, "<key>", "the value of a key"),
-    row(Verb::Set, "SET", Line::KeyAndRest, (3, MANY), Keys::First, Access::Write, "<key> <value>", "store a value, replacing what was there"),
-    row(Verb::Put, "PUT", Line::KeyAndRest, (3, 3), Keys::First, Access::Write, "<key> <value>", "store a value under a new key"),
-    row(Verb::Del, "DEL", Line::Words(1, 1), (2, MANY), Keys::All, Access::Write, "<key>", "delete a key"),
-    row(Verb::Scan, "SCAN", Line::NotText, (2, MANY), Keys::None, Access::Read, "<cursor> [COUNT <n>]", "some of the keys, and where to go on"),
-    row(Verb::Dump, "DUMP", Line::Words(0, 1), (1, 2), Keys::None, Access::Read, "[KEYS|PAIRS]", "all keys on one line, or all pairs, one a line"),
-    row(Verb::Ping, "PING", Line::Words(0, 0), (1, 2), Keys::None, Access::Connection, "", "answers PONG"),
-    row(Verb::Stats, "STATS", Line::Words(0, 0), (1, 1), Keys::None, Access::Connection, "", "counters, one a line"),
-    row(Verb::Origin, "ORIGIN", Line::Words(1, 1), (2, 2), Keys::None, Access::Connection, "ON|OFF", "say with each reply where it came from"),
-    row(Verb::Help, "HELP", Line::Words(0, 0), (1, 1), Keys::None, Access::Connection, "", "this list"),
-    row(Verb::Bye, "BYE", Line::Words(0, 0), (1, 1), Keys::None, Access::Connection, "", "close the connection"),
-    row(Verb::Quit, "QUIT", Line::Words(0, 0), (1, MANY), Keys::None, Access::Connection, "", "the same as BYE"),
-    row(Verb::Exit, "EXIT", Line::Words(0, 0), (1, 1), Keys::None, Access::Connection, "", "the same as BYE"),
-];
+pub static TABLE: &[Command] = {
+    use Access::{Connection, Read, Transaction, Write, WriteAll};
+    use Line::{KeyAndRest, NotText, Words};
+    const NONE: KeyRange = KeyRange::NONE;
+    const FIRST: KeyRange = KeyRange::FIRST;
+    const ALL: KeyRange = KeyRange::ALL;
+    const EXPIRY: &str = "[EX <seconds>|PX <milliseconds>|EXAT <unix-seconds>|PXAT <unix-milliseconds>|PERSIST]";
+    const WHEN: &str = "[NX|XX|GT|LT]";
+    &[
+        row(Verb::Get, "GET", Words(1, 1), 2, FIRST, Read, "<key>", "", "the value of a key"),
+        row(Verb::Set, "SET", KeyAndRest, -3, FIRST, Write, "<key> <value>", "[NX|XX] [GET] [EX <seconds>|PX <milliseconds>|EXAT <unix-seconds>|PXAT <unix-milliseconds>|KEEPTTL]", "store a value, replacing what was there"),
+        row(Verb::Put, "PUT", KeyAndRest, 3, FIRST, Write, "<key> <value>", "", "store a value under a new key"),
+        row(Verb::Del, "DEL", Words(1, 1), -2, ALL, Write, "<key>", "[<key> ...]", "delete a key"),
+        row(Verb::Dump, "DUMP", Words(0, 1), -1, NONE, Read, "[KEYS|PAIRS]", "", "all keys on one line, or all pairs, one a line"),
+
+        row(Verb::Mget, "MGET", NotText, -2, ALL, Read, "<key> [<key> ...]", "", "the values of several keys"),
+        row(Verb::Mset, "MSET", NotText, -3, KeyRange::EVERY_OTHER, Write, "<key> <value> [<key> <value> ...]", "", "store several values"),
+        row(Verb::Msetnx, "MSETNX", NotText, -3, KeyRange::EVERY_OTHER, Write, "<key> <value> [<key> <value> ...]", "", "store several values, if none of the keys exists"),
+        row(Verb::Setnx, "SETNX", NotText, 3, FIRST, Write, "<key> <value>", "", "store a value, if the key does not exist"),
+        row(Verb::Setex, "SETEX", NotText, 4, FIRST, Write, "<key> <seconds> <value>", "", "store a value that expires"),
+        row(Verb::Psetex, "PSETEX", NotText, 4, FIRST, Write, "<key> <milliseconds> <value>", "", "store a value that expires"),
+        row(Verb::Getset, "GETSET", NotText, 3, FIRST, Write, "<key> <value>", "", "store a value, and get the one before"),
+        row(Verb::Getdel, "GETDEL", NotText, 2, FIRST, Write, "<key>", "", "the value of a key, which is deleted"),
+        row(Verb::Getex, "GETEX", NotText, -2, FIRST, Write, "<key>", EXPIRY, "the value of a key, whose expiry is set"),
+        row(Verb::Append, "APPEND", NotText, 3, FIRST, Write, "<key> <tail>", "", "add to the end of a value"),
+        row(Verb::Strlen, "STRLEN", NotText, 2, FIRST, Read, "<key>", "", "how long a value is"),
+        row(Verb::Incr, "INCR", NotText, 2, FIRST, Write, "<key>", "", "add 1 to a number"),
+        row(Verb::Decr, "DECR", NotText, 2, FIRST, Write, "<key>", "", "take 1 from a number"),
+        row(Verb::Incrby, "INCRBY", NotText, 3, FIRST, Write, "<key> <amount>", "", "add to a number"),
+        row(Verb::Decrby, "DECRBY", NotText, 3, FIRST, Write, "<key> <amount>", "", "take from a number"),
+
+        row(Verb::Unlink, "UNLINK", NotText, -2, ALL, Write, "<key> [<key> ...]", "", "the same as DEL"),
+        row(Verb::Exists, "EXISTS", NotText, -2, ALL, Read, "<key> [<key> ...]", "", "how many of the keys exist"),
+        row(Verb::Touch, "TOUCH", NotText, -2, ALL, Read, "<key> [<key> ...]", "", "the same as EXISTS"),
+        row(Verb::Type, "TYPE", NotText, 2, FIRST, Read, "<key>", "", "string, or none"),
+        row(Verb::Rename, "RENAME", NotText, 3, KeyRange::FIRST_TWO, Write, "<key> <new-key>", "", "give a value another key"),
+        row(Verb::Renamenx, "RENAMENX", NotText, 3, KeyRange::FIRST_TWO, Write, "<key> <new-key>", "", "the same, if that key does not exist"),
+        row(Verb::Randomkey, "RANDOMKEY", NotText, 1, NONE, Read, "", "", "one of the keys"),
+        row(Verb::Keys, "KEYS", NotText, 2, NONE, Read, "<pattern>", "", "the keys that match a pattern"),
+        row(Verb::Scan, "SCAN", NotText, -2, NONE, Read, "<cursor> [MATCH <pattern>] [COUNT <n>] [TYPE <type>]", "", "some of the keys, and where to go on"),
+        row(Verb::Dbsize, "DBSIZE", NotText, 1, NONE, Read, "", "", "how many keys there are"),
+        row(Verb::Flushdb, "FLUSHDB", NotText, -1, NONE, WriteAll, "[ASYNC|SYNC]", "", "delete all keys"),
+        row(Verb::Flushall, "FLUSHALL", NotText, -1, NONE, WriteAll, "[ASYNC|SYNC]", "", "delete all keys"),
+
+        row(Verb::Expire, "EXPIRE", NotText, -3, FIRST, Write, "<key> <seconds>", WHEN, "have a key expire"),
+        row(Verb::Pexpire, "PEXPIRE", NotText, -3, FIRST, Write, "<key> <milliseconds>", WHEN, "have a key expire"),
+        row(Verb::Expireat, "EXPIREAT", NotText, -3, FIRST, Write, "<key> <unix-seconds>", WHEN, "have a key expire at a time"),
+        row(Verb::Pexpireat, "PEXPIREAT", NotText, -3, FIRST, Write, "<key> <unix-milliseconds>", WHEN, "have a key expire at a time"),
+        row(Verb::Ttl, "TTL", NotText, 2, FIRST, Read, "<key>", "", "seconds until a key expires; -1: never, -2: no such key"),
+        row(Verb::Pttl, "PTTL", NotText, 2, FIRST, Read, "<key>", "", "the same in milliseconds"),
+        row(Verb::Expiretime, "EXPIRETIME", NotText, 2, FIRST, Read, "<key>", "", "when a key expires, in Unix seconds; -1: never, -2: no such key"),
+        row(Verb::Pexpiretime, "PEXPIRETIME", NotText, 2, FIRST, Read, "<key>", "", "the same in milliseconds"),
+        row(Verb::Persist, "PERSIST", NotText, 2, FIRST, Write, "<key>", "", "have a key not expire"),
+
+        row(Verb::Multi, "MULTI", NotText, 1, NONE, Transaction, "", "", "begin a transaction"),
+        row(Verb::Exec, "EXEC", NotText, 1, NONE, Transaction, "", "", "carry out what was said since MULTI"),
+        row(Verb::Discard, "DISCARD", NotText, 1, NONE, Transaction, "", "", "forget what was said since MULTI"),
+        row(Verb::Watch, "WATCH", NotText, -2, ALL, Transaction, "<key> [<key> ...]", "", "have EXEC do nothing if one of the keys has changed"),
+        row(Verb::Unwatch, "UNWATCH", NotText, 1, NONE, Transaction, "", "", "forget the keys of WATCH"),
+
+        row(Verb::Ping, "PING", Words(0, 0), -1, NONE, Connection, "", "[<message>]", "answers PONG"),
+        row(Verb::Echo, "ECHO", NotText, 2, NONE, Connection, "<message>", "", "answers the message"),
+        row(Verb::Hello, "HELLO", NotText, -1, NONE, Connection, "[<version> [AUTH <user> <password>] [SETNAME <name>]]", "", "choose RESP2 or RESP3"),
+        row(Verb::Auth, "AUTH", NotText, -2, NONE, Connection, "[<user>] <password>", "", "for clients that send it; there are no passwords"),
+        row(Verb::Select, "SELECT", NotText, 2, NONE, Connection, "<database>", "", "there is database 0 only"),
+        row(Verb::Client, "CLIENT", NotText, -2, NONE, Connection, "<subcommand> [<argument> ...]", "", "about the connections: ID, INFO, LIST, KILL, SETNAME, GETNAME, SETINFO, REPLY"),
+        row(Verb::Reset, "RESET", NotText, 1, NONE, Connection, "", "", "have the connection as new"),
+        row(Verb::Command, "COMMAND", NotText, -1, NONE, Connection, "[<subcommand> [<argument> ...]]", "", "about the commands: COUNT, INFO, DOCS, GETKEYS, LIST"),
+        row(Verb::Info, "INFO", NotText, -1, NONE, Connection, "[<section> ...]", "", "about the program, as Redis tells it"),
+        row(Verb::Config, "CONFIG", NotText, -2, NONE, Connection, "GET <pattern> ...|SET <name> <value> ...|RESETSTAT", "", "the settings"),
+        row(Verb::Time, "TIME", NotText, 1, NONE, Connection, "", "", "Unix seconds and microseconds"),
+        row(Verb::Role, "ROLE", NotText, 1, NONE, Connection, "", "", "a master without replicas"),
+        row(Verb::Cluster, "CLUSTER", NotText, -2, NONE, Connection, "<subcommand> [<argument> ...]", "", "refused: there is no cluster"),
+        row(Verb::Stats, "STATS", Words(0, 0), 1, NONE, Connection, "", "", "counters, one a line"),
+        row(Verb::Origin, "ORIGIN", Words(1, 1), 2, NONE, Connection, "ON|OFF", "", "say with each reply where it came from"),
+        row(Verb::Help, "HELP", Words(0, 0), 1, NONE, Connection, "", "", "this list"),
+        row(Verb::Bye, "BYE", Words(0, 0), 1, NONE, Connection, "", "", "close the connection"),
+        row(Verb::Quit, "QUIT", Words(0, 0), -1, NONE, Connection, "", "", "the same as BYE"),
+        row(Verb::Exit, "EXIT", Words(0, 0), 1, NONE, Connection, "", "", "the same as BYE"),
+    ]
+};
 
 #[allow(clippy::too_many_arguments)] // a table row, written as one
 const fn row(
     verb: Verb,
     name: &'static str,
     line: Line,
-    words: (usize, usize),
-    keys: Keys,
+    arity: i8,
+    keys: KeyRange,
     access: Access,
     arguments: &'static str,
+    options: &'static str,
     summary: &'static str,
 ) -> Command {
-    Command { verb, name, line, words, keys, access, arguments, summary }
+    Command { verb, name, line, arity, keys, access, arguments, options, summary }
 }
+
+/// Slots of [`BY_NAME`]; several times the commands, so that few names meet.
+const SLOTS: usize = 512;
+
+/// No command.
+const NONE: u8 = u8::MAX;
+
+/// The place of each command in [`TABLE`], by the hash of its name; a name whose slot is taken
+/// stands in the next free one.
+static BY_NAME: [u8; SLOTS] = {
+    let mut slots = [NONE; SLOTS];
+    let mut index = 0;
+    while index < TABLE.len() {
+        let mut slot = hash(TABLE[index].name.as_bytes());
+        while slots[slot] != NONE {
+            slot = (slot + 1) % SLOTS;
+        }
+        slots[slot] = index as u8;
+        index += 1;
+    }
+    slots
+};
+
+/// FNV-1a of the name in lower case (<https://datatracker.ietf.org/doc/html/rfc9923>), cut to a
+/// slot. Whoever makes names collide finds a longer walk in a small table, and no more.
+const fn hash(name: &[u8]) -> usize {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut at = 0;
+    while at < name.len() {
+        hash = (hash ^ (name[at] | 0x20) as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    ((hash >> 16) ^ hash) as usize % SLOTS
+}
+
+/// The longest name.
+const LONGEST: usize = 11;
 
 impl Command {
     /// Finds a command by its name, in any case; `None` if there is no such command.
+    #[inline]
     pub fn find(name: &[u8]) -> Option<&'static Command> {
-        TABLE.iter().find(|command| command.name.as_bytes().eq_ignore_ascii_case(name))
+        if name.len() > LONGEST {
+            return None;
+        }
+        let mut slot = hash(name);
+        while BY_NAME[slot] != NONE {
+            let command = &TABLE[usize::from(BY_NAME[slot])];
+            if command.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(command);
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+        None
     }
 
     /// Its name and arguments, as a user types them.
@@ -137,7 +273,15 @@ impl Command {
         self.line != Line::NotText
     }
 
+    /// Whether a RESP request for it may have so many words.
+    #[inline]
+    pub fn takes(&self, words: usize) -> bool {
+        let least = usize::from(self.arity.unsigned_abs());
+        words == least || (self.arity < 0 && words > least)
+    }
+
     /// Where this command stands in `TABLE`.
+    #[inline]
     pub fn index(&self) -> usize {
         self.verb as usize
     }
@@ -159,8 +303,22 @@ mod tests {
         for command in TABLE {
             let lower = command.name.to_ascii_lowercase();
             assert_eq!(Command::find(lower.as_bytes()).map(|c| c.verb), Some(command.verb));
+            assert!(command.name.len() <= LONGEST);
         }
         assert!(Command::find(b"FOO").is_none());
         assert!(Command::find(b"").is_none());
+    }
+
+    #[test]
+    fn keys_stand_where_the_table_says() {
+        let places = |name: &[u8], words| {
+            Command::find(name).map(|command| command.keys.places(words).collect::<Vec<_>>())
+        };
+        assert_eq!(places(b"GET", 2), Some(vec![1]));
+        assert_eq!(places(b"DEL", 4), Some(vec![1, 2, 3]));
+        assert_eq!(places(b"MSET", 5), Some(vec![1, 3]));
+        assert_eq!(places(b"RENAME", 3), Some(vec![1, 2]));
+        assert_eq!(places(b"SET", 5), Some(vec![1]));
+        assert_eq!(places(b"PING", 2), Some(vec![]));
     }
 }

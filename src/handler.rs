@@ -14,6 +14,7 @@
 //! ```
 
 use crate::buffer::{Buffer, BufferPool};
+use crate::clock::WallClock;
 use crate::stats::Stats;
 use slab::Slab;
 use std::net::SocketAddr;
@@ -35,6 +36,12 @@ impl ConnId {
         self.slot as usize
     }
 
+    /// A number that no other connection of the program has or had, until there have been 2³² of
+    /// them; never 0.
+    pub fn number(self) -> u32 {
+        self.generation
+    }
+
     /// Both halves as one number. The lower 32 bits are never 0, which is free for other uses.
     #[inline]
     pub fn pack(self) -> usize {
@@ -51,8 +58,8 @@ impl ConnId {
 /// How a connection came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// A client came in by a listener.
-    Listener,
+    /// A client came in by a listener, from this address.
+    Listener(SocketAddr),
     /// The handler asked for it with [`Outbox::connect`].
     Connect,
 }
@@ -165,7 +172,7 @@ struct Outlet {
 
 /// What a handler may do to the outside: output for each connection, and what is asked of the
 /// driver. The methods for handlers stand first, those for drivers after.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     outlets: Slab<Outlet>,
     pool: BufferPool,
@@ -175,13 +182,24 @@ pub struct Outbox {
     resumed: Vec<ConnId>,
     /// The counters of everything that happens behind this outbox.
     pub stats: Stats,
+    /// What time it is outside; the driver keeps it right.
+    pub clock: WallClock,
 }
 
 /// For handlers.
 impl Outbox {
     /// An outbox without connections.
-    pub fn new() -> Outbox {
-        Outbox::default()
+    pub fn new(clock: WallClock) -> Outbox {
+        Outbox {
+            outlets: Slab::new(),
+            pool: BufferPool::default(),
+            last_generation: 0,
+            touched: Vec::new(),
+            to_connect: Vec::new(),
+            resumed: Vec::new(),
+            stats: Stats::default(),
+            clock,
+        }
     }
 
     /// Where replies to `conn` are appended. `None`: it is gone, or was told to close.
@@ -397,7 +415,7 @@ mod tests {
 
     #[test]
     fn a_slot_used_again_is_another_connection() {
-        let mut out = Outbox::new();
+        let mut out = Outbox::new(WallClock::new(Instant::now(), Duration::ZERO));
         let first = out.admit();
         out.output(first).expect("it is open").push(b"late");
         out.release(first);
@@ -410,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_connection_told_to_close_takes_no_more_output_and_keeps_what_it_has() {
-        let mut out = Outbox::new();
+        let mut out = Outbox::new(WallClock::new(Instant::now(), Duration::ZERO));
         let conn = out.admit();
         out.output(conn).expect("it is open").push(b"bye");
         out.close(conn);

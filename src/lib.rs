@@ -6,8 +6,8 @@
 //! ```text
 //! floor 3   edges      config, program, client, and the three binaries
 //! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
-//! floor 1   boundary   handler, session
-//! floor 0   values     buffer, timer_wheel, index, protocol, command, limits, stats
+//! floor 1   boundary   handler, session, transaction
+//! floor 0   values     buffer, clock, timer_wheel, index, protocol, command, limits, stats
 //! ```
 //!
 //! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come
@@ -21,6 +21,7 @@
 
 pub mod buffer;
 pub mod client;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod connection;
@@ -36,3 +37,4 @@ pub mod server;
 pub mod session;
 pub mod stats;
 pub mod timer_wheel;
+pub mod transaction;

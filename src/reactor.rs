@@ -22,6 +22,7 @@
 //! from under another. Connections are registered once, edge-triggered, and never again.
 
 use crate::buffer::Buffer;
+use crate::clock::WallClock;
 use crate::connection::{Connection, Kind, Readiness, Step, Stream};
 use crate::connection_table::ConnectionTable;
 use crate::handler::{CloseReason, ConnId, Connect, Ending, Handler, Outbox, Via};
@@ -39,7 +40,7 @@ use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events of one poll: memcached and Redis take about as many.
 const EVENTS: usize = 1024;
@@ -115,7 +116,7 @@ pub struct Reactor<H> {
     waker: Arc<Waker>,
     /// A client that came when there were as many as may be. It may have seen others leave before
     /// it came, which the next poll tells us too: so it is taken or refused in the next tick.
-    one_too_many: Option<TcpStream>,
+    one_too_many: Option<(TcpStream, SocketAddr)>,
     stop_at: Option<Instant>,
     forced: bool,
 }
@@ -131,7 +132,7 @@ impl<H: Handler> Reactor<H> {
         Ok(Reactor {
             poll,
             handler,
-            out: Outbox::new(),
+            out: Outbox::new(wall_clock(now)),
             limits,
             listeners: Slab::new(),
             connections: ConnectionTable::default(),
@@ -216,6 +217,9 @@ impl<H: Handler> Reactor<H> {
             result => result?,
         }
         let now = Instant::now();
+        if self.out.clock.is_stale(now) {
+            self.out.clock = wall_clock(now);
+        }
         let mut count = 0;
         for event in events.iter() {
             count += 1;
@@ -353,8 +357,8 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept_all(&mut self, now: Instant) {
-        if let Some(stream) = self.one_too_many.take() {
-            self.accepted(stream, now);
+        if let Some((stream, peer)) = self.one_too_many.take() {
+            self.accepted(stream, peer, now);
         }
         for index in 0..self.listeners.capacity() {
             while let Some(listener) = self.listeners.get_mut(index)
@@ -362,13 +366,13 @@ impl<H: Handler> Reactor<H> {
                 && !listener.resting
             {
                 match listener.socket.accept() {
-                    Ok((stream, _)) => {
+                    Ok((stream, peer)) => {
                         listener.complained = false;
                         if self.is_full() {
-                            self.one_too_many = Some(stream);
+                            self.one_too_many = Some((stream, peer));
                             return;
                         }
-                        self.accepted(stream, now);
+                        self.accepted(stream, peer, now);
                     }
                     Err(error) => self.accept_failed(index, &error, now),
                 }
@@ -395,7 +399,7 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    fn accepted(&mut self, mut stream: TcpStream, now: Instant) {
+    fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant) {
         if self.is_full() {
             // Those who have just left have made room.
             self.settle(now);
@@ -427,7 +431,7 @@ impl<H: Handler> Reactor<H> {
         }
         self.out.stats.add(Stat::ConnectionsTotal, 1);
         self.out.stats.set(Stat::ConnectionsNow, self.connections.clients() as u64);
-        self.handler.opened(&mut self.out, id, Via::Listener, now);
+        self.handler.opened(&mut self.out, id, Via::Listener(peer), now);
     }
 
     fn is_full(&self) -> bool {
@@ -572,6 +576,11 @@ impl<H: Handler> Reactor<H> {
             }
         }
     }
+}
+
+fn wall_clock(now: Instant) -> WallClock {
+    // A clock that is set to before 1970 stands for 1970.
+    WallClock::new(now, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Linux's number for "protocol error", which `accept` may return and `ErrorKind` has no name for.

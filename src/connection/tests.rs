@@ -113,7 +113,7 @@ fn limits() -> Limits {
 
 impl Bench {
     fn new() -> Bench {
-        let mut out = Outbox::new();
+        let mut out = Outbox::new(WallClock::new(Instant::now(), Duration::ZERO));
         let stream = Script { room: usize::MAX, ..Script::default() };
         Bench {
             handler: Echo { calls: 0, ended: 0, next: Next::Read(None) },

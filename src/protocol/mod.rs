@@ -11,7 +11,7 @@ pub mod resp;
 pub mod telnet;
 pub mod text;
 
-use crate::command::{Command, Keys};
+use crate::command::Command;
 use crate::limits::{self, Limits};
 use std::fmt;
 
@@ -79,12 +79,8 @@ impl<'a> Request<'a> {
 
     /// The keys that it names.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
-        let count = match self.command.keys {
-            Keys::None => 0,
-            Keys::First => 1,
-            Keys::All => self.words.len() - 1,
-        };
-        self.arguments().take(count)
+        let (words, bytes) = (self.words, self.bytes);
+        self.command.keys.places(words.len()).map(move |place| words[place].of(bytes))
     }
 }
 

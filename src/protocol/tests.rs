@@ -349,8 +349,8 @@ fn replies_have_two_forms() {
     check_reply(Reply::Goodbye, "Goodbye\r\n", "+Goodbye\r\n");
     check_reply(Reply::Lines(b"a\nb\n"), "a\r\nb\r\nEND\r\n", "$4\r\na\nb\n\r\n");
     check_reply(Reply::Error("no"), "ERR no\r\n", "-ERR no\r\n");
-    check_reply(Reply::UpstreamError(b"ERR no"), "ERR no\r\n", "-ERR no\r\n");
-    check_reply(Reply::UpstreamError(b"OOM no"), "ERR OOM no\r\n", "-OOM no\r\n");
+    check_reply(Reply::Failure(b"ERR no"), "ERR no\r\n", "-ERR no\r\n");
+    check_reply(Reply::Failure(b"OOM no"), "ERR OOM no\r\n", "-OOM no\r\n");
     let mut out = Buffer::new();
     resp::reply(&mut out, Some(Verb::Quit), Reply::Goodbye);
     assert_eq!(out.bytes(), b"+OK\r\n");

@@ -238,8 +238,8 @@ pub enum Reply<'a> {
     Lines(&'a [u8]),
     /// The message, without a leading `ERR `.
     Error(&'a str),
-    /// An error in the upstream's own words, with its prefix.
-    UpstreamError(&'a [u8]),
+    /// An error whose message begins with its own prefix, such as `ERR`.
+    Failure(&'a [u8]),
     /// A whole RESP reply, for a command that only RESP has.
     Raw(&'a [u8]),
 }
@@ -273,7 +273,7 @@ pub fn reply(out: &mut Buffer, prefix: Prefix, reply: Reply<'_>) {
             write_line(out, prefix, b"END");
         }
         Reply::Error(message) => error(out, prefix, message.as_bytes()),
-        Reply::UpstreamError(message) => {
+        Reply::Failure(message) => {
             let message = message.strip_prefix(b"ERR ").unwrap_or(message);
             if is_one_line(message) {
                 error(out, prefix, message);

@@ -2,13 +2,16 @@
 
 use super::dump::Dump;
 use super::replies::Replies;
+use crate::buffer::Buffer;
+use crate::clock::Now;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::limits;
 use crate::protocol::text::Reply;
 use crate::session::{Origin, Session, Style};
+use std::net::SocketAddr;
 
 /// One client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Client {
     /// Its protocol state.
     pub session: Session,
@@ -25,6 +28,18 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client that has just come from `peer`.
+    pub fn new(peer: SocketAddr, now: Now) -> Client {
+        Client {
+            session: Session::new(peer, now),
+            replies: Replies::default(),
+            dump: None,
+            last_bytes: 0,
+            waiting: false,
+            ended: false,
+        }
+    }
+
     /// Whether the client's own replies keep it from going on.
     pub fn is_blocked(
         &mut self,
@@ -54,6 +69,13 @@ impl Client {
     pub fn answer(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: Reply<'_>) {
         if let Some(output) = out.output(conn) {
             self.replies.answer(output, |output| style.write(output, Origin::Server, reply));
+        }
+    }
+
+    /// Gives a reply that is written already.
+    pub fn answer_with(&mut self, out: &mut Outbox, conn: ConnId, reply: &Buffer) {
+        if let Some(output) = out.output(conn) {
+            self.replies.answer(output, |output| output.push(reply.bytes()));
         }
     }
 

@@ -149,7 +149,7 @@ mod tests {
 
     fn waiter() -> Waiter {
         let ticket = Replies::default().owe(Session::default().style(Form::Text, None));
-        Waiter { conn: Outbox::new().admit(), ticket }
+        Waiter { conn: Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)).admit(), ticket }
     }
 
     #[test]

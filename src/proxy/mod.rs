@@ -41,7 +41,10 @@ use upstream::Trouble;
 impl Handler for Proxy {
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
         match via {
-            Via::Listener => self.clients.insert(conn, Client::default()),
+            Via::Listener(peer) => {
+                let client = Client::new(peer, out.clock.at(now));
+                self.clients.insert(conn, client);
+            }
             Via::Connect if self.upstream.is(conn) => {
                 if !self.upstream.is_retrying() {
                     info!("upstream connected");

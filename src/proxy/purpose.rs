@@ -43,7 +43,7 @@ impl Shape {
     /// Reads a reply as what it means to the client. `None`: it belongs to some other request.
     pub fn read(self, bytes: &[u8]) -> Option<Reply<'_>> {
         match (Elements::new(bytes).next()?, self) {
-            (Element::Error(message), _) => Some(Reply::UpstreamError(message)),
+            (Element::Error(message), _) => Some(Reply::Failure(message)),
             (Element::Bulk(value), Shape::Value) => Some(Reply::Value(value)),
             (Element::Null, Shape::Value | Shape::Done) => Some(Reply::NotFound),
             (Element::Null, Shape::Created) => Some(Reply::Exists),

@@ -11,7 +11,7 @@ use crate::handler::{ConnId, Next, Outbox};
 use crate::limits;
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Form, Request, Scratch};
-use crate::session::{self, Answer, Origin, Style};
+use crate::session::{Origin, Outcome, Style};
 use crate::stats::{Program, Stat};
 use std::time::Instant;
 
@@ -122,6 +122,9 @@ impl Proxy {
                 self.send(out, &words, Purpose::Read(waiter, Shape::Array), now);
             }
             Access::Write => self.write(out, conn, style, request, now),
+            Access::WriteAll | Access::Transaction => {
+                client.answer(out, conn, style, Reply::Error("not yet"));
+            }
         }
         Ok(())
     }
@@ -213,15 +216,16 @@ impl Proxy {
         now: Instant,
     ) {
         let Some(client) = self.clients.get_mut(conn) else { return };
-        let Some((style, answer)) = client.session.connection_command(request) else { return };
-        match answer {
-            Answer::Reply(reply) => client.answer(out, conn, style, reply),
-            Answer::Last(reply) => {
-                client.answer(out, conn, style, reply);
+        let style = client.session.style(request.form, Some(request.command.verb));
+        let mut reply = Buffer::new();
+        let at = out.clock.at(now);
+        match client.session.connection_command(request, conn, at, &mut reply) {
+            Outcome::Answered | Outcome::Reset => client.answer_with(out, conn, &reply),
+            Outcome::Last => {
+                client.answer_with(out, conn, &reply);
                 client.end(out, conn);
             }
-            Answer::Help => client.answer(out, conn, style, Reply::Lines(&session::help())),
-            Answer::Stats => {
+            Outcome::Stats => {
                 let stats = &mut out.stats;
                 stats.set(Stat::UptimeSeconds, (now - self.started).as_secs());
                 stats.set(Stat::Expired, self.cache.expired());
@@ -233,6 +237,9 @@ impl Proxy {
                 let mut lines = Buffer::new();
                 stats.write_lines(Program::Proxy, &mut lines);
                 client.answer(out, conn, style, Reply::Lines(lines.bytes()));
+            }
+            Outcome::Info | Outcome::Config | Outcome::Clients(_) => {
+                client.answer(out, conn, style, Reply::Error("not yet"));
             }
         }
     }

@@ -278,7 +278,8 @@ mod tests {
 
     #[test]
     fn it_is_connected_at_once_and_replies_come_back_in_order() {
-        let (now, mut out) = (Instant::now(), Outbox::new());
+        let (now, mut out) =
+            (Instant::now(), Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)));
         let mut upstream = upstream(now);
         assert_eq!(upstream.send(&mut out, &[b"GET", b"a"], 1, now), Err(1), "it is down");
         assert!(!upstream.deadline_reached(&mut out, now));
@@ -308,7 +309,8 @@ mod tests {
 
     #[test]
     fn what_is_unanswered_for_too_long_costs_the_connection() {
-        let (now, mut out) = (Instant::now(), Outbox::new());
+        let (now, mut out) =
+            (Instant::now(), Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)));
         let mut upstream = upstream(now);
         upstream.deadline_reached(&mut out, now);
         let conn = out.pop_connect().expect("it connects").conn;
@@ -325,7 +327,8 @@ mod tests {
 
     #[test]
     fn attempts_back_off_to_a_most() {
-        let (mut now, mut out) = (Instant::now(), Outbox::new());
+        let (mut now, mut out) =
+            (Instant::now(), Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)));
         let mut upstream = upstream(now);
         let mut waits = Vec::new();
         for _ in 0..20 {

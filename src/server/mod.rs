@@ -1,27 +1,33 @@
 //! The server: keys and values that everybody shares.
 //!
-//! [`Server`] is the [`Handler`] that decodes requests, looks into the [`Store`] and appends the
-//! replies; it knows of no socket and no clock. `store.rs` holds the keys.
+//! [`Server`] is the [`Handler`] that decodes requests, has them carried out and appends the
+//! replies; it knows of no socket and no clock.
+//!
+//! - `commands/`: what each command does to the keys
+//! - `keyspace.rs`: the keys, with everybody who wants to know when one changes
+//! - `store.rs`: how keys and values are kept      - `watch.rs`: `WATCH`
 
+pub mod commands;
+pub mod keyspace;
 pub mod store;
+mod watch;
 
 use crate::buffer::Buffer;
-use crate::command::{PutMode, Verb};
+use crate::clock::Now;
+use crate::command::{Access, Command, PutMode, Verb};
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::{self, Limits};
-use crate::protocol::text::{self, Reply};
+use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Decoder, Form, Request, Scratch, resp};
-use crate::session::{self, Answer, Origin, Session, Style};
+use crate::session::{Collected, Origin, Outcome, Session, Style, clients};
 use crate::stats::{Program, Stat, Stats};
-use std::ops::ControlFlow;
+use crate::transaction::Transaction;
+use commands::Dump;
+use keyspace::Keyspace;
 use std::time::Instant;
-use store::Store;
 
 /// How far ahead in the input requests are sought whose keys can be touched, in bytes.
 const LOOK_AHEAD: usize = 4096;
-
-/// The error in place of a reply over the output limit.
-const TOO_LARGE: &str = "reply too large, use SCAN";
 
 /// The server's policy.
 #[derive(Debug)]
@@ -30,41 +36,31 @@ pub struct Server {
     started: Instant,
     clients: ConnMap<Client>,
     scratch: Scratch,
-    keys: Keys,
+    keyspace: Keyspace,
     ahead: Scratch,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Client {
     session: Session,
     /// A text `DUMP` that is under way.
-    dump: Option<Dump>,
-}
-
-/// A text `DUMP`, sent a piece at a time.
-#[derive(Clone, Copy, Debug)]
-struct Dump {
-    pairs: bool,
-    prefix: text::Prefix,
-    cursor: u64,
-    /// Whether a key stands on the line already.
-    begun: bool,
-}
-
-/// What requests work on, apart from the connections.
-#[derive(Debug)]
-struct Keys {
-    store: Store,
-    put_mode: PutMode,
-    output_limit: usize,
-    /// Replies whose length has to be known before their first byte are built here.
-    body: Buffer,
+    dump: Option<Box<Dump>>,
 }
 
 /// What is left to do after a request.
+#[derive(Debug, PartialEq)]
 enum Then {
     GoOn,
-    Dump(Dump),
+    Close,
+}
+
+/// How far a client's requests were carried out.
+enum Progress {
+    /// There may be more.
+    GoneOn,
+    /// No further for now.
+    Stop(Next),
+    /// No request follows.
     Close,
 }
 
@@ -77,19 +73,17 @@ impl Server {
             clients: ConnMap::default(),
             scratch: Scratch::default(),
             ahead: Scratch::default(),
-            keys: Keys {
-                store: Store::new(),
-                put_mode,
-                output_limit: limits.output_limit,
-                body: Buffer::new(),
-            },
+            keyspace: Keyspace::new(put_mode, limits.output_limit, now),
         }
     }
 }
 
 impl Handler for Server {
-    fn opened(&mut self, _out: &mut Outbox, conn: ConnId, _via: Via, _now: Instant) {
-        self.clients.insert(conn, Client::default());
+    fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
+        if let Via::Listener(peer) = via {
+            let session = Session::new(peer, out.clock.at(now));
+            self.clients.insert(conn, Client { session, dump: None });
+        }
     }
 
     fn received(
@@ -99,75 +93,23 @@ impl Handler for Server {
         input: &mut Buffer,
         now: Instant,
     ) -> Next {
-        let Some(client) = self.clients.get_mut(conn) else { return Next::Wait };
-        let Some((output, stats)) = out.output_and_stats(conn) else { return Next::Wait };
-        let uptime = now - self.started;
-        // How many of the next requests have had their keys touched.
+        let now = out.clock.at(now);
+        // Lent out, so that a request does not borrow all of the server.
+        let mut scratch = std::mem::take(&mut self.scratch);
         let mut touched = 0;
-        loop {
-            if output.len() > limits::HIGH_WATER {
-                return Next::Drain;
+        let next = loop {
+            match self.serve(out, conn, input, &mut scratch, &mut touched, now) {
+                Progress::GoneOn => {}
+                Progress::Stop(next) => break next,
+                Progress::Close => {
+                    input.clear();
+                    out.close(conn);
+                    break Next::Wait;
+                }
             }
-            if let Some(dump) = &mut client.dump {
-                if self.keys.dump_step(dump, output) {
-                    client.dump = None;
-                }
-                return Next::Drain;
-            }
-            let (consumed, decoded) =
-                client.session.decode(input.bytes(), &mut self.scratch, &self.limits);
-            let then = match decoded {
-                Decoded::Request(request) => {
-                    stats.count_request(request.command);
-                    let mark = output.len();
-                    let then =
-                        self.keys.carry_out(&mut client.session, &request, output, stats, || {
-                            uptime.as_secs()
-                        });
-                    if output.len() > self.limits.output_limit {
-                        output.truncate(mark);
-                        let style = client.session.style(request.form, None);
-                        style.write(output, Origin::Server, Reply::Error(TOO_LARGE));
-                    }
-                    then
-                }
-                Decoded::Incomplete => {
-                    input.consume(consumed);
-                    let until = client.session.patience(input.bytes(), now, &self.limits);
-                    return Next::Read(until);
-                }
-                Decoded::Refused(form, refusal) => {
-                    stats.add(Stat::RequestErrors, 1);
-                    let style = client.session.style(form, None);
-                    style.write(output, Origin::Server, Reply::Error(&refusal.to_string()));
-                    Then::GoOn
-                }
-                Decoded::Broken(refusal) => {
-                    stats.add(Stat::RequestErrors, 1);
-                    resp::push_error(output, &refusal.to_string());
-                    Then::Close
-                }
-                Decoded::Telnet(answer) => {
-                    output.push(&answer);
-                    Then::GoOn
-                }
-                Decoded::Http => Then::Close,
-            };
-            input.consume(consumed);
-            if touched > 0 {
-                touched -= 1;
-            } else if !input.is_empty() && client.session.is_between_requests() {
-                touched = self.keys.touch_ahead(input.bytes(), &mut self.ahead, &self.limits);
-            }
-            match then {
-                Then::GoOn => {}
-                Then::Dump(dump) => client.dump = Some(dump),
-                Then::Close => break,
-            }
-        }
-        input.clear();
-        out.close(conn);
-        Next::Wait
+        };
+        self.scratch = scratch;
+        next
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) {
@@ -188,213 +130,302 @@ impl Handler for Server {
 
     fn closed(&mut self, _out: &mut Outbox, conn: ConnId, _why: CloseReason, _now: Instant) {
         self.clients.remove(conn);
-    }
-}
-
-impl Keys {
-    /// Decodes some of the requests that follow in a pipeline, only to touch their keys: to decode
-    /// them twice costs less than the cache misses that then overlap. Says how many there were.
-    fn touch_ahead(&self, input: &[u8], scratch: &mut Scratch, limits: &Limits) -> usize {
-        let mut rest = &input[..input.len().min(LOOK_AHEAD)];
-        let mut decoder = Decoder::default();
-        let mut hashes = [0; store::TOUCHED];
-        let mut count = 0;
-        while count < hashes.len() {
-            let (consumed, decoded) = decoder.decode(rest, scratch, limits);
-            let Decoded::Request(request) = decoded else { break };
-            let Some(key) = request.keys().next() else { break };
-            hashes[count] = self.store.hash(key);
-            count += 1;
-            rest = &rest[consumed..];
-        }
-        self.store.touch(&hashes[..count]);
-        count
+        self.keyspace.watches.forget(conn);
     }
 
     #[inline]
-    fn carry_out(
+    fn next_deadline(&self) -> Option<Instant> {
+        self.keyspace.next_deadline()
+    }
+
+    fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
+        self.keyspace.expire(out.clock.at(now));
+    }
+}
+
+impl Server {
+    /// Carries out requests until none is left, or one came that more is needed for than the keys.
+    fn serve(
         &mut self,
-        session: &mut Session,
-        request: &Request<'_>,
-        output: &mut Buffer,
-        stats: &mut Stats,
-        uptime: impl FnOnce() -> u64,
-    ) -> Then {
-        let style = session.style(request.form, Some(request.command.verb));
-        let reply = match request.command.verb {
-            Verb::Get => {
-                let value = self.store.get(request.word(1));
-                stats.add(if value.is_some() { Stat::Hits } else { Stat::Misses }, 1);
-                value.map_or(Reply::NotFound, Reply::Value)
-            }
-            Verb::Set => self.set(request),
-            Verb::Put if self.put_mode == PutMode::Replace => {
-                self.store.set(request.word(1), request.word(2));
-                Reply::Ok
-            }
-            Verb::Put if self.store.put(request.word(1), request.word(2)) => Reply::Ok,
-            Verb::Put => Reply::Exists,
-            Verb::Del => {
-                let deleted = request.keys().filter(|key| self.store.remove(key)).count();
-                Reply::Deleted(deleted as u64)
-            }
-            Verb::Scan => return self.scan(style, request, output),
-            Verb::Dump => return self.dump(style, request, output),
-            _ => return self.connection_command(session, request, output, stats, uptime),
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        scratch: &mut Scratch,
+        touched: &mut usize,
+        now: Now,
+    ) -> Progress {
+        let Some(client) = self.clients.get_mut(conn) else { return Progress::Stop(Next::Wait) };
+        let Some((output, stats)) = out.output_and_stats(conn) else {
+            return Progress::Stop(Next::Wait);
         };
-        style.write(output, Origin::Server, reply);
+        client.session.heard_from(now);
+        loop {
+            if output.len() > limits::HIGH_WATER {
+                return Progress::Stop(Next::Drain);
+            }
+            if let Some(dump) = &mut client.dump {
+                if dump.step(&self.keyspace, output, now) {
+                    client.dump = None;
+                }
+                return Progress::Stop(Next::Drain);
+            }
+            let (consumed, decoded) = client.session.decode(input.bytes(), scratch, &self.limits);
+            match decoded {
+                Decoded::Request(request) => {
+                    stats.count_request(request.command);
+                    client.session.noted(request.command.verb);
+                    if !client.session.is_plain() || !is_for_keys(request.command) {
+                        let then = self.carry_out_specially(out, conn, &request, now);
+                        input.consume(consumed);
+                        return if then == Then::Close {
+                            Progress::Close
+                        } else {
+                            Progress::GoneOn
+                        };
+                    }
+                    let style = client.session.style(request.form, Some(request.command.verb));
+                    let dump =
+                        commands::carry_out(&mut self.keyspace, &request, style, output, now);
+                    client.dump = dump.map(Box::new);
+                }
+                Decoded::Incomplete => {
+                    input.consume(consumed);
+                    let until = client.session.patience(input.bytes(), now.instant, &self.limits);
+                    return Progress::Stop(Next::Read(until));
+                }
+                Decoded::Refused(form, refusal) => {
+                    stats.add(Stat::RequestErrors, 1);
+                    let style = client.session.refused(form);
+                    if !style.quiet {
+                        style.write(output, Origin::Server, Reply::Error(&refusal.to_string()));
+                    }
+                }
+                Decoded::Broken(refusal) => {
+                    stats.add(Stat::RequestErrors, 1);
+                    resp::push_error(output, &refusal.to_string());
+                    return Progress::Close;
+                }
+                Decoded::Telnet(answer) => output.push(&answer),
+                Decoded::Http => return Progress::Close,
+            }
+            input.consume(consumed);
+            if *touched > 0 {
+                *touched -= 1;
+            } else if !input.is_empty() && client.session.is_between_requests() {
+                let ahead = &mut self.ahead;
+                *touched = touch_ahead(&self.keyspace, input.bytes(), ahead, &self.limits);
+            }
+        }
+    }
+
+    /// Carries out a request that concerns more than the keys, or is not simply answered.
+    fn carry_out_specially(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        now: Now,
+    ) -> Then {
+        let mark = out.unsent(conn);
+        let then = self.collect_or_carry_out(out, conn, request, now);
+        let Some(client) = self.clients.get_mut(conn) else { return then };
+        if client.session.is_quiet() {
+            client.dump = None;
+            if let Some(output) = out.output(conn) {
+                output.truncate(mark);
+            }
+        }
+        client.session.replied();
+        then
+    }
+
+    fn collect_or_carry_out(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        now: Now,
+    ) -> Then {
+        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
+        let Some(output) = out.output(conn) else { return Then::Close };
+        let style = client.session.style(request.form, Some(request.command.verb));
+        match client.session.collect(request, self.limits.max_request) {
+            Collected::Not => return self.carry_out(out, conn, request, style, now),
+            Collected::Kept => style.writer(output).simple("QUEUED"),
+            Collected::Refused(why) => style.write(output, Origin::Server, Reply::Error(why)),
+        }
         Then::GoOn
     }
 
-    fn set(&mut self, request: &Request<'_>) -> Reply<'static> {
-        let (key, value) = (request.word(1), request.word(2));
-        match request.len() {
-            3 => {
-                self.store.set(key, value);
-                Reply::Ok
+    fn carry_out(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        style: Style,
+        now: Now,
+    ) -> Then {
+        match request.command.access {
+            Access::Connection => self.connection_command(out, conn, request, style, now),
+            Access::Transaction => {
+                self.transaction_command(out, conn, request, style, now);
+                Then::GoOn
             }
-            4 if request.word(3).eq_ignore_ascii_case(b"NX") => {
-                if self.store.put(key, value) {
-                    Reply::Ok
-                } else {
-                    Reply::NotFound
+            Access::Read | Access::Write | Access::WriteAll => {
+                if let Some(client) = self.clients.get_mut(conn)
+                    && let Some(output) = out.output(conn)
+                {
+                    let dump = commands::carry_out(&mut self.keyspace, request, style, output, now);
+                    client.dump = dump.map(Box::new);
                 }
+                Then::GoOn
             }
-            _ => Reply::Error("syntax error"),
         }
     }
 
     fn connection_command(
         &mut self,
-        session: &mut Session,
+        out: &mut Outbox,
+        conn: ConnId,
         request: &Request<'_>,
-        output: &mut Buffer,
-        stats: &mut Stats,
-        uptime: impl FnOnce() -> u64,
+        style: Style,
+        now: Now,
     ) -> Then {
-        let Some((style, answer)) = session.connection_command(request) else { return Then::GoOn };
-        match answer {
-            Answer::Reply(reply) => style.write(output, Origin::Server, reply),
-            Answer::Last(reply) => {
-                style.write(output, Origin::Server, reply);
-                return Then::Close;
+        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
+        let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
+        match client.session.connection_command(request, conn, now, output) {
+            Outcome::Answered => {}
+            Outcome::Last => return Then::Close,
+            Outcome::Reset => {
+                self.keyspace.watches.forget(conn);
             }
-            Answer::Help => style.write(output, Origin::Server, Reply::Lines(&session::help())),
-            Answer::Stats => {
-                stats.set(Stat::UptimeSeconds, uptime());
-                stats.set(Stat::Keys, self.store.len() as u64);
-                stats.set(Stat::KeyBytes, self.store.key_bytes());
-                stats.set(Stat::ValueBytes, self.store.value_bytes());
+            Outcome::Stats => {
+                self.publish(stats, now);
                 let mut lines = Buffer::new();
                 stats.write_lines(Program::Server, &mut lines);
                 style.write(output, Origin::Server, Reply::Lines(lines.bytes()));
             }
-        }
-        Then::GoOn
-    }
-
-    fn dump(&mut self, style: Style, request: &Request<'_>, output: &mut Buffer) -> Then {
-        let pairs = match request.arguments().next() {
-            None => false,
-            Some(word) if word.eq_ignore_ascii_case(b"KEYS") => false,
-            Some(word) if word.eq_ignore_ascii_case(b"PAIRS") => true,
-            Some(_) => {
-                let error = Reply::Error("usage: DUMP [KEYS|PAIRS]");
-                style.write(output, Origin::Server, error);
-                return Then::GoOn;
-            }
-        };
-        if style.form == Form::Text {
-            let prefix = style.prefix(Origin::Server);
-            return Then::Dump(Dump { pairs, prefix, cursor: 0, begun: false });
-        }
-        // A RESP array says how long it is before its first element, so it cannot be streamed while
-        // keys come and go.
-        let elements = self.store.len() as u64 * if pairs { 2 } else { 1 };
-        let values = if pairs { self.store.value_bytes() } else { 0 };
-        // An element has six bytes of header and ends at least.
-        if self.store.key_bytes() + values + 6 * elements > self.output_limit as u64 {
-            style.write(output, Origin::Server, Reply::Error(TOO_LARGE));
-            return Then::GoOn;
-        }
-        resp::push_header(output, b'*', elements);
-        let mut cursor = 0;
-        loop {
-            cursor = self.store.scan(cursor, limits::SCAN_STEP, |key, value| {
-                resp::push_bulk(output, key);
-                if pairs {
-                    resp::push_bulk(output, value);
-                }
-                ControlFlow::Continue(())
-            });
-            if cursor == 0 {
-                return Then::GoOn;
-            }
-        }
-    }
-
-    /// Sends the next piece of a text `DUMP`; whether that was the last.
-    fn dump_step(&self, dump: &mut Dump, output: &mut Buffer) -> bool {
-        let full = output.len() + limits::STREAM_CHUNK;
-        if !dump.begun && !dump.pairs && dump.cursor == 0 {
-            output.push(dump.prefix);
-        }
-        dump.cursor = self.store.scan(dump.cursor, limits::SCAN_STEP, |key, value| {
-            if dump.pairs {
-                text::push_pair(output, dump.prefix, key, value);
-            } else {
-                if dump.begun {
-                    output.push(b" ");
-                }
-                dump.begun = true;
-                text::push_key(output, key);
-            }
-            if output.len() < full { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        if dump.cursor == 0 {
-            if dump.pairs {
-                output.push(dump.prefix);
-                output.push(b"END");
-            }
-            output.push(b"\r\n");
-        }
-        dump.cursor == 0
-    }
-
-    fn scan(&mut self, style: Style, request: &Request<'_>, output: &mut Buffer) -> Then {
-        match scan_arguments(request) {
-            Err(message) => style.write(output, Origin::Server, Reply::Error(message)),
-            Ok((cursor, count)) => {
-                self.body.clear();
-                let mut found = 0;
-                let next = self.store.scan(cursor, limits::SCAN_STEP, |key, _| {
-                    resp::push_bulk(&mut self.body, key);
-                    found += 1;
-                    match found < count && self.body.len() < limits::STREAM_CHUNK {
-                        true => ControlFlow::Continue(()),
-                        false => ControlFlow::Break(()),
+            Outcome::Info | Outcome::Config => style.writer(output).error("not yet"),
+            Outcome::Clients(ask) => {
+                let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
+                for leaver in clients::answer(&ask, conn, sessions, now, &mut style.writer(output))
+                {
+                    if leaver == conn {
+                        return Then::Close;
                     }
-                });
-                resp::push_header(output, b'*', 2);
-                resp::push_bulk(output, next.to_string().as_bytes());
-                resp::push_header(output, b'*', found);
-                output.push(self.body.bytes());
+                    out.abort(leaver);
+                }
             }
         }
         Then::GoOn
+    }
+
+    /// Brings the gauges up to date.
+    fn publish(&self, stats: &mut Stats, now: Now) {
+        let store = self.keyspace.store();
+        stats.set(Stat::UptimeSeconds, (now.instant - self.started).as_secs());
+        stats.set(Stat::Keys, store.len() as u64);
+        stats.set(Stat::KeyBytes, store.key_bytes());
+        stats.set(Stat::ValueBytes, store.value_bytes());
+        stats.set(Stat::Hits, self.keyspace.hits);
+        stats.set(Stat::Misses, self.keyspace.misses);
+    }
+
+    fn transaction_command(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        style: Style,
+        now: Now,
+    ) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some(output) = out.output(conn) else { return };
+        let mut reply = style.writer(output);
+        let collecting = client.session.transaction().is_some();
+        match request.command.verb {
+            Verb::Multi if collecting => reply.error("MULTI calls can not be nested"),
+            Verb::Multi => {
+                client.session.begin_transaction();
+                reply.simple("OK");
+            }
+            Verb::Watch if collecting => reply.error("WATCH inside MULTI is not allowed"),
+            Verb::Watch => {
+                if request.keys().all(|key| self.keyspace.watch(conn, key, now)) {
+                    reply.simple("OK");
+                } else {
+                    reply.error("too many keys watched");
+                }
+            }
+            Verb::Unwatch => {
+                self.keyspace.watches.forget(conn);
+                reply.simple("OK");
+            }
+            Verb::Discard if collecting => {
+                client.session.end_transaction();
+                self.keyspace.watches.forget(conn);
+                reply.simple("OK");
+            }
+            Verb::Discard => reply.error("DISCARD without MULTI"),
+            _ => match client.session.end_transaction() {
+                Some(transaction) => self.exec(out, conn, &transaction, style, now),
+                None => reply.error("EXEC without MULTI"),
+            },
+        }
+    }
+
+    /// Carries out a transaction: all of it, or nothing.
+    fn exec(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        transaction: &Transaction,
+        style: Style,
+        now: Now,
+    ) {
+        let changed = self.keyspace.forget_watches(conn, now);
+        let Some(output) = out.output(conn) else { return };
+        let mut reply = style.writer(output);
+        if transaction.has_failed() {
+            return reply.failure("EXECABORT Transaction discarded because of previous errors.");
+        }
+        if changed {
+            return reply.null_array();
+        }
+        reply.array(transaction.len());
+        let (mut scratch, mut decoder) = (Scratch::default(), Decoder::default());
+        let mut rest = transaction.requests();
+        while let (consumed, Decoded::Request(request)) =
+            decoder.decode(rest, &mut scratch, &self.limits)
+        {
+            let Some(client) = self.clients.get_mut(conn) else { return };
+            let style = client.session.style(Form::Resp, Some(request.command.verb));
+            self.carry_out(out, conn, &request, style, now);
+            rest = &rest[consumed..];
+        }
     }
 }
 
-/// The cursor and the count of a `SCAN`.
-fn scan_arguments(request: &Request<'_>) -> Result<(u64, u64), &'static str> {
-    let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<u64>().ok();
-    let cursor = number(request.word(1)).ok_or("invalid cursor")?;
-    match request.len() {
-        2 => Ok((cursor, 10)),
-        4 if request.word(2).eq_ignore_ascii_case(b"COUNT") => {
-            let count = number(request.word(3)).ok_or("value is not an integer or out of range")?;
-            if count == 0 { Err("syntax error") } else { Ok((cursor, count)) }
-        }
-        _ => Err("syntax error"),
+/// Whether a command is for the keys alone.
+fn is_for_keys(command: &Command) -> bool {
+    matches!(command.access, Access::Read | Access::Write | Access::WriteAll)
+}
+
+/// Decodes some of the requests that follow in a pipeline, only to touch their keys: to decode
+/// them twice costs less than the cache misses that then overlap. Says how many there were.
+fn touch_ahead(keyspace: &Keyspace, input: &[u8], scratch: &mut Scratch, limits: &Limits) -> usize {
+    let mut rest = &input[..input.len().min(LOOK_AHEAD)];
+    let mut decoder = Decoder::default();
+    let mut hashes = [0; store::TOUCHED];
+    let mut count = 0;
+    while count < hashes.len() {
+        let (consumed, decoded) = decoder.decode(rest, scratch, limits);
+        let Decoded::Request(request) = decoded else { break };
+        let Some(key) = request.keys().next() else { break };
+        hashes[count] = keyspace.store().hash(key);
+        count += 1;
+        rest = &rest[consumed..];
     }
+    keyspace.store().touch(&hashes[..count]);
+    count
 }

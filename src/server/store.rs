@@ -21,11 +21,13 @@
 //! still there, and `color` is behind it: so a key that stays is visited once. A hash table that
 //! moves entries as it grows could promise only "at least once", as `SCAN` of Redis does.
 
+use crate::clock::Now;
 use crate::index::Index;
 use ahash::RandomState;
 use std::fmt;
 use std::hint::black_box;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 /// Places in a page: 16 KiB, a microsecond's work to make ready.
 const PAGE: usize = 1024;
@@ -43,6 +45,17 @@ const KEY_LENGTH: usize = size_of::<u32>();
 pub const TOUCHED: usize = 32;
 
 type Entry = Box<[u8]>;
+
+/// When a value that is stored expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never.
+    Never,
+    /// When the one before did.
+    Keep,
+    /// At this time, in Unix milliseconds.
+    At(u64),
+}
 
 enum Place {
     Used(Entry),
@@ -67,12 +80,6 @@ pub struct Store {
     value_bytes: u64,
 }
 
-impl Default for Store {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("len", &self.len()).finish_non_exhaustive()
@@ -81,7 +88,7 @@ impl fmt::Debug for Store {
 
 impl Store {
     /// An empty store, of 64 KiB.
-    pub fn new() -> Self {
+    pub fn new(_now: Instant) -> Self {
         Self {
             hasher: RandomState::new(),
             index: Index::new(),
@@ -114,7 +121,7 @@ impl Store {
     }
 
     /// The value of a key.
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+    pub fn get(&self, key: &[u8], _now: Now) -> Option<&[u8]> {
         let place = self.find(self.hash(key), key)?;
         Some(split(self.entry(place)).1)
     }
@@ -137,13 +144,8 @@ impl Store {
         black_box(entries.iter().map(first).fold(0, u8::wrapping_add));
     }
 
-    /// Whether the key exists.
-    pub fn contains(&self, key: &[u8]) -> bool {
-        self.find(self.hash(key), key).is_some()
-    }
-
     /// Stores a value, in place of one that is there.
-    pub fn set(&mut self, key: &[u8], value: &[u8]) {
+    pub fn set(&mut self, key: &[u8], value: &[u8], _expiry: Expiry, _now: Now) {
         let hash = self.hash(key);
         match self.find(hash, key) {
             Some(place) => self.replace(place, key, value),
@@ -152,7 +154,7 @@ impl Store {
     }
 
     /// Stores a value unless the key exists: then nothing changes, and the answer is `false`.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> bool {
+    pub fn put(&mut self, key: &[u8], value: &[u8], _now: Now) -> bool {
         let hash = self.hash(key);
         let absent = self.find(hash, key).is_none();
         if absent {
@@ -162,7 +164,7 @@ impl Store {
     }
 
     /// Deletes a key. `false`: it does not exist.
-    pub fn remove(&mut self, key: &[u8]) -> bool {
+    pub fn remove(&mut self, key: &[u8], _now: Now) -> bool {
         let Self { hasher, index, pages, .. } = self;
         let removed = index.remove(
             hasher.hash_one(key),
@@ -193,6 +195,7 @@ impl Store {
         &self,
         cursor: u64,
         places: usize,
+        _now: Now,
         mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> u64 {
         let begin = usize::try_from(cursor).unwrap_or(usize::MAX).min(self.used);
@@ -209,6 +212,33 @@ impl Store {
             }
         }
         if next == self.used { 0 } else { next as u64 }
+    }
+
+    pub fn purge(&mut self, _key: &[u8], _now: Now) -> bool {
+        false
+    }
+    pub fn append(&mut self, _key: &[u8], _tail: &[u8], _now: Now) -> usize {
+        0
+    }
+    pub fn set_deadline(&mut self, _key: &[u8], _deadline: Option<u64>, _now: Now) -> bool {
+        false
+    }
+    pub fn deadline(&self, _key: &[u8], _now: Now) -> Option<Option<u64>> {
+        None
+    }
+    pub fn rename(&mut self, _from: &[u8], _to: &[u8], _now: Now) -> bool {
+        false
+    }
+    pub fn random(&self, _seed: u64, _now: Now) -> Option<&[u8]> {
+        None
+    }
+    pub fn clear(&mut self) {}
+    pub fn expiring(&self) -> usize {
+        0
+    }
+    pub fn expire(&mut self, _now: Now, _expired: impl FnMut(&[u8])) {}
+    pub fn next_deadline(&self) -> Option<Instant> {
+        None
     }
 
     /// The hash of a key, in this process.

@@ -48,7 +48,7 @@ impl Node {
             index,
             by_hand: policy.is_none(),
             policy,
-            out: Outbox::new(),
+            out: Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)),
             connections: ConnectionTable::default(),
             deadlines: BTreeSet::new(),
             blocked: Vec::new(),

@@ -19,8 +19,8 @@ enum Floor {
 
 #[rustfmt::skip]
 const HOUSE: &[(Floor, &[&str])] = &[
-    (Floor::Values, &["buffer", "command", "index", "limits", "protocol", "stats", "timer_wheel"]),
-    (Floor::Boundary, &["handler", "session"]),
+    (Floor::Values, &["buffer", "clock", "command", "index", "limits", "protocol", "stats", "timer_wheel"]),
+    (Floor::Boundary, &["handler", "session", "transaction"]),
     (Floor::Policy, &["proxy", "server"]),
     (Floor::Mechanism, &["connection", "connection_table", "reactor"]),
     (Floor::Edges, &["bin", "client", "config", "lib", "program"]),

@@ -1,0 +1,193 @@
+//! Replies to clients, and requests to an upstream, as RESP.
+
+use crate::buffer::Buffer;
+use crate::command::Verb;
+use crate::protocol::text::{self, Reply};
+
+/// Which RESP a client speaks: `HELLO` chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// RESP2.
+    #[default]
+    Two,
+    /// RESP3, which has nulls, maps, sets and pushes of their own.
+    Three,
+}
+
+/// Writes a reply piece by piece, in the client's version of RESP.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    out: &'a mut Buffer,
+    version: Version,
+}
+
+impl<'a> Writer<'a> {
+    /// Appends to `out`.
+    #[inline]
+    pub fn new(out: &'a mut Buffer, version: Version) -> Writer<'a> {
+        Writer { out, version }
+    }
+
+    /// `+` and a word or two.
+    #[inline]
+    pub fn simple(&mut self, word: &str) {
+        self.out.push(b"+");
+        self.out.push(word.as_bytes());
+        self.out.push(b"\r\n");
+    }
+
+    /// `-ERR ` and a message. What of it came from a peer must have been made printable.
+    pub fn error(&mut self, message: &str) {
+        push_error(self.out, message);
+    }
+
+    /// An error whose message begins with its own prefix: `NOPROTO …`.
+    pub fn failure(&mut self, message: &str) {
+        debug_assert!(text::is_one_line(message.as_bytes()));
+        self.out.push(b"-");
+        self.out.push(message.as_bytes());
+        self.out.push(b"\r\n");
+    }
+
+    /// A number.
+    #[inline]
+    pub fn integer(&mut self, number: i64) {
+        match u64::try_from(number) {
+            Ok(number) => push_header(self.out, b':', number),
+            Err(_) => {
+                self.out.push(b":-");
+                self.out.push_decimal(number.unsigned_abs());
+                self.out.push(b"\r\n");
+            }
+        }
+    }
+
+    /// A bulk string.
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        push_bulk(self.out, bytes);
+    }
+
+    /// Nothing, where a bulk string could be.
+    #[inline]
+    pub fn null(&mut self) {
+        self.out.push(match self.version {
+            Version::Two => b"$-1\r\n",
+            Version::Three => b"_\r\n",
+        });
+    }
+
+    /// Nothing, where an array could be.
+    pub fn null_array(&mut self) {
+        self.out.push(match self.version {
+            Version::Two => b"*-1\r\n",
+            Version::Three => b"_\r\n",
+        });
+    }
+
+    /// An array, whose elements follow.
+    pub fn array(&mut self, len: usize) {
+        push_header(self.out, b'*', len as u64);
+    }
+
+    /// A map of so many pairs, which follow; in RESP2 an array of twice as many elements.
+    pub fn map(&mut self, pairs: usize) {
+        match self.version {
+            Version::Two => push_header(self.out, b'*', 2 * pairs as u64),
+            Version::Three => push_header(self.out, b'%', pairs as u64),
+        }
+    }
+
+    /// A set, whose members follow; in RESP2 an array.
+    pub fn set(&mut self, len: usize) {
+        let kind = if self.version == Version::Two { b'*' } else { b'~' };
+        push_header(self.out, kind, len as u64);
+    }
+
+    /// A text for people; in RESP2 a bulk string.
+    pub fn verbatim(&mut self, text: &[u8]) {
+        match self.version {
+            Version::Two => self.bulk(text),
+            Version::Three => {
+                push_header(self.out, b'=', text.len() as u64 + 4);
+                self.out.push(b"txt:");
+                self.out.push(text);
+                self.out.push(b"\r\n");
+            }
+        }
+    }
+}
+
+/// Appends a reply to the request of `verb`.
+#[inline]
+pub fn reply(out: &mut Buffer, version: Version, verb: Option<Verb>, reply: Reply<'_>) {
+    match reply {
+        Reply::Value(value) => push_bulk(out, value),
+        Reply::NotFound => Writer::new(out, version).null(),
+        Reply::Ok => out.push(b"+OK\r\n"),
+        Reply::Exists => push_error(out, "Key already exists"),
+        Reply::Deleted(count) => push_header(out, b':', count),
+        Reply::Pong => out.push(b"+PONG\r\n"),
+        Reply::Goodbye if verb == Some(Verb::Quit) => out.push(b"+OK\r\n"),
+        Reply::Goodbye => out.push(b"+Goodbye\r\n"),
+        Reply::Lines(lines) => push_bulk(out, lines),
+        Reply::Error(message) => push_error(out, message),
+        Reply::Failure(message) => {
+            out.push(b"-");
+            out.push(message);
+            out.push(b"\r\n");
+        }
+        Reply::Raw(bytes) => out.push(bytes),
+    }
+}
+
+/// Appends `-ERR` and a message, which holds no line end.
+pub fn push_error(out: &mut Buffer, message: &str) {
+    out.push(b"-ERR ");
+    out.push(message.as_bytes());
+    out.push(b"\r\n");
+}
+
+/// Appends a header such as `*2` or `:7`.
+#[inline]
+pub fn push_header(out: &mut Buffer, kind: u8, number: u64) {
+    out.push(&[kind]);
+    if number < 10 {
+        out.push(&[b'0' + number as u8, b'\r', b'\n']);
+    } else {
+        out.push_decimal(number);
+        out.push(b"\r\n");
+    }
+}
+
+/// Appends a bulk string.
+#[inline]
+pub fn push_bulk(out: &mut Buffer, bytes: &[u8]) {
+    if bytes.len() < 100 {
+        // The common case in one go: two digits at most, one check of the room.
+        let (tens, ones) = ((bytes.len() / 10) as u8, (bytes.len() % 10) as u8);
+        let digits = 1 + usize::from(tens > 0);
+        let head = 1 + digits + 2;
+        let room = out.append(head + bytes.len() + 2);
+        room[0] = b'$';
+        room[1] = b'0' + tens;
+        room[digits] = b'0' + ones;
+        room[1 + digits] = b'\r';
+        room[2 + digits] = b'\n';
+        room[head..head + bytes.len()].copy_from_slice(bytes);
+        room[head + bytes.len()] = b'\r';
+        room[head + bytes.len() + 1] = b'\n';
+    } else {
+        push_header(out, b'$', bytes.len() as u64);
+        out.push(bytes);
+        out.push(b"\r\n");
+    }
+}
+
+/// Appends a request.
+pub fn push_request(out: &mut Buffer, words: &[&[u8]]) {
+    push_header(out, b'*', words.len() as u64);
+    for word in words {
+        push_bulk(out, word);
+    }
+}

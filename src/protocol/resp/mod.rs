@@ -1,0 +1,191 @@
+//! RESP, the protocol of Redis (<https://redis.io/docs/latest/develop/reference/protocol-spec/>):
+//! requests and replies for our clients, and the other way round for the proxy, which is a client
+//! of its upstream.
+//!
+//! ```text
+//!   request   *2 CRLF $3 CRLF GET CRLF $1 CRLF k CRLF
+//!   reply     +OK  -ERR ...  :7  $1 CRLF v CRLF  $-1  *2 CRLF ...
+//! ```
+//!
+//! Lengths that are claimed reserve nothing: memory is taken only for bytes that came.
+//!
+//! This file reads requests; `encode.rs` writes replies and requests, `scan.rs` reads replies.
+
+mod encode;
+mod scan;
+
+pub use encode::{Version, Writer, push_bulk, push_error, push_header, push_request, reply};
+pub use scan::{Element, Elements, ReplyScanner, Scanned};
+
+use super::{Decoded, Form, Refusal, Request, Span};
+use crate::command::Command;
+use crate::limits::{self, Limits};
+use std::fmt;
+
+/// RESP that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// `*` with something else than a number of arguments we take.
+    ArrayLength,
+    /// `$` with something else than a length we take.
+    BulkLength,
+    /// Another byte where `$` should be.
+    ExpectedBulk(u8),
+    /// A header without an end.
+    HeaderTooLong,
+    /// No CRLF where a value ends.
+    MissingEnd,
+    /// More bytes than a request, or a reply, may have.
+    TooLarge,
+    /// A reply of no known type.
+    UnknownType(u8),
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProtocolError::ArrayLength => write!(f, "invalid multibulk length"),
+            ProtocolError::BulkLength => write!(f, "invalid bulk length"),
+            ProtocolError::ExpectedBulk(byte) => {
+                write!(f, "expected '$', got '{}'", super::text::printable(&[*byte], 1))
+            }
+            ProtocolError::HeaderTooLong => write!(f, "too big count string"),
+            ProtocolError::MissingEnd => write!(f, "expected CRLF after a bulk string"),
+            ProtocolError::TooLarge => write!(f, "request too large"),
+            ProtocolError::UnknownType(byte) => {
+                write!(f, "unknown reply type '{}'", super::text::printable(&[*byte], 1))
+            }
+        }
+    }
+}
+
+/// A request that has begun and not ended.
+#[derive(Debug)]
+pub struct Partial {
+    /// How far it was read.
+    pub place: Place,
+    /// The words that are whole.
+    pub words: Vec<Span>,
+}
+
+/// How far a request was read, so that no byte is looked at twice however it is split.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    position: usize,
+    /// How many words it says it has; 0 before its header was read.
+    announced: usize,
+    /// The length of the word whose header has been read.
+    bulk: Option<usize>,
+}
+
+impl Place {
+    /// Reads on in `bytes`, which begin with the request's `*`. `Some(length)`: it is whole.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing after it can be understood.
+    #[inline]
+    pub fn advance(
+        &mut self,
+        bytes: &[u8],
+        words: &mut Vec<Span>,
+        limits: &Limits,
+    ) -> Result<Option<usize>, ProtocolError> {
+        if self.announced == 0 {
+            let Some((count, at)) = header(bytes, 1)? else { return Ok(None) };
+            let count = count.ok_or(ProtocolError::ArrayLength)?;
+            self.position = at;
+            if count <= 0 {
+                return Ok(Some(at));
+            }
+            self.announced = usize::try_from(count).map_err(|_| ProtocolError::ArrayLength)?;
+            if self.announced > limits::MAX_ARGUMENTS {
+                return Err(ProtocolError::ArrayLength);
+            }
+        }
+        while words.len() < self.announced {
+            let length = match self.bulk {
+                Some(length) => length,
+                None => {
+                    match bytes.get(self.position) {
+                        None => return Ok(None),
+                        Some(b'$') => {}
+                        Some(&other) => return Err(ProtocolError::ExpectedBulk(other)),
+                    }
+                    let Some((length, at)) = header(bytes, self.position + 1)? else {
+                        return Ok(None);
+                    };
+                    let length = length.and_then(|length| usize::try_from(length).ok());
+                    let length = length.filter(|&length| length <= limits.max_value);
+                    let length = length.ok_or(ProtocolError::BulkLength)?;
+                    if at + length > limits.max_request {
+                        return Err(ProtocolError::TooLarge);
+                    }
+                    self.position = at;
+                    self.bulk = Some(length);
+                    length
+                }
+            };
+            let end = self.position + length;
+            match bytes.get(end..end + 2) {
+                Some(b"\r\n") => {}
+                Some(_) => return Err(ProtocolError::MissingEnd),
+                None => return Ok(None),
+            }
+            words.push(Span::new(self.position, end));
+            self.position = end + 2;
+            self.bulk = None;
+        }
+        Ok(Some(self.position))
+    }
+}
+
+/// Reads the number of a header line from `start` on: the number, `None` if it is none, and where
+/// the next line begins. `Ok(None)` if the line has not ended yet.
+#[inline]
+fn header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+    let mut at = start;
+    let mut number: i64 = 0;
+    // The plain case: a few digits and CRLF. 18 of them cannot overflow.
+    while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0'))
+        && digit <= 9
+        && at < start + 18
+    {
+        number = number * 10 + i64::from(digit);
+        at += 1;
+    }
+    if at > start && bytes.get(at) == Some(&b'\r') && bytes.get(at + 1) == Some(&b'\n') {
+        return Ok(Some((Some(number), at + 2)));
+    }
+    rare_header(bytes, start)
+}
+
+#[cold]
+fn rare_header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+    let rest = &bytes[start.min(bytes.len())..];
+    let searched = &rest[..rest.len().min(limits::MAX_HEADER)];
+    let Some(end) = memchr::memchr(b'\n', searched) else {
+        let too_long = rest.len() >= limits::MAX_HEADER;
+        return if too_long { Err(ProtocolError::HeaderTooLong) } else { Ok(None) };
+    };
+    let digits = searched[..end].strip_suffix(b"\r");
+    let number = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+    // `parse` takes a plus sign, which Redis does not.
+    let number = number.filter(|digits| !digits.starts_with('+'));
+    Ok(Some((number.and_then(|digits| digits.parse().ok()), start + end + 1)))
+}
+
+/// Finds the command of a whole request and checks its words.
+#[inline]
+pub fn check<'a>(bytes: &'a [u8], words: &'a [Span]) -> Decoded<'a> {
+    let Some(command) = Command::find(words[0].of(bytes)) else {
+        return Decoded::Refused(Form::Resp, Refusal::Unknown(words, bytes, Form::Resp));
+    };
+    if !command.takes(words.len()) {
+        return Decoded::Refused(Form::Resp, Refusal::Usage(command, Form::Resp));
+    }
+    let request = Request { command, form: Form::Resp, words, bytes };
+    if request.keys().any(|key| key.len() > limits::MAX_KEY) {
+        return Decoded::Refused(Form::Resp, Refusal::KeyTooLong);
+    }
+    Decoded::Request(request)
+}

@@ -1,0 +1,99 @@
+//! What each command does to the keys: one function for each, and here the way to it.
+//!
+//! - `strings.rs`: values      - `expiry.rs`: when keys expire      - `keys.rs`: keys as such
+//! - `walks.rs`: what goes over all keys, `DUMP` among them
+
+mod expiry;
+mod keys;
+mod strings;
+mod walks;
+
+pub use walks::Dump;
+
+use super::keyspace::Keyspace;
+use crate::buffer::Buffer;
+use crate::clock::Now;
+use crate::command::Verb;
+use crate::protocol::resp::Writer;
+use crate::protocol::text::Reply;
+use crate::protocol::{Form, Request};
+use crate::session::{Origin, Style};
+
+/// The error in place of a reply over the output limit.
+pub const TOO_LARGE: &str = "reply too large, use SCAN";
+
+/// Carries out one command and writes its reply, in RESP.
+type Function = fn(&mut Keyspace, &Request<'_>, &mut Writer<'_>, Now);
+
+/// Carries out a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
+/// begun, and returned.
+#[inline]
+pub fn carry_out(
+    keyspace: &mut Keyspace,
+    request: &Request<'_>,
+    style: Style,
+    out: &mut Buffer,
+    now: Now,
+) -> Option<Dump> {
+    let mark = out.len();
+    match request.command.verb {
+        // Those of the text protocol reply in the form they came in.
+        Verb::Get => {
+            let reply = keyspace.get(request.word(1), now).map_or(Reply::NotFound, Reply::Value);
+            style.write(out, Origin::Server, reply);
+        }
+        Verb::Set if request.len() == 3 => {
+            strings::plain_set(keyspace, request, now);
+            style.write(out, Origin::Server, Reply::Ok);
+        }
+        Verb::Put => style.write(out, Origin::Server, strings::put(keyspace, request, now)),
+        Verb::Del => style.write(out, Origin::Server, keys::del(keyspace, request, now)),
+        Verb::Dump if style.form == Form::Text => match Dump::new(style, request) {
+            Ok(dump) => return Some(dump),
+            Err(usage) => style.write(out, Origin::Server, Reply::Error(usage)),
+        },
+        verb => function(verb)(keyspace, request, &mut style.writer(out), now),
+    }
+    if out.len() - mark > keyspace.output_limit {
+        out.truncate(mark);
+        style.write(out, Origin::Server, Reply::Error(TOO_LARGE));
+    }
+    None
+}
+
+#[rustfmt::skip]
+fn function(verb: Verb) -> Function {
+    match verb {
+        Verb::Set => strings::set,
+        Verb::Mget => strings::mget,
+        Verb::Mset => strings::mset,
+        Verb::Msetnx => strings::msetnx,
+        Verb::Setnx => strings::setnx,
+        Verb::Setex | Verb::Psetex => strings::setex,
+        Verb::Getset => strings::getset,
+        Verb::Getdel => strings::getdel,
+        Verb::Getex => strings::getex,
+        Verb::Append => strings::append,
+        Verb::Strlen => strings::strlen,
+        Verb::Incr | Verb::Decr | Verb::Incrby | Verb::Decrby => strings::increment,
+        Verb::Unlink => keys::unlink,
+        Verb::Exists | Verb::Touch => keys::exists,
+        Verb::Type => keys::kind,
+        Verb::Rename | Verb::Renamenx => keys::rename,
+        Verb::Randomkey => keys::random,
+        Verb::Dbsize => keys::count,
+        Verb::Flushdb | Verb::Flushall => keys::flush,
+        Verb::Expire | Verb::Pexpire | Verb::Expireat | Verb::Pexpireat => expiry::expire,
+        Verb::Ttl | Verb::Pttl | Verb::Expiretime | Verb::Pexpiretime => expiry::remaining,
+        Verb::Persist => expiry::persist,
+        Verb::Keys => walks::keys,
+        Verb::Scan => walks::scan,
+        Verb::Dump => walks::dump,
+        Verb::Get | Verb::Put | Verb::Del => unreachable!("carried out above"),
+        Verb::Multi | Verb::Exec | Verb::Discard | Verb::Watch | Verb::Unwatch
+        | Verb::Ping | Verb::Echo | Verb::Hello | Verb::Auth | Verb::Select | Verb::Client
+        | Verb::Reset | Verb::Command | Verb::Info | Verb::Config | Verb::Time | Verb::Role
+        | Verb::Cluster | Verb::Stats | Verb::Origin | Verb::Help | Verb::Bye | Verb::Quit
+        | Verb::Exit => unreachable!("these are not for the keys"),
+    }
+}

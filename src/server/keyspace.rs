@@ -1,0 +1,155 @@
+//! The keys, with everybody who wants to know when one changes.
+//!
+//! Commands look at the store through [`Keyspace::store`] and change it by the methods here, each of
+//! which tells the watchers of the keys that it changes. So no change goes unnoticed.
+
+use super::store::{Expiry, Store};
+use super::watch::Watches;
+use crate::clock::Now;
+use crate::command::PutMode;
+use crate::handler::ConnId;
+use std::time::Instant;
+
+/// All keys; see the head of the file.
+#[derive(Debug)]
+pub struct Keyspace {
+    store: Store,
+    /// Who is to know of changes.
+    pub watches: Watches,
+    /// What PUT does to a key that exists.
+    pub put_mode: PutMode,
+    /// A reply may have so many bytes.
+    pub output_limit: usize,
+    /// Lookups that found a key, and those that did not.
+    pub hits: u64,
+    /// Lookups that found no key.
+    pub misses: u64,
+}
+
+impl Keyspace {
+    /// No keys yet.
+    pub fn new(put_mode: PutMode, output_limit: usize, now: Instant) -> Keyspace {
+        Keyspace {
+            store: Store::new(now),
+            watches: Watches::default(),
+            put_mode,
+            output_limit,
+            hits: 0,
+            misses: 0,
+        }
+    }
+
+    /// The keys, to look at.
+    #[inline]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The value of a key, counted as a hit or a miss.
+    #[inline]
+    pub fn get(&mut self, key: &[u8], now: Now) -> Option<&[u8]> {
+        let value = self.store.get(key, now);
+        if value.is_some() {
+            self.hits += 1;
+        } else {
+            self.misses += 1;
+        }
+        value
+    }
+
+    /// Stores a value, in place of one that is there.
+    #[inline]
+    pub fn set(&mut self, key: &[u8], value: &[u8], expiry: Expiry, now: Now) {
+        self.store.set(key, value, expiry, now);
+        self.watches.changed(key);
+    }
+
+    /// Stores a value that never expires, unless the key exists: then nothing changes, and the
+    /// answer is `false`.
+    pub fn put(&mut self, key: &[u8], value: &[u8], now: Now) -> bool {
+        let stored = self.store.put(key, value, now);
+        if stored {
+            self.watches.changed(key);
+        }
+        stored
+    }
+
+    /// Deletes a key. `false`: it does not exist.
+    pub fn remove(&mut self, key: &[u8], now: Now) -> bool {
+        let removed = self.store.remove(key, now);
+        if removed {
+            self.watches.changed(key);
+        }
+        removed
+    }
+
+    /// Adds to the end of a value, or stores it; says how long the value is now.
+    pub fn append(&mut self, key: &[u8], tail: &[u8], now: Now) -> usize {
+        let len = self.store.append(key, tail, now);
+        self.watches.changed(key);
+        len
+    }
+
+    /// Sets when a key expires, or that it never does; a time that has come deletes it. `false`: it
+    /// does not exist.
+    pub fn set_deadline(&mut self, key: &[u8], deadline: Option<u64>, now: Now) -> bool {
+        if deadline.is_some_and(|deadline| deadline <= now.unix_millis) {
+            return self.remove(key, now);
+        }
+        let exists = self.store.set_deadline(key, deadline, now);
+        if exists {
+            self.watches.changed(key);
+        }
+        exists
+    }
+
+    /// Gives a value another key, in place of what is there. `false`: there is no value.
+    pub fn rename(&mut self, from: &[u8], to: &[u8], now: Now) -> bool {
+        let renamed = self.store.rename(from, to, now);
+        if renamed {
+            self.watches.changed(from);
+            self.watches.changed(to);
+        }
+        renamed
+    }
+
+    /// Deletes all keys.
+    pub fn clear(&mut self, now: Now) {
+        let store = &self.store;
+        self.watches.all_changed(|key| store.get(key, now).is_some());
+        self.store.clear();
+    }
+
+    /// Has a client know whether a key changes. `false`: it watches too many.
+    pub fn watch(&mut self, client: ConnId, key: &[u8], now: Now) -> bool {
+        self.purge(key, now);
+        self.watches.watch(client, key)
+    }
+
+    /// Forgets what a client watches; says whether any of it has changed, or expired.
+    pub fn forget_watches(&mut self, client: ConnId, now: Now) -> bool {
+        for key in self.watches.keys_of(client) {
+            self.purge(&key, now);
+        }
+        self.watches.forget(client)
+    }
+
+    /// Deletes a key whose time has come, where it matters now.
+    fn purge(&mut self, key: &[u8], now: Now) {
+        if self.store.purge(key, now) {
+            self.watches.changed(key);
+        }
+    }
+
+    /// Deletes some of the keys whose time has come; [`Keyspace::next_deadline`] says when to go on.
+    pub fn expire(&mut self, now: Now) {
+        let watches = &mut self.watches;
+        self.store.expire(now, |key| watches.changed(key));
+    }
+
+    /// When [`Keyspace::expire`] has something to do.
+    #[inline]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.store.next_deadline()
+    }
+}

@@ -1,0 +1,274 @@
+//! One client's protocol state, and the commands that concern the connection or the program and not
+//! the keys. Server and proxy share it.
+//!
+//! - `commands.rs`: the commands that a session answers by itself
+//! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
+
+pub mod clients;
+mod commands;
+
+pub use commands::{Outcome, help};
+
+use crate::buffer::Buffer;
+use crate::clock::Now;
+use crate::command::Verb;
+use crate::limits::Limits;
+use crate::protocol::resp::{self, Version, Writer};
+use crate::protocol::text::{self, Reply};
+use crate::protocol::{Decoded, Decoder, Form, Midway, Request, Scratch};
+use crate::transaction::Transaction;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// How the reply to one request is to look: fixed when the request is decoded, so that a reply that
+/// comes later still has the look its client asked for then.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// The protocol.
+    pub form: Form,
+    /// Its version, where it is RESP.
+    pub version: Version,
+    /// The command, where it is known; some replies differ by it.
+    pub verb: Option<Verb>,
+    /// The client does not want this reply.
+    pub quiet: bool,
+    origin: bool,
+}
+
+/// Where a reply was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By the server, or by a program in its place.
+    Server,
+    /// From the proxy's cache.
+    Cache,
+}
+
+impl Style {
+    /// Appends a reply in this style, wanted or not.
+    #[inline]
+    pub fn write(self, out: &mut Buffer, origin: Origin, reply: Reply<'_>) {
+        match self.form {
+            Form::Text => text::reply(out, self.prefix(origin), reply),
+            Form::Resp => resp::reply(out, self.version, self.verb, reply),
+        }
+    }
+
+    /// Writes a reply that only RESP has.
+    #[inline]
+    pub fn writer(self, out: &mut Buffer) -> Writer<'_> {
+        Writer::new(out, self.version)
+    }
+
+    /// What stands before each line of a text reply.
+    pub fn prefix(self, origin: Origin) -> text::Prefix {
+        match (self.origin, origin) {
+            (false, _) => b"",
+            (true, Origin::Server) => b"server: ",
+            (true, Origin::Cache) => b"proxy: ",
+        }
+    }
+}
+
+/// Whether a request was kept for `EXEC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collected {
+    /// It is to be carried out now.
+    Not,
+    /// It was.
+    Kept,
+    /// It was not, and the transaction has failed.
+    Refused(&'static str),
+}
+
+/// What `CLIENT REPLY` asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Replies {
+    #[default]
+    On,
+    Off,
+    /// Not for this request (of which it is the reply), but for the next.
+    SkipNext,
+    /// Not for this request.
+    Skip,
+}
+
+/// One client's protocol state.
+#[derive(Debug)]
+pub struct Session {
+    decoder: Decoder,
+    /// When the request that has begun and not ended began.
+    midway_since: Option<Instant>,
+    /// Its address, without what of a `SocketAddr` only takes room.
+    peer: (IpAddr, u16),
+    /// When it came, and when it sent something last, in Unix seconds.
+    opened: u32,
+    heard: u32,
+    origin: bool,
+    version: Version,
+    replies: Replies,
+    /// The latest command, for `CLIENT LIST`.
+    latest: Option<Verb>,
+    names: Option<Box<Names>>,
+    transaction: Option<Box<Transaction>>,
+}
+
+/// What a client calls itself and its library. Printable, without spaces.
+#[derive(Debug, Default)]
+struct Names {
+    name: String,
+    library: String,
+    library_version: String,
+}
+
+impl Session {
+    /// The session of a client that has just come from `peer`.
+    pub fn new(peer: SocketAddr, now: Now) -> Session {
+        let seconds = (now.unix_millis / 1000) as u32;
+        Session {
+            decoder: Decoder::default(),
+            midway_since: None,
+            peer: (peer.ip(), peer.port()),
+            opened: seconds,
+            heard: seconds,
+            origin: false,
+            version: Version::Two,
+            replies: Replies::On,
+            latest: None,
+            names: None,
+            transaction: None,
+        }
+    }
+
+    /// Decodes the request at the front of `input`: see [`Decoder::decode`].
+    #[inline]
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a [u8],
+        scratch: &'a mut Scratch,
+        limits: &Limits,
+    ) -> (usize, Decoded<'a>) {
+        let (consumed, decoded) = self.decoder.decode(input, scratch, limits);
+        if !matches!(decoded, Decoded::Incomplete | Decoded::Telnet(_)) {
+            self.midway_since = None;
+        }
+        (consumed, decoded)
+    }
+
+    /// Takes back the request that was last decoded: see [`Decoder::put_back`].
+    pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
+        self.decoder.put_back(scratch)
+    }
+
+    /// Whether the next byte of the input is the first of a request.
+    pub fn is_between_requests(&self) -> bool {
+        self.decoder.midway(b"") == Midway::Nothing
+    }
+
+    /// The client has sent something.
+    #[inline]
+    pub fn heard_from(&mut self, now: Now) {
+        self.heard = (now.unix_millis / 1000) as u32;
+    }
+
+    /// Notes the command that the client sends now.
+    #[inline]
+    pub fn noted(&mut self, verb: Verb) {
+        self.latest = Some(verb);
+    }
+
+    /// Whether requests are simply carried out: no transaction collects them, and each is answered.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.transaction.is_none() && self.replies == Replies::On
+    }
+
+    /// The requests since `MULTI`, if there was one.
+    pub fn transaction(&mut self) -> Option<&mut Transaction> {
+        self.transaction.as_deref_mut()
+    }
+
+    /// `MULTI`: requests are collected from now on.
+    pub fn begin_transaction(&mut self) {
+        self.transaction = Some(Box::default());
+    }
+
+    /// `EXEC` or `DISCARD`: the requests that were collected; `None` without `MULTI`.
+    pub fn end_transaction(&mut self) -> Option<Box<Transaction>> {
+        self.transaction.take()
+    }
+
+    /// Keeps a request for `EXEC`, if there was `MULTI` and it is not one that ends the transaction
+    /// or the connection. All requests of one transaction have at most `most` bytes.
+    pub fn collect(&mut self, request: &Request<'_>, most: usize) -> Collected {
+        use Verb::{Bye, Discard, Exec, Exit, Multi, Quit, Reset, Watch};
+        let Some(transaction) = &mut self.transaction else { return Collected::Not };
+        match request.command.verb {
+            Multi | Exec | Discard | Watch | Reset | Bye | Quit | Exit => Collected::Not,
+            _ if request.form == Form::Text => {
+                transaction.fail();
+                Collected::Refused("a transaction takes RESP requests only")
+            }
+            _ if transaction.push(request, most) => Collected::Kept,
+            _ => Collected::Refused("transaction too large"),
+        }
+    }
+
+    /// A request was refused, and with it the transaction that it stood in: how to say so.
+    pub fn refused(&mut self, form: Form) -> Style {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.fail();
+        }
+        let style = self.style(form, None);
+        self.replied();
+        style
+    }
+
+    /// Whether the client does not want the reply to the present request.
+    pub fn is_quiet(&self) -> bool {
+        self.replies != Replies::On
+    }
+
+    /// After each request that is not plain: goes on to the next.
+    pub fn replied(&mut self) {
+        self.replies = match self.replies {
+            Replies::SkipNext => Replies::Skip,
+            Replies::Skip => Replies::On,
+            other => other,
+        };
+    }
+
+    /// The style of a reply to a request that came now.
+    #[inline]
+    pub fn style(&self, form: Form, verb: Option<Verb>) -> Style {
+        let quiet = self.is_quiet();
+        Style { form, version: self.version, verb, quiet, origin: self.origin }
+    }
+
+    /// How long to wait for more, after all whole requests in `input` were decoded.
+    #[inline]
+    pub fn patience(&mut self, input: &[u8], now: Instant, limits: &Limits) -> Option<Instant> {
+        let timeout = match self.decoder.midway(input) {
+            Midway::Nothing => {
+                self.midway_since = None;
+                let never = limits.idle_timeout == Duration::ZERO;
+                return if never { None } else { Some(now + limits.idle_timeout) };
+            }
+            Midway::Line => limits.line_timeout,
+            Midway::Array => limits.request_timeout,
+        };
+        Some(*self.midway_since.get_or_insert(now) + timeout)
+    }
+
+    /// What to say to a client whose time is up; nothing to one that is only idle, which does not
+    /// expect a reply.
+    pub fn timed_out(&self, limits: &Limits) -> Option<(Style, String)> {
+        let (form, what, timeout) = match self.decoder.midway(b"") {
+            Midway::Nothing => return None,
+            Midway::Line => (Form::Text, "line", limits.line_timeout),
+            Midway::Array => (Form::Resp, "request", limits.request_timeout),
+        };
+        let message = format!("no complete {what} within {} seconds", timeout.as_secs_f64());
+        Some((self.style(form, None), message))
+    }
+}

@@ -1,0 +1,57 @@
+//! What a client says between `MULTI` and `EXEC`: kept as the bytes of the requests, to be decoded
+//! again when they are carried out.
+
+use crate::buffer::Buffer;
+use crate::protocol::{Request, resp};
+
+/// Requests that wait for their `EXEC`.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    requests: Buffer,
+    count: usize,
+    failed: bool,
+}
+
+impl Transaction {
+    /// Adds a request; one that would bring them over `most` bytes is not kept, and the transaction
+    /// fails. Says whether it was kept.
+    pub fn push(&mut self, request: &Request<'_>, most: usize) -> bool {
+        let mark = self.requests.len();
+        resp::push_header(&mut self.requests, b'*', request.len() as u64);
+        for word in request.words() {
+            resp::push_bulk(&mut self.requests, word);
+        }
+        if self.requests.len() > most {
+            self.requests.truncate(mark);
+            self.failed = true;
+            return false;
+        }
+        self.count += 1;
+        true
+    }
+
+    /// A request was refused: `EXEC` will be, too.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// Whether a request was refused.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// How many requests there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The requests, one behind the other.
+    pub fn requests(&self) -> &[u8] {
+        self.requests.bytes()
+    }
+}
