@@ -29,7 +29,9 @@ fn main() {
     let value = Reply::Value(VALUE);
     for (name, reply) in [("value", value), ("OK", Reply::Ok), ("not found", Reply::NotFound)] {
         encode(&mut table, &format!("encode text {name}"), |out| text::reply(out, b"", reply));
-        encode(&mut table, &format!("encode RESP {name}"), |out| resp::reply(out, None, reply));
+        encode(&mut table, &format!("encode RESP {name}"), |out| {
+            resp::reply(out, resp::Version::Two, None, reply)
+        });
     }
     let key = key(1);
     encode(&mut table, "encode RESP request GET", |out| resp::push_request(out, &[b"GET", &key]));

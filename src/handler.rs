@@ -412,6 +412,7 @@ impl<T> ConnMap<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::WallClock;
 
     #[test]
     fn a_slot_used_again_is_another_connection() {

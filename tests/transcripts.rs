@@ -281,8 +281,8 @@ fn the_documented_commands_are_those_of_the_table() {
             Line::KeyAndRest => "key and rest".to_string(),
             Line::Words(least, most) => range(least, most),
         };
-        let (least, most) = command.words;
-        let resp = range(least - 1, most.saturating_sub(1));
+        let least = usize::from(command.arity.unsigned_abs()) - 1;
+        let resp = if command.arity < 0 { format!("{least} or more") } else { least.to_string() };
         let usage = command.usage().replace('|', "\\|");
         format!("| `{usage}` | {text} | {resp} | {} |", command.summary)
     });

@@ -1,6 +1,7 @@
 //! A connection on a scripted stream: what it reads, what it leaves, and how it ends.
 
 use super::*;
+use crate::clock::WallClock;
 use crate::handler::{Outbox, Via};
 use std::collections::VecDeque;
 use std::io;

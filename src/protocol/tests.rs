@@ -329,7 +329,7 @@ fn check_reply(shown: Reply<'_>, as_text: &str, as_resp: &str) {
     let lines = as_text.split_inclusive("\r\n").map(|line| format!("server: {line}"));
     assert_eq!(out.bytes(), lines.collect::<String>().as_bytes());
     out.clear();
-    resp::reply(&mut out, Some(Verb::Bye), shown);
+    resp::reply(&mut out, resp::Version::Two, Some(Verb::Bye), shown);
     assert_eq!(out.bytes(), as_resp.as_bytes());
 }
 
@@ -352,7 +352,7 @@ fn replies_have_two_forms() {
     check_reply(Reply::Failure(b"ERR no"), "ERR no\r\n", "-ERR no\r\n");
     check_reply(Reply::Failure(b"OOM no"), "ERR OOM no\r\n", "-OOM no\r\n");
     let mut out = Buffer::new();
-    resp::reply(&mut out, Some(Verb::Quit), Reply::Goodbye);
+    resp::reply(&mut out, resp::Version::Two, Some(Verb::Quit), Reply::Goodbye);
     assert_eq!(out.bytes(), b"+OK\r\n");
 }
 

@@ -142,14 +142,17 @@ impl Flights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::WallClock;
     use crate::handler::Outbox;
     use crate::protocol::Form;
     use crate::proxy::replies::Replies;
-    use crate::session::Session;
+    use crate::session::Style;
+    use std::time::Duration;
 
     fn waiter() -> Waiter {
-        let ticket = Replies::default().owe(Session::default().style(Form::Text, None));
-        Waiter { conn: Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)).admit(), ticket }
+        let ticket = Replies::default().owe(Style::plain(Form::Text));
+        let clock = WallClock::new(Instant::now(), Duration::ZERO);
+        Waiter { conn: Outbox::new(clock).admit(), ticket }
     }
 
     #[test]

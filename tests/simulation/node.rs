@@ -3,6 +3,7 @@
 
 use super::network::{End, FakeStream, LinkId, Network, Parcel, Reach, Side};
 use larder::buffer::Buffer;
+use larder::clock::WallClock;
 use larder::connection::{Connection, Kind, Readiness, Step};
 use larder::connection_table::ConnectionTable;
 use larder::handler::{CloseReason, ConnId, Connect, Ending, Handler, Next, Outbox, Via};
@@ -10,7 +11,11 @@ use larder::limits::{self, Limits};
 use larder::stats::Stat;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
+
+/// Where clients come from, as far as handlers are told.
+pub const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
 
 /// Any handler.
 pub struct Policy(pub Box<dyn Handler>);
@@ -43,12 +48,12 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(index: usize, policy: Option<Policy>) -> Node {
+    pub fn new(index: usize, policy: Option<Policy>, clock: WallClock) -> Node {
         Node {
             index,
             by_hand: policy.is_none(),
             policy,
-            out: Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)),
+            out: Outbox::new(clock),
             connections: ConnectionTable::default(),
             deadlines: BTreeSet::new(),
             blocked: Vec::new(),
@@ -237,7 +242,7 @@ impl Node {
                 self.deadlines.extend(connection.deadline.map(|deadline| (deadline, id)));
                 self.connections.insert(connection);
                 self.out.stats.add(Stat::ConnectionsTotal, 1);
-                policy.opened(&mut self.out, id, Via::Listener, net.now);
+                policy.opened(&mut self.out, id, Via::Listener(CALLER), net.now);
                 End::Node(self.index, id)
             }
         };
@@ -327,7 +332,7 @@ impl Node {
                 leave(net, &mut connection.stream);
             }
         }
-        *self = Node { by_hand: false, ..Node::new(self.index, None) };
+        *self = Node { by_hand: false, ..Node::new(self.index, None, self.out.clock) };
     }
 }
 

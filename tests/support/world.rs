@@ -28,13 +28,14 @@ pub mod network;
 mod node;
 
 use larder::buffer::Buffer;
+use larder::clock::WallClock;
 use larder::handler::{CloseReason, Handler, Via};
 use larder::proxy::Proxy;
 use larder::server::Server;
 use larder::stats::Stat;
 use network::{End, Network, Parcel, Site};
 pub use network::{LinkId, Random, Reach, Side, Stamp, Weather};
-use node::{Node, Policy};
+use node::{CALLER, Node, Policy};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -52,12 +53,15 @@ pub type ClientId = LinkId;
 pub struct World {
     nodes: Vec<Node>,
     net: Network,
+    clock: WallClock,
 }
 
 /// Building it, and time.
 impl World {
     pub fn new(seed: u64) -> World {
-        World { nodes: Vec::new(), net: Network::new(seed) }
+        let net = Network::new(seed);
+        let clock = WallClock::new(net.now, Duration::from_secs(1_800_000_000));
+        World { nodes: Vec::new(), net, clock }
     }
 
     pub fn now(&self) -> Instant {
@@ -91,7 +95,7 @@ impl World {
         let index = self.nodes.len();
         let address = SocketAddr::from(([127, 0, 0, 1], 5000 + index as u16));
         self.net.sites.push(Site { address, reach: Reach::Accept, weather: Weather::CALM });
-        self.nodes.push(Node::new(index, handler.map(Policy)));
+        self.nodes.push(Node::new(index, handler.map(Policy), self.clock));
         NodeId(index)
     }
 
@@ -292,7 +296,7 @@ impl World {
         let (now, Node { policy, out, .. }) = (self.net.now, &mut self.nodes[node.0]);
         let Some(policy) = policy else { return Vec::new() };
         let id = out.admit();
-        policy.opened(out, id, Via::Listener, now);
+        policy.opened(out, id, Via::Listener(CALLER), now);
         let mut input = Buffer::new();
         input.push(bytes);
         policy.received(out, id, &mut input, now);
