@@ -283,6 +283,10 @@ fn the_documented_commands_are_those_of_the_table() {
         };
         let least = usize::from(command.arity.unsigned_abs()) - 1;
         let resp = if command.arity < 0 { format!("{least} or more") } else { least.to_string() };
+        let resp = match command.options {
+            "" => resp,
+            options => format!("{resp}: `{}`", options.replace('|', "\\|")),
+        };
         let usage = command.usage().replace('|', "\\|");
         format!("| `{usage}` | {text} | {resp} | {} |", command.summary)
     });

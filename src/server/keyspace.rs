@@ -1,7 +1,7 @@
 //! The keys, with everybody who wants to know when one changes.
 //!
-//! Commands look at the store through [`Keyspace::store`] and change it by the methods here, each of
-//! which tells the watchers of the keys that it changes. So no change goes unnoticed.
+//! Commands look at the store through [`Keyspace::store`] and change it by the methods here, each
+//! of which tells the watchers of the keys that it changes. So no change goes unnoticed.
 
 use super::store::{Expiry, Store};
 use super::watch::Watches;
@@ -141,7 +141,8 @@ impl Keyspace {
         }
     }
 
-    /// Deletes some of the keys whose time has come; [`Keyspace::next_deadline`] says when to go on.
+    /// Deletes some of the keys whose time has come; [`Keyspace::next_deadline`] says when to go
+    /// on.
     pub fn expire(&mut self, now: Now) {
         let watches = &mut self.watches;
         self.store.expire(now, |key| watches.changed(key));
