@@ -143,7 +143,7 @@ pub fn purity(tree: &Tree) -> Vec<String> {
             let is_outside = outside.iter().any(|it| holds_word(&path, it));
             if at < file.tests_from
                 && is_outside
-                && !matches!(path, "std::net::SocketAddr" | "std::net::IpAddr")
+                && !matches!(path.as_str(), "std::net::SocketAddr" | "std::net::IpAddr")
             {
                 broken.push(file.at(at, format!("`{path}` below the reactor")));
             }
