@@ -16,6 +16,8 @@ mod flights;
 mod full;
 #[path = "upstream/lost.rs"]
 mod lost;
+#[path = "redis/real.rs"]
+mod real;
 #[path = "upstream/redis.rs"]
 mod redis;
 #[path = "upstream/silence.rs"]
