@@ -177,9 +177,17 @@ fn rare_header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)
 /// Finds the command of a whole request and checks its words.
 #[inline]
 pub fn check<'a>(bytes: &'a [u8], words: &'a [Span]) -> Decoded<'a> {
-    let Some(command) = Command::find(words[0].of(bytes)) else {
+    let Some(mut command) = Command::find(words[0].of(bytes)) else {
         return Decoded::Refused(Form::Resp, Refusal::Unknown(words, bytes, Form::Resp));
     };
+    if command.is_container()
+        && let Some(word) = words.get(1).map(|word| word.of(bytes))
+    {
+        let Some(subcommand) = command.subcommand(word) else {
+            return Decoded::Refused(Form::Resp, Refusal::UnknownSubcommand(command, word));
+        };
+        command = subcommand;
+    }
     if !command.takes(words.len()) {
         return Decoded::Refused(Form::Resp, Refusal::Usage(command, Form::Resp));
     }

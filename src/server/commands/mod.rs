@@ -94,6 +94,12 @@ fn function(verb: Verb) -> Function {
         | Verb::Ping | Verb::Echo | Verb::Hello | Verb::Auth | Verb::Select | Verb::Client
         | Verb::Reset | Verb::Command | Verb::Info | Verb::Config | Verb::Time | Verb::Role
         | Verb::Cluster | Verb::Stats | Verb::Origin | Verb::Help | Verb::Bye | Verb::Quit
-        | Verb::Exit => unreachable!("these are not for the keys"),
+        | Verb::Exit
+        | Verb::ClientGetname | Verb::ClientHelp | Verb::ClientId | Verb::ClientInfo
+        | Verb::ClientKill | Verb::ClientList | Verb::ClientReply | Verb::ClientSetinfo
+        | Verb::ClientSetname | Verb::CommandCount | Verb::CommandDocs | Verb::CommandGetkeys
+        | Verb::CommandHelp | Verb::CommandInfo | Verb::CommandList | Verb::ConfigGet
+        | Verb::ConfigHelp | Verb::ConfigResetstat | Verb::ConfigSet
+            => unreachable!("these are not for the keys"),
     }
 }
