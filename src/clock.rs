@@ -13,6 +13,11 @@ pub struct Now {
 }
 
 impl Now {
+    /// Seconds since 1970, UTC, until 2106.
+    pub fn unix_seconds(self) -> u32 {
+        (self.unix_millis / 1000) as u32
+    }
+
     /// When `unix_millis` will be on the monotonic clock, as far as is known now. What lies before
     /// now is now; what lies too far away to be told is in thirty years.
     pub fn instant_of(self, unix_millis: u64) -> Instant {

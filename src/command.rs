@@ -268,11 +268,8 @@ const fn hash(name: &[u8]) -> usize {
         return 0;
     }
     let letters = [name[0], name[name.len() / 2], name[name.len() - 1]];
-    let [first, middle, last] = [
-        (letters[0] | 0x20) as usize,
-        (letters[1] | 0x20) as usize,
-        (letters[2] | 0x20) as usize,
-    ];
+    let [first, middle, last] =
+        [(letters[0] | 0x20) as usize, (letters[1] | 0x20) as usize, (letters[2] | 0x20) as usize];
     (first * 7 + middle * 31 + last * 97 + name.len() * 211) % SLOTS
 }
 

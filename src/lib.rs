@@ -36,6 +36,8 @@ pub mod proxy;
 pub mod reactor;
 pub mod server;
 pub mod session;
+pub mod settings;
 pub mod stats;
 pub mod timer_wheel;
 pub mod transaction;
+pub mod units;

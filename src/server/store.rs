@@ -236,6 +236,9 @@ impl Store {
     pub fn expiring(&self) -> usize {
         0
     }
+    pub fn expired(&self) -> u64 {
+        0
+    }
     pub fn expire(&mut self, _now: Now, _expired: impl FnMut(&[u8])) {}
     pub fn next_deadline(&self) -> Option<Instant> {
         None

@@ -27,7 +27,13 @@ const DIFFERENCES: &[(&str, &str)] = &[
     (r"*1\r\n$3\r\nPING\r\n", "the same"),
     (r"*1\r\n$5\r\nPING\r\n*1\r\n$4\r\nPING\r\n", "the same"),
     (r"*1\rX$4\r\nPING\r\n", "the same of a header"),
+    (r"*1\r$4\r\nPING\r\n", "the same of a header"),
+    (r"*1\r\n\x00\r\n", "to Redis, NUL ends what it has read, and it waits for more"),
     (r"*1\r\n$4\rXPING\r\n", "the same of a header"),
+    (
+        r"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n*1\r\n$-1\r\n",
+        "what cannot be understood ends the connection, also where replies are off",
+    ),
     (r"*1\r\n$134217729\r\n", "a request has at most 128 MiB"),
     (r"*1048577\r\n", "a request has at most 1 Mi arguments"),
     ("*> LPUSH k v", "values are strings: there are no lists"),

@@ -14,6 +14,16 @@ pub enum Version {
     Three,
 }
 
+impl Version {
+    /// 2 or 3.
+    pub fn number(self) -> i64 {
+        match self {
+            Version::Two => 2,
+            Version::Three => 3,
+        }
+    }
+}
+
 /// Writes a reply piece by piece, in the client's version of RESP.
 #[derive(Debug)]
 pub struct Writer<'a> {
