@@ -174,11 +174,12 @@ pub fn alike(likeness: Likeness, redis: &Value<'_>, other: &Value<'_>) -> bool {
             _ => false,
         },
         (Greeting, Array(a, redis), Array(b, other)) => {
-            let id = redis.iter().position(|it| *it == Bulk(b'$', b"id")).map(|at| at + 1);
-            let same = |at| match (&redis[at], &other[at]) {
-                (Line(b':', _), &Line(b':', own)) if Some(at) == id => number(own).is_some(),
-                (redis, other) => redis == other,
+            // The values of these names are each server's own.
+            let is_own = |at: usize| {
+                let name = at.checked_sub(1).map(|before| &redis[before]);
+                matches!(name, Some(Bulk(b'$', b"id" | b"server" | b"version")))
             };
+            let same = |at| is_own(at) || redis[at] == other[at];
             a == b && redis.len() == other.len() && (0..redis.len()).all(same)
         }
         (Info | Clients, Bulk(a, _), Bulk(b, _)) => {
