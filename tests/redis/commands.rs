@@ -149,7 +149,6 @@ pub const PROGRAM: &[&str] = &[
     "TIME",
     "ROLE",
     "CLUSTER INFO",
-    "CLUSTER unknown value*",
     "CONFIG GET SAVE",
     "CONFIG GET APPENDONLY",
     "CONFIG GET NOSUCH",
