@@ -129,3 +129,6 @@ fn function(verb: Verb) -> Function {
             => unreachable!("these are not for the keys"),
     }
 }
+
+#[cfg(test)]
+mod tests;
