@@ -135,7 +135,7 @@ pub fn msetnx(call: &mut Call<'_>) -> Result<(), Refused> {
 fn pairs<'a>(
     request: &Request<'a>,
 ) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a>, Refused> {
-    if request.len() % 2 == 0 {
+    if request.len().is_multiple_of(2) {
         return Err(Refusal::Usage(request.command, Form::Resp).to_string().into());
     }
     Ok(request.keys().zip(request.words().skip(2).step_by(2)))

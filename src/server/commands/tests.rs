@@ -46,8 +46,8 @@ impl Stage {
     /// Carries out a request whose words stand between single spaces, `""` for one without bytes;
     /// the reply has a space for each line end but the last.
     ///
-    /// Besides: `@wait <milliseconds>` has time pass, `@watch <key>` watches it, and `@changed` says
-    /// whether what was watched has changed.
+    /// Besides: `@wait <milliseconds>` has time pass, `@watch <key>` watches it, and `@changed`
+    /// says whether what was watched has changed.
     #[track_caller]
     pub fn says(&mut self, line: &str) -> String {
         let words: Vec<&[u8]> =

@@ -150,8 +150,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Reads a cursor as Redis does, by the rules of `strtoul` in C: it may have a sign, and an empty one
-/// is 0.
+/// Reads a cursor as Redis does, by the rules of `strtoul` in C: it may have a sign, and an empty
+/// one is 0.
 fn cursor(word: &[u8]) -> Option<u64> {
     let (negative, digits) = match word {
         [] => return Some(0),
