@@ -244,8 +244,8 @@ proptest! {
     ) {
         let bytes = replies.concat();
         let expected = (replies.clone(), None);
-        prop_assert_eq!(&scan(&bytes.chunks(1).collect::<Vec<_>>(), 1000), &expected);
-        prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 1000), &expected);
+        prop_assert_eq!(&scan(&bytes.chunks(1).collect::<Vec<_>>(), 1 << 20), &expected);
+        prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 1 << 20), &expected);
         for reply in &replies {
             let anew: Vec<u8> = Elements::new(reply).flat_map(encode).collect();
             let null = |text: &str| text.replace("*-1\r\n", "$-1\r\n").replace("_\r\n", "$-1\r\n");
