@@ -2,6 +2,10 @@
 //!
 //! Dispatch, arity errors, `COMMAND`, `HELP`, the client's completion and the proxy's routing all
 //! read this table. Adding a command is one row here and one function where it is carried out.
+//!
+//! - `arguments.rs`: what a row says of the arguments, as a tree
+
+pub mod arguments;
 
 /// Which command a row describes; what handlers match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +21,13 @@ pub enum Verb {
     Ping, Echo, Hello, Auth, Select, Client, Reset,
     Command, Info, Config, Time, Role, Cluster,
     Stats, Origin, Help, Bye, Quit, Exit,
+    ClientGetname, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientReply, ClientSetinfo, ClientSetname,
+    CommandCount, CommandDocs, CommandGetkeys, CommandHelp, CommandInfo, CommandList,
+    ConfigGet, ConfigHelp, ConfigResetstat, ConfigSet,
 }
+
+/// The first row of [`TABLE`] that is a subcommand; none but these stands after it.
+const FIRST_SUBCOMMAND: usize = Verb::ClientGetname as usize;
 
 /// What a command does to the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +102,7 @@ pub enum PutMode {
 pub struct Command {
     /// Which one it is.
     pub verb: Verb,
-    /// Its name, in capitals.
+    /// Its name, in capitals; of a subcommand, after that of its container: `CLIENT|LIST`.
     pub name: &'static str,
     /// How its line is read in the text protocol.
     pub line: Line,
@@ -110,7 +120,7 @@ pub struct Command {
     pub summary: &'static str,
 }
 
-/// Every command, in the order of [`Verb`].
+/// Every command, then every subcommand, in the order of [`Verb`].
 #[rustfmt::skip]
 pub static TABLE: &[Command] = {
     use Access::{Connection, Read, Transaction, Write, WriteAll};
@@ -177,11 +187,11 @@ pub static TABLE: &[Command] = {
         row(Verb::Hello, "HELLO", NotText, -1, NONE, Connection, "[<version> [AUTH <user> <password>] [SETNAME <name>]]", "", "choose RESP2 or RESP3"),
         row(Verb::Auth, "AUTH", NotText, -2, NONE, Connection, "[<user>] <password>", "", "for clients that send it; there are no passwords"),
         row(Verb::Select, "SELECT", NotText, 2, NONE, Connection, "<database>", "", "there is database 0 only"),
-        row(Verb::Client, "CLIENT", NotText, -2, NONE, Connection, "<subcommand> [<argument> ...]", "", "about the connections: ID, INFO, LIST, KILL, SETNAME, GETNAME, SETINFO, REPLY"),
+        row(Verb::Client, "CLIENT", NotText, -2, NONE, Connection, "<subcommand> [<argument> ...]", "", "about the connections"),
         row(Verb::Reset, "RESET", NotText, 1, NONE, Connection, "", "", "have the connection as new"),
-        row(Verb::Command, "COMMAND", NotText, -1, NONE, Connection, "[<subcommand> [<argument> ...]]", "", "about the commands: COUNT, INFO, DOCS, GETKEYS, LIST"),
+        row(Verb::Command, "COMMAND", NotText, -1, NONE, Connection, "[<subcommand> [<argument> ...]]", "", "about the commands"),
         row(Verb::Info, "INFO", NotText, -1, NONE, Connection, "[<section> ...]", "", "about the program, as Redis tells it"),
-        row(Verb::Config, "CONFIG", NotText, -2, NONE, Connection, "GET <pattern> ...|SET <name> <value> ...|RESETSTAT", "", "the settings"),
+        row(Verb::Config, "CONFIG", NotText, -2, NONE, Connection, "<subcommand> [<argument> ...]", "", "the settings"),
         row(Verb::Time, "TIME", NotText, 1, NONE, Connection, "", "", "Unix seconds and microseconds"),
         row(Verb::Role, "ROLE", NotText, 1, NONE, Connection, "", "", "a master without replicas"),
         row(Verb::Cluster, "CLUSTER", NotText, -2, NONE, Connection, "<subcommand> [<argument> ...]", "", "refused: there is no cluster"),
@@ -191,6 +201,26 @@ pub static TABLE: &[Command] = {
         row(Verb::Bye, "BYE", Words(0, 0), 1, NONE, Connection, "", "", "close the connection"),
         row(Verb::Quit, "QUIT", Words(0, 0), -1, NONE, Connection, "", "", "the same as BYE"),
         row(Verb::Exit, "EXIT", Words(0, 0), 1, NONE, Connection, "", "", "the same as BYE"),
+
+        row(Verb::ClientGetname, "CLIENT|GETNAME", NotText, 2, NONE, Connection, "", "", "this connection's name"),
+        row(Verb::ClientHelp, "CLIENT|HELP", NotText, 2, NONE, Connection, "", "", "this list"),
+        row(Verb::ClientId, "CLIENT|ID", NotText, 2, NONE, Connection, "", "", "this connection's number"),
+        row(Verb::ClientInfo, "CLIENT|INFO", NotText, 2, NONE, Connection, "", "", "what is known of this connection"),
+        row(Verb::ClientKill, "CLIENT|KILL", NotText, -3, NONE, Connection, "<address>|<filter> <value> [<filter> <value> ...]", "", "close connections; filters: ID, ADDR, TYPE, USER, SKIPME"),
+        row(Verb::ClientList, "CLIENT|LIST", NotText, -2, NONE, Connection, "[TYPE <type>|ID <id> [<id> ...]]", "", "what is known of all connections"),
+        row(Verb::ClientReply, "CLIENT|REPLY", NotText, 3, NONE, Connection, "ON|OFF|SKIP", "", "which requests of this connection are answered"),
+        row(Verb::ClientSetinfo, "CLIENT|SETINFO", NotText, 4, NONE, Connection, "LIB-NAME <name>|LIB-VER <name>", "", "tell which library the client uses"),
+        row(Verb::ClientSetname, "CLIENT|SETNAME", NotText, 3, NONE, Connection, "<name>", "", "give this connection a name"),
+        row(Verb::CommandCount, "COMMAND|COUNT", NotText, 2, NONE, Connection, "", "", "how many commands there are"),
+        row(Verb::CommandDocs, "COMMAND|DOCS", NotText, -2, NONE, Connection, "[<name> ...]", "", "what commands do and take"),
+        row(Verb::CommandGetkeys, "COMMAND|GETKEYS", NotText, -4, NONE, Connection, "<command> <argument> [<argument> ...]", "", "the keys in a request"),
+        row(Verb::CommandHelp, "COMMAND|HELP", NotText, 2, NONE, Connection, "", "", "this list"),
+        row(Verb::CommandInfo, "COMMAND|INFO", NotText, -2, NONE, Connection, "[<name> ...]", "", "arity, flags and places of keys"),
+        row(Verb::CommandList, "COMMAND|LIST", NotText, -2, NONE, Connection, "[FILTERBY <what> <value>]", "", "the names of the commands"),
+        row(Verb::ConfigGet, "CONFIG|GET", NotText, -3, NONE, Connection, "<pattern> [<pattern> ...]", "", "the settings whose names match"),
+        row(Verb::ConfigHelp, "CONFIG|HELP", NotText, 2, NONE, Connection, "", "", "this list"),
+        row(Verb::ConfigResetstat, "CONFIG|RESETSTAT", NotText, 2, NONE, Connection, "", "", "count from 0 again"),
+        row(Verb::ConfigSet, "CONFIG|SET", NotText, -4, NONE, Connection, "<name> <value> [<name> <value> ...]", "", "change settings: all of them, or none"),
     ]
 };
 
@@ -220,7 +250,7 @@ const NONE: u8 = u8::MAX;
 static BY_NAME: [u8; SLOTS] = {
     let mut slots = [NONE; SLOTS];
     let mut index = 0;
-    while index < TABLE.len() {
+    while index < FIRST_SUBCOMMAND {
         let mut slot = hash(TABLE[index].name.as_bytes());
         while slots[slot] != NONE {
             slot = (slot + 1) % SLOTS;
@@ -231,16 +261,17 @@ static BY_NAME: [u8; SLOTS] = {
     slots
 };
 
-/// FNV-1a of the name in lower case (<https://datatracker.ietf.org/doc/html/rfc9923>), cut to a
-/// slot. Whoever makes names collide finds a longer walk in a small table, and no more.
+/// A slot by the length of the name and three of its letters, in any case: spread well enough for
+/// the names there are. Whoever makes names collide finds a longer walk in a small table, no more.
+#[inline]
 const fn hash(name: &[u8]) -> usize {
-    let mut hash: u32 = 0x811c_9dc5;
-    let mut at = 0;
-    while at < name.len() {
-        hash = (hash ^ (name[at] | 0x20) as u32).wrapping_mul(0x0100_0193);
-        at += 1;
+    if name.is_empty() {
+        return 0;
     }
-    ((hash >> 16) ^ hash) as usize % SLOTS
+    let letters = [name[0], name[name.len() / 2], name[name.len() - 1]];
+    let [first, middle, last] =
+        [(letters[0] | 0x20) as usize, (letters[1] | 0x20) as usize, (letters[2] | 0x20) as usize];
+    (first * 7 + middle * 31 + last * 97 + name.len() * 211) % SLOTS
 }
 
 /// The longest name.
@@ -250,8 +281,12 @@ impl Command {
     /// Finds a command by its name, in any case; `None` if there is no such command.
     #[inline]
     pub fn find(name: &[u8]) -> Option<&'static Command> {
-        if name.len() > LONGEST {
-            return None;
+        // What most requests are.
+        match name {
+            b"GET" => return Some(&TABLE[Verb::Get as usize]),
+            b"SET" => return Some(&TABLE[Verb::Set as usize]),
+            _ if name.len() > LONGEST => return None,
+            _ => {}
         }
         let mut slot = hash(name);
         while BY_NAME[slot] != NONE {
@@ -266,7 +301,35 @@ impl Command {
 
     /// Its name and arguments, as a user types them.
     pub fn usage(&self) -> String {
-        format!("{} {}", self.name, self.arguments).trim_end().to_string()
+        let name = self.name.replace('|', " ");
+        format!("{name} {}", self.arguments).trim_end().to_string()
+    }
+
+    /// Every command but the subcommands.
+    pub fn all() -> &'static [Command] {
+        &TABLE[..FIRST_SUBCOMMAND]
+    }
+
+    /// Whether its second word names one of its subcommands.
+    #[inline]
+    pub fn is_container(&self) -> bool {
+        matches!(self.verb, Verb::Client | Verb::Command | Verb::Config)
+    }
+
+    /// Its subcommands, by name.
+    pub fn subcommands(&self) -> impl Iterator<Item = &'static Command> + Clone + use<> {
+        let name = self.name;
+        TABLE[FIRST_SUBCOMMAND..].iter().filter(move |row| row.split_name().0 == name)
+    }
+
+    /// Finds one of its subcommands, in any case: `list`.
+    pub fn subcommand(&self, name: &[u8]) -> Option<&'static Command> {
+        self.subcommands().find(|row| row.split_name().1.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Its name, and that of the subcommand, if it is one.
+    pub fn split_name(&self) -> (&'static str, &'static str) {
+        self.name.split_once('|').unwrap_or((self.name, ""))
     }
 
     /// Whether a line of text can carry it.
@@ -301,13 +364,32 @@ mod tests {
 
     #[test]
     fn a_name_is_found_in_any_case() {
-        for command in TABLE {
+        for command in Command::all() {
             let lower = command.name.to_ascii_lowercase();
             assert_eq!(Command::find(lower.as_bytes()).map(|c| c.verb), Some(command.verb));
             assert!(command.name.len() <= LONGEST);
         }
         assert!(Command::find(b"FOO").is_none());
+        assert!(Command::find(b"CLIENT|ID").is_none(), "a subcommand is no command");
         assert!(Command::find(b"").is_none());
+    }
+
+    #[test]
+    fn subcommands_are_found_in_their_containers_only() {
+        let find = |name: &[u8], word: &[u8]| {
+            Command::find(name).and_then(|command| command.subcommand(word)).map(|found| found.verb)
+        };
+        assert_eq!(find(b"client", b"List"), Some(Verb::ClientList));
+        assert_eq!(find(b"CONFIG", b"get"), Some(Verb::ConfigGet));
+        assert_eq!(find(b"CONFIG", b"list"), None);
+        assert_eq!(find(b"CLIENT", b""), None);
+        assert_eq!(find(b"GET", b"list"), None);
+        for row in &TABLE[FIRST_SUBCOMMAND..] {
+            let (container, name) = row.split_name();
+            assert_eq!(find(container.as_bytes(), name.as_bytes()), Some(row.verb));
+            let container = Command::find(container.as_bytes()).expect("it has a container");
+            assert!(container.is_container(), "{}", row.name);
+        }
     }
 
     #[test]

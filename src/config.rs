@@ -1,9 +1,11 @@
 //! From the command line to checked values: every flag of `server` and `proxy` is a row of
-//! [`FLAGS`], from which both the parser and `--help` are made. The client's few options are in its
-//! own folder.
+//! [`FLAGS`] or of [`SETTINGS`](crate::settings::SETTINGS), from which both the parser and `--help`
+//! are made. The client's few options are in its own folder.
 
 use crate::command::PutMode;
 use crate::limits::Limits;
+use crate::settings::{Settings, settings_of};
+use crate::stats::Program;
 use getopts::{Fail, Matches, Options};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -45,59 +47,30 @@ pub struct ProxyConfig {
     pub cache_bytes: usize,
 }
 
-/// Which program takes a flag.
-#[derive(Clone, Copy, PartialEq)]
-enum For {
-    Both,
-    Server,
-    Proxy,
-}
-
+/// A flag that says where something is; the others are settings.
 struct Flag {
-    who: For,
+    program: Program,
     short: &'static str,
     name: &'static str,
-    hint: &'static str,
     help: &'static str,
 }
 
 const fn flag(
-    who: For,
+    program: Program,
     short: &'static str,
     name: &'static str,
-    hint: &'static str,
     help: &'static str,
 ) -> Flag {
-    Flag { who, short, name, hint, help }
+    Flag { program, short, name, help }
 }
 
 #[rustfmt::skip]
 static FLAGS: &[Flag] = &[
-    flag(For::Server, "l", "listen", "HOST:PORT", "where to listen, repeatable (127.0.0.1:5000)"),
-    flag(For::Proxy, "l", "listen", "HOST:PORT", "where to listen, repeatable (127.0.0.1:5001)"),
-    flag(For::Proxy, "u", "upstream", "HOST:PORT", "the server behind the proxy; without it the one on --server-listen is used, and run if nobody is there"),
-    flag(For::Proxy, "", "server-listen", "HOST:PORT", "the server's place when there is no --upstream (127.0.0.1:5000)"),
-    flag(For::Proxy, "", "upstream-timeout", "SECONDS", "for the upstream to accept a connection and to answer (5)"),
-    flag(For::Proxy, "", "ttl", "SECONDS", "how long a cached value is served (60)"),
-    flag(For::Proxy, "", "cache-bytes", "SIZE", "what the cache may cost; 0: no cache (64MiB)"),
-    flag(For::Both, "", "put", "create|replace", "what PUT does to a key that exists (create: refuse)"),
-    flag(For::Both, "", "max-connections", "N", "clients at one time (10000)"),
-    flag(For::Both, "", "idle-timeout", "SECONDS", "close a client that sends nothing for so long; 0: never (0)"),
-    flag(For::Both, "", "request-timeout", "SECONDS", "for a RESP request to come whole (30)"),
-    flag(For::Both, "", "line-timeout", "SECONDS", "for a line to come whole (300)"),
-    flag(For::Both, "", "max-line", "SIZE", "the longest line (1MiB)"),
-    flag(For::Both, "", "max-value", "SIZE", "the longest value (64MiB)"),
-    flag(For::Both, "", "max-request", "SIZE", "the longest RESP request (128MiB)"),
-    flag(For::Both, "", "output-limit", "SIZE", "output that a client may leave unread (256MiB)"),
-    flag(For::Both, "", "drain-timeout", "SECONDS", "for clients to take their last replies at the end (5)"),
+    flag(Program::Server, "l", "listen", "where to listen, repeatable (127.0.0.1:5000)"),
+    flag(Program::Proxy, "l", "listen", "where to listen, repeatable (127.0.0.1:5001)"),
+    flag(Program::Proxy, "u", "upstream", "the server behind the proxy; without it the one on --server-listen is used, and run if nobody is there"),
+    flag(Program::Proxy, "", "server-listen", "the server's place when there is no --upstream (127.0.0.1:5000)"),
 ];
-
-/// What `max-line`, `max-value` and `max-request` may be at most: positions within a request are
-/// kept in 32 bits.
-const MOST_REQUEST_BYTES: usize = 2 << 30;
-/// The loop gathers up to 1 MiB of replies before it writes; a lower limit would close clients that
-/// leave nothing unread.
-const LEAST_OUTPUT_LIMIT: usize = 2 << 20;
 
 /// Reads the server's arguments, without the program's name.
 ///
@@ -105,12 +78,13 @@ const LEAST_OUTPUT_LIMIT: usize = 2 << 20;
 /// One line that says what is wrong.
 pub fn server(arguments: &[String]) -> Result<Parsed<Common>, String> {
     let about = "Keeps keys and values in memory for everybody who connects.";
-    let options = options(For::Server);
+    let options = options(Program::Server);
     let matches = match parse(&options, "server", about, arguments)? {
         Parsed::Run(matches) => matches,
         Parsed::Print(text) => return Ok(Parsed::Print(text)),
     };
-    Ok(Parsed::Run(common(&matches, "127.0.0.1:5000")?))
+    let settings = settings(&matches, Program::Server)?;
+    Ok(Parsed::Run(common(&matches, &settings, "127.0.0.1:5000")?))
 }
 
 /// Reads the proxy's arguments, without the program's name.
@@ -119,7 +93,7 @@ pub fn server(arguments: &[String]) -> Result<Parsed<Common>, String> {
 /// One line that says what is wrong.
 pub fn proxy(arguments: &[String]) -> Result<Parsed<ProxyConfig>, String> {
     let about = "Answers repeated GETs from a cache, and asks the server behind it for all else.";
-    let options = options(For::Proxy);
+    let options = options(Program::Proxy);
     let matches = match parse(&options, "proxy", about, arguments)? {
         Parsed::Run(matches) => matches,
         Parsed::Print(text) => return Ok(Parsed::Print(text)),
@@ -130,24 +104,28 @@ pub fn proxy(arguments: &[String]) -> Result<Parsed<ProxyConfig>, String> {
         return Err("--server-listen goes without --upstream".to_string());
     }
     let server_listen = server_listen.unwrap_or_else(|| "127.0.0.1:5000".to_string());
+    let settings = settings(&matches, Program::Proxy)?;
     Ok(Parsed::Run(ProxyConfig {
-        common: common(&matches, "127.0.0.1:5001")?,
+        common: common(&matches, &settings, "127.0.0.1:5001")?,
         upstream: upstream.map_or(Ok(Vec::new()), |name| resolve("upstream", &name))?,
         server_listen: resolve("server-listen", &server_listen)?[0],
-        upstream_timeout: positive_seconds(&matches, "upstream-timeout", Duration::from_secs(5))?,
-        ttl: seconds(&matches, "ttl", Duration::from_secs(60))?,
-        cache_bytes: size(&matches, "cache-bytes", 64 << 20, 0, 1 << 40)?,
+        upstream_timeout: settings.upstream_timeout,
+        ttl: settings.ttl,
+        cache_bytes: settings.cache_bytes,
     }))
 }
 
-fn options(who: For) -> Options {
+fn options(program: Program) -> Options {
     let mut options = Options::new();
-    for flag in FLAGS.iter().filter(|flag| flag.who == For::Both || flag.who == who) {
+    for flag in FLAGS.iter().filter(|flag| flag.program == program) {
         if flag.name == "listen" {
-            options.optmulti(flag.short, flag.name, flag.help, flag.hint);
+            options.optmulti(flag.short, flag.name, flag.help, "HOST:PORT");
         } else {
-            options.optopt(flag.short, flag.name, flag.help, flag.hint);
+            options.optopt(flag.short, flag.name, flag.help, "HOST:PORT");
         }
+    }
+    for setting in settings_of(program) {
+        options.optopt("", setting.name, setting.help, setting.hint());
     }
     options.optflag("h", "help", "print this and exit");
     options.optflag("V", "version", "print the version and exit");
@@ -192,36 +170,29 @@ pub fn describe(fail: Fail) -> String {
     }
 }
 
-fn common(matches: &Matches, default_listen: &str) -> Result<Common, String> {
+/// The settings that were given, and the usual ones besides.
+fn settings(matches: &Matches, program: Program) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    for setting in settings_of(program) {
+        if let Some(text) = matches.opt_str(setting.name) {
+            let set = setting.set(&mut settings, &text);
+            set.map_err(|wanted| bad(setting.name, &text, &wanted))?;
+        }
+    }
+    Ok(settings)
+}
+
+fn common(matches: &Matches, settings: &Settings, default_listen: &str) -> Result<Common, String> {
     let mut names = matches.opt_strs("listen");
     if names.is_empty() {
         names.push(default_listen.to_string());
     }
     let listen = names.iter().map(|name| Ok(resolve("listen", name)?[0]));
-    let put_mode = match matches.opt_str("put").as_deref() {
-        None | Some("create") => PutMode::Create,
-        Some("replace") => PutMode::Replace,
-        Some(other) => return Err(bad("put", other, "create or replace")),
-    };
-    let usual = Limits::default();
-    let limits = Limits {
-        max_connections: count(matches, "max-connections", usual.max_connections)?,
-        idle_timeout: seconds(matches, "idle-timeout", usual.idle_timeout)?,
-        request_timeout: positive_seconds(matches, "request-timeout", usual.request_timeout)?,
-        line_timeout: positive_seconds(matches, "line-timeout", usual.line_timeout)?,
-        max_line: size(matches, "max-line", usual.max_line, 16, MOST_REQUEST_BYTES)?,
-        max_value: size(matches, "max-value", usual.max_value, 1, MOST_REQUEST_BYTES)?,
-        max_request: size(matches, "max-request", usual.max_request, 64, MOST_REQUEST_BYTES)?,
-        output_limit: size(
-            matches,
-            "output-limit",
-            usual.output_limit,
-            LEAST_OUTPUT_LIMIT,
-            1 << 40,
-        )?,
-        drain_timeout: seconds(matches, "drain-timeout", usual.drain_timeout)?,
-    };
-    Ok(Common { listen: listen.collect::<Result<_, String>>()?, put_mode, limits })
+    Ok(Common {
+        listen: listen.collect::<Result<_, String>>()?,
+        put_mode: settings.put_mode,
+        limits: settings.limits,
+    })
 }
 
 fn bad(flag: &str, value: &str, wanted: &str) -> String {
@@ -239,55 +210,6 @@ fn resolve(flag: &str, name: &str) -> Result<Vec<SocketAddr>, String> {
         Ok(_) => Err(format!("--{flag}: '{}' has no address", name.escape_debug())),
         Err(error) => Err(format!("--{flag}: '{}': {error}", name.escape_debug())),
     }
-}
-
-fn count(matches: &Matches, flag: &str, default: usize) -> Result<usize, String> {
-    let Some(text) = matches.opt_str(flag) else { return Ok(default) };
-    let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
-    number.ok_or_else(|| bad(flag, &text, "a whole number from 1 to 1000000"))
-}
-
-fn seconds(matches: &Matches, flag: &str, default: Duration) -> Result<Duration, String> {
-    let Some(text) = matches.opt_str(flag) else { return Ok(default) };
-    // A hundred years, so that no deadline overflows the clock.
-    let number = text.parse().ok().filter(|seconds| (0.0..=3.2e9).contains(seconds));
-    let seconds = number.ok_or_else(|| bad(flag, &text, "seconds"))?;
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-fn positive_seconds(matches: &Matches, flag: &str, default: Duration) -> Result<Duration, String> {
-    match seconds(matches, flag, default)? {
-        Duration::ZERO => Err(bad(flag, "0", "more than 0 seconds")),
-        duration => Ok(duration),
-    }
-}
-
-fn size(
-    matches: &Matches,
-    flag: &str,
-    default: usize,
-    least: usize,
-    most: usize,
-) -> Result<usize, String> {
-    let Some(text) = matches.opt_str(flag) else { return Ok(default) };
-    let bytes = parse_size(&text).ok_or_else(|| bad(flag, &text, "a size like 4096 or 64MiB"))?;
-    if !(least..=most).contains(&bytes) {
-        return Err(bad(flag, &text, &format!("a size from {least} to {most} bytes")));
-    }
-    Ok(bytes)
-}
-
-fn parse_size(text: &str) -> Option<usize> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: usize = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    digits?.parse::<usize>().ok()?.checked_mul(unit)
 }
 
 #[cfg(test)]
@@ -339,7 +261,7 @@ mod tests {
         refused("--ttl NaN", "--ttl takes seconds");
         refused("--cache-bytes 12parsecs", "--cache-bytes takes a size");
         refused("--cache-bytes +1", "--cache-bytes takes a size");
-        refused("--max-value 3GiB", "from 1 to 2147483648 bytes");
+        refused("--max-value 3GiB", "from 64 to 2147483648 bytes");
         refused("--listen 5000", "--listen takes HOST:PORT");
         refused("--upstream-timeout 0", "more than 0");
         refused("-u 127.0.0.1:1 --server-listen 127.0.0.1:2", "without --upstream");
@@ -348,20 +270,12 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_units() {
-        for (text, bytes) in [("0", 0), ("64KiB", 65536), ("1GiB", 1 << 30), ("7B", 7)] {
-            assert_eq!(parse_size(text), Some(bytes));
-        }
-        for text in ["", "MiB", "1.5MiB", "1mb", "99999999999999999999", "9999999999999GiB"] {
-            assert!(parse_size(text).is_none_or(|_| text.is_empty()), "{text}");
-        }
-    }
-
-    #[test]
     fn help_names_every_flag() {
         let Ok(Parsed::Print(help)) = proxy(&arguments("--help")) else { panic!("no help") };
-        for flag in FLAGS.iter().filter(|flag| flag.who != For::Server) {
-            assert!(help.contains(&format!("--{}", flag.name)), "{}", flag.name);
+        let flags = FLAGS.iter().filter(|flag| flag.program == Program::Proxy);
+        let names = flags.map(|flag| flag.name);
+        for name in names.chain(settings_of(Program::Proxy).map(|setting| setting.name)) {
+            assert!(help.contains(&format!("--{name} ")), "{name}");
         }
     }
 }

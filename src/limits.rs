@@ -27,6 +27,10 @@ pub const SCAN_STEP: usize = 4096;
 /// The longest key. A key is one word, and stands in `DUMP`'s line with all others.
 pub const MAX_KEY: usize = 64 * 1024;
 
+/// The longest name of a client or its library: each connection keeps its own, and `CLIENT LIST`
+/// shows them all.
+pub const MAX_NAME: usize = 1024;
+
 /// The most arguments of one RESP request, as in Redis.
 pub const MAX_ARGUMENTS: usize = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 //! Every counter of the programs, in one described table.
 //!
 //! The loop counts connections and bytes, the handlers count what they answer; `STATS` prints them
-//! all. A gauge is a number as it stands now, a counter only grows.
+//! all, and `INFO` most. A gauge is a number as it stands now, a counter only grows.
 
 use crate::buffer::Buffer;
 use crate::command::{Command, TABLE};
@@ -20,6 +20,7 @@ pub enum Stat {
     BytesIn,
     BytesOut,
     Keys,
+    KeysExpiring,
     KeyBytes,
     ValueBytes,
     Hits,
@@ -51,7 +52,7 @@ pub enum Program {
 /// Whether a number only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Grows from the start of the program on.
+    /// Grows from the start of the program, or `CONFIG RESETSTAT`, on.
     Counter,
     /// A number as it stands now.
     Gauge,
@@ -73,12 +74,13 @@ pub static ROWS: &[Row] = &[
     Row(Stat::BytesIn, "bytes_in", Kind::Counter, Program::Both, "bytes read from all connections"),
     Row(Stat::BytesOut, "bytes_out", Kind::Counter, Program::Both, "bytes written to all connections"),
     Row(Stat::Keys, "keys", Kind::Gauge, Program::Server, "keys stored"),
+    Row(Stat::KeysExpiring, "keys_expiring", Kind::Gauge, Program::Server, "keys that will expire"),
     Row(Stat::KeyBytes, "key_bytes", Kind::Gauge, Program::Server, "bytes of all keys"),
     Row(Stat::ValueBytes, "value_bytes", Kind::Gauge, Program::Server, "bytes of all values"),
     Row(Stat::Hits, "hits", Kind::Counter, Program::Both, "GETs that found the key (proxy: in the cache)"),
     Row(Stat::Misses, "misses", Kind::Counter, Program::Both, "GETs that did not"),
     Row(Stat::Coalesced, "coalesced", Kind::Counter, Program::Proxy, "misses that joined a fetch under way"),
-    Row(Stat::Expired, "expired", Kind::Counter, Program::Proxy, "cache entries that reached their deadline"),
+    Row(Stat::Expired, "expired", Kind::Counter, Program::Both, "keys that expired (proxy: cache entries)"),
     Row(Stat::Evicted, "evicted", Kind::Counter, Program::Proxy, "cache entries that made room"),
     Row(Stat::Invalidated, "invalidated", Kind::Counter, Program::Proxy, "cache entries dropped because of a write"),
     Row(Stat::UpstreamUp, "upstream_up", Kind::Gauge, Program::Proxy, "1 while the upstream is connected"),
@@ -91,15 +93,22 @@ pub static ROWS: &[Row] = &[
 ];
 
 /// The counters of one reactor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Stats {
-    values: [u64; ROWS.len()],
+    values: Values,
+    /// What they were when they were last reset.
+    reset_at: Values,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Values {
+    rows: [u64; ROWS.len()],
     requests: [u64; TABLE.len()],
 }
 
-impl Default for Stats {
+impl Default for Values {
     fn default() -> Self {
-        Stats { values: [0; ROWS.len()], requests: [0; TABLE.len()] }
+        Values { rows: [0; ROWS.len()], requests: [0; TABLE.len()] }
     }
 }
 
@@ -107,33 +116,50 @@ impl Stats {
     /// Counts `count` more.
     #[inline]
     pub fn add(&mut self, stat: Stat, count: u64) {
-        self.values[stat as usize] += count;
+        self.values.rows[stat as usize] += count;
     }
 
     /// Sets a gauge.
     #[inline]
     pub fn set(&mut self, stat: Stat, value: u64) {
-        self.values[stat as usize] = value;
+        self.values.rows[stat as usize] = value;
     }
 
     /// Counts a request.
     #[inline]
     pub fn count_request(&mut self, command: &Command) {
-        self.requests[command.index()] += 1;
+        self.values.requests[command.index()] += 1;
     }
 
     /// Takes back what `count_request` counted.
     pub fn take_back_request(&mut self, command: &Command) {
-        self.requests[command.index()] -= 1;
+        self.values.requests[command.index()] -= 1;
     }
 
-    /// The number as it stands.
+    /// The number as it stands, of a counter since it was reset.
     pub fn get(&self, stat: Stat) -> u64 {
-        self.values[stat as usize]
+        let at = stat as usize;
+        self.values.rows[at].saturating_sub(self.reset_at.rows[at])
+    }
+
+    /// How often a command was asked for, since that was reset.
+    pub fn requests(&self, command: &Command) -> u64 {
+        let at = command.index();
+        self.values.requests[at].saturating_sub(self.reset_at.requests[at])
+    }
+
+    /// Every counter begins at 0 again. To be called with all of them up to date.
+    pub fn reset(&mut self) {
+        self.reset_at = self.values;
+        for Row(stat, _, kind, ..) in ROWS {
+            if *kind == Kind::Gauge {
+                self.reset_at.rows[*stat as usize] = 0;
+            }
+        }
     }
 
     /// Appends the rows of `program` as lines `name value`, each ended by LF, then a line for each
-    /// command: `requests_get 17`.
+    /// command that was asked for: `requests_get 17`.
     pub fn write_lines(&self, program: Program, out: &mut Buffer) {
         for Row(stat, name, _, shown_by, _) in ROWS {
             if *shown_by == Program::Both || *shown_by == program {
@@ -141,8 +167,11 @@ impl Stats {
             }
         }
         for command in TABLE {
-            let name = command.name.to_ascii_lowercase();
-            write_line(out, &["requests_", &name], self.requests[command.index()]);
+            let requests = self.requests(command);
+            if requests > 0 {
+                let name = command.name.to_ascii_lowercase().replace('|', "_");
+                write_line(out, &["requests_", &name], requests);
+            }
         }
     }
 }
@@ -168,15 +197,50 @@ mod tests {
         }
     }
 
+    fn lines(stats: &Stats, program: Program) -> String {
+        let mut out = Buffer::new();
+        stats.write_lines(program, &mut out);
+        String::from_utf8(out.bytes().to_vec()).expect("ASCII")
+    }
+
+    fn find(name: &[u8]) -> &'static Command {
+        Command::find(name).expect("there is such a command")
+    }
+
     #[test]
     fn each_program_prints_its_own_rows() {
         let mut stats = Stats::default();
         stats.add(Stat::Hits, 2);
         stats.set(Stat::Keys, 7);
-        let mut out = Buffer::new();
-        stats.write_lines(Program::Server, &mut out);
-        let text = String::from_utf8(out.bytes().to_vec()).expect("ASCII");
+        let text = lines(&stats, Program::Server);
         assert!(text.contains("\nkeys 7\n") && text.contains("\nhits 2\n"));
-        assert!(!text.contains("cache_bytes") && text.ends_with("requests_exit 0\n"));
+        assert!(!text.contains("cache_bytes"));
+    }
+
+    #[test]
+    fn commands_are_printed_once_they_were_asked_for() {
+        let mut stats = Stats::default();
+        assert!(!lines(&stats, Program::Server).contains("requests_"));
+        stats.count_request(find(b"GET"));
+        stats.count_request(find(b"GET"));
+        stats.count_request(find(b"CLIENT").subcommand(b"LIST").expect("it is one"));
+        let text = lines(&stats, Program::Server);
+        assert!(text.ends_with("\nrequests_get 2\nrequests_client_list 1\n"), "{text}");
+    }
+
+    #[test]
+    fn a_reset_takes_counters_to_zero_and_leaves_gauges() {
+        let mut stats = Stats::default();
+        stats.set(Stat::Hits, 5); // as a program does that counts by itself
+        stats.set(Stat::Keys, 7);
+        stats.count_request(find(b"GET"));
+        stats.reset();
+        assert_eq!((stats.get(Stat::Hits), stats.get(Stat::Keys)), (0, 7));
+        assert!(!lines(&stats, Program::Server).contains("requests_"));
+        stats.set(Stat::Hits, 8);
+        stats.add(Stat::BytesIn, 1);
+        stats.count_request(find(b"GET"));
+        assert_eq!((stats.get(Stat::Hits), stats.get(Stat::BytesIn)), (3, 1));
+        assert_eq!(stats.requests(find(b"GET")), 1);
     }
 }

@@ -1,14 +1,17 @@
 //! The client as its users meet it: from a pipe, with a command, with a file, on a terminal.
 
-// A part of `support`: the rest of it is about handlers in memory.
+// Parts of `support`: the rest of it is about handlers in memory.
+#[path = "support/child.rs"]
+mod child;
 #[allow(dead_code)]
 #[path = "support/process.rs"]
 mod process;
 #[path = "client/program.rs"]
 mod program;
 
+use child::{Ended, Running, Terminal};
 use process::PATIENCE;
-use program::{Ended, Running, Terminal, arguments, command, home, run, run_with};
+use program::{arguments, command, home, run, run_with};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::process::Stdio;
@@ -320,7 +323,7 @@ fn a_file_that_is_not_there_is_told_in_one_line() {
 fn terminal(address: SocketAddr, home_name: &str) -> Terminal {
     let all = arguments(&[], address, &[]);
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    Terminal::start(command(&all).env("HOME", home(home_name)))
+    Terminal::start(command(&all).env("HOME", home(home_name)), "Enter request: ")
 }
 
 #[test]

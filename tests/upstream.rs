@@ -20,5 +20,3 @@ mod lost;
 mod redis;
 #[path = "upstream/silence.rs"]
 mod silence;
-#[path = "sockets/tools.rs"]
-mod tools;

@@ -71,7 +71,7 @@ impl<'a> Words<'a> {
 /// A request whose command is known and whose words are as many as it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// What is asked for.
+    /// What is asked for: of `CLIENT LIST`, the subcommand.
     pub command: &'static Command,
     /// The form of the reply.
     pub form: Form,
@@ -114,6 +114,8 @@ impl<'a> Request<'a> {
 pub enum Refusal<'a> {
     /// No such command.
     Unknown(Words<'a>, Form),
+    /// No such subcommand of this command; the word in its place.
+    UnknownSubcommand(&'static Command, &'a [u8]),
     /// The words are not what the command takes.
     Usage(&'static Command, Form),
     /// A key over [`limits::MAX_KEY`].
@@ -141,6 +143,10 @@ impl fmt::Display for Refusal<'_> {
                         Ok(())
                     }
                 }
+            }
+            Refusal::UnknownSubcommand(command, word) => {
+                let (word, name) = (text::printable(word, 128), command.name);
+                write!(f, "unknown subcommand '{word}'. Try {name} HELP.")
             }
             Refusal::Usage(command, Form::Text) => {
                 write!(f, "usage: {}", command.usage())

@@ -13,7 +13,8 @@ use crate::handler::{ConnId, Next, Outbox};
 use crate::limits;
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Form, Refusal, Request, Scratch, Words};
-use crate::session::{Origin, Outcome, Style};
+use crate::session::{Origin, Outcome, Style, clients, program};
+use crate::settings::Settings;
 use crate::stats::{Program, Stat};
 use std::time::Instant;
 
@@ -322,9 +323,9 @@ impl Proxy {
         now: Instant,
     ) {
         let Some(client) = self.clients.get_mut(conn) else { return };
-        let mut reply = Buffer::new();
-        let at = out.clock.at(now);
-        let outcome = client.session.connection_command(request, conn, at, &mut reply);
+        let (mut reply, at) = (Buffer::new(), out.clock.at(now));
+        let unix = out.clock.unix(now);
+        let outcome = client.session.connection_command(request, conn, unix, &mut reply);
         // It may be the command that says so.
         style.quiet = client.session.is_quiet();
         match outcome {
@@ -333,7 +334,7 @@ impl Proxy {
                 client.answer_with(out, conn, style, &reply);
                 client.end(out, conn);
             }
-            Outcome::Stats => {
+            Outcome::Program => {
                 let stats = &mut out.stats;
                 stats.set(Stat::UptimeSeconds, (now - self.started).as_secs());
                 stats.set(Stat::Expired, self.cache.expired());
@@ -342,12 +343,34 @@ impl Proxy {
                 stats.set(Stat::UpstreamUnanswered, self.upstream.unanswered() as u64);
                 stats.set(Stat::CacheEntries, self.cache.len() as u64);
                 stats.set(Stat::CacheBytes, self.cache.bytes() as u64);
-                let mut lines = Buffer::new();
-                stats.write_lines(Program::Proxy, &mut lines);
-                client.answer(out, conn, style, Reply::Lines(lines.bytes()));
+                let options = &mut self.options;
+                let mut settings = Settings {
+                    limits: options.limits,
+                    put_mode: options.put_mode,
+                    upstream_timeout: options.upstream_timeout,
+                    ttl: options.ttl,
+                    cache_bytes: options.cache_bytes,
+                };
+                program::answer(request, style, Program::Proxy, stats, &mut settings, &mut reply);
+                options.limits = settings.limits;
+                (options.put_mode, options.ttl) = (settings.put_mode, settings.ttl);
+                client.answer_with(out, conn, style, &reply);
             }
-            Outcome::Info | Outcome::Config | Outcome::Clients(_) => {
-                client.answer(out, conn, style, Reply::Error("not yet"));
+            Outcome::Clients(ask) => {
+                let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
+                let mut writer = style.writer(&mut reply);
+                let mut leavers = clients::answer(&ask, conn, sessions, at, &mut writer);
+                let leaves = leavers.contains(&conn);
+                leavers.retain(|&leaver| leaver != conn);
+                for leaver in leavers {
+                    out.abort(leaver);
+                }
+                if let Some(client) = self.clients.get_mut(conn) {
+                    client.answer_with(out, conn, style, &reply);
+                    if leaves {
+                        client.end(out, conn);
+                    }
+                }
             }
         }
     }

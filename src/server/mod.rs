@@ -19,7 +19,8 @@ use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::{self, Limits};
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Decoder, Form, Request, Scratch, resp};
-use crate::session::{Collected, Origin, Outcome, Session, Style, clients};
+use crate::session::{Collected, Origin, Outcome, Session, Style, clients, program};
+use crate::settings::Settings;
 use crate::stats::{Program, Stat, Stats};
 use crate::transaction::Transaction;
 use commands::Dump;
@@ -73,7 +74,7 @@ impl Server {
             clients: ConnMap::default(),
             scratch: Scratch::default(),
             ahead: Scratch::default(),
-            keyspace: Keyspace::new(put_mode, limits.output_limit, now),
+            keyspace: Keyspace::new(put_mode, &limits, now),
         }
     }
 }
@@ -129,8 +130,7 @@ impl Handler for Server {
     }
 
     fn closed(&mut self, _out: &mut Outbox, conn: ConnId, _why: CloseReason, _now: Instant) {
-        self.clients.remove(conn);
-        self.keyspace.watches.forget(conn);
+        self.forget(conn);
     }
 
     #[inline]
@@ -291,33 +291,41 @@ impl Server {
         style: Style,
         now: Now,
     ) -> Then {
+        let unix = out.clock.unix(now.instant);
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
-        match client.session.connection_command(request, conn, now, output) {
+        match client.session.connection_command(request, conn, unix, output) {
             Outcome::Answered => {}
             Outcome::Last => return Then::Close,
             Outcome::Reset => {
                 self.keyspace.watches.forget(conn);
             }
-            Outcome::Stats => {
+            Outcome::Program => {
                 self.publish(stats, now);
-                let mut lines = Buffer::new();
-                stats.write_lines(Program::Server, &mut lines);
-                style.write(output, Origin::Server, Reply::Lines(lines.bytes()));
+                let (limits, put_mode) = (self.limits, self.keyspace.put_mode);
+                let mut settings = Settings { limits, put_mode, ..Settings::default() };
+                program::answer(request, style, Program::Server, stats, &mut settings, output);
+                (self.limits, self.keyspace.put_mode) = (settings.limits, settings.put_mode);
             }
-            Outcome::Info | Outcome::Config => style.writer(output).error("not yet"),
             Outcome::Clients(ask) => {
                 let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
-                for leaver in clients::answer(&ask, conn, sessions, now, &mut style.writer(output))
-                {
-                    if leaver == conn {
-                        return Then::Close;
-                    }
+                let reply = &mut style.writer(output);
+                let mut leavers = clients::answer(&ask, conn, sessions, now, reply);
+                let leaves = leavers.contains(&conn);
+                leavers.retain(|&leaver| leaver != conn);
+                for leaver in leavers {
+                    self.forget(leaver);
                     out.abort(leaver);
                 }
+                return if leaves { Then::Close } else { Then::GoOn };
             }
         }
         Then::GoOn
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        self.clients.remove(conn);
+        self.keyspace.watches.forget(conn);
     }
 
     /// Brings the gauges up to date.
@@ -325,6 +333,8 @@ impl Server {
         let store = self.keyspace.store();
         stats.set(Stat::UptimeSeconds, (now.instant - self.started).as_secs());
         stats.set(Stat::Keys, store.len() as u64);
+        stats.set(Stat::KeysExpiring, store.expiring() as u64);
+        stats.set(Stat::Expired, store.expired());
         stats.set(Stat::KeyBytes, store.key_bytes());
         stats.set(Stat::ValueBytes, store.value_bytes());
         stats.set(Stat::Hits, self.keyspace.hits);

@@ -1,13 +1,17 @@
-//! The connection commands that a session answers by itself, and which of them need more.
+//! The connection commands: those that a session answers by itself, and which of them need more.
 
-use super::clients::Ask;
-use super::{Origin, Session, Style};
+use super::clients::{self, Ask};
+use super::{Names, Origin, Replies, Session, Style, describe};
 use crate::buffer::Buffer;
-use crate::clock::Now;
-use crate::command::{TABLE, Verb};
+use crate::command::{Command, Verb};
 use crate::handler::ConnId;
-use crate::protocol::text::Reply;
+use crate::limits;
+use crate::protocol::resp::{Version, Writer};
+use crate::protocol::text::{Reply, printable};
 use crate::protocol::{Form, Request};
+use crate::units;
+use std::borrow::Cow;
+use std::time::Duration;
 
 /// What a connection command comes to.
 #[derive(Clone, Debug)]
@@ -18,35 +22,41 @@ pub enum Outcome {
     Last,
     /// The reply to `RESET` is written; what else is kept for the client is to be forgotten.
     Reset,
-    /// The program answers `STATS`.
-    Stats,
-    /// The program answers `INFO`.
-    Info,
-    /// The program answers `CONFIG`.
-    Config,
+    /// The program answers, with [`super::program::answer`].
+    Program,
     /// All sessions answer this: see [`super::clients`].
     Clients(Ask),
 }
 
+/// A whole error, with the word that it begins with: `ERR syntax error`. Fit to be sent.
+pub(super) type Fault = Cow<'static, str>;
+
+/// Redis's error for words that do not fit together.
+pub(super) const SYNTAX: Fault = Cow::Borrowed("ERR syntax error");
+
+const WRONG_PASSWORD: Fault =
+    Cow::Borrowed("WRONGPASS invalid username-password pair or user is disabled.");
+
+/// There is no other user, and everybody is this one.
+pub(super) const USER: &str = "default";
+
 impl Session {
-    /// Carries out a command whose access is `Connection`, and writes its reply to `out` unless the
-    /// outcome says that somebody else does.
+    /// Carries out a command whose access is `Connection`, at `unix`, the time since 1970. Writes
+    /// its reply to `out` unless the outcome says that somebody else does.
     pub fn connection_command(
         &mut self,
         request: &Request<'_>,
         conn: ConnId,
-        now: Now,
+        unix: Duration,
         out: &mut Buffer,
     ) -> Outcome {
         let style = self.style(request.form, Some(request.command.verb));
-        let _ = (conn, now);
+        // Those of the text protocol are answered in the form they came in.
         let reply = match request.command.verb {
-            Verb::Ping if request.len() > 1 => Reply::Value(request.word(1)),
-            Verb::Ping => Reply::Pong,
-            Verb::Help => return self.say(style, out, Reply::Lines(&help()), Outcome::Answered),
-            Verb::Stats => return Outcome::Stats,
+            Verb::Ping if request.len() == 1 => Reply::Pong,
+            Verb::Help => return say(style, out, Reply::Lines(&help()), Outcome::Answered),
             Verb::Bye | Verb::Quit | Verb::Exit => {
-                return self.say(style, out, Reply::Goodbye, Outcome::Last);
+                return say(style, out, Reply::Goodbye, Outcome::Last);
             }
             Verb::Origin if request.form != Form::Text => Reply::Error("text protocol only"),
             Verb::Origin => {
@@ -54,24 +64,245 @@ impl Session {
                 if word.eq_ignore_ascii_case(b"ON") || word.eq_ignore_ascii_case(b"OFF") {
                     self.origin = word.len() == 2;
                     let style = Style { origin: false, ..style };
-                    return self.say(style, out, Reply::Ok, Outcome::Answered);
+                    return say(style, out, Reply::Ok, Outcome::Answered);
                 }
                 Reply::Error("usage: ORIGIN ON|OFF")
             }
-            _ => Reply::Error("not yet"),
+            _ => {
+                let done = self.resp_command(request, conn, unix, out);
+                return done.unwrap_or_else(|fault| {
+                    style.writer(out).failure(&fault);
+                    Outcome::Answered
+                });
+            }
         };
-        self.say(style, out, reply, Outcome::Answered)
+        say(style, out, reply, Outcome::Answered)
     }
 
-    fn say(&self, style: Style, out: &mut Buffer, reply: Reply<'_>, outcome: Outcome) -> Outcome {
-        style.write(out, Origin::Server, reply);
-        outcome
+    /// Those that only RESP has. An error is returned before anything is written or changed.
+    fn resp_command(
+        &mut self,
+        request: &Request<'_>,
+        conn: ConnId,
+        unix: Duration,
+        out: &mut Buffer,
+    ) -> Result<Outcome, Fault> {
+        if request.command.verb == Verb::Hello {
+            // The reply is in the version that it chose.
+            self.hello(request)?;
+            self.greet(conn, &mut Writer::new(out, self.version));
+            return Ok(Outcome::Answered);
+        }
+        let mut reply = Writer::new(out, self.version);
+        match request.command.verb {
+            Verb::Ping if request.len() > 2 => {
+                return Err("ERR wrong number of arguments for 'ping' command".into());
+            }
+            Verb::Ping | Verb::Echo => reply.bulk(request.word(1)),
+            Verb::Auth => {
+                check_user(request)?;
+                reply.simple("OK");
+            }
+            Verb::Select => {
+                check_database(request.word(1))?;
+                reply.simple("OK");
+            }
+            Verb::Reset => {
+                self.reset();
+                reply.simple("RESET");
+                return Ok(Outcome::Reset);
+            }
+            Verb::Time => {
+                reply.array(2);
+                reply.bulk(unix.as_secs().to_string().as_bytes());
+                reply.bulk(unix.subsec_micros().to_string().as_bytes());
+            }
+            Verb::Role => {
+                reply.array(3);
+                reply.bulk(b"master");
+                reply.integer(0);
+                reply.array(0);
+            }
+            Verb::Cluster => return Err("ERR This instance has cluster support disabled".into()),
+            Verb::ClientId => reply.integer(i64::from(conn.number())),
+            Verb::ClientInfo => {
+                let line = clients::line(conn, self, unix.as_secs() as u32);
+                reply.verbatim(line.as_bytes());
+            }
+            Verb::ClientList => return Ok(Outcome::Clients(Ask::list(request)?)),
+            Verb::ClientKill => return Ok(Outcome::Clients(Ask::kill(request)?)),
+            Verb::ClientGetname => match self.names() {
+                Some(Names { name, .. }) if !name.is_empty() => reply.bulk(name.as_bytes()),
+                _ => reply.null(),
+            },
+            Verb::ClientSetname => {
+                self.set_name(name(request.word(2), "Client names")?);
+                reply.simple("OK");
+            }
+            Verb::ClientSetinfo => {
+                self.set_library(request.word(2), request.word(3))?;
+                reply.simple("OK");
+            }
+            Verb::ClientReply => {
+                if self.set_replies(request.word(2))? {
+                    reply.simple("OK");
+                }
+            }
+            Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp => {
+                describe::help(request.command, &mut reply);
+            }
+            Verb::Command
+            | Verb::CommandCount
+            | Verb::CommandDocs
+            | Verb::CommandGetkeys
+            | Verb::CommandInfo
+            | Verb::CommandList => describe::answer(request, &mut reply)?,
+            _ => return Ok(Outcome::Program),
+        }
+        Ok(Outcome::Answered)
+    }
+
+    /// Carries out `HELLO`: all of it, or nothing.
+    fn hello(&mut self, request: &Request<'_>) -> Result<(), Fault> {
+        let mut words = request.arguments();
+        let version = match words.next().map(units::integer) {
+            None => self.version,
+            Some(Some(2)) => Version::Two,
+            Some(Some(3)) => Version::Three,
+            Some(Some(_)) => return Err("NOPROTO unsupported protocol version".into()),
+            Some(None) => {
+                return Err("ERR Protocol version is not an integer or out of range".into());
+            }
+        };
+        let (mut user, mut new_name) = (USER.as_bytes(), None);
+        while let Some(option) = words.next() {
+            if option.eq_ignore_ascii_case(b"AUTH") && words.len() >= 2 {
+                user = words.next().unwrap_or_default();
+                words.next(); // any password is right
+            } else if option.eq_ignore_ascii_case(b"SETNAME")
+                && let Some(word) = words.next()
+            {
+                new_name = Some(name(word, "Client names")?);
+            } else {
+                let option = printable(option, 128);
+                return Err(format!("ERR Syntax error in HELLO option '{option}'").into());
+            }
+        }
+        if user != USER.as_bytes() {
+            return Err(WRONG_PASSWORD);
+        }
+        if let Some(name) = new_name {
+            self.set_name(name);
+        }
+        self.version = version;
+        Ok(())
+    }
+
+    fn greet(&self, conn: ConnId, reply: &mut Writer<'_>) {
+        reply.map(7);
+        for (name, value) in [("server", "larder"), ("version", env!("CARGO_PKG_VERSION"))] {
+            reply.bulk(name.as_bytes());
+            reply.bulk(value.as_bytes());
+        }
+        reply.bulk(b"proto");
+        reply.integer(self.version.number());
+        reply.bulk(b"id");
+        reply.integer(i64::from(conn.number()));
+        for (name, value) in [("mode", "standalone"), ("role", "master")] {
+            reply.bulk(name.as_bytes());
+            reply.bulk(value.as_bytes());
+        }
+        reply.bulk(b"modules");
+        reply.array(0);
+    }
+
+    /// As the connection was when it came; but the library behind it is still the same.
+    fn reset(&mut self) {
+        self.end_transaction();
+        self.version = Version::Two;
+        self.origin = false;
+        self.set_name(String::new());
+        // If this very reply is not wanted, the next one is, either way.
+        if self.replies == Replies::Off {
+            self.replies = Replies::On;
+        }
+    }
+
+    fn set_library(&mut self, what: &[u8], word: &[u8]) -> Result<(), Fault> {
+        let shown = printable(what, 128).to_string();
+        let is_name = what.eq_ignore_ascii_case(b"LIB-NAME");
+        if !is_name && !what.eq_ignore_ascii_case(b"LIB-VER") {
+            return Err(format!("ERR Unrecognized option '{shown}'").into());
+        }
+        let value = name(word, &shown)?;
+        self.change_names(|names| {
+            *(if is_name { &mut names.library } else { &mut names.library_version }) = value;
+        });
+        Ok(())
+    }
+
+    /// Says whether this is answered.
+    fn set_replies(&mut self, word: &[u8]) -> Result<bool, Fault> {
+        self.replies = match word {
+            word if word.eq_ignore_ascii_case(b"ON") => Replies::On,
+            word if word.eq_ignore_ascii_case(b"OFF") => Replies::Off,
+            word if !word.eq_ignore_ascii_case(b"SKIP") => return Err(SYNTAX),
+            _ if self.replies == Replies::Off => Replies::Off,
+            _ => Replies::SkipNext,
+        };
+        Ok(self.replies == Replies::On)
+    }
+
+    fn set_name(&mut self, name: String) {
+        self.change_names(|names| names.name = name);
+    }
+}
+
+fn say(style: Style, out: &mut Buffer, reply: Reply<'_>, outcome: Outcome) -> Outcome {
+    style.write(out, Origin::Server, reply);
+    outcome
+}
+
+fn check_user(request: &Request<'_>) -> Result<(), Fault> {
+    match request.len() {
+        2 => Err("ERR AUTH <password> called without any password configured for the default \
+                  user. Are you sure your configuration is correct?"
+            .into()),
+        3 if request.word(1) == USER.as_bytes() => Ok(()),
+        3 => Err(WRONG_PASSWORD),
+        _ => Err(SYNTAX),
+    }
+}
+
+fn check_database(word: &[u8]) -> Result<(), Fault> {
+    match units::integer(word).map(i32::try_from) {
+        Some(Ok(0)) => Ok(()),
+        Some(Ok(_)) => Err("ERR DB index is out of range".into()),
+        Some(Err(_)) => Err("ERR value is out of range, value must between -2147483648 and \
+                             2147483647"
+            .into()),
+        None => Err("ERR value is not an integer or out of range".into()),
+    }
+}
+
+/// A name that can stand in `CLIENT LIST`; `whose` it is, an error tells.
+fn name(word: &[u8], whose: &str) -> Result<String, Fault> {
+    if word.len() > limits::MAX_NAME {
+        let most = limits::MAX_NAME;
+        return Err(format!("ERR {whose} cannot be longer than {most} bytes").into());
+    }
+    match std::str::from_utf8(word) {
+        Ok(word) if word.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(word.to_string()),
+        _ => {
+            Err(format!("ERR {whose} cannot contain spaces, newlines or special characters.")
+                .into())
+        }
     }
 }
 
 /// The list of text commands, as lines ended by LF.
 pub fn help() -> Vec<u8> {
-    let text = TABLE.iter().filter(|command| command.is_text());
+    let text = Command::all().iter().filter(|command| command.is_text());
     let lines = text.map(|command| format!("{:<22} {}\n", command.usage(), command.summary));
     lines.collect::<String>().into_bytes()
 }

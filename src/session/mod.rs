@@ -3,9 +3,16 @@
 //!
 //! - `commands.rs`: the commands that a session answers by itself
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
+//! - `describe.rs`: `COMMAND`, which tells of the table of commands
+//! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
+//! - `info.rs`, `config.rs`: two of these
 
 pub mod clients;
 mod commands;
+mod config;
+mod describe;
+mod info;
+pub mod program;
 
 pub use commands::{Outcome, help};
 
@@ -119,7 +126,7 @@ pub struct Session {
 }
 
 /// What a client calls itself and its library. Printable, without spaces.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Names {
     name: String,
     library: String,
@@ -129,7 +136,7 @@ struct Names {
 impl Session {
     /// The session of a client that has just come from `peer`.
     pub fn new(peer: SocketAddr, now: Now) -> Session {
-        let seconds = (now.unix_millis / 1000) as u32;
+        let seconds = now.unix_seconds();
         Session {
             decoder: Decoder::default(),
             midway_since: None,
@@ -173,13 +180,28 @@ impl Session {
     /// The client has sent something.
     #[inline]
     pub fn heard_from(&mut self, now: Now) {
-        self.heard = (now.unix_millis / 1000) as u32;
+        self.heard = now.unix_seconds();
     }
 
     /// Notes the command that the client sends now.
     #[inline]
     pub fn noted(&mut self, verb: Verb) {
         self.latest = Some(verb);
+    }
+
+    fn peer(&self) -> SocketAddr {
+        SocketAddr::from(self.peer)
+    }
+
+    fn names(&self) -> Option<&Names> {
+        self.names.as_deref()
+    }
+
+    /// Keeps them only while there are any.
+    fn change_names(&mut self, change: impl FnOnce(&mut Names)) {
+        let mut names = self.names.take().unwrap_or_default();
+        change(&mut names);
+        self.names = Some(names).filter(|names| **names != Names::default());
     }
 
     /// Whether requests are simply carried out: no transaction collects them, and each is answered.

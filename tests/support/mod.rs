@@ -1,7 +1,10 @@
 //! What several test programs share. Each uses a part of it.
 #![allow(dead_code)]
 
+pub mod child;
 pub mod process;
+pub mod redis_server;
+pub mod tools;
 pub mod transcript;
 pub mod world;
 

@@ -3,7 +3,7 @@
 use crate::fake::Fake;
 use crate::support::process::{Process, proxy, server};
 use crate::support::rounds;
-use crate::tools::{descriptors, own_loopback, stat, wait_until};
+use crate::support::tools::{descriptors, own_loopback, stat, wait_until};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,61 +1,14 @@
 //! A real redis-server behind the proxy (Debian's package of that name).
 
 use crate::support::process::{Client, Process, proxy};
-use crate::tools::{own_loopback, wait_until};
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::{env, fs};
-
-/// A redis-server in a directory of its own; killed when dropped.
-struct Redis {
-    child: Child,
-    address: SocketAddr,
-    directory: PathBuf,
-}
-
-impl Redis {
-    fn start() -> Redis {
-        let host: IpAddr = own_loopback();
-        let place = TcpListener::bind(SocketAddr::new(host, 0)).expect("there is a port");
-        let address = place.local_addr().expect("it is bound");
-        drop(place);
-        let directory = env::temp_dir().join(format!("larder-redis-{address}"));
-        fs::create_dir_all(&directory).expect("there is room");
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &address.port().to_string(), "--bind", &host.to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(&directory);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("redis-server is there: apt-get install redis-server");
-        let redis = Redis { child, address, directory };
-        wait_until("redis-server listens", || TcpStream::connect(address).is_ok());
-        redis
-    }
-
-    /// Tells it something directly.
-    fn tell(&self, line: &str) {
-        let mut stream = TcpStream::connect(self.address).expect("it listens");
-        stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes()).expect("it takes it");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("it answers");
-        assert!(!reply.starts_with('-'), "{line}: {reply}");
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
+use crate::support::redis_server::Redis;
+use crate::support::tools::wait_until;
 
 fn pair() -> (Redis, Process, Client) {
-    let redis = Redis::start();
+    let redis = Redis::start(&[]);
     let proxy = proxy(redis.address, &[]);
     let mut client = proxy.client();
-    wait_until("it is connected", || crate::tools::stat(&mut client, "upstream_up") == 1);
+    wait_until("it is connected", || crate::support::tools::stat(&mut client, "upstream_up") == 1);
     (redis, proxy, client)
 }
 

@@ -14,6 +14,16 @@ pub enum Version {
     Three,
 }
 
+impl Version {
+    /// 2 or 3.
+    pub fn number(self) -> i64 {
+        match self {
+            Version::Two => 2,
+            Version::Three => 3,
+        }
+    }
+}
+
 /// Writes a reply piece by piece, in the client's version of RESP.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -26,6 +36,20 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn new(out: &'a mut Buffer, version: Version) -> Writer<'a> {
         Writer { out, version }
+    }
+
+    /// How many bytes the output holds, with what was there before.
+    #[allow(clippy::len_without_is_empty)] // a position, rather than a length
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Puts what `write` writes before what was written since the output held `position` bytes: a
+    /// header that was not known sooner.
+    pub fn put_before(&mut self, position: usize, write: impl FnOnce(&mut Self)) {
+        let from = self.out.len();
+        write(self);
+        self.out.bring_forward(from, position);
     }
 
     /// `+` and a word or two.

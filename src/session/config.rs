@@ -1,0 +1,104 @@
+//! `CONFIG GET` and `CONFIG SET`: our settings by the names of their flags, and besides by those
+//! names of Redis's that its tools ask for.
+
+use super::commands::{Fault, SYNTAX};
+use crate::glob;
+use crate::protocol::text::printable;
+use crate::settings::{Setting, Settings, settings_of};
+use crate::stats::Program;
+
+/// What Redis calls a setting of ours.
+const ALIASES: &[(&str, &str)] = &[
+    ("maxclients", "max-connections"),
+    ("proto-max-bulk-len", "max-value"),
+    ("timeout", "idle-timeout"),
+];
+
+/// Settings of Redis that have only one value here.
+const CONSTANTS: &[(&str, &str)] = &[
+    ("appendonly", "no"),
+    ("databases", "1"),
+    ("maxmemory", "0"),
+    ("maxmemory-policy", "noeviction"),
+    ("save", ""),
+];
+
+/// One name, and what it stands for.
+#[derive(Clone, Copy)]
+struct Row {
+    name: &'static str,
+    meaning: Meaning,
+}
+
+#[derive(Clone, Copy)]
+enum Meaning {
+    Setting(&'static Setting),
+    Constant(&'static str),
+}
+
+fn rows(program: Program) -> impl Iterator<Item = Row> {
+    let own = move || settings_of(program).map(|row| (row.name, Meaning::Setting(row)));
+    let aliases = ALIASES.iter().filter_map(move |(alias, name)| {
+        own().find(|(own, _)| own == name).map(|(_, meaning)| (*alias, meaning))
+    });
+    let constants = CONSTANTS.iter().map(|(name, value)| (*name, Meaning::Constant(value)));
+    own().chain(aliases).chain(constants).map(|(name, meaning)| Row { name, meaning })
+}
+
+/// Names and values, for names and patterns in any case. As in Redis, a name that is no pattern is
+/// answered as it was asked for.
+pub(super) fn get<'a>(
+    program: Program,
+    settings: &Settings,
+    patterns: &[&'a [u8]],
+) -> Vec<(&'a [u8], String)> {
+    let asked_for = |row: &Row| {
+        let name = row.name.as_bytes();
+        let pattern = patterns.iter().find(|it| glob::matches_in_any_case(it, name))?;
+        Some(if pattern.eq_ignore_ascii_case(name) { pattern } else { name })
+    };
+    let found = rows(program).filter_map(|row| Some((asked_for(&row)?, row.meaning)));
+    found
+        .map(|(name, meaning)| match meaning {
+            Meaning::Setting(setting) => (name, setting.show(settings)),
+            Meaning::Constant(value) => (name, value.to_string()),
+        })
+        .collect()
+}
+
+/// Changes settings, given as names and values in turn: all of them, or none.
+pub(super) fn set(program: Program, settings: &mut Settings, words: &[&[u8]]) -> Result<(), Fault> {
+    let (pairs, []) = words.as_chunks() else { return Err(SYNTAX) };
+    let mut changed: Vec<(Row, &Setting, &[u8])> = Vec::new();
+    for [name, value] in pairs {
+        let row = rows(program).find(|row| row.name.as_bytes().eq_ignore_ascii_case(name));
+        let row = row.ok_or_else(|| unknown(name))?;
+        match row.meaning {
+            Meaning::Setting(setting) if setting.is_live => {
+                if changed.iter().any(|(_, other, _)| other.name == setting.name) {
+                    return Err(failed(row, "duplicate parameter"));
+                }
+                changed.push((row, setting, value));
+            }
+            _ => return Err(failed(row, "can't set immutable config")),
+        }
+    }
+    let mut new = *settings;
+    for (row, setting, value) in changed {
+        let value = String::from_utf8_lossy(value);
+        let set = setting.set(&mut new, &value);
+        set.map_err(|wanted| failed(row, &format!("it takes {wanted}")))?;
+    }
+    *settings = new;
+    Ok(())
+}
+
+fn unknown(name: &[u8]) -> Fault {
+    let name = printable(name, 128);
+    format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'").into()
+}
+
+fn failed(row: Row, why: &str) -> Fault {
+    let name = row.name;
+    format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}").into()
+}

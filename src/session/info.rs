@@ -1,0 +1,157 @@
+//! `INFO`: what the counters and settings say, by the names that Redis has for them, and only where
+//! it is true. What Redis has no name for stands under a heading of its own.
+
+use crate::command::TABLE;
+use crate::settings::Settings;
+use crate::stats::{Program, ROWS, Row, Stat, Stats};
+
+/// The version of Redis whose commands and replies ours are: tools go by it to choose what to send.
+const REDIS_VERSION: &str = "7.0.15";
+
+struct Facts<'a> {
+    program: Program,
+    stats: &'a Stats,
+    settings: &'a Settings,
+}
+
+/// Writes the lines of one section, without their ends.
+type Section = fn(&Facts<'_>) -> Vec<String>;
+
+/// The sections, in order, and whether they come without being asked for.
+const SECTIONS: &[(&str, bool, Section)] = &[
+    ("Server", true, server),
+    ("Clients", true, clients),
+    ("Memory", true, memory),
+    ("Persistence", true, persistence),
+    ("Stats", true, stats),
+    ("Replication", true, replication),
+    ("Commandstats", false, commands),
+    ("Cluster", true, cluster),
+    ("Keyspace", true, keyspace),
+    ("Proxy", true, proxy),
+];
+
+/// The sections that are asked for, in our order; without any, the usual ones.
+pub(super) fn text(
+    program: Program,
+    stats: &Stats,
+    settings: &Settings,
+    asked: &[&[u8]],
+) -> String {
+    let facts = Facts { program, stats, settings };
+    let asks = |word: &str| asked.iter().any(|it| it.eq_ignore_ascii_case(word.as_bytes()));
+    let all = asks("all") || asks("everything");
+    let usual = asked.is_empty() || asks("default");
+    let mut text = String::new();
+    for (name, is_usual, section) in SECTIONS {
+        // The keys are the upstream's, and only the proxy has one.
+        let elsewhere = if program == Program::Proxy { "Keyspace" } else { "Proxy" };
+        let wanted = all || usual && *is_usual || asks(name);
+        if *name == elsewhere || !wanted {
+            continue;
+        }
+        let gap = if text.is_empty() { "" } else { "\r\n" };
+        text += &format!("{gap}# {name}\r\n");
+        for line in section(&facts) {
+            text += &format!("{line}\r\n");
+        }
+    }
+    text
+}
+
+fn server(facts: &Facts<'_>) -> Vec<String> {
+    let uptime = facts.stats.get(Stat::UptimeSeconds);
+    vec![
+        format!("redis_version:{REDIS_VERSION}"),
+        format!("larder_version:{}", env!("CARGO_PKG_VERSION")),
+        "redis_mode:standalone".to_string(),
+        format!("arch_bits:{}", usize::BITS),
+        format!("uptime_in_seconds:{uptime}"),
+        format!("uptime_in_days:{}", uptime / (24 * 3600)),
+    ]
+}
+
+fn clients(facts: &Facts<'_>) -> Vec<String> {
+    vec![
+        format!("connected_clients:{}", facts.stats.get(Stat::ConnectionsNow)),
+        "cluster_connections:0".to_string(),
+        format!("maxclients:{}", facts.settings.limits.max_connections),
+        "blocked_clients:0".to_string(),
+        "tracking_clients:0".to_string(),
+    ]
+}
+
+/// Of the memory, what keys and values take: the rest is not counted.
+fn memory(facts: &Facts<'_>) -> Vec<String> {
+    let used = match facts.program {
+        Program::Proxy => facts.stats.get(Stat::CacheBytes),
+        _ => facts.stats.get(Stat::KeyBytes) + facts.stats.get(Stat::ValueBytes),
+    };
+    vec![
+        format!("used_memory:{used}"),
+        format!("used_memory_human:{}", human(used)),
+        "maxmemory:0".to_string(),
+        "maxmemory_human:0B".to_string(),
+        "maxmemory_policy:noeviction".to_string(),
+    ]
+}
+
+/// As Redis writes sizes for people: `1.50K`.
+fn human(bytes: u64) -> String {
+    let units = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')];
+    match units.iter().find(|(bits, _)| bytes >> bits > 0) {
+        Some((bits, unit)) => format!("{:.2}{unit}", bytes as f64 / (1u64 << bits) as f64),
+        None => format!("{bytes}B"),
+    }
+}
+
+fn persistence(_: &Facts<'_>) -> Vec<String> {
+    let none = ["loading", "async_loading", "rdb_bgsave_in_progress", "aof_enabled"];
+    none.iter().map(|name| format!("{name}:0")).collect()
+}
+
+fn stats(facts: &Facts<'_>) -> Vec<String> {
+    let counted = |name: &str, stat| format!("{name}:{}", facts.stats.get(stat));
+    let requests: u64 = TABLE.iter().map(|command| facts.stats.requests(command)).sum();
+    vec![
+        counted("total_connections_received", Stat::ConnectionsTotal),
+        format!("total_commands_processed:{requests}"),
+        counted("total_net_input_bytes", Stat::BytesIn),
+        counted("total_net_output_bytes", Stat::BytesOut),
+        counted("rejected_connections", Stat::ConnectionsRefused),
+        counted("expired_keys", Stat::Expired),
+        counted("evicted_keys", Stat::Evicted),
+        counted("keyspace_hits", Stat::Hits),
+        counted("keyspace_misses", Stat::Misses),
+    ]
+}
+
+fn replication(_: &Facts<'_>) -> Vec<String> {
+    vec!["role:master".to_string(), "connected_slaves:0".to_string()]
+}
+
+fn commands(facts: &Facts<'_>) -> Vec<String> {
+    let counted = TABLE.iter().map(|command| (command, facts.stats.requests(command)));
+    let asked = counted.filter(|(_, requests)| *requests > 0);
+    asked
+        .map(|(command, requests)| {
+            format!("cmdstat_{}:calls={requests}", command.name.to_ascii_lowercase())
+        })
+        .collect()
+}
+
+fn cluster(_: &Facts<'_>) -> Vec<String> {
+    vec!["cluster_enabled:0".to_string()]
+}
+
+fn keyspace(facts: &Facts<'_>) -> Vec<String> {
+    let (keys, expires) = (facts.stats.get(Stat::Keys), facts.stats.get(Stat::KeysExpiring));
+    let line = format!("db0:keys={keys},expires={expires},avg_ttl=0");
+    Some(line).filter(|_| keys > 0).into_iter().collect()
+}
+
+/// The counters that only a proxy has, by their own names.
+fn proxy(facts: &Facts<'_>) -> Vec<String> {
+    let own = ROWS.iter().filter(|Row(_, _, _, program, _)| *program == Program::Proxy);
+    own.map(|Row(stat, name, ..)| format!("{name}:{}", facts.stats.get(*stat))).collect()
+}

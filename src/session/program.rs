@@ -1,0 +1,55 @@
+//! `STATS`, `INFO` and `CONFIG`: what concerns the program. Server and proxy answer them alike, each
+//! of itself.
+
+use super::{Origin, Style, config, info};
+use crate::buffer::Buffer;
+use crate::command::Verb;
+use crate::protocol::Request;
+use crate::protocol::text::Reply;
+use crate::settings::Settings;
+use crate::stats::{Program, Stats};
+
+/// Answers a request whose outcome was [`Outcome::Program`](super::Outcome). The counters must be
+/// up to date. The settings may be others afterwards, if they are such as can change now.
+pub fn answer(
+    request: &Request<'_>,
+    style: Style,
+    program: Program,
+    stats: &mut Stats,
+    settings: &mut Settings,
+    out: &mut Buffer,
+) {
+    let words: Vec<&[u8]> = request.arguments().collect();
+    match request.command.verb {
+        Verb::Info => {
+            let text = info::text(program, stats, settings, &words);
+            style.writer(out).verbatim(text.as_bytes());
+        }
+        Verb::ConfigGet => {
+            let found = config::get(program, settings, &words[1..]);
+            let mut reply = style.writer(out);
+            reply.map(found.len());
+            for (name, value) in found {
+                reply.bulk(name);
+                reply.bulk(value.as_bytes());
+            }
+        }
+        Verb::ConfigSet => {
+            let set = config::set(program, settings, &words[1..]);
+            let mut reply = style.writer(out);
+            match set {
+                Ok(()) => reply.simple("OK"),
+                Err(fault) => reply.failure(&fault),
+            }
+        }
+        Verb::ConfigResetstat => {
+            stats.reset();
+            style.writer(out).simple("OK");
+        }
+        _ => {
+            let mut lines = Buffer::new();
+            stats.write_lines(program, &mut lines);
+            style.write(out, Origin::Server, Reply::Lines(lines.bytes()));
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What can be set: one row for each setting, from which the flags, `--help`, `CONFIG GET` and
+//! `CONFIG SET` are made.
+
+use crate::command::PutMode;
+use crate::limits::Limits;
+use crate::stats::Program;
+use crate::units;
+use std::time::Duration;
+
+/// The settings of a server or a proxy.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Limits and timeouts.
+    pub limits: Limits,
+    /// What PUT does to a key that exists.
+    pub put_mode: PutMode,
+    /// Proxy: how long the upstream may take to accept a connection and to answer a request.
+    pub upstream_timeout: Duration,
+    /// Proxy: how long a cached value is served, from the moment its request was sent.
+    pub ttl: Duration,
+    /// Proxy: what the cache may cost, in bytes; 0: no cache.
+    pub cache_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            limits: Limits::default(),
+            put_mode: PutMode::Create,
+            upstream_timeout: Duration::from_secs(5),
+            ttl: Duration::from_secs(60),
+            cache_bytes: 64 << 20,
+        }
+    }
+}
+
+/// One setting.
+pub struct Setting {
+    /// Which program has it.
+    pub program: Program,
+    /// Its name: `max-line`. The flag is `--max-line`.
+    pub name: &'static str,
+    /// Whether it can change while the program runs.
+    pub is_live: bool,
+    /// What it means, with the value that it has otherwise.
+    pub help: &'static str,
+    field: Field,
+}
+
+enum Field {
+    Put,
+    Count(fn(&mut Settings) -> &mut usize),
+    Seconds(fn(&mut Settings) -> &mut Duration),
+    /// More than 0.
+    SomeSeconds(fn(&mut Settings) -> &mut Duration),
+    /// At least, at most.
+    Size(fn(&mut Settings) -> &mut usize, usize, usize),
+}
+
+/// What `max-line`, `max-value` and `max-request` may be at most: positions within a request are
+/// kept in 32 bits.
+const MOST_REQUEST_BYTES: usize = 2 << 30;
+/// The words of our own commands have no more, so that every limit can be set to another again.
+const LEAST_VALUE: usize = 64;
+/// The loop gathers up to 1 MiB of replies before it writes; a lower limit would close clients that
+/// leave nothing unread.
+const LEAST_OUTPUT_LIMIT: usize = 2 << 20;
+const MOST_CONNECTIONS: usize = 1_000_000;
+
+const LIVE: bool = true;
+const FIXED: bool = false;
+
+/// All settings.
+#[rustfmt::skip]
+pub static SETTINGS: &[Setting] = {
+    use Field::{Count, Put, Seconds, Size, SomeSeconds};
+    use Program::{Both, Proxy};
+    &[
+        row(Proxy, "upstream-timeout", FIXED, "for the upstream to accept a connection and to answer (5)", SomeSeconds(|it| &mut it.upstream_timeout)),
+        row(Proxy, "ttl", LIVE, "how long a cached value is served (60)", Seconds(|it| &mut it.ttl)),
+        row(Proxy, "cache-bytes", FIXED, "what the cache may cost; 0: no cache (64MiB)", Size(|it| &mut it.cache_bytes, 0, 1 << 40)),
+        row(Both, "put", LIVE, "what PUT does to a key that exists (create: refuse)", Put),
+        row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections)),
+        row(Both, "idle-timeout", LIVE, "close a client that sends nothing for so long; 0: never (0)", Seconds(|it| &mut it.limits.idle_timeout)),
+        row(Both, "request-timeout", LIVE, "for a RESP request to come whole (30)", SomeSeconds(|it| &mut it.limits.request_timeout)),
+        row(Both, "line-timeout", LIVE, "for a line to come whole (300)", SomeSeconds(|it| &mut it.limits.line_timeout)),
+        row(Both, "max-line", LIVE, "the longest line (1MiB)", Size(|it| &mut it.limits.max_line, 16, MOST_REQUEST_BYTES)),
+        row(Both, "max-value", LIVE, "the longest value (64MiB)", Size(|it| &mut it.limits.max_value, LEAST_VALUE, MOST_REQUEST_BYTES)),
+        row(Both, "max-request", LIVE, "the longest RESP request (128MiB)", Size(|it| &mut it.limits.max_request, 64, MOST_REQUEST_BYTES)),
+        row(Both, "output-limit", FIXED, "output that a client may leave unread (256MiB)", Size(|it| &mut it.limits.output_limit, LEAST_OUTPUT_LIMIT, 1 << 40)),
+        row(Both, "drain-timeout", FIXED, "for clients to take their last replies at the end (5)", Seconds(|it| &mut it.limits.drain_timeout)),
+    ]
+};
+
+const fn row(
+    program: Program,
+    name: &'static str,
+    is_live: bool,
+    help: &'static str,
+    field: Field,
+) -> Setting {
+    Setting { program, name, is_live, help, field }
+}
+
+/// The settings that a program has.
+pub fn settings_of(program: Program) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(move |row| row.program == Program::Both || row.program == program)
+}
+
+impl Setting {
+    /// What stands for its value in `--help`.
+    pub fn hint(&self) -> &'static str {
+        match self.field {
+            Field::Put => "create|replace",
+            Field::Count(_) => "N",
+            Field::Seconds(_) | Field::SomeSeconds(_) => "SECONDS",
+            Field::Size(..) => "SIZE",
+        }
+    }
+
+    /// Its value: sizes in bytes, times in seconds.
+    pub fn show(&self, settings: &Settings) -> String {
+        let mut settings = *settings;
+        match self.field {
+            Field::Put if settings.put_mode == PutMode::Create => "create".to_string(),
+            Field::Put => "replace".to_string(),
+            Field::Count(field) | Field::Size(field, ..) => field(&mut settings).to_string(),
+            Field::Seconds(field) | Field::SomeSeconds(field) => {
+                field(&mut settings).as_secs_f64().to_string()
+            }
+        }
+    }
+
+    /// Gives it the value in `text`.
+    ///
+    /// # Errors
+    /// What it takes instead: `seconds`.
+    pub fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
+        match self.field {
+            Field::Put => {
+                settings.put_mode = match text {
+                    "create" => PutMode::Create,
+                    "replace" => PutMode::Replace,
+                    _ => return Err("create or replace".to_string()),
+                };
+            }
+            Field::Count(field) => {
+                let number = text.parse().ok().filter(|it| (1..=MOST_CONNECTIONS).contains(it));
+                let wanted = || format!("a whole number from 1 to {MOST_CONNECTIONS}");
+                *field(settings) = number.ok_or_else(wanted)?;
+            }
+            Field::Seconds(field) => *field(settings) = units::seconds(text).ok_or("seconds")?,
+            Field::SomeSeconds(field) => {
+                *field(settings) = match units::seconds(text).ok_or("seconds")? {
+                    Duration::ZERO => return Err("more than 0 seconds".to_string()),
+                    seconds => seconds,
+                };
+            }
+            Field::Size(field, least, most) => {
+                let bytes = units::size(text).ok_or("a size like 4096 or 64MiB")?;
+                if !(least..=most).contains(&bytes) {
+                    return Err(format!("a size from {least} to {most} bytes"));
+                }
+                *field(settings) = bytes;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(name: &str) -> &'static Setting {
+        SETTINGS.iter().find(|row| row.name == name).expect("it is a setting")
+    }
+
+    #[test]
+    fn every_setting_takes_what_it_shows_and_help_tells_its_default() {
+        for row in SETTINGS {
+            let mut settings = Settings::default();
+            let shown = row.show(&settings);
+            row.set(&mut settings, &shown).expect("it takes its own value");
+            assert_eq!(row.show(&settings), shown);
+            let told = row.help.rsplit_once('(').expect("the default").1.trim_end_matches(')');
+            let told = told.split(':').next().expect("a word");
+            row.set(&mut settings, told).expect("it takes its default");
+            assert_eq!(row.show(&settings), shown, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn values_are_shown_in_bytes_and_seconds() {
+        let table = [
+            ("put", "replace", "replace"),
+            ("max-connections", "1000000", "1000000"),
+            ("idle-timeout", "0", "0"),
+            ("line-timeout", "0.25", "0.25"),
+            ("ttl", "1e2", "100"),
+            ("max-value", "2GiB", "2147483648"),
+            ("output-limit", "2MiB", "2097152"),
+        ];
+        for (name, text, shown) in table {
+            let mut settings = Settings::default();
+            assert_eq!(find(name).set(&mut settings, text), Ok(()));
+            assert_eq!(find(name).show(&settings), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_changes_nothing_and_is_answered_with_what_is_right() {
+        let table = [
+            ("put", "maybe", "create or replace"),
+            ("max-connections", "0", "a whole number from 1 to 1000000"),
+            ("max-connections", "1000001", "a whole number from 1 to 1000000"),
+            ("idle-timeout", "-1", "seconds"),
+            ("line-timeout", "0", "more than 0 seconds"),
+            ("max-value", "12parsecs", "a size like 4096 or 64MiB"),
+            ("max-value", "63", "a size from 64 to 2147483648 bytes"),
+            ("max-line", "15", "a size from 16 to 2147483648 bytes"),
+            ("output-limit", "1MiB", "a size from 2097152 to 1099511627776 bytes"),
+        ];
+        for (name, text, wanted) in table {
+            let mut settings = Settings::default();
+            let before = find(name).show(&settings);
+            assert_eq!(find(name).set(&mut settings, text), Err(wanted.to_string()));
+            assert_eq!(find(name).show(&settings), before);
+        }
+    }
+
+    #[test]
+    fn each_program_has_its_own() {
+        let names = |program| settings_of(program).map(|row| row.name).collect::<Vec<_>>();
+        assert!(names(Program::Proxy).contains(&"ttl") && !names(Program::Server).contains(&"ttl"));
+        assert!(names(Program::Server).contains(&"put"));
+    }
+}
