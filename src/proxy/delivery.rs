@@ -115,10 +115,17 @@ impl Proxy {
         }
     }
 
+    /// What is to be remembered of a request's keys: without a cache, nothing.
+    pub(super) fn tracked(&self, writes: Writes) -> Writes {
+        match writes {
+            Writes::Keys(_) if !self.is_caching() => Writes::Keys(Vec::new()),
+            writes => writes,
+        }
+    }
+
     /// A request is sent: what it may change is dropped, and not kept until it is answered.
     pub(super) fn write_begun(&mut self, out: &mut Outbox, writes: &Writes) {
         match writes {
-            _ if !self.is_caching() => {}
             Writes::Nothing => {}
             Writes::Keys(keys) => {
                 for key in keys {
@@ -136,7 +143,6 @@ impl Proxy {
     /// It is answered, or never will be.
     fn write_ended(&mut self, out: &mut Outbox, writes: &Writes) {
         match writes {
-            _ if !self.is_caching() => {}
             Writes::Nothing => {}
             Writes::Keys(keys) => {
                 for key in keys {

@@ -208,8 +208,9 @@ impl Proxy {
     ) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        self.write_begun(out, &sent.writes);
-        let purpose = Purpose::Request(waiter, sent.writes, sent.shape);
+        let writes = self.tracked(sent.writes);
+        self.write_begun(out, &writes);
+        let purpose = Purpose::Request(waiter, writes, sent.shape);
         self.send(out, &sent.words, purpose, now);
     }
 

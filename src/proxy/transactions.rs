@@ -12,6 +12,7 @@ use super::upstream::Trouble;
 use crate::buffer::Buffer;
 use crate::command::{Access, Command, Verb};
 use crate::handler::{ConnId, Outbox};
+use crate::limits::Limits;
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Decoder, Refusal, Request, Scratch, resp};
 use crate::session::{Collected, Style};
@@ -50,17 +51,19 @@ impl Block {
     ) -> Result<Block, NoBlock> {
         let mut block =
             Block { requests: Buffer::new(), writes: Writes::Nothing, shapes: Vec::new() };
+        // Whatever the limits have become since they were kept.
+        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..options.limits };
         let (mut scratch, mut decoder, mut rest) =
             (Scratch::default(), Decoder::default(), requests);
-        loop {
-            let (consumed, decoded) = decoder.decode(rest, &mut scratch, &options.limits);
+        while !rest.is_empty() {
+            let (consumed, decoded) = decoder.decode(rest, &mut scratch, &limits);
             let sent = match decoded {
                 Decoded::Request(request) => Sent::new(&request, options.put_mode),
                 Decoded::Refused(_, Refusal::Unknown(words, _)) => {
                     let commands = commands.ok_or(NoBlock::NotYet)?;
                     commands.admit(words).map_err(|_| NoBlock::Refused)?
                 }
-                _ => break,
+                _ => return Err(NoBlock::Refused),
             };
             resp::push_request(&mut block.requests, &sent.words);
             block.writes.add(sent.writes);
@@ -167,9 +170,10 @@ impl Proxy {
             }
         };
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        self.write_begun(out, &block.writes);
+        let writes = self.tracked(block.writes);
+        self.write_begun(out, &writes);
         let before = block.shapes.len();
-        let purpose = Purpose::Request(waiter, block.writes, Shape::Each(block.shapes.into()));
+        let purpose = Purpose::Request(waiter, writes, Shape::Each(block.shapes.into()));
         self.send(out, &[b"MULTI"], Purpose::Multi, now);
         let requests = block.requests.bytes();
         if let Err(purpose) = self.upstream.send_block(out, requests, before, purpose, now) {
