@@ -57,7 +57,8 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
-    const NONE: KeyRange = KeyRange { first: 0, last: 0, step: 0 };
+    /// There are no keys.
+    pub const NONE: KeyRange = KeyRange { first: 0, last: 0, step: 0 };
     const FIRST: KeyRange = KeyRange { first: 1, last: 1, step: 1 };
     const FIRST_TWO: KeyRange = KeyRange { first: 1, last: 2, step: 1 };
     const ALL: KeyRange = KeyRange { first: 1, last: -1, step: 1 };

@@ -136,7 +136,7 @@ fn what_an_upstream_says_before_it_is_asked_is_not_taken_for_an_answer() {
         let own = ["--listen", "127.0.0.1:0", "--upstream", &upstream];
         let flags = [&flags[..], &inject, &own].concat();
         let proxy = Process::start("strace", &flags, 1);
-        let mut link = fake.accept();
+        let mut link = fake.accept_in_silence();
         link.say(greeting);
         link.finish_sending();
         let mut link = fake.accept();

@@ -9,15 +9,18 @@
 //!
 //! Lengths that are claimed reserve nothing: memory is taken only for bytes that came.
 //!
-//! This file reads requests; `encode.rs` writes replies and requests, `scan.rs` reads replies.
+//! This file reads requests; `encode.rs` writes replies and requests, `scan.rs` reads replies, and
+//! `convert.rs` writes what was read in the other version of RESP.
 
+mod convert;
 mod encode;
 mod scan;
 
+pub use convert::{Rule, convert};
 pub use encode::{Version, Writer, push_bulk, push_error, push_header, push_request, reply};
-pub use scan::{Element, Elements, ReplyScanner, Scanned};
+pub use scan::{Element, Elements, Kind, ReplyScanner, Scanned};
 
-use super::{Decoded, Form, Refusal, Request, Span};
+use super::{Decoded, Form, Refusal, Request, Span, Words};
 use crate::command::Command;
 use crate::limits::{self, Limits};
 use std::fmt;
@@ -204,12 +207,13 @@ fn not_a_bulk(byte: u8, rest: &[u8]) -> Result<Option<usize>, ProtocolError> {
 
 /// Finds the command of a whole request and checks its words.
 #[inline]
-pub fn check<'a>(bytes: &'a [u8], words: &'a [Span]) -> Decoded<'a> {
-    let Some(mut command) = Command::find(words[0].of(bytes)) else {
-        return Decoded::Refused(Form::Resp, Refusal::Unknown(words, bytes, Form::Resp));
+pub fn check<'a>(bytes: &'a [u8], spans: &'a [Span]) -> Decoded<'a> {
+    let words = Words { spans, bytes };
+    let Some(mut command) = Command::find(spans[0].of(bytes)) else {
+        return Decoded::Refused(Form::Resp, Refusal::Unknown(words, Form::Resp));
     };
     if command.is_container()
-        && let Some(word) = words.get(1).map(|word| word.of(bytes))
+        && let Some(word) = words.get(1)
     {
         let Some(subcommand) = command.subcommand(word) else {
             return Decoded::Refused(Form::Resp, Refusal::UnknownSubcommand(command, word));
@@ -219,7 +223,7 @@ pub fn check<'a>(bytes: &'a [u8], words: &'a [Span]) -> Decoded<'a> {
     if !command.takes(words.len()) {
         return Decoded::Refused(Form::Resp, Refusal::Usage(command, Form::Resp));
     }
-    let request = Request { command, form: Form::Resp, words, bytes };
+    let request = Request { command, form: Form::Resp, words };
     if request.keys().any(|key| key.len() > limits::MAX_KEY) {
         return Decoded::Refused(Form::Resp, Refusal::KeyTooLong);
     }
