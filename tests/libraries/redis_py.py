@@ -37,7 +37,6 @@ def commands(client):
     equal(client.decr("a"), 41)
     equal(client.append("name", " one"), 9)
     equal(client.strlen("name"), 9)
-    equal(client.getrange("name", 0, 4), b"other")
     equal(client.getex("a", ex=100), b"41")
     assert 98 <= client.ttl("a") <= 100
     equal(client.getdel("a"), b"41")
