@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-/// A whole number as Redis takes it: digits, with `-` before them or not, and nothing else; no
-/// zero before another digit.
+/// A whole number of 64 bits as Redis takes it: digits, with `-` before them or not, and nothing
+/// else; no zero before another digit.
 pub fn integer(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let plain = digits.iter().all(u8::is_ascii_digit) && (digits.first() != Some(&b'0'));
-    let plain = plain || text == b"0";
-    std::str::from_utf8(text).ok().filter(|_| plain)?.parse().ok()
+    match text {
+        // The longest has a sign and 19 digits.
+        [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..] if text.len() <= 20 => {
+            std::str::from_utf8(text).ok()?.parse().ok()
+        }
+        _ => None,
+    }
 }
 
 /// A number of bytes: `4096`, `64KiB`, `64MiB`, `1GiB`.
