@@ -85,7 +85,7 @@ fn class_for(class: &[u8], byte: u8, fold: impl Fn(u8) -> u8) -> (bool, usize) {
                 at += 1;
                 break;
             }
-            [first, b'-', last, ..] if last != b']' => {
+            [first, b'-', last, ..] => {
                 let reversed = first as i8 > last as i8;
                 let (low, high) = if reversed { (last, first) } else { (first, last) };
                 found |= (signed(low)..=signed(high)).contains(&signed(byte));

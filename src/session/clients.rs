@@ -111,8 +111,8 @@ impl Filter {
 
     fn passes(&self, conn: ConnId, session: &Session, own: ConnId) -> bool {
         let id = i64::from(conn.number());
-        !self.nobody
-            && !(self.others && conn == own)
+        let excluded = self.nobody || self.others && conn == own;
+        !excluded
             && self.ids.as_ref().is_none_or(|ids| ids.binary_search(&id).is_ok())
             && self.address.is_none_or(|address| address == session.peer())
     }

@@ -299,3 +299,6 @@ impl Session {
         Some((self.style(form, None), message))
     }
 }
+
+#[cfg(test)]
+mod tests;
