@@ -82,6 +82,14 @@ impl Buffer {
         self.end = self.start + len;
     }
 
+    /// Moves the bytes from position `from` to the end before those from position `to` on, `to` being
+    /// no more than `from`.
+    pub fn bring_forward(&mut self, from: usize, to: usize) {
+        assert!(to <= from && from <= self.len(), "brought forward more than there is");
+        let moved = self.len() - from;
+        self.storage[self.start + to..self.end].rotate_right(moved);
+    }
+
     /// Appends `bytes`.
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
@@ -229,6 +237,7 @@ mod tests {
         Push(Vec<u8>),
         Consume(usize),
         Truncate(usize),
+        BringForward(usize, usize),
         Fill(Vec<u8>),
         Decimal(u64),
         Shrink,
@@ -241,6 +250,7 @@ mod tests {
             (0..300usize).prop_map(Step::Truncate),
             prop::collection::vec(any::<u8>(), 0..200).prop_map(Step::Fill),
             any::<u64>().prop_map(Step::Decimal),
+            (0..300usize, 0..300usize).prop_map(|(from, to)| Step::BringForward(from, to)),
             Just(Step::Shrink),
         ]
     }
@@ -265,6 +275,14 @@ mod tests {
                         let len = len.min(model.len());
                         buffer.truncate(len);
                         model.truncate(len);
+                    }
+                    Step::BringForward(from, to) => {
+                        let from = from.min(model.len());
+                        let to = to.min(from);
+                        buffer.bring_forward(from, to);
+                        let moved = model.split_off(from);
+                        let passed = model.split_off(to);
+                        model.extend(moved.into_iter().chain(passed));
                     }
                     Step::Shrink => buffer.shrink(),
                     Step::Fill(bytes) => {

@@ -8,6 +8,7 @@ use super::watch::Watches;
 use crate::clock::Now;
 use crate::command::PutMode;
 use crate::handler::ConnId;
+use crate::limits::Limits;
 use std::time::Instant;
 
 /// All keys; see the head of the file.
@@ -20,6 +21,10 @@ pub struct Keyspace {
     pub put_mode: PutMode,
     /// A reply may have so many bytes.
     pub output_limit: usize,
+    /// A value may have so many bytes.
+    pub value_limit: usize,
+    /// How many keys were drawn at random.
+    draws: u64,
     /// Lookups that found a key, and those that did not.
     pub hits: u64,
     /// Lookups that found no key.
@@ -28,12 +33,14 @@ pub struct Keyspace {
 
 impl Keyspace {
     /// No keys yet.
-    pub fn new(put_mode: PutMode, output_limit: usize, now: Instant) -> Keyspace {
+    pub fn new(put_mode: PutMode, limits: &Limits, now: Instant) -> Keyspace {
         Keyspace {
             store: Store::new(now),
             watches: Watches::default(),
             put_mode,
-            output_limit,
+            output_limit: limits.output_limit,
+            value_limit: limits.max_value,
+            draws: 0,
             hits: 0,
             misses: 0,
         }
@@ -49,18 +56,33 @@ impl Keyspace {
     #[inline]
     pub fn get(&mut self, key: &[u8], now: Now) -> Option<&[u8]> {
         let value = self.store.get(key, now);
-        if value.is_some() {
-            self.hits += 1;
-        } else {
-            self.misses += 1;
-        }
+        let count = if value.is_some() { &mut self.hits } else { &mut self.misses };
+        *count += 1;
         value
     }
 
-    /// Stores a value, in place of one that is there.
+    /// When a key expires (see [`Store::deadline`]), counted as a hit or a miss.
+    pub fn deadline(&mut self, key: &[u8], now: Now) -> Option<Option<u64>> {
+        let deadline = self.store.deadline(key, now);
+        let count = if deadline.is_some() { &mut self.hits } else { &mut self.misses };
+        *count += 1;
+        deadline
+    }
+
+    /// One of the keys; `None`: there is none.
+    pub fn random(&mut self, now: Now) -> Option<&[u8]> {
+        self.draws += 1;
+        self.store.random(self.draws, now)
+    }
+
+    /// Stores a value, in place of one that is there; one whose time has come is gone at once.
     #[inline]
     pub fn set(&mut self, key: &[u8], value: &[u8], expiry: Expiry, now: Now) {
-        self.store.set(key, value, expiry, now);
+        if matches!(expiry, Expiry::At(deadline) if deadline <= now.unix_millis) {
+            self.store.remove(key, now);
+        } else {
+            self.store.set(key, value, expiry, now);
+        }
         self.watches.changed(key);
     }
 
@@ -90,17 +112,27 @@ impl Keyspace {
         len
     }
 
-    /// Sets when a key expires, or that it never does; a time that has come deletes it. `false`: it
+    /// Sets when a key expires, in Unix milliseconds; a time that has come deletes it. `false`: it
     /// does not exist.
-    pub fn set_deadline(&mut self, key: &[u8], deadline: Option<u64>, now: Now) -> bool {
-        if deadline.is_some_and(|deadline| deadline <= now.unix_millis) {
+    pub fn set_deadline(&mut self, key: &[u8], deadline: u64, now: Now) -> bool {
+        if deadline <= now.unix_millis {
             return self.remove(key, now);
         }
-        let exists = self.store.set_deadline(key, deadline, now);
+        let exists = self.store.set_deadline(key, Some(deadline), now);
         if exists {
             self.watches.changed(key);
         }
         exists
+    }
+
+    /// Has a key never expire. `false`: it does not exist, or never did.
+    pub fn persist(&mut self, key: &[u8], now: Now) -> bool {
+        let expires = matches!(self.store.deadline(key, now), Some(Some(_)));
+        if expires {
+            self.store.set_deadline(key, None, now);
+            self.watches.changed(key);
+        }
+        expires
     }
 
     /// Gives a value another key, in place of what is there. `false`: there is no value.

@@ -74,7 +74,7 @@ impl Server {
             clients: ConnMap::default(),
             scratch: Scratch::default(),
             ahead: Scratch::default(),
-            keyspace: Keyspace::new(put_mode, limits.output_limit, now),
+            keyspace: Keyspace::new(put_mode, &limits, now),
         }
     }
 }

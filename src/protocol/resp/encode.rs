@@ -38,6 +38,20 @@ impl<'a> Writer<'a> {
         Writer { out, version }
     }
 
+    /// How many bytes the output holds, with what was there before.
+    #[allow(clippy::len_without_is_empty)] // a position, rather than a length
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Puts what `write` writes before what was written since the output held `position` bytes: a
+    /// header that was not known sooner.
+    pub fn put_before(&mut self, position: usize, write: impl FnOnce(&mut Self)) {
+        let from = self.out.len();
+        write(self);
+        self.out.bring_forward(from, position);
+    }
+
     /// `+` and a word or two.
     #[inline]
     pub fn simple(&mut self, word: &str) {

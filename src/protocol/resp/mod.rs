@@ -174,6 +174,18 @@ fn rare_header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)
     Ok(Some((number.and_then(|digits| digits.parse().ok()), start + end + 1)))
 }
 
+/// Reads a number as strictly as Redis does: decimal, of 64 bits, without plus sign, blanks and zeros
+/// that stand for nothing.
+pub fn integer(bytes: &[u8]) -> Option<i64> {
+    match bytes {
+        // The longest has a sign and 19 digits.
+        [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..] if bytes.len() <= 20 => {
+            std::str::from_utf8(bytes).ok()?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
 /// Finds the command of a whole request and checks its words.
 #[inline]
 pub fn check<'a>(bytes: &'a [u8], words: &'a [Span]) -> Decoded<'a> {

@@ -1,41 +1,77 @@
 //! Commands for keys as such: whether they exist, what they are called, that they go.
 
+use super::Call;
+use super::arguments::{Refused, SYNTAX_ERROR};
 use crate::clock::Now;
+use crate::command::Verb;
 use crate::protocol::Request;
-use crate::protocol::resp::Writer;
 use crate::protocol::text::Reply;
 use crate::server::keyspace::Keyspace;
 
-/// `DEL`.
+/// `DEL`, `UNLINK`.
 pub fn del(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'static> {
     let deleted = request.keys().filter(|key| keyspace.remove(key, now)).count();
     Reply::Deleted(deleted as u64)
 }
 
-pub fn unlink(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// `EXISTS`, `TOUCH`.
+pub fn exists(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (keys, now) = (call.request.keys(), call.now);
+    let count = keys.filter(|key| call.keyspace.get(key, now).is_some()).count();
+    call.reply.integer(count as i64);
+    Ok(())
 }
 
-pub fn exists(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// `TYPE`.
+pub fn kind(call: &mut Call<'_>) -> Result<(), Refused> {
+    let exists = call.keyspace.get(call.word(1), call.now).is_some();
+    call.reply.simple(if exists { "string" } else { "none" });
+    Ok(())
 }
 
-pub fn kind(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// `RENAME`, `RENAMENX`.
+pub fn rename(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (from, to, now) = (call.word(1), call.word(2), call.now);
+    let exists = |key| call.keyspace.store().get(key, now).is_some();
+    if !exists(from) {
+        return Err("no such key".into());
+    }
+    let only_to_new_key = call.request.command.verb == Verb::Renamenx;
+    let renames = from != to && !(only_to_new_key && exists(to));
+    if renames {
+        call.keyspace.rename(from, to, now);
+    }
+    if only_to_new_key {
+        call.reply.integer(renames.into());
+    } else {
+        call.reply.simple("OK");
+    }
+    Ok(())
 }
 
-pub fn rename(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// `RANDOMKEY`.
+pub fn random(call: &mut Call<'_>) -> Result<(), Refused> {
+    match call.keyspace.random(call.now) {
+        Some(key) => call.reply.bulk(key),
+        None => call.reply.null(),
+    }
+    Ok(())
 }
 
-pub fn random(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// `DBSIZE`.
+pub fn count(call: &mut Call<'_>) -> Result<(), Refused> {
+    call.reply.integer(call.keyspace.store().len() as i64);
+    Ok(())
 }
 
-pub fn count(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
-}
-
-pub fn flush(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// `FLUSHDB`, `FLUSHALL`.
+pub fn flush(call: &mut Call<'_>) -> Result<(), Refused> {
+    let mut words = call.request.arguments();
+    let is_mode = |word: &[u8]| matches!(&word.to_ascii_uppercase()[..], b"SYNC" | b"ASYNC");
+    if !words.next().is_none_or(is_mode) || words.next().is_some() {
+        return Err(SYNTAX_ERROR.into());
+    }
+    call.keyspace.clear(call.now);
+    call.reply.simple("OK");
+    Ok(())
 }

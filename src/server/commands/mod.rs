@@ -2,7 +2,9 @@
 //!
 //! - `strings.rs`: values      - `expiry.rs`: when keys expire      - `keys.rs`: keys as such
 //! - `walks.rs`: what goes over all keys, `DUMP` among them
+//! - `arguments.rs`: how words become numbers, times and options
 
+mod arguments;
 mod expiry;
 mod keys;
 mod strings;
@@ -18,12 +20,28 @@ use crate::protocol::resp::Writer;
 use crate::protocol::text::Reply;
 use crate::protocol::{Form, Request};
 use crate::session::{Origin, Style};
+use arguments::Refused;
 
 /// The error in place of a reply over the output limit.
 pub const TOO_LARGE: &str = "reply too large, use SCAN";
 
-/// Carries out one command and writes its reply, in RESP.
-type Function = fn(&mut Keyspace, &Request<'_>, &mut Writer<'_>, Now);
+/// One command, and all that it takes to carry it out.
+struct Call<'a> {
+    keyspace: &'a mut Keyspace,
+    request: Request<'a>,
+    reply: Writer<'a>,
+    now: Now,
+}
+
+impl<'a> Call<'a> {
+    fn word(&self, index: usize) -> &'a [u8] {
+        self.request.word(index)
+    }
+}
+
+/// Carries out one command and writes its reply, in RESP. What it has written before it refuses is
+/// taken back.
+type Function = fn(&mut Call<'_>) -> Result<(), Refused>;
 
 /// Carries out a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
 /// begun, and returned.
@@ -47,12 +65,21 @@ pub fn carry_out(
             style.write(out, Origin::Server, Reply::Ok);
         }
         Verb::Put => style.write(out, Origin::Server, strings::put(keyspace, request, now)),
-        Verb::Del => style.write(out, Origin::Server, keys::del(keyspace, request, now)),
+        Verb::Del | Verb::Unlink => {
+            style.write(out, Origin::Server, keys::del(keyspace, request, now))
+        }
         Verb::Dump if style.form == Form::Text => match Dump::new(style, request) {
             Ok(dump) => return Some(dump),
             Err(usage) => style.write(out, Origin::Server, Reply::Error(usage)),
         },
-        verb => function(verb)(keyspace, request, &mut style.writer(out), now),
+        verb => {
+            let reply = style.writer(out);
+            let mut call = Call { keyspace, request: *request, reply, now };
+            if let Err(why) = function(verb)(&mut call) {
+                out.truncate(mark);
+                style.write(out, Origin::Server, Reply::Error(&why));
+            }
+        }
     }
     if out.len() - mark > keyspace.output_limit {
         out.truncate(mark);
@@ -76,7 +103,6 @@ fn function(verb: Verb) -> Function {
         Verb::Append => strings::append,
         Verb::Strlen => strings::strlen,
         Verb::Incr | Verb::Decr | Verb::Incrby | Verb::Decrby => strings::increment,
-        Verb::Unlink => keys::unlink,
         Verb::Exists | Verb::Touch => keys::exists,
         Verb::Type => keys::kind,
         Verb::Rename | Verb::Renamenx => keys::rename,
@@ -89,7 +115,7 @@ fn function(verb: Verb) -> Function {
         Verb::Keys => walks::keys,
         Verb::Scan => walks::scan,
         Verb::Dump => walks::dump,
-        Verb::Get | Verb::Put | Verb::Del => unreachable!("carried out above"),
+        Verb::Get | Verb::Put | Verb::Del | Verb::Unlink => unreachable!("carried out above"),
         Verb::Multi | Verb::Exec | Verb::Discard | Verb::Watch | Verb::Unwatch
         | Verb::Ping | Verb::Echo | Verb::Hello | Verb::Auth | Verb::Select | Verb::Client
         | Verb::Reset | Verb::Command | Verb::Info | Verb::Config | Verb::Time | Verb::Role

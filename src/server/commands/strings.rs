@@ -1,10 +1,11 @@
 //! Commands for values.
 
+use super::arguments::{Options, Refused, TimeUnit, integer};
+use super::{Call, TOO_LARGE};
 use crate::clock::Now;
-use crate::command::PutMode;
-use crate::protocol::Request;
-use crate::protocol::resp::Writer;
+use crate::command::{PutMode, Verb};
 use crate::protocol::text::Reply;
+use crate::protocol::{Form, Refusal, Request};
 use crate::server::keyspace::Keyspace;
 use crate::server::store::Expiry;
 
@@ -24,50 +25,151 @@ pub fn put(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'s
     if keyspace.put(key, value, now) { Reply::Ok } else { Reply::Exists }
 }
 
-pub fn set(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// Replies with the value of a key, or null. Whether it exists.
+fn reply_with_value(call: &mut Call<'_>, key: &[u8]) -> bool {
+    let value = call.keyspace.get(key, call.now);
+    match value {
+        Some(value) => call.reply.bulk(value),
+        None => call.reply.null(),
+    }
+    value.is_some()
 }
 
-pub fn mget(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn set(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (key, value, now) = (call.word(1), call.word(2), call.now);
+    let options = Options::of(&call.request)?;
+    let expiry = options.expiry(&call.request, now)?.unwrap_or(Expiry::Never);
+    let existed = options.get.then(|| reply_with_value(call, key));
+    let exists = || existed.unwrap_or_else(|| call.keyspace.store().get(key, now).is_some());
+    let stores = options.only_if_exists.is_none_or(|wanted| wanted == exists());
+    if stores {
+        call.keyspace.set(key, value, expiry, now);
+    }
+    match (options.get, stores) {
+        (true, _) => {}
+        (false, true) => call.reply.simple("OK"),
+        (false, false) => call.reply.null(),
+    }
+    Ok(())
 }
 
-pub fn mset(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn setnx(call: &mut Call<'_>) -> Result<(), Refused> {
+    let stored = call.keyspace.put(call.word(1), call.word(2), call.now);
+    call.reply.integer(stored.into());
+    Ok(())
 }
 
-pub fn msetnx(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// `SETEX`, `PSETEX`.
+pub fn setex(call: &mut Call<'_>) -> Result<(), Refused> {
+    let in_seconds = call.request.command.verb == Verb::Setex;
+    let unit = if in_seconds { TimeUnit::SECONDS } else { TimeUnit::MILLIS };
+    let deadline = unit.deadline(call.word(2), &call.request, call.now)?;
+    call.keyspace.set(call.word(1), call.word(3), Expiry::At(deadline), call.now);
+    call.reply.simple("OK");
+    Ok(())
 }
 
-pub fn setnx(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn getset(call: &mut Call<'_>) -> Result<(), Refused> {
+    reply_with_value(call, call.word(1));
+    call.keyspace.set(call.word(1), call.word(2), Expiry::Never, call.now);
+    Ok(())
 }
 
-pub fn setex(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn getdel(call: &mut Call<'_>) -> Result<(), Refused> {
+    if reply_with_value(call, call.word(1)) {
+        call.keyspace.remove(call.word(1), call.now);
+    }
+    Ok(())
 }
 
-pub fn getset(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn getex(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (key, now) = (call.word(1), call.now);
+    let options = Options::of(&call.request)?;
+    if reply_with_value(call, key) {
+        match options.expiry(&call.request, now)? {
+            Some(Expiry::At(deadline)) => _ = call.keyspace.set_deadline(key, deadline, now),
+            Some(Expiry::Never) => _ = call.keyspace.persist(key, now),
+            Some(Expiry::Keep) | None => {}
+        }
+    }
+    Ok(())
 }
 
-pub fn getdel(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn mget(call: &mut Call<'_>) -> Result<(), Refused> {
+    let full = call.reply.len() + call.keyspace.output_limit;
+    call.reply.array(call.request.keys().len());
+    for key in call.request.keys() {
+        reply_with_value(call, key);
+        // A request may name a large value a million times.
+        if call.reply.len() > full {
+            return Err(TOO_LARGE.into());
+        }
+    }
+    Ok(())
 }
 
-pub fn getex(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn mset(call: &mut Call<'_>) -> Result<(), Refused> {
+    for (key, value) in pairs(&call.request)? {
+        call.keyspace.set(key, value, Expiry::Never, call.now);
+    }
+    call.reply.simple("OK");
+    Ok(())
 }
 
-pub fn append(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn msetnx(call: &mut Call<'_>) -> Result<(), Refused> {
+    let pairs = pairs(&call.request)?;
+    let stores = call.request.keys().all(|key| call.keyspace.store().get(key, call.now).is_none());
+    if stores {
+        for (key, value) in pairs {
+            call.keyspace.set(key, value, Expiry::Never, call.now);
+        }
+    }
+    call.reply.integer(stores.into());
+    Ok(())
 }
 
-pub fn strlen(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// The keys and values of a request.
+///
+/// # Errors
+/// The last key has no value.
+fn pairs<'a>(
+    request: &Request<'a>,
+) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a>, Refused> {
+    if request.len() % 2 == 0 {
+        return Err(Refusal::Usage(request.command, Form::Resp).to_string().into());
+    }
+    Ok(request.keys().zip(request.words().skip(2).step_by(2)))
 }
 
-pub fn increment(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn append(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (key, tail, now) = (call.word(1), call.word(2), call.now);
+    let length = call.keyspace.store().get(key, now).map_or(0, <[u8]>::len);
+    if length + tail.len() > call.keyspace.value_limit {
+        return Err("string exceeds maximum allowed size (proto-max-bulk-len)".into());
+    }
+    let length = call.keyspace.append(key, tail, now);
+    call.reply.integer(length as i64);
+    Ok(())
+}
+
+pub fn strlen(call: &mut Call<'_>) -> Result<(), Refused> {
+    let length = call.keyspace.get(call.word(1), call.now).map_or(0, <[u8]>::len);
+    call.reply.integer(length as i64);
+    Ok(())
+}
+
+/// `INCR`, `DECR`, `INCRBY`, `DECRBY`.
+pub fn increment(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (key, now) = (call.word(1), call.now);
+    let amount = match call.request.command.verb {
+        Verb::Incr => 1,
+        Verb::Decr => -1,
+        Verb::Incrby => integer(call.word(2))?,
+        _ => integer(call.word(2))?.checked_neg().ok_or("decrement would overflow")?,
+    };
+    let old = call.keyspace.store().get(key, now).map_or(Ok(0), integer)?;
+    let sum = old.checked_add(amount).ok_or("increment or decrement would overflow")?;
+    call.keyspace.set(key, sum.to_string().as_bytes(), Expiry::Keep, now);
+    call.reply.integer(sum);
+    Ok(())
 }

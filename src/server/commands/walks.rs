@@ -1,14 +1,15 @@
 //! Commands that go over all keys.
 
-use super::TOO_LARGE;
+use super::arguments::{Refused, SYNTAX_ERROR, integer};
+use super::{Call, TOO_LARGE};
 use crate::buffer::Buffer;
 use crate::clock::Now;
-use crate::limits;
 use crate::protocol::Request;
-use crate::protocol::resp::{self, Version, Writer};
+use crate::protocol::resp::Writer;
 use crate::protocol::text;
 use crate::server::keyspace::Keyspace;
 use crate::session::{Origin, Style};
+use crate::{glob, limits};
 use std::ops::ControlFlow;
 
 /// A text `DUMP`, sent a piece at a time.
@@ -75,14 +76,121 @@ impl Dump {
     }
 }
 
-pub fn keys(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+/// Writes what `write` makes of each key, and how many it wrote something of.
+///
+/// # Errors
+/// That would be more than a reply may have.
+fn write_each(
+    call: &mut Call<'_>,
+    mut write: impl FnMut(&mut Writer<'_>, &[u8], &[u8]) -> bool,
+) -> Result<usize, Refused> {
+    let Call { keyspace, reply, now, .. } = call;
+    let full = reply.len() + keyspace.output_limit;
+    let mut count = 0;
+    keyspace.store().scan(0, usize::MAX, *now, |key, value| {
+        count += usize::from(write(reply, key, value));
+        if reply.len() > full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if reply.len() > full { Err(TOO_LARGE.into()) } else { Ok(count) }
 }
 
-pub fn scan(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn keys(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (begin, pattern) = (call.reply.len(), call.word(1));
+    let count = write_each(call, |reply, key, _| {
+        let matches = glob::matches(pattern, key);
+        if matches {
+            reply.bulk(key);
+        }
+        matches
+    })?;
+    call.reply.put_before(begin, |reply| reply.array(count));
+    Ok(())
 }
 
-pub fn dump(_: &mut Keyspace, _: &Request<'_>, reply: &mut Writer<'_>, _: Now) {
-    reply.error("not yet");
+pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (begin, pairs) = (call.reply.len(), dump_of_pairs(&call.request)?);
+    let count = write_each(call, |reply, key, value| {
+        reply.bulk(key);
+        if pairs {
+            reply.bulk(value);
+        }
+        true
+    })?;
+    call.reply.put_before(begin, |reply| if pairs { reply.map(count) } else { reply.array(count) });
+    Ok(())
+}
+
+/// What a `SCAN` asks for.
+struct Scan<'a> {
+    cursor: u64,
+    pattern: &'a [u8],
+    /// So many keys are looked at, whether they match or not.
+    count: u64,
+    kind: Option<&'a [u8]>,
+}
+
+impl<'a> Scan<'a> {
+    fn of(request: &Request<'a>) -> Result<Scan<'a>, Refused> {
+        let cursor = cursor(request.word(1)).ok_or("invalid cursor")?;
+        let mut scan = Scan { cursor, pattern: b"*", count: 10, kind: None };
+        let mut words = request.words().skip(2);
+        while let Some(option) = words.next() {
+            let argument = words.next().ok_or(SYNTAX_ERROR)?;
+            match &option.to_ascii_uppercase()[..] {
+                b"MATCH" => scan.pattern = argument,
+                b"TYPE" => scan.kind = Some(argument),
+                b"COUNT" => {
+                    let count = u64::try_from(integer(argument)?).ok().filter(|&count| count > 0);
+                    scan.count = count.ok_or(SYNTAX_ERROR)?;
+                }
+                _ => return Err(SYNTAX_ERROR.into()),
+            }
+        }
+        Ok(scan)
+    }
+}
+
+/// Reads a cursor as Redis does, by the rules of `strtoul` in C: it may have a sign, and an empty one
+/// is 0.
+fn cursor(word: &[u8]) -> Option<u64> {
+    let (negative, digits) = match word {
+        [] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let is_number = digits.iter().all(u8::is_ascii_digit);
+    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok().filter(|_| is_number)?;
+    Some(if negative { number.wrapping_neg() } else { number })
+}
+
+pub fn scan(call: &mut Call<'_>) -> Result<(), Refused> {
+    let scan = Scan::of(&call.request)?;
+    let begin = call.reply.len();
+    let full = begin + limits::STREAM_CHUNK;
+    let is_string = scan.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(b"string"));
+    let (mut seen, mut matching, mut found) = (0, 0, 0);
+    let Call { keyspace, reply, now, .. } = call;
+    let next = keyspace.store().scan(scan.cursor, limits::SCAN_STEP, *now, |key, _| {
+        seen += 1;
+        if glob::matches(scan.pattern, key) {
+            matching += 1;
+            if is_string {
+                found += 1;
+                reply.bulk(key);
+            }
+        }
+        let enough = seen == scan.count || reply.len() >= full;
+        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if scan.kind.is_some() {
+        // To see of what type it is, Redis looks each key up.
+        keyspace.hits += matching;
+    }
+    reply.put_before(begin, |reply| {
+        reply.array(2);
+        reply.bulk(next.to_string().as_bytes());
+        reply.array(found);
+    });
+    Ok(())
 }

@@ -1,0 +1,160 @@
+//! How words become numbers, times and options, and what is said of those that do not.
+
+use crate::clock::Now;
+use crate::command::Verb;
+use crate::protocol::{Request, resp};
+use crate::server::store::Expiry;
+use std::borrow::Cow;
+
+/// Why a command is not carried out: an error without its leading `ERR `.
+pub type Refused = Cow<'static, str>;
+
+/// What is said of options that do not exist, contradict each other or lack their argument.
+pub const SYNTAX_ERROR: &str = "syntax error";
+
+/// Reads a number.
+///
+/// # Errors
+/// It is none, or has more than 64 bits.
+pub fn integer(word: &[u8]) -> Result<i64, Refused> {
+    resp::integer(word).ok_or(Cow::Borrowed("value is not an integer or out of range"))
+}
+
+/// How a number tells a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeUnit {
+    millis: i64,
+    from_now: bool,
+}
+
+impl TimeUnit {
+    /// Seconds from now.
+    pub const SECONDS: TimeUnit = TimeUnit { millis: 1000, from_now: true };
+    /// Milliseconds from now.
+    pub const MILLIS: TimeUnit = TimeUnit { millis: 1, from_now: true };
+    /// Unix seconds.
+    pub const UNIX_SECONDS: TimeUnit = TimeUnit { millis: 1000, from_now: false };
+    /// Unix milliseconds.
+    pub const UNIX_MILLIS: TimeUnit = TimeUnit { millis: 1, from_now: false };
+
+    /// The time in Unix milliseconds; one before 1970 counts as 0. In an error, the command is
+    /// named that the number was said to.
+    ///
+    /// # Errors
+    /// 63 bits do not hold it.
+    pub fn unix_millis(self, number: i64, request: &Request<'_>, now: Now) -> Result<u64, Refused> {
+        let base = if self.from_now { i64::try_from(now.unix_millis).ok() } else { Some(0) };
+        let millis = number.checked_mul(self.millis);
+        let sum = base.zip(millis).and_then(|(base, millis)| base.checked_add(millis));
+        let sum = sum.ok_or_else(|| invalid_time(request))?;
+        Ok(u64::try_from(sum).unwrap_or(0))
+    }
+
+    /// The time at which a value expires that a command stores: the number is above 0.
+    ///
+    /// # Errors
+    /// The word is no such number, or 63 bits do not hold the time.
+    pub fn deadline(self, word: &[u8], request: &Request<'_>, now: Now) -> Result<u64, Refused> {
+        let number = integer(word)?;
+        if number <= 0 {
+            return Err(invalid_time(request));
+        }
+        self.unix_millis(number, request, now)
+    }
+}
+
+fn invalid_time(request: &Request<'_>) -> Refused {
+    let name = request.command.name.to_ascii_lowercase();
+    format!("invalid expire time in '{name}' command").into()
+}
+
+/// The options of `SET`, or of `GETEX`.
+#[derive(Debug, Default)]
+pub struct Options<'a> {
+    /// `XX`: only if the key exists; `NX`: only if it does not.
+    pub only_if_exists: Option<bool>,
+    /// `GET`.
+    pub get: bool,
+    lifetime: Option<Lifetime>,
+    /// The number that says for how long, where one does.
+    number: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lifetime {
+    Keep,
+    Persist,
+    Until(TimeUnit),
+}
+
+#[derive(Clone, Copy)]
+enum Word {
+    OnlyIfExists(bool),
+    Get,
+    Lives(Lifetime),
+}
+
+const LIFETIMES: [(&str, Word); 4] = [
+    ("EX", Word::Lives(Lifetime::Until(TimeUnit::SECONDS))),
+    ("PX", Word::Lives(Lifetime::Until(TimeUnit::MILLIS))),
+    ("EXAT", Word::Lives(Lifetime::Until(TimeUnit::UNIX_SECONDS))),
+    ("PXAT", Word::Lives(Lifetime::Until(TimeUnit::UNIX_MILLIS))),
+];
+
+const OF_SET: [(&str, Word); 4] = [
+    ("NX", Word::OnlyIfExists(false)),
+    ("XX", Word::OnlyIfExists(true)),
+    ("GET", Word::Get),
+    ("KEEPTTL", Word::Lives(Lifetime::Keep)),
+];
+
+const OF_GETEX: [(&str, Word); 1] = [("PERSIST", Word::Lives(Lifetime::Persist))];
+
+impl<'a> Options<'a> {
+    /// Reads the words behind the value of a `SET`, or behind the key of a `GETEX`. Numbers are not
+    /// looked at yet.
+    ///
+    /// # Errors
+    /// A syntax error.
+    pub fn of(request: &Request<'a>) -> Result<Options<'a>, Refused> {
+        let is_set = request.command.verb == Verb::Set;
+        let (own, first) = if is_set { (&OF_SET[..], 3) } else { (&OF_GETEX[..], 2) };
+        let mut options = Options::default();
+        let mut words = request.words().skip(first);
+        while let Some(word) = words.next() {
+            let is_meant = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+            let meant = own.iter().chain(&LIFETIMES).find(|(name, _)| is_meant(name));
+            match meant.ok_or(SYNTAX_ERROR)?.1 {
+                Word::OnlyIfExists(exists) => said(&mut options.only_if_exists, exists)?,
+                Word::Get => options.get = true,
+                Word::Lives(lifetime) => {
+                    said(&mut options.lifetime, lifetime)?;
+                    if let Lifetime::Until(_) = lifetime {
+                        options.number = words.next().ok_or(SYNTAX_ERROR)?;
+                    }
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    /// When the value is to expire; `None`: nothing was said of that.
+    ///
+    /// # Errors
+    /// See [`TimeUnit::deadline`].
+    pub fn expiry(&self, request: &Request<'_>, now: Now) -> Result<Option<Expiry>, Refused> {
+        Ok(match self.lifetime {
+            None => None,
+            Some(Lifetime::Keep) => Some(Expiry::Keep),
+            Some(Lifetime::Persist) => Some(Expiry::Never),
+            Some(Lifetime::Until(unit)) => {
+                Some(Expiry::At(unit.deadline(self.number, request, now)?))
+            }
+        })
+    }
+}
+
+/// What was said once may be said again, but not otherwise.
+fn said<T: PartialEq + Copy>(place: &mut Option<T>, word: T) -> Result<(), Refused> {
+    if *place.get_or_insert(word) == word { Ok(()) } else { Err(SYNTAX_ERROR.into()) }
+}
