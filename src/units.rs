@@ -1,15 +1,6 @@
-//! Numbers, sizes and seconds, as people and clients write them.
+//! Sizes and seconds, as people write them.
 
 use std::time::Duration;
-
-/// A whole number as Redis takes it: digits, with `-` before them or not, and nothing else; no
-/// zero before another digit.
-pub fn integer(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let plain = digits.iter().all(u8::is_ascii_digit) && (digits.first() != Some(&b'0'));
-    let plain = plain || text == b"0";
-    std::str::from_utf8(text).ok().filter(|_| plain)?.parse().ok()
-}
 
 /// A number of bytes: `4096`, `64KiB`, `64MiB`, `1GiB`.
 pub fn size(text: &str) -> Option<usize> {
@@ -35,18 +26,6 @@ pub fn seconds(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whole_numbers_have_one_way_to_be_written() {
-        for number in [0, 7, 10, -1, -305, i64::MAX, i64::MIN] {
-            assert_eq!(integer(number.to_string().as_bytes()), Some(number));
-        }
-        let bad =
-            ["", "-", "+1", "01", "-0", "00", " 1", "1 ", "1.0", "0x1", "9223372036854775808"];
-        for text in bad {
-            assert_eq!(integer(text.as_bytes()), None, "{text}");
-        }
-    }
 
     #[test]
     fn sizes_have_units() {

@@ -189,7 +189,12 @@ impl Proxy {
             }
         };
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        let keys = if self.is_caching() { request.keys().map(Box::from).collect() } else { vec![] };
+        // Also while nothing is cached because of a `ttl` of 0: it may be set to another.
+        let keys = if self.options.cache_bytes > 0 {
+            request.keys().map(Box::from).collect()
+        } else {
+            vec![]
+        };
         for key in &keys {
             self.drop_entry(out, key);
             self.flights.write_begun(key);

@@ -302,7 +302,9 @@ impl Server {
                 let (limits, put_mode) = (self.limits, self.keyspace.put_mode);
                 let mut settings = Settings { limits, put_mode, ..Settings::default() };
                 program::answer(request, style, Program::Server, stats, &mut settings, output);
-                (self.limits, self.keyspace.put_mode) = (settings.limits, settings.put_mode);
+                self.limits = settings.limits;
+                self.keyspace.put_mode = settings.put_mode;
+                self.keyspace.value_limit = settings.limits.max_value;
             }
             Outcome::Clients(ask) => {
                 let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));

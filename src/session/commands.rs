@@ -1,15 +1,14 @@
 //! The connection commands: those that a session answers by itself, and which of them need more.
 
-use super::clients::{self, Ask};
-use super::{Names, Origin, Replies, Session, Style, describe};
+use super::clients::{self, Ask, USER};
+use super::{Fault, Names, Origin, Replies, SYNTAX, Session, Style, describe};
 use crate::buffer::Buffer;
 use crate::command::{Command, Verb};
 use crate::handler::ConnId;
 use crate::limits;
-use crate::protocol::resp::{Version, Writer};
+use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::text::{Reply, printable};
 use crate::protocol::{Form, Request};
-use crate::units;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -28,17 +27,8 @@ pub enum Outcome {
     Clients(Ask),
 }
 
-/// A whole error, with the word that it begins with: `ERR syntax error`. Fit to be sent.
-pub(super) type Fault = Cow<'static, str>;
-
-/// Redis's error for words that do not fit together.
-pub(super) const SYNTAX: Fault = Cow::Borrowed("ERR syntax error");
-
 const WRONG_PASSWORD: Fault =
     Cow::Borrowed("WRONGPASS invalid username-password pair or user is disabled.");
-
-/// There is no other user, and everybody is this one.
-pub(super) const USER: &str = "default";
 
 impl Session {
     /// Carries out a command whose access is `Connection`, at `unix`, the time since 1970. Writes
@@ -124,6 +114,33 @@ impl Session {
                 reply.array(0);
             }
             Verb::Cluster => return Err("ERR This instance has cluster support disabled".into()),
+            Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp => {
+                describe::help(request.command, &mut reply);
+            }
+            Verb::Command
+            | Verb::CommandCount
+            | Verb::CommandDocs
+            | Verb::CommandGetkeys
+            | Verb::CommandInfo
+            | Verb::CommandList => describe::answer(request, &mut reply)?,
+            Verb::Stats | Verb::Info => return Ok(Outcome::Program),
+            Verb::ConfigGet | Verb::ConfigResetstat | Verb::ConfigSet => {
+                return Ok(Outcome::Program);
+            }
+            _ => return self.client_command(request, conn, unix, &mut reply),
+        }
+        Ok(Outcome::Answered)
+    }
+
+    /// `CLIENT` and its subcommands.
+    fn client_command(
+        &mut self,
+        request: &Request<'_>,
+        conn: ConnId,
+        unix: Duration,
+        reply: &mut Writer<'_>,
+    ) -> Result<Outcome, Fault> {
+        match request.command.verb {
             Verb::ClientId => reply.integer(i64::from(conn.number())),
             Verb::ClientInfo => {
                 let line = clients::line(conn, self, unix.as_secs() as u32);
@@ -148,16 +165,7 @@ impl Session {
                     reply.simple("OK");
                 }
             }
-            Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp => {
-                describe::help(request.command, &mut reply);
-            }
-            Verb::Command
-            | Verb::CommandCount
-            | Verb::CommandDocs
-            | Verb::CommandGetkeys
-            | Verb::CommandInfo
-            | Verb::CommandList => describe::answer(request, &mut reply)?,
-            _ => return Ok(Outcome::Program),
+            verb => unreachable!("{verb:?} is carried out elsewhere"),
         }
         Ok(Outcome::Answered)
     }
@@ -165,7 +173,7 @@ impl Session {
     /// Carries out `HELLO`: all of it, or nothing.
     fn hello(&mut self, request: &Request<'_>) -> Result<(), Fault> {
         let mut words = request.arguments();
-        let version = match words.next().map(units::integer) {
+        let version = match words.next().map(resp::integer) {
             None => self.version,
             Some(Some(2)) => Version::Two,
             Some(Some(3)) => Version::Three,
@@ -275,7 +283,7 @@ fn check_user(request: &Request<'_>) -> Result<(), Fault> {
 }
 
 fn check_database(word: &[u8]) -> Result<(), Fault> {
-    match units::integer(word).map(i32::try_from) {
+    match resp::integer(word).map(i32::try_from) {
         Some(Ok(0)) => Ok(()),
         Some(Ok(_)) => Err("ERR DB index is out of range".into()),
         Some(Err(_)) => Err("ERR value is out of range, value must between -2147483648 and \

@@ -1,6 +1,7 @@
 //! `PING`, `HELLO` and the others that concern one connection.
 
 use super::*;
+use crate::command::{Access, TABLE};
 
 const GREETING: &str = "$6 server $6 larder $7 version $5 0.1.0 $5 proto :P $2 id :1 $4 mode \
                         $10 standalone $4 role $6 master $7 modules *0";
@@ -33,6 +34,15 @@ fn simple_questions_have_simple_answers() {
         ("CLIENT ID", ":1"),
         ("ORIGIN ON", "-ERR text protocol only"),
     ]);
+}
+
+#[test]
+fn every_connection_command_has_somebody_who_answers_it() {
+    for row in TABLE.iter().filter(|row| row.access == Access::Connection) {
+        let mut words: Vec<&str> = row.name.split('|').collect();
+        words.resize(words.len().max(usize::from(row.arity.unsigned_abs())), "x");
+        assert_ne!(Desk::new().reply(1, &words.join(" ")), "", "{words:?}");
+    }
 }
 
 #[test]
