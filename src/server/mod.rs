@@ -104,7 +104,7 @@ impl Handler for Server {
                 Progress::Stop(next) => break next,
                 Progress::Close => {
                     input.clear();
-                    out.close(conn);
+                    self.end(out, conn);
                     break Next::Wait;
                 }
             }
@@ -114,7 +114,7 @@ impl Handler for Server {
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) {
-        out.close(conn);
+        self.end(out, conn);
     }
 
     fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) -> Option<Instant> {
@@ -125,7 +125,7 @@ impl Handler for Server {
         {
             style.write(output, Origin::Server, Reply::Error(&message));
         }
-        out.close(conn);
+        self.end(out, conn);
         None
     }
 
@@ -320,6 +320,12 @@ impl Server {
             }
         }
         Then::GoOn
+    }
+
+    /// No request follows: closes the connection once its output has gone.
+    fn end(&mut self, out: &mut Outbox, conn: ConnId) {
+        self.forget(conn);
+        out.close(conn);
     }
 
     fn forget(&mut self, conn: ConnId) {
