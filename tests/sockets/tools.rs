@@ -34,10 +34,14 @@ pub fn stats(client: &mut Client) -> HashMap<String, u64> {
     pairs.collect()
 }
 
-/// One counter.
+/// One counter; that of a command is not printed before somebody asks for it.
 #[track_caller]
 pub fn stat(client: &mut Client, name: &str) -> u64 {
-    *stats(client).get(name).unwrap_or_else(|| panic!("no counter {name}"))
+    match stats(client).get(name) {
+        Some(count) => *count,
+        None if name.starts_with("requests_") => 0,
+        None => panic!("no counter {name}"),
+    }
 }
 
 /// Asks again and again until it is so; fails after [`PATIENCE`].
