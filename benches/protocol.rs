@@ -91,7 +91,7 @@ fn scan(table: &mut Table) {
     table.row("scan RESP replies, values", PIPELINE, || {
         let mut rest = black_box(replies.bytes());
         let mut found = 0;
-        while let Ok(Scanned::Whole(length)) = scanner.advance(rest, 1 << 20) {
+        while let Ok(Scanned::Whole(length, _)) = scanner.advance(rest, 1 << 20) {
             rest = &rest[length..];
             found += 1;
             if rest.is_empty() {

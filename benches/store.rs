@@ -5,11 +5,13 @@
 
 mod support;
 
-use larder::server::store::Store;
+use larder::clock::Now;
+use larder::server::store::{Expiry, Store};
 use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::ops::ControlFlow;
-use support::{Table, shuffled_keys};
+use std::time::{Duration, Instant};
+use support::{Numbers, Table, shuffled_keys};
 
 const KEYS: usize = 100_000;
 const VALUE: [u8; 32] = [b'v'; 32];
@@ -18,22 +20,23 @@ fn main() {
     let mut table = Table::new("store, 100,000 keys");
     let present = shuffled_keys(0, KEYS);
     let absent = shuffled_keys(KEYS, KEYS);
-    let mut store = Store::new();
-    present.iter().for_each(|key| store.set(key, &VALUE));
+    let now = Now { instant: Instant::now(), unix_millis: 1_700_000_000_000 };
+    let mut store = Store::new(now.instant);
+    present.iter().for_each(|key| store.set(key, &VALUE, Expiry::Never, now));
 
     table.row("get, present", KEYS, || {
         for key in &present {
-            black_box(store.get(black_box(key)).expect("it is present"));
+            black_box(store.get(black_box(key), now).expect("it is present"));
         }
     });
     table.row("get, absent", KEYS, || {
         for key in &absent {
-            assert!(black_box(store.get(black_box(key))).is_none());
+            assert!(black_box(store.get(black_box(key), now)).is_none());
         }
     });
     table.row("set, same length", KEYS, || {
         for key in &present {
-            store.set(black_box(key), black_box(&VALUE));
+            store.set(black_box(key), black_box(&VALUE), Expiry::Never, now);
         }
     });
     let mut longer = false;
@@ -41,19 +44,19 @@ fn main() {
         longer = !longer;
         let value = if longer { &VALUE[..] } else { &VALUE[..16] };
         for key in &present {
-            store.set(black_box(key), black_box(value));
+            store.set(black_box(key), black_box(value), Expiry::Never, now);
         }
     });
     table.row("put and remove", KEYS, || {
         for key in &absent {
-            assert!(store.put(black_box(key), black_box(&VALUE)));
-            assert!(store.remove(black_box(key)));
+            assert!(store.put(black_box(key), black_box(&VALUE), now));
+            assert!(store.remove(black_box(key), now));
         }
     });
     table.row("scan, 4,096 places a step", KEYS, || {
         let (mut cursor, mut visited) = (0, 0);
         loop {
-            cursor = store.scan(cursor, 4096, |key, value| {
+            cursor = store.scan(cursor, 4096, now, |key, value| {
                 black_box((key, value));
                 visited += 1;
                 ControlFlow::Continue(())
@@ -65,10 +68,70 @@ fn main() {
         assert_eq!(visited, KEYS);
     });
 
+    expiry(&mut table, &present, now);
+
     // Both are keyed at random per process; the store takes the cheaper one.
     hash(&mut table, "hash of 16 bytes, ahash", &ahash::RandomState::new(), &present);
     let sip = std::hash::RandomState::new();
     hash(&mut table, "hash of 16 bytes, SipHash of std", &sip, &present);
+}
+
+/// Deadlines over the next minute, in no order.
+fn expiry(table: &mut Table, keys: &[[u8; 16]], mut now: Now) {
+    let mut store = Store::new(now.instant);
+    let mut numbers = Numbers(2);
+    let deadlines: Vec<u64> = keys.iter().map(|_| 1 + numbers.below(60_000) as u64).collect();
+    let fill = |store: &mut Store, now: Now| {
+        for (key, in_millis) in keys.iter().zip(&deadlines) {
+            let expiry = Expiry::At(now.unix_millis + in_millis);
+            store.set(black_box(key), black_box(&VALUE), expiry, now);
+        }
+    };
+    table.timed_row("set, new key that expires", KEYS, || {
+        store.clear();
+        timed(|| fill(&mut store, now))
+    });
+    if table.wants("get, present, expires") {
+        fill(&mut store, now);
+    }
+    table.row("get, present, expires", KEYS, || {
+        for key in keys {
+            black_box(store.get(black_box(key), now).expect("it is present"));
+        }
+    });
+    table.row("set, expires as before", KEYS, || fill(&mut store, now));
+    let mut sooner = 0;
+    table.row("set, expires sooner", KEYS, || {
+        sooner += 1;
+        let sooner = Now { unix_millis: now.unix_millis - sooner, ..now };
+        fill(&mut store, sooner);
+    });
+    table.timed_row("expire, by steps of 1 ms", KEYS, || {
+        store.clear();
+        fill(&mut store, now);
+        timed(|| {
+            while !store.is_empty() {
+                now = now.plus(Duration::from_millis(1));
+                store.expire(now, |key| _ = black_box(key));
+            }
+        })
+    });
+    table.timed_row("expire, by one jump", KEYS, || {
+        store.clear();
+        fill(&mut store, now);
+        now = now.plus(Duration::from_secs(60));
+        timed(|| {
+            while !store.is_empty() {
+                store.expire(now, |key| _ = black_box(key));
+            }
+        })
+    });
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
 }
 
 fn hash(table: &mut Table, name: &str, hasher: &impl BuildHasher, keys: &[[u8; 16]]) {

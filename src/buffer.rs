@@ -82,8 +82,8 @@ impl Buffer {
         self.end = self.start + len;
     }
 
-    /// Moves the bytes from position `from` to the end before those from position `to` on, `to` being
-    /// no more than `from`.
+    /// Moves what stands from position `from` on to before what stands from position `to` on; `to`
+    /// is no more than `from`.
     pub fn bring_forward(&mut self, from: usize, to: usize) {
         assert!(to <= from && from <= self.len(), "brought forward more than there is");
         let moved = self.len() - from;

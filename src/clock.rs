@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+/// How far ahead of now an `Instant` is ever made: a century. On every system that many can be
+/// added, and a timer that fires then may be set anew.
+const FARTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// A moment on both clocks: the monotonic one, by which things wait, and the wall clock, by which
 /// keys expire and people tell the time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The monotonic clock.
     pub instant: Instant,
@@ -13,17 +17,22 @@ pub struct Now {
 }
 
 impl Now {
+    /// The moment that is so much later, unless somebody sets the wall clock.
+    pub fn plus(self, passed: Duration) -> Now {
+        let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        Now { instant: self.instant + passed, unix_millis: self.unix_millis.saturating_add(millis) }
+    }
+
     /// Seconds since 1970, UTC, until 2106.
     pub fn unix_seconds(self) -> u32 {
         (self.unix_millis / 1000) as u32
     }
 
-    /// When `unix_millis` will be on the monotonic clock, as far as is known now. What lies before
-    /// now is now; what lies too far away to be told is in thirty years.
+    /// When the wall clock will show `unix_millis`, unless somebody sets it: now, if it does or is
+    /// past it; in a century, if it takes longer.
     pub fn instant_of(self, unix_millis: u64) -> Instant {
-        const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-        let wait = Duration::from_millis(unix_millis.saturating_sub(self.unix_millis));
-        self.instant + wait.min(FAR)
+        let ahead = Duration::from_millis(unix_millis.saturating_sub(self.unix_millis));
+        self.instant + ahead.min(FARTHEST)
     }
 }
 
@@ -59,5 +68,29 @@ impl WallClock {
     #[inline]
     pub fn at(&self, now: Instant) -> Now {
         Now { instant: now, unix_millis: self.unix(now).as_millis() as u64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unix_time_becomes_an_instant_as_far_as_that_reaches() {
+        let now = Now { instant: Instant::now(), unix_millis: 5000 };
+        for (unix_millis, ahead) in [(0, 0), (5000, 0), (5001, 1), (65_000, 60_000)] {
+            let expected = now.instant + Duration::from_millis(ahead);
+            assert_eq!(now.instant_of(unix_millis), expected, "{unix_millis}");
+        }
+        assert_eq!(now.instant_of(u64::MAX), now.instant + FARTHEST);
+        assert_eq!(now.plus(FARTHEST).instant_of(u64::MAX), now.instant + 2 * FARTHEST);
+    }
+
+    #[test]
+    fn both_clocks_go_on_together() {
+        let now = Now { instant: Instant::now(), unix_millis: 5000 };
+        let later = now.plus(Duration::from_micros(1999));
+        assert_eq!((later.instant - now.instant).as_micros(), 1999);
+        assert_eq!(later.unix_millis, 5001, "a millisecond that is not over does not count");
     }
 }

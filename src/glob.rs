@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | `*` | any bytes, also none |
 //! | `?` | one byte |
-//! | `[abc]`, `[a-c]`, `[^a]` | one byte that is, or is not, in the class; a class without its `]` ends with the pattern |
+//! | `[abc]`, `[a-c]`, `[^a]` | one of these bytes; one from here to there; none of these |
 //! | `\x` | the byte x, whatever it means otherwise; in a class too |
 //! | another byte | itself |
+//!
+//! A class without its `]` ends with the pattern.
 //!
 //! Every piece but `*` takes exactly one byte. So when the pieces behind a `*` fail, only that `*`
 //! need take a byte more: one before it would only leave less for the rest. The time is at most
@@ -19,8 +21,8 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_folded(pattern, text, |byte| byte)
 }
 
-/// The same, with ASCII letters of either case for each other. As in Redis, a letter behind `\` in a
-/// class stands for itself only.
+/// The same, with ASCII letters of either case for each other. As in Redis, a letter behind `\` in
+/// a class stands for itself only.
 pub fn matches_in_any_case(pattern: &[u8], text: &[u8]) -> bool {
     matches_folded(pattern, text, |byte| byte.to_ascii_lowercase())
 }

@@ -40,6 +40,10 @@ pub const MAX_HEADER: usize = 64 * 1024;
 /// Requests of one client that may be unanswered in the proxy before it is paused.
 pub const MAX_UNANSWERED: usize = 1024;
 
+/// The most keys of an `MGET` whose values the proxy gathers from its cache and from single `GET`s;
+/// one with more is sent on as it is. As many as a client may have unanswered.
+pub const MOST_GATHERED: usize = MAX_UNANSWERED;
+
 /// How long a closed connection is read and dropped before it goes, so that the last reply is not
 /// lost to a reset: some round trips on a bad link.
 pub const LINGER: Duration = Duration::from_secs(2);

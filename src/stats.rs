@@ -35,6 +35,7 @@ pub enum Stat {
     UpstreamUnanswered,
     CacheEntries,
     CacheBytes,
+    RequestsForeign,
 }
 
 /// Which program shows a row.
@@ -88,6 +89,7 @@ pub static ROWS: &[Row] = &[
     Row(Stat::UpstreamUnanswered, "upstream_unanswered", Kind::Gauge, Program::Proxy, "requests the upstream has not answered"),
     Row(Stat::CacheEntries, "cache_entries", Kind::Gauge, Program::Proxy, "entries in the cache"),
     Row(Stat::CacheBytes, "cache_bytes", Kind::Gauge, Program::Proxy, "what they cost, of --cache-bytes"),
+    Row(Stat::RequestsForeign, "requests_foreign", Kind::Counter, Program::Proxy, "requests sent on for commands that only the upstream knows"),
 ];
 
 /// The counters of one reactor.

@@ -67,6 +67,23 @@ pub struct TimerId {
     generation: NonZeroU32,
 }
 
+impl TimerId {
+    /// As a number, to be kept where there is no room for types.
+    pub fn pack(self) -> u64 {
+        u64::from(self.generation.get()) << 32 | u64::from(self.slot)
+    }
+
+    /// What [`pack`](Self::pack) made a number of.
+    ///
+    /// # Panics
+    /// With a number below 2³²: `pack` gives none.
+    pub fn unpack(packed: u64) -> TimerId {
+        let generation = NonZeroU32::new((packed >> 32) as u32);
+        let generation = generation.expect("it was packed, and generations begin with 1");
+        TimerId { slot: packed as u32, generation }
+    }
+}
+
 struct Node<T> {
     tick: u64,
     generation: NonZeroU32,
@@ -114,11 +131,15 @@ impl<T> TimerWheel<T> {
         TimerId { slot, generation }
     }
 
+    /// The value of a timer. `None` if it has fired, was cancelled or was cleared.
+    pub fn get(&self, id: TimerId) -> Option<&T> {
+        let node = self.nodes.get(id.slot as usize)?;
+        (node.generation == id.generation).then_some(&node.value)
+    }
+
     /// Takes a timer out. `None` if it has fired, was cancelled or was cleared.
     pub fn cancel(&mut self, id: TimerId) -> Option<T> {
-        if self.nodes.get(id.slot as usize)?.generation != id.generation {
-            return None;
-        }
+        self.get(id)?;
         Some(self.remove(id.slot))
     }
 
@@ -170,9 +191,9 @@ impl<T> TimerWheel<T> {
         self.nodes.is_empty()
     }
 
-    /// Drops all timers and keeps the memory. Their identifiers stay void.
+    /// Drops all timers and gives their memory back. Their identifiers stay void.
     pub fn clear(&mut self) {
-        self.nodes.clear();
+        self.nodes = Slab::new();
         self.occupied = [0; LEVELS];
     }
 

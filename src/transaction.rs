@@ -2,7 +2,7 @@
 //! again when they are carried out.
 
 use crate::buffer::Buffer;
-use crate::protocol::{Request, resp};
+use crate::protocol::{Words, resp};
 
 /// Requests that wait for their `EXEC`.
 #[derive(Debug, Default)]
@@ -13,12 +13,12 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Adds a request; one that would bring them over `most` bytes is not kept, and the transaction
-    /// fails. Says whether it was kept.
-    pub fn push(&mut self, request: &Request<'_>, most: usize) -> bool {
+    /// Adds a request, of these words; one that would bring them over `most` bytes is not kept, and
+    /// the transaction fails. Says whether it was kept.
+    pub fn push(&mut self, words: Words<'_>, most: usize) -> bool {
         let mark = self.requests.len();
-        resp::push_header(&mut self.requests, b'*', request.len() as u64);
-        for word in request.words() {
+        resp::push_header(&mut self.requests, b'*', words.len() as u64);
+        for word in words.iter() {
             resp::push_bulk(&mut self.requests, word);
         }
         if self.requests.len() > most {

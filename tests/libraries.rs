@@ -13,9 +13,5 @@ mod places;
 mod recorder;
 #[path = "libraries/redis_rs.rs"]
 mod redis_rs;
-#[path = "upstream/redis_server.rs"]
-mod redis_server;
 #[path = "libraries/scripts.rs"]
 mod scripts;
-#[path = "sockets/tools.rs"]
-mod tools;

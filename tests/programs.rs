@@ -2,15 +2,12 @@
 
 mod support;
 
-#[path = "sockets/tools.rs"]
-mod tools;
-
 use std::io::Read;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use support::process::{Client, PATIENCE, Process, proxy, proxy_alone, server};
-use tools::{own_loopback, server_and_proxy, start_in_shell, stat, wait_until};
+use support::tools::{own_loopback, server_and_proxy, start_in_shell, stat, wait_until};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
 const PROXY: &str = env!("CARGO_BIN_EXE_proxy");

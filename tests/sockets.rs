@@ -16,7 +16,5 @@ mod pipelines;
 mod system_calls;
 #[path = "sockets/timeouts.rs"]
 mod timeouts;
-#[path = "sockets/tools.rs"]
-mod tools;
 #[path = "sockets/waiting.rs"]
 mod waiting;

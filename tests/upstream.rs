@@ -18,9 +18,5 @@ mod full;
 mod lost;
 #[path = "upstream/redis.rs"]
 mod redis;
-#[path = "upstream/redis_server.rs"]
-mod redis_server;
 #[path = "upstream/silence.rs"]
 mod silence;
-#[path = "sockets/tools.rs"]
-mod tools;

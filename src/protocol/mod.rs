@@ -42,6 +42,32 @@ pub enum Form {
     Resp,
 }
 
+/// The words of a request, the verb first; there is always one.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    spans: &'a [Span],
+    bytes: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// How many there are.
+    #[allow(clippy::len_without_is_empty)] // there is always the verb
+    pub fn len(self) -> usize {
+        self.spans.len()
+    }
+
+    /// The word at `index`.
+    #[inline]
+    pub fn get(self, index: usize) -> Option<&'a [u8]> {
+        self.spans.get(index).map(|span| span.of(self.bytes))
+    }
+
+    /// All of them.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        self.spans.iter().map(move |span| span.of(self.bytes))
+    }
+}
+
 /// A request whose command is known and whose words are as many as it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -49,8 +75,8 @@ pub struct Request<'a> {
     pub command: &'static Command,
     /// The form of the reply.
     pub form: Form,
-    words: &'a [Span],
-    bytes: &'a [u8],
+    /// What it says.
+    pub words: Words<'a>,
 }
 
 impl<'a> Request<'a> {
@@ -63,32 +89,31 @@ impl<'a> Request<'a> {
     /// The word at `index`; the verb is at 0.
     #[inline]
     pub fn word(&self, index: usize) -> &'a [u8] {
-        self.words[index].of(self.bytes)
+        self.words.spans[index].of(self.words.bytes)
     }
 
     /// All words, the verb first.
     pub fn words(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
-        let bytes = self.bytes;
-        self.words.iter().map(move |span| span.of(bytes))
+        self.words.iter()
     }
 
     /// The words after the verb.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
-        self.words().skip(1)
+        self.words.iter().skip(1)
     }
 
     /// The keys that it names.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
-        let (words, bytes) = (self.words, self.bytes);
-        self.command.keys.places(words.len()).map(move |place| words[place].of(bytes))
+        let Words { spans, bytes } = self.words;
+        self.command.keys.places(spans.len()).map(move |place| spans[place].of(bytes))
     }
 }
 
 /// Why a request is not carried out. `Display` gives the message without a leading `ERR `.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
-    /// No such command; the words of the request, the verb first.
-    Unknown(&'a [Span], &'a [u8], Form),
+    /// No such command.
+    Unknown(Words<'a>, Form),
     /// No such subcommand of this command; the word in its place.
     UnknownSubcommand(&'static Command, &'a [u8]),
     /// The words are not what the command takes.
@@ -106,14 +131,14 @@ pub enum Refusal<'a> {
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Refusal::Unknown(words, bytes, form) => {
-                let verb = text::printable(words[0].of(bytes), 128);
+            Refusal::Unknown(words, form) => {
+                let verb = text::printable(words.get(0).unwrap_or_default(), 128);
                 match form {
                     Form::Text => write!(f, "unknown command '{verb}', try HELP"),
                     Form::Resp => {
                         write!(f, "unknown command '{verb}', with args beginning with: ")?;
-                        for word in words[1..].iter().take(20) {
-                            write!(f, "'{}' ", text::printable(word.of(bytes), 128))?;
+                        for word in words.iter().skip(1).take(20) {
+                            write!(f, "'{}' ", text::printable(word, 128))?;
                         }
                         Ok(())
                     }

@@ -274,7 +274,7 @@ fn what_is_no_array_breaks_the_stream() {
     let word = format!("$20\r\n{}\r\n", "w".repeat(20));
     check(format!("*9\r\n{}", word.repeat(9)), &[broken("request too large")]);
     let endless = format!("*{}", "1".repeat(limits::MAX_HEADER));
-    assert_eq!(decode(&[endless.as_bytes()], &small()).0, [broken("too big count string")]);
+    assert_eq!(decode(&[endless.as_bytes()], &small()).0, [broken("too big mbulk count string")]);
     check("PING\n*1\r\n!", &[text(&["PING"]), broken("expected '$', got '!'")]);
 }
 

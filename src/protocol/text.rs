@@ -4,7 +4,7 @@
 //! commands, backspaces or NUL goes through an [`Editor`] first.
 
 use super::telnet::{Event, State};
-use super::{Decoded, Form, Refusal, Request, Span};
+use super::{Decoded, Form, Refusal, Request, Span, Words};
 use crate::buffer::Buffer;
 use crate::command::{Command, Line};
 use crate::limits::{self, Limits};
@@ -147,7 +147,8 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
         return Decoded::Http;
     }
     let Some(command) = Command::find(verb).filter(|command| command.is_text()) else {
-        return Decoded::Refused(Form::Text, Refusal::Unknown(words, line, Form::Text));
+        let words = Words { spans: words, bytes: line };
+        return Decoded::Refused(Form::Text, Refusal::Unknown(words, Form::Text));
     };
     let understood = match command.line {
         Line::KeyAndRest => key_and_rest(line, end, words),
@@ -157,7 +158,8 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
     if !understood {
         return Decoded::Refused(Form::Text, Refusal::Usage(command, Form::Text));
     }
-    let request = Request { command, form: Form::Text, words, bytes: line };
+    let words = Words { spans: words, bytes: line };
+    let request = Request { command, form: Form::Text, words };
     if request.keys().any(|key| key.len() > limits::MAX_KEY) {
         return Decoded::Refused(Form::Text, Refusal::KeyTooLong);
     }

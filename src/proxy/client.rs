@@ -68,14 +68,14 @@ impl Client {
     /// Gives a reply that nothing was waited for.
     pub fn answer(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: Reply<'_>) {
         if let Some(output) = out.output(conn) {
-            self.replies.answer(output, |output| style.write(output, Origin::Server, reply));
+            self.replies.answer(output, style, |output| style.write(output, Origin::Server, reply));
         }
     }
 
     /// Gives a reply that is written already.
-    pub fn answer_with(&mut self, out: &mut Outbox, conn: ConnId, reply: &Buffer) {
+    pub fn answer_with(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: &Buffer) {
         if let Some(output) = out.output(conn) {
-            self.replies.answer(output, |output| output.push(reply.bytes()));
+            self.replies.answer(output, style, |output| output.push(reply.bytes()));
         }
     }
 

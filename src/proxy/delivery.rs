@@ -3,14 +3,14 @@
 
 use super::dump::Dump;
 use super::flight::Waiter;
-use super::purpose::{Nonsense, Purpose, Shape};
+use super::purpose::{Nonsense, Purpose, Shape, Writes};
+use super::replies::Replies;
 use super::state::Proxy;
 use super::upstream::{Answered, Trouble};
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
-use crate::protocol::resp::Elements;
+use crate::protocol::resp::{Element, Elements};
 use crate::protocol::text::Reply;
-use crate::session::Origin;
 use crate::stats::Stat;
 use log::warn;
 use std::time::Instant;
@@ -52,44 +52,47 @@ impl Proxy {
     fn deliver(
         &mut self,
         out: &mut Outbox,
-        purpose: Purpose,
+        purpose: Option<Purpose>,
         bytes: &[u8],
         now: Instant,
     ) -> Result<(), Nonsense> {
+        if !matches!(purpose, Some(Purpose::Hello | Purpose::Commands)) {
+            self.upstream.has_answered();
+        }
         match purpose {
-            Purpose::Fetch(id) => {
+            Some(Purpose::Hello) => self.hello_came(bytes),
+            Some(Purpose::Commands) => self.commands_came(bytes),
+            Some(Purpose::Multi) => expect(bytes, b"OK"),
+            None => expect(bytes, b"QUEUED"),
+            Some(Purpose::Fetch(id)) => {
                 let flight = self.flights.land(id);
                 let reply = Shape::Value.read(bytes);
                 if let (Some(Reply::Value(value)), false) = (reply, flight.poisoned) {
                     self.cache.insert(&flight.key, value, flight.sent_at + self.options.ttl, now);
                 }
-                self.pass_on(out, flight.waiters(), reply, false)
+                let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
+                for waiter in flight.waiters() {
+                    self.fulfil(out, waiter, shown);
+                }
+                reply.map(|_| ()).ok_or(Nonsense)
             }
-            Purpose::Read(waiter, wanted) => self.pass_on(out, [waiter], wanted.read(bytes), false),
-            Purpose::Write(waiter, keys, wanted) => {
-                self.write_ended(out, &keys);
-                self.pass_on(out, [waiter], wanted.read(bytes), true)
+            Some(Purpose::Request(waiter, writes, shape)) => {
+                self.write_ended(out, &writes);
+                let (reply, from) = (shape.read(bytes), self.version);
+                let lost = Reply::Error(Trouble::Lost.message(writes.is_some()));
+                let shown = reply.unwrap_or(lost);
+                self.fulfil_with(out, waiter, bytes.len(), |replies, output| {
+                    replies.fulfil_with(waiter.ticket, output, |output, style| {
+                        shape.write(output, shown, from, style);
+                    });
+                });
+                reply.map(|_| ()).ok_or(Nonsense)
             }
-            Purpose::DumpKeys(conn) => self
+            Some(Purpose::DumpKeys(conn)) => self
                 .dump_came(out, conn, |dump, output| dump.keys_came(Elements::new(bytes), output)),
-            Purpose::DumpValue(conn) => self
+            Some(Purpose::DumpValue(conn)) => self
                 .dump_came(out, conn, |dump, output| dump.value_came(Elements::new(bytes), output)),
         }
-    }
-
-    /// Gives a reply to those who wait for it; or, if it makes no sense, the error of a lost one.
-    fn pass_on(
-        &mut self,
-        out: &mut Outbox,
-        waiters: impl IntoIterator<Item = Waiter>,
-        reply: Option<Reply<'_>>,
-        is_write: bool,
-    ) -> Result<(), Nonsense> {
-        let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(is_write)));
-        for waiter in waiters {
-            self.fulfil(out, waiter, shown);
-        }
-        reply.map(|_| ()).ok_or(Nonsense)
     }
 
     /// Tells whoever waits for a reply that there will be none.
@@ -101,28 +104,88 @@ impl Proxy {
                     self.fulfil(out, waiter, Reply::Error(trouble.message(false)));
                 }
             }
-            Purpose::Read(waiter, _) => {
-                self.fulfil(out, waiter, Reply::Error(trouble.message(false)));
-            }
-            Purpose::Write(waiter, keys, _) => {
-                self.write_ended(out, &keys);
-                self.fulfil(out, waiter, Reply::Error(trouble.message(true)));
+            Purpose::Request(waiter, writes, _) => {
+                self.write_ended(out, &writes);
+                self.fulfil(out, waiter, Reply::Error(trouble.message(writes.is_some())));
             }
             Purpose::DumpKeys(conn) | Purpose::DumpValue(conn) => {
                 self.dump_failed(out, conn, trouble.message(false));
             }
+            Purpose::Hello | Purpose::Commands | Purpose::Multi => {}
         }
     }
 
-    fn write_ended(&mut self, out: &mut Outbox, keys: &[Box<[u8]>]) {
-        for key in keys {
-            self.flights.write_ended(key);
-            self.drop_entry(out, key);
+    /// What is to be remembered of a request's keys: without a cache, nothing. A `ttl` of 0 is not
+    /// enough, since it may be set to another.
+    pub(super) fn tracked(&self, writes: Writes) -> Writes {
+        match writes {
+            Writes::Keys(_) if self.options.cache_bytes == 0 => Writes::Keys(Vec::new()),
+            writes => writes,
         }
     }
 
-    /// Gives an owed reply, unless its client has left.
+    /// A request is sent: what it may change is dropped, and not kept until it is answered.
+    pub(super) fn write_begun(&mut self, out: &mut Outbox, writes: &Writes) {
+        match writes {
+            Writes::Nothing => {}
+            Writes::Keys(keys) => {
+                for key in keys {
+                    self.drop_entry(out, key);
+                    self.flights.write_begun(key);
+                }
+            }
+            Writes::Everything => {
+                self.drop_entries(out);
+                self.flights.write_of_all_begun();
+            }
+        }
+    }
+
+    /// It is answered, or never will be.
+    fn write_ended(&mut self, out: &mut Outbox, writes: &Writes) {
+        match writes {
+            Writes::Nothing => {}
+            Writes::Keys(keys) => {
+                for key in keys {
+                    self.flights.write_ended(key);
+                    self.drop_entry(out, key);
+                }
+            }
+            Writes::Everything => {
+                self.flights.write_of_all_ended();
+                self.drop_entries(out);
+            }
+        }
+    }
+
+    fn drop_entry(&mut self, out: &mut Outbox, key: &[u8]) {
+        if self.cache.remove(key) {
+            out.stats.add(Stat::Invalidated, 1);
+        }
+    }
+
+    fn drop_entries(&mut self, out: &mut Outbox) {
+        if !self.cache.is_empty() {
+            out.stats.add(Stat::Invalidated, self.cache.len() as u64);
+            self.cache.clear();
+        }
+    }
+
+    /// Gives an owed reply, or a part of one, unless its client has left.
     fn fulfil(&mut self, out: &mut Outbox, waiter: Waiter, reply: Reply<'_>) {
+        let bytes = if let Reply::Value(value) = reply { value.len() } else { 0 };
+        self.fulfil_with(out, waiter, bytes, |replies, output| {
+            replies.fulfil(waiter.ticket, output, reply);
+        });
+    }
+
+    fn fulfil_with(
+        &mut self,
+        out: &mut Outbox,
+        waiter: Waiter,
+        bytes: usize,
+        give: impl FnOnce(&mut Replies, &mut Buffer),
+    ) {
         let Some(client) = self.clients.get_mut(waiter.conn) else { return };
         let Some(output) = out.output(waiter.conn) else { return };
         // One value may have many waiters, and all its copies are made here at once: who is over
@@ -132,10 +195,8 @@ impl Proxy {
             client.ended = true;
             return out.abort(waiter.conn);
         }
-        client.last_bytes = if let Reply::Value(value) = reply { value.len() } else { 0 };
-        client.replies.fulfil(waiter.ticket, output, |output, style| {
-            style.write(output, Origin::Server, reply);
-        });
+        client.last_bytes = bytes;
+        give(&mut client.replies, output);
         client.replied(out, waiter.conn);
     }
 
@@ -215,5 +276,14 @@ impl Proxy {
         } else {
             client.go_on(out, conn);
         }
+    }
+}
+
+/// A reply within a transaction: this word, or an error.
+fn expect(bytes: &[u8], word: &[u8]) -> Result<(), Nonsense> {
+    match Elements::new(bytes).next() {
+        Some(Element::Simple(said)) if said == word => Ok(()),
+        Some(Element::Error(_)) => Ok(()),
+        _ => Err(Nonsense),
     }
 }

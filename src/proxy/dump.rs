@@ -107,7 +107,11 @@ impl Dump {
     /// Ends the reply: everything has come.
     pub fn write_end(&mut self, output: &mut Buffer) {
         if self.style.form == Form::Resp {
-            resp::push_header(output, b'*', self.elements);
+            let mut reply = self.style.writer(output);
+            match self.elements as usize {
+                elements if self.pairs => reply.map(elements / 2),
+                elements => reply.array(elements),
+            }
             return output.push(self.body.bytes());
         }
         if self.pairs {

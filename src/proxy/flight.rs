@@ -11,7 +11,7 @@
 //!
 //! `W(k)` counts the writes of a key that are dispatched and not answered. While it is above 0
 //! every flight of the key is poisoned from its beginning: whether such a flight saw the write or
-//! not, its value is never kept.
+//! not, its value is never kept. `W(*)` counts those whose keys are not known: they are of every key.
 
 use super::replies::Ticket;
 use crate::handler::ConnId;
@@ -62,6 +62,7 @@ pub struct Flights {
     /// The flights that can be joined, by key.
     joinable: Index,
     writes: HashMap<Box<[u8]>, u32, RandomState>,
+    writes_of_all: u32,
     hasher: RandomState,
 }
 
@@ -91,7 +92,8 @@ impl Flights {
 
     /// Begins a flight, for a key whose flight could not be joined.
     pub fn begin(&mut self, key: &[u8], first: Waiter, now: Instant) -> FlightId {
-        let poisoned = !self.writes.is_empty() && self.writes.contains_key(key);
+        let is_written = !self.writes.is_empty() && self.writes.contains_key(key);
+        let poisoned = is_written || self.writes_of_all > 0;
         let flight = Flight { key: key.into(), sent_at: now, poisoned, first, joined: Vec::new() };
         let id = self.flights.insert(flight) as u32;
         if !poisoned {
@@ -130,6 +132,20 @@ impl Flights {
         if *count == 0 {
             self.writes.remove(key);
         }
+    }
+
+    /// A write of keys that are not known is dispatched: `W(*)` + 1, and every flight is poisoned.
+    pub fn write_of_all_begun(&mut self) {
+        self.writes_of_all += 1;
+        if !self.joinable.is_empty() {
+            self.joinable.clear();
+            self.flights.iter_mut().for_each(|(_, flight)| flight.poisoned = true);
+        }
+    }
+
+    /// It is answered, or never will be: `W(*)` − 1.
+    pub fn write_of_all_ended(&mut self) {
+        self.writes_of_all -= 1;
     }
 
     fn detach(&mut self, id: u32) {
@@ -193,5 +209,24 @@ mod tests {
         let poisoned = [before, during, still, after].map(|id| flights.land(id).poisoned);
         assert_eq!(poisoned, [true, true, true, false]);
         assert!(flights.flights.is_empty() && flights.writes.is_empty());
+    }
+
+    #[test]
+    fn a_write_of_unknown_keys_poisons_every_flight_until_its_reply() {
+        let mut flights = Flights::default();
+        let before = [&b"a"[..], b"b"].map(|key| flights.begin(key, waiter(), Instant::now()));
+        flights.write_of_all_begun();
+        assert!(!flights.join(b"a", waiter(), None) && !flights.join(b"b", waiter(), None));
+        let during = flights.begin(b"a", waiter(), Instant::now());
+        flights.write_of_all_begun();
+        flights.write_of_all_ended();
+        let still = flights.begin(b"c", waiter(), Instant::now());
+        flights.write_of_all_ended();
+        let after = flights.begin(b"a", waiter(), Instant::now());
+        assert!(flights.join(b"a", waiter(), None));
+        let poisoned =
+            [before[0], before[1], during, still, after].map(|id| flights.land(id).poisoned);
+        assert_eq!(poisoned, [true, true, true, true, false]);
+        assert!(flights.joinable.is_empty());
     }
 }

@@ -4,13 +4,15 @@
 //! cannot answer over one pipelined connection to the upstream, as standard Redis commands.
 //!
 //! ```text
-//!   mod        the Handler: what the reactor calls
-//!   routing    requests on their way up         delivery   replies on their way down
-//!   state      what the proxy is made of
-//!   client     one client                       purpose    what each request upstream is for
-//!   replies    a client's replies, in order     flight     fetches and writes under way, by key
-//!   dump       DUMP, made of SCANs and GETs     upstream   the connection
-//!   cache      answers that are kept
+//!   mod           the Handler: what the reactor calls
+//!   routing       requests on their way up         delivery   replies on their way down
+//!   transactions  MULTI to EXEC, sent as one       foreign    commands that only the upstream knows
+//!   greeting      what a new connection begins with
+//!   state         what the proxy is made of
+//!   client        one client                       purpose    what each request upstream is for
+//!   replies       a client's replies, in order     gather     the values of an MGET
+//!   dump          DUMP, made of SCANs and GETs     flight     fetches and writes under way, by key
+//!   cache         answers that are kept            upstream   the connection
 //! ```
 //!
 //! The promise (level 0): no value is served once its time to live has passed since the request for
@@ -21,10 +23,14 @@ mod client;
 mod delivery;
 mod dump;
 mod flight;
+mod foreign;
+mod gather;
+mod greeting;
 mod purpose;
 mod replies;
 mod routing;
 mod state;
+mod transactions;
 mod upstream;
 
 pub use state::{Options, Proxy};
@@ -36,7 +42,7 @@ use crate::stats::Stat;
 use client::Client;
 use log::{info, warn};
 use std::time::Instant;
-use upstream::Trouble;
+use upstream::{Due, Trouble};
 
 impl Handler for Proxy {
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
@@ -71,6 +77,9 @@ impl Handler for Proxy {
                 self.release_held_back(out);
             }
             return Next::Read(None);
+        }
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.heard_from(out.clock.at(now));
         }
         while self.clients.get_mut(conn).is_some_and(|client| !client.ended) {
             if let Some(next) = self.step(out, conn, input, now) {
@@ -126,9 +135,13 @@ impl Handler for Proxy {
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.cache.expire(now);
-        if self.upstream.deadline_reached(out, now) {
-            warn!("the upstream has not answered within the timeout");
-            self.lose_upstream(out, Trouble::TimedOut, now);
+        match self.upstream.deadline_reached(out, now) {
+            Due::Nothing => {}
+            Due::Connecting => self.greet(out, now),
+            Due::Overdue => {
+                warn!("the upstream has not answered within the timeout");
+                self.lose_upstream(out, Trouble::TimedOut, now);
+            }
         }
     }
 }

@@ -1,28 +1,102 @@
-//! What a request to the upstream is for, and what its reply has to be.
+//! What a client's request is upstream: its words there, what it may change, and what its reply has
+//! to be and means to the client.
 
 use super::flight::{FlightId, Waiter};
+use crate::buffer::Buffer;
+use crate::command::{Access, PutMode, Verb};
 use crate::handler::ConnId;
-use crate::protocol::resp::{Element, Elements};
+use crate::protocol::Request;
+use crate::protocol::resp::{self, Element, Elements, Rule, Version};
 use crate::protocol::text::Reply;
+use crate::session::{Origin, Style};
 
 /// What a request to the upstream is for.
 #[derive(Debug)]
 pub enum Purpose {
+    /// The greeting of a new connection, which asks for RESP3.
+    Hello,
+    /// The upstream's own commands.
+    Commands,
+    /// The begin of a transaction that is sent whole.
+    Multi,
     /// A fetch whose value may be kept.
     Fetch(FlightId),
-    /// A read for one client; its reply is given as `Shape` says.
-    Read(Waiter, Shape),
-    /// A write for one client, with the keys that it may change.
-    Write(Waiter, Vec<Box<[u8]>>, Shape),
+    /// A request of one client.
+    Request(Waiter, Writes, Shape),
     /// A page of keys for a client's `DUMP`.
     DumpKeys(ConnId),
     /// The value of a key, for the same.
     DumpValue(ConnId),
 }
 
+/// The keys that a request may change.
+#[derive(Debug)]
+pub enum Writes {
+    /// None: it only reads.
+    Nothing,
+    /// These.
+    Keys(Vec<Box<[u8]>>),
+    /// Any, or some that are not known.
+    Everything,
+}
+
+impl Writes {
+    /// Whether it may change anything.
+    pub fn is_some(&self) -> bool {
+        !matches!(self, Writes::Nothing)
+    }
+
+    /// Adds those of another request.
+    pub fn add(&mut self, other: Writes) {
+        match (&mut *self, other) {
+            (Writes::Everything, _) | (_, Writes::Nothing) => {}
+            (Writes::Keys(keys), Writes::Keys(others)) => keys.extend(others),
+            (_, other) => *self = other,
+        }
+    }
+}
+
+/// A request as it is sent upstream.
+#[derive(Debug)]
+pub struct Sent<'a> {
+    /// The words of a standard Redis command.
+    pub words: Vec<&'a [u8]>,
+    /// What it may change.
+    pub writes: Writes,
+    /// What its reply has to be.
+    pub shape: Shape,
+}
+
+impl<'a> Sent<'a> {
+    /// What becomes of a request for keys that our table knows.
+    pub fn new(request: &Request<'a>, put_mode: PutMode) -> Sent<'a> {
+        let writes = match request.command.access {
+            Access::WriteAll => Writes::Everything,
+            Access::Write => Writes::Keys(request.keys().map(Box::from).collect()),
+            Access::Read | Access::Connection | Access::Transaction => Writes::Nothing,
+        };
+        let (words, shape) = match request.command.verb {
+            Verb::Put if put_mode == PutMode::Create => {
+                (vec![&b"SET"[..], request.word(1), request.word(2), b"NX"], Shape::Created)
+            }
+            Verb::Put => (vec![&b"SET"[..], request.word(1), request.word(2)], Shape::Done),
+            verb => {
+                let shape = match verb {
+                    Verb::Get => Shape::Value,
+                    Verb::Set if request.len() == 3 => Shape::Done,
+                    Verb::Del => Shape::Deleted,
+                    _ => Shape::Any(Rule::Plain),
+                };
+                (request.words().collect(), shape)
+            }
+        };
+        Sent { words, writes, shape }
+    }
+}
+
 /// What a reply of the upstream must be, and what it means to the client. Anything but this or an
 /// error belongs to some other request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum Shape {
     /// A value, or null: not found.
     Value,
@@ -32,17 +106,21 @@ pub enum Shape {
     Created,
     /// How many keys were deleted.
     Deleted,
-    /// An array, passed on as it stands.
-    Array,
+    /// Passed on as it stands, but in the client's version of RESP.
+    Any(Rule),
+    /// The replies to all requests of a transaction.
+    Each(Box<[Shape]>),
 }
 
 /// A reply of the upstream that cannot belong to its request.
 pub struct Nonsense;
 
 impl Shape {
-    /// Reads a reply as what it means to the client. `None`: it belongs to some other request.
-    pub fn read(self, bytes: &[u8]) -> Option<Reply<'_>> {
-        match (Elements::new(bytes).next()?, self) {
+    /// Reads a reply as what it means to the client. `None`: it belongs to some other
+    /// request.
+    pub fn read<'a>(&self, bytes: &'a [u8]) -> Option<Reply<'a>> {
+        let mut elements = Elements::new(bytes);
+        match (elements.next()?, self) {
             (Element::Error(message), _) => Some(Reply::Failure(message)),
             (Element::Bulk(value), Shape::Value) => Some(Reply::Value(value)),
             (Element::Null, Shape::Value | Shape::Done) => Some(Reply::NotFound),
@@ -51,8 +129,34 @@ impl Shape {
             (Element::Integer(count), Shape::Deleted) => {
                 u64::try_from(count).ok().map(Reply::Deleted)
             }
-            (Element::Array(_), Shape::Array) => Some(Reply::Raw(bytes)),
+            // No transaction is open but those that are sent whole.
+            (Element::Simple(b"QUEUED"), _) => None,
+            (_, Shape::Any(_)) => Some(Reply::Raw(bytes)),
+            (Element::Array(count), Shape::Each(shapes)) if count == shapes.len() => {
+                let mut all = shapes.iter().map(|shape| shape.read(elements.take_one()));
+                all.all(|reply| reply.is_some()).then_some(Reply::Raw(bytes))
+            }
             _ => None,
+        }
+    }
+
+    /// Appends a reply that was read, and came in version `from`, as its client wants it.
+    pub fn write(&self, out: &mut Buffer, reply: Reply<'_>, from: Version, style: Style) {
+        match (self, reply) {
+            (Shape::Any(rule), Reply::Raw(bytes)) => {
+                resp::convert(out, bytes, *rule, from, style.version);
+            }
+            (Shape::Each(shapes), Reply::Raw(bytes)) => {
+                let mut elements = Elements::new(bytes);
+                elements.next();
+                resp::push_header(out, b'*', shapes.len() as u64);
+                for shape in shapes {
+                    if let Some(reply) = shape.read(elements.take_one()) {
+                        shape.write(out, reply, from, style);
+                    }
+                }
+            }
+            _ => style.write(out, Origin::Server, reply),
         }
     }
 }

@@ -8,19 +8,35 @@
 //!
 //! `b` comes first: it is written aside into its place. Then `a` comes: it goes straight to the
 //! output, and after it the ready ones behind it, `b` and PONG. `c` is now the front. A reply that
-//! is ready while nothing is owed is never queued at all.
+//! is ready while nothing is owed is never queued at all; one that its client does not want is given
+//! like any other, and is empty.
+//!
+//! The reply to an `MGET` is gathered in its place: each part has a ticket of its own.
 
+use super::gather::Gather;
 use crate::buffer::Buffer;
-use crate::session::Style;
+use crate::protocol::text::Reply;
+use crate::session::{Origin, Style};
 use std::collections::VecDeque;
 
-/// Names an owed reply of one client.
+/// Names an owed reply of one client, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(u32);
+pub struct Ticket {
+    number: u32,
+    part: u32,
+}
+
+impl Ticket {
+    /// The ticket for a part of a reply that is gathered.
+    pub fn part(self, part: usize) -> Ticket {
+        Ticket { part: part as u32, ..self }
+    }
+}
 
 #[derive(Debug)]
 enum Place {
     Owed(Style),
+    Gathering(Style, Box<Gather>),
     Ready(Box<[u8]>),
 }
 
@@ -30,16 +46,20 @@ pub struct Replies {
     queue: VecDeque<Place>,
     /// The ticket of the front.
     first: u32,
+    /// Bytes of what is ready or gathered.
     parked_bytes: usize,
+    /// Parts of replies that are to come.
+    parts: u32,
 }
 
 impl Replies {
     /// The memory that an idle client's queue may keep, in places.
     const KEPT_PLACES: usize = 4;
 
-    /// How many requests are unanswered, or answered behind one that is not.
+    /// How many requests are unanswered, or answered behind one that is not; of a reply that is
+    /// gathered, each part that is to come counts too.
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.parts as usize
     }
 
     /// Whether every request is answered.
@@ -55,14 +75,28 @@ impl Replies {
 
     /// Owes a reply.
     pub fn owe(&mut self, style: Style) -> Ticket {
-        let ticket = Ticket(self.first.wrapping_add(self.queue.len() as u32));
-        self.queue.push_back(Place::Owed(style));
-        ticket
+        self.queue_up(Place::Owed(style))
+    }
+
+    /// Owes a reply of which parts are to come, each by [`Replies::fulfil`] with its own ticket.
+    pub fn gather(&mut self, style: Style, gather: Gather) -> Ticket {
+        self.parts += gather.owed() as u32;
+        self.parked_bytes += gather.bytes();
+        self.queue_up(Place::Gathering(style, Box::new(gather)))
+    }
+
+    fn queue_up(&mut self, place: Place) -> Ticket {
+        let number = self.first.wrapping_add(self.queue.len() as u32);
+        self.queue.push_back(place);
+        Ticket { number, part: 0 }
     }
 
     /// Gives a reply that nothing was waited for: at once, or behind those that are owed.
     #[inline]
-    pub fn answer(&mut self, output: &mut Buffer, write: impl FnOnce(&mut Buffer)) {
+    pub fn answer(&mut self, output: &mut Buffer, style: Style, write: impl FnOnce(&mut Buffer)) {
+        if style.quiet {
+            return;
+        }
         if self.queue.is_empty() {
             write(output);
         } else {
@@ -71,22 +105,48 @@ impl Replies {
         }
     }
 
-    /// Gives an owed reply, and after it those that waited for it.
-    pub fn fulfil(
+    /// Gives an owed reply, or a part of one; and after it those that waited for it.
+    pub fn fulfil(&mut self, ticket: Ticket, output: &mut Buffer, reply: Reply<'_>) {
+        let index = ticket.number.wrapping_sub(self.first) as usize;
+        let Some(Place::Gathering(style, gather)) = self.queue.get_mut(index) else {
+            return self.fulfil_with(ticket, output, |output, style| {
+                style.write(output, Origin::Server, reply);
+            });
+        };
+        self.parked_bytes -= gather.bytes();
+        gather.take(ticket.part as usize, reply);
+        self.parts -= 1;
+        if gather.owed() > 0 {
+            self.parked_bytes += gather.bytes();
+            return;
+        }
+        let place = Place::Owed(*style);
+        if let Place::Gathering(_, gather) = std::mem::replace(&mut self.queue[index], place) {
+            self.fulfil_with(ticket, output, |output, style| gather.write(output, style.version));
+        }
+    }
+
+    /// Gives an owed reply that is whole, by `write`.
+    pub fn fulfil_with(
         &mut self,
         ticket: Ticket,
         output: &mut Buffer,
         write: impl FnOnce(&mut Buffer, Style),
     ) {
-        let index = ticket.0.wrapping_sub(self.first) as usize;
+        let index = ticket.number.wrapping_sub(self.first) as usize;
         let Some(&Place::Owed(style)) = self.queue.get(index) else {
             panic!("a reply is given once, to a request that is owed one");
         };
+        let write = |output: &mut Buffer| {
+            if !style.quiet {
+                write(output, style);
+            }
+        };
         if index > 0 {
-            self.queue[index] = self.park(|parked| write(parked, style));
+            self.queue[index] = self.park(write);
             return;
         }
-        write(output, style);
+        write(output);
         self.pop_front();
         while let Some(Place::Ready(bytes)) = self.queue.front() {
             output.push(bytes);
@@ -128,25 +188,48 @@ mod tests {
             let (mut replies, mut output) = (Replies::default(), Buffer::new());
             let (mut owed, mut asked) = (Vec::new(), 0u64);
             let line = |number: u64| format!("{number}\n").into_bytes();
+            let mut quiet = style();
+            quiet.quiet = true;
+            let mut gathering = Vec::new();
             for (what, which) in steps {
-                match what % 3 {
+                match what % 6 {
                     0 => {
                         owed.push((replies.owe(style()), asked));
                         asked += 1;
                     }
                     1 => {
-                        replies.answer(&mut output, |out| out.push(&line(asked)));
+                        replies.answer(&mut output, style(), |out| out.push(&line(asked)));
                         asked += 1;
+                    }
+                    2 => {
+                        let parts = usize::from(which % 3) + 1;
+                        let ticket = replies.gather(style(), Gather::new(parts, 100));
+                        owed.extend((0..parts).map(|part| (ticket.part(part), asked)));
+                        gathering.push(asked);
+                        asked += 1;
+                    }
+                    3 => {
+                        replies.answer(&mut output, quiet, |out| out.push(b"not wanted"));
                     }
                     _ if owed.is_empty() => {}
                     _ => {
                         let (ticket, number) = owed.remove(usize::from(which) % owed.len());
-                        replies.fulfil(ticket, &mut output, |out, _| out.push(&line(number)));
+                        if gathering.contains(&number) {
+                            replies.fulfil(ticket, &mut output, Reply::Error(&number.to_string()));
+                        } else {
+                            replies.fulfil_with(ticket, &mut output, |out, _| {
+                                out.push(&line(number));
+                            });
+                        }
                     }
                 }
             }
             let waiting = owed.first().map_or(asked, |&(_, number)| number);
-            let expected: Vec<u8> = (0..waiting).flat_map(line).collect();
+            let shown = |number: u64| match gathering.contains(&number) {
+                true => format!("-ERR {number}\r\n").into_bytes(),
+                false => line(number),
+            };
+            let expected: Vec<u8> = (0..waiting).flat_map(shown).collect();
             prop_assert_eq!(output.bytes(), &expected[..]);
             prop_assert_eq!(replies.is_empty(), owed.is_empty());
             if owed.is_empty() {

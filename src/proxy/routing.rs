@@ -2,22 +2,24 @@
 
 use super::dump::{Asked, Dump, Wanted};
 use super::flight::Waiter;
-use super::purpose::{Purpose, Shape};
+use super::gather::Gather;
+use super::purpose::{Purpose, Sent, Shape, Writes};
 use super::state::Proxy;
+use super::transactions::QUEUED;
 use super::upstream::Trouble;
 use crate::buffer::Buffer;
-use crate::command::{Access, PutMode, Verb};
+use crate::command::{Access, Verb};
 use crate::handler::{ConnId, Next, Outbox};
 use crate::limits;
 use crate::protocol::text::Reply;
-use crate::protocol::{Decoded, Form, Request, Scratch};
+use crate::protocol::{Decoded, Form, Refusal, Request, Scratch, Words};
 use crate::session::{Origin, Outcome, Style, clients, program};
 use crate::settings::Settings;
 use crate::stats::{Program, Stat};
 use std::time::Instant;
 
-/// The upstream can take no more for now.
-struct UpstreamFull;
+/// The upstream can take no more for now, or has not said yet whether it can take this.
+pub(super) struct NotYet;
 
 impl Proxy {
     /// Decodes and carries out one request. `Some`: go no further for now.
@@ -40,52 +42,47 @@ impl Proxy {
         let mut scratch = std::mem::take(&mut self.scratch);
         let (consumed, decoded) =
             client.session.decode(input.bytes(), &mut scratch, &self.options.limits);
-        let next = match decoded {
+        let mut next = None;
+        match decoded {
             Decoded::Incomplete => {
                 let rest = &input.bytes()[consumed..];
                 let until = client.session.patience(rest, now, &self.options.limits);
-                Some(Next::Read(until))
+                next = Some(Next::Read(until));
             }
             Decoded::Request(request) => {
                 out.stats.count_request(request.command);
-                if let Err(UpstreamFull) = self.carry_out(out, conn, &request, now) {
+                if let Err(NotYet) = self.carry_out(out, conn, &request, now) {
                     // It will be decoded, and counted, again.
                     out.stats.take_back_request(request.command);
                     return Some(self.hold_back(conn, input, scratch));
                 }
-                None
+            }
+            Decoded::Refused(Form::Resp, Refusal::Unknown(words, _)) => {
+                if let Err(NotYet) = self.carry_out_foreign(out, conn, words, now) {
+                    return Some(self.hold_back(conn, input, scratch));
+                }
             }
             Decoded::Refused(form, refusal) => {
-                out.stats.add(Stat::RequestErrors, 1);
-                let style = client.session.style(form, None);
-                client.answer(out, conn, style, Reply::Error(&refusal.to_string()));
-                None
+                self.refuse(out, conn, form, &refusal.to_string());
             }
             Decoded::Broken(refusal) => {
-                out.stats.add(Stat::RequestErrors, 1);
-                let style = client.session.style(Form::Resp, None);
-                client.answer(out, conn, style, Reply::Error(&refusal.to_string()));
-                client.end(out, conn);
-                None
+                self.refuse(out, conn, Form::Resp, &refusal.to_string());
+                self.end(out, conn);
             }
             // Not a reply to a request, so it keeps no order among them.
             Decoded::Telnet(answer) => {
                 if let Some(output) = out.output(conn) {
                     output.push(&answer);
                 }
-                None
             }
-            Decoded::Http => {
-                client.end(out, conn);
-                None
-            }
-        };
+            Decoded::Http => self.end(out, conn),
+        }
         input.consume(consumed);
         self.scratch = scratch;
         next
     }
 
-    /// Has a client wait for room at the upstream, its last request taken back.
+    /// Has a client wait for the upstream, its last request taken back.
     fn hold_back(&mut self, conn: ConnId, input: &mut Buffer, mut scratch: Scratch) -> Next {
         if let Some(client) = self.clients.get_mut(conn) {
             input.consume(client.session.put_back(&mut scratch));
@@ -96,6 +93,21 @@ impl Proxy {
         Next::Wait
     }
 
+    /// Refuses a request, and the transaction that it stands in.
+    pub(super) fn refuse(&mut self, out: &mut Outbox, conn: ConnId, form: Form, message: &str) {
+        out.stats.add(Stat::RequestErrors, 1);
+        if let Some(client) = self.clients.get_mut(conn) {
+            let style = client.session.refused(form);
+            client.answer(out, conn, style, Reply::Error(message));
+        }
+    }
+
+    fn end(&mut self, out: &mut Outbox, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.end(out, conn);
+        }
+    }
+
     /// Answers a request, or sends it upstream.
     fn carry_out(
         &mut self,
@@ -103,31 +115,103 @@ impl Proxy {
         conn: ConnId,
         request: &Request<'_>,
         now: Instant,
-    ) -> Result<(), UpstreamFull> {
+    ) -> Result<(), NotYet> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let verb = request.command.verb;
+        client.session.noted(verb);
         let style = client.session.style(request.form, Some(verb));
-        match request.command.access {
-            Access::Connection => self.answer_connection_command(out, conn, request, now),
-            Access::Read if verb == Verb::Get => {
-                return self.get(out, conn, style, request.word(1), now);
+        if verb == Verb::Get && client.session.is_plain() {
+            return self.get(out, conn, style, request.word(1), now);
+        }
+        if !self.collect(out, conn, style, request) {
+            self.carry_out_now(out, conn, style, request, now)?;
+        }
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.replied();
+        }
+        Ok(())
+    }
+
+    fn carry_out_now(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), NotYet> {
+        match (request.command.access, request.command.verb) {
+            (Access::Connection, _) => self.connection_command(out, conn, style, request, now),
+            (Access::Transaction, verb) => {
+                return self.transaction_command(out, conn, style, verb, now);
             }
-            Access::Read if verb == Verb::Dump => match Dump::new(style, request) {
-                Ok(dump) => client.dump = Some(Box::new(dump)),
-                Err(message) => client.answer(out, conn, style, Reply::Error(message)),
-            },
-            _ if self.upstream.is_full(out) => return Err(UpstreamFull),
-            Access::Read => {
-                let words: Vec<_> = request.words().collect();
-                let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-                self.send(out, &words, Purpose::Read(waiter, Shape::Array), now);
+            (_, Verb::Get) => return self.get(out, conn, style, request.word(1), now),
+            (_, Verb::Dump) => self.dump(out, conn, style, request),
+            (_, Verb::Mget) if self.is_caching() && request.len() <= limits::MOST_GATHERED + 1 => {
+                return self.mget(out, conn, style, request, now);
             }
-            Access::Write => self.write(out, conn, style, request, now),
-            Access::WriteAll | Access::Transaction => {
-                client.answer(out, conn, style, Reply::Error("not yet"));
+            _ if self.upstream.is_full(out) => return Err(NotYet),
+            _ => {
+                let sent = Sent::new(request, self.options.put_mode);
+                self.forward(out, conn, style, sent, now);
             }
         }
         Ok(())
+    }
+
+    /// Sends a request on that only the upstream knows, if it may be.
+    fn carry_out_foreign(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        words: Words<'_>,
+        now: Instant,
+    ) -> Result<(), NotYet> {
+        let sent = match &self.commands {
+            Some(commands) => commands.admit(words),
+            None if self.upstream.is_down() => Err(Trouble::Unavailable.message(false).to_string()),
+            None => return Err(NotYet),
+        };
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(message) => {
+                self.refuse(out, conn, Form::Resp, &message);
+                return Ok(());
+            }
+        };
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let style = client.session.style(Form::Resp, None);
+        if let Some(transaction) = client.session.transaction() {
+            let kept = transaction.push(words, self.options.limits.max_request);
+            let reply = if kept { QUEUED } else { Reply::Error("transaction too large") };
+            client.answer(out, conn, style, reply);
+        } else if self.upstream.is_full(out) {
+            return Err(NotYet);
+        } else {
+            self.forward(out, conn, style, sent, now);
+        }
+        out.stats.add(Stat::RequestsForeign, 1);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.replied();
+        }
+        Ok(())
+    }
+
+    /// Sends a request for one client.
+    fn forward(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        sent: Sent<'_>,
+        now: Instant,
+    ) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+        let writes = self.tracked(sent.writes);
+        self.write_begun(out, &writes);
+        let purpose = Purpose::Request(waiter, writes, sent.shape);
+        self.send(out, &sent.words, purpose, now);
     }
 
     fn get(
@@ -137,98 +221,118 @@ impl Proxy {
         style: Style,
         key: &[u8],
         now: Instant,
-    ) -> Result<(), UpstreamFull> {
+    ) -> Result<(), NotYet> {
         let caching = self.is_caching();
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         if caching && let Some(value) = self.cache.get(key, now) {
             if let Some((output, stats)) = out.output_and_stats(conn) {
                 stats.add(Stat::Hits, 1);
                 let reply = Reply::Value(value);
-                client.replies.answer(output, |output| style.write(output, Origin::Cache, reply));
+                let write = |output: &mut Buffer| style.write(output, Origin::Cache, reply);
+                client.replies.answer(output, style, write);
             }
             return Ok(());
         }
         if self.upstream.is_full(out) {
-            return Err(UpstreamFull);
+            return Err(NotYet);
         }
         out.stats.add(Stat::Misses, 1);
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        if !caching {
-            self.send(out, &[b"GET", key], Purpose::Read(waiter, Shape::Value), now);
-        } else if self.flights.join(key, waiter, now.checked_sub(self.options.ttl)) {
+        if caching {
+            self.fetch(out, key, waiter, now);
+        } else {
+            let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
+            self.send(out, &[b"GET", key], purpose, now);
+        }
+        Ok(())
+    }
+
+    /// Joins or begins a flight.
+    fn fetch(&mut self, out: &mut Outbox, key: &[u8], waiter: Waiter, now: Instant) {
+        if self.flights.join(key, waiter, now.checked_sub(self.options.ttl)) {
             out.stats.add(Stat::Coalesced, 1);
         } else {
             let flight = self.flights.begin(key, waiter, now);
             self.send(out, &[b"GET", key], Purpose::Fetch(flight), now);
         }
-        Ok(())
     }
 
-    fn write(
+    /// Gathers values from the cache, and from a flight for each that is not there.
+    fn mget(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
         style: Style,
         request: &Request<'_>,
         now: Instant,
-    ) {
+    ) -> Result<(), NotYet> {
+        let keys = || request.keys().enumerate();
+        let mut gather = Gather::new(keys().len(), self.options.limits.output_limit / 2);
+        let mut missing = Vec::new();
+        for (place, key) in keys() {
+            match self.cache.get(key, now) {
+                Some(value) => gather.take(place, Reply::Value(value)),
+                None => missing.push((place, key)),
+            }
+        }
+        if !missing.is_empty() && self.upstream.is_full(out) {
+            return Err(NotYet);
+        }
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let Some((output, stats)) = out.output_and_stats(conn) else { return Ok(()) };
+        stats.add(Stat::Hits, (keys().len() - missing.len()) as u64);
+        stats.add(Stat::Misses, missing.len() as u64);
+        if missing.is_empty() {
+            let write = |output: &mut Buffer| gather.write(output, style.version);
+            client.replies.answer(output, style, write);
+            return Ok(());
+        }
+        let ticket = client.replies.gather(style, gather);
+        for (place, key) in missing {
+            self.fetch(out, key, Waiter { conn, ticket: ticket.part(place) }, now);
+        }
+        Ok(())
+    }
+
+    fn dump(&mut self, out: &mut Outbox, conn: ConnId, style: Style, request: &Request<'_>) {
         let Some(client) = self.clients.get_mut(conn) else { return };
-        let verb = request.command.verb;
-        let nx = request.len() == 4 && request.word(3).eq_ignore_ascii_case(b"NX");
-        let (shape, words): (_, Vec<&[u8]>) = match verb {
-            Verb::Put if self.options.put_mode == PutMode::Create => {
-                (Shape::Created, vec![b"SET", request.word(1), request.word(2), b"NX"])
-            }
-            Verb::Put => (Shape::Done, vec![b"SET", request.word(1), request.word(2)]),
-            Verb::Set if request.len() > 3 && !nx => {
-                return client.answer(out, conn, style, Reply::Error("syntax error"));
-            }
-            _ => {
-                let shape = if verb == Verb::Del { Shape::Deleted } else { Shape::Done };
-                (shape, request.words().collect())
-            }
-        };
-        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        // Also while nothing is cached because of a `ttl` of 0: it may be set to another.
-        let keys = if self.options.cache_bytes > 0 {
-            request.keys().map(Box::from).collect()
-        } else {
-            vec![]
-        };
-        for key in &keys {
-            self.drop_entry(out, key);
-            self.flights.write_begun(key);
-        }
-        self.send(out, &words, Purpose::Write(waiter, keys, shape), now);
-    }
-
-    pub(super) fn drop_entry(&mut self, out: &mut Outbox, key: &[u8]) {
-        if self.cache.remove(key) {
-            out.stats.add(Stat::Invalidated, 1);
+        match Dump::new(style, request) {
+            Ok(_) if style.quiet => {}
+            Ok(dump) => client.dump = Some(Box::new(dump)),
+            Err(message) => client.answer(out, conn, style, Reply::Error(message)),
         }
     }
 
-    fn send(&mut self, out: &mut Outbox, words: &[&[u8]], purpose: Purpose, now: Instant) {
+    pub(super) fn send(
+        &mut self,
+        out: &mut Outbox,
+        words: &[&[u8]],
+        purpose: Purpose,
+        now: Instant,
+    ) {
         if let Err(purpose) = self.upstream.send(out, words, purpose, now) {
             self.fail(out, purpose, Trouble::Unavailable);
         }
     }
 
-    fn answer_connection_command(
+    fn connection_command(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
+        mut style: Style,
         request: &Request<'_>,
         now: Instant,
     ) {
         let Some(client) = self.clients.get_mut(conn) else { return };
-        let style = client.session.style(request.form, Some(request.command.verb));
         let (mut reply, at) = (Buffer::new(), out.clock.at(now));
         let unix = out.clock.unix(now);
-        match client.session.connection_command(request, conn, unix, &mut reply) {
-            Outcome::Answered | Outcome::Reset => client.answer_with(out, conn, &reply),
+        let outcome = client.session.connection_command(request, conn, unix, &mut reply);
+        // It may be the command that says so.
+        style.quiet = client.session.is_quiet();
+        match outcome {
+            Outcome::Answered | Outcome::Reset => client.answer_with(out, conn, style, &reply),
             Outcome::Last => {
-                client.answer_with(out, conn, &reply);
+                client.answer_with(out, conn, style, &reply);
                 client.end(out, conn);
             }
             Outcome::Program => {
@@ -251,19 +355,23 @@ impl Proxy {
                 program::answer(request, style, Program::Proxy, stats, &mut settings, &mut reply);
                 options.limits = settings.limits;
                 (options.put_mode, options.ttl) = (settings.put_mode, settings.ttl);
-                client.answer_with(out, conn, &reply);
+                client.answer_with(out, conn, style, &reply);
             }
             Outcome::Clients(ask) => {
-                let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
+                let there = self.clients.iter().filter(|(_, client)| !client.ended);
+                let sessions = there.map(|(conn, client)| (conn, &client.session));
                 let mut writer = style.writer(&mut reply);
                 let mut leavers = clients::answer(&ask, conn, sessions, at, &mut writer);
                 let leaves = leavers.contains(&conn);
                 leavers.retain(|&leaver| leaver != conn);
                 for leaver in leavers {
+                    if let Some(client) = self.clients.get_mut(leaver) {
+                        client.ended = true;
+                    }
                     out.abort(leaver);
                 }
                 if let Some(client) = self.clients.get_mut(conn) {
-                    client.answer_with(out, conn, &reply);
+                    client.answer_with(out, conn, style, &reply);
                     if leaves {
                         client.end(out, conn);
                     }

@@ -1,14 +1,16 @@
-//! What the proxy is made of. What it does stands in `routing.rs` and `delivery.rs`.
+//! What the proxy is made of. What it does stands in `routing.rs`, `delivery.rs` and beside them.
 
 use super::cache::Cache;
 use super::client::Client;
 use super::flight::Flights;
+use super::foreign::Commands;
 use super::purpose::Purpose;
 use super::upstream::Upstream;
 use crate::command::PutMode;
 use crate::handler::{ConnId, ConnMap};
 use crate::limits::Limits;
 use crate::protocol::Scratch;
+use crate::protocol::resp::Version;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -40,7 +42,11 @@ pub struct Proxy {
     pub(super) cache: Cache,
     pub(super) flights: Flights,
     pub(super) upstream: Upstream<Purpose>,
-    /// Clients that wait for room at the upstream.
+    /// Which RESP the upstream speaks on this connection, once it has said so.
+    pub(super) version: Version,
+    /// The upstream's own commands, once it has told them on this connection.
+    pub(super) commands: Option<Commands>,
+    /// Clients that wait for room at the upstream, or for its commands.
     pub(super) held_back: Vec<ConnId>,
 }
 
@@ -55,6 +61,8 @@ impl Proxy {
             cache: Cache::new(options.cache_bytes, now),
             flights: Flights::default(),
             upstream: Upstream::new(options.upstream.clone(), upstream_timeout, seed, now),
+            version: Version::Two,
+            commands: None,
             held_back: Vec::new(),
             options,
         }

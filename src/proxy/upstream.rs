@@ -10,11 +10,14 @@
 //! A connection that has left `Up` is never used again: what its requests came to is not known, and
 //! every reply still on its way is ignored with it. What a request is *for* is the caller's: the
 //! queue keeps a `P` for each and gives it back with the reply.
+//!
+//! A connection that stands is not yet one that answers: the greetings of a connection are answered
+//! also by an upstream that then closes, and do not end the backoff.
 
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
 use crate::limits;
-use crate::protocol::resp::{self, ProtocolError, ReplyScanner, Scanned};
+use crate::protocol::resp::{self, Kind, ProtocolError, ReplyScanner, Scanned};
 use log::info;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -56,10 +59,30 @@ enum Link {
 /// A reply, and what it is for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answered<P> {
-    /// What was given with the request.
-    pub purpose: P,
+    /// What was given with the request; `None`: it is for one of a block, before the last.
+    pub purpose: Option<P>,
     /// The bytes of the reply, to be consumed by the caller; `None`: it was too large, and is gone.
     pub length: Option<usize>,
+}
+
+/// What came of a deadline.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// A connection is being made: what is sent now comes first on it.
+    Connecting,
+    /// A reply is overdue: [`Upstream::lose`] is to be called.
+    Overdue,
+}
+
+/// A request, or a block of them, that is not answered.
+#[derive(Debug)]
+struct Asked<P> {
+    sent_at: Instant,
+    /// Replies to others of the block that come before the one with the purpose.
+    before: usize,
+    purpose: P,
 }
 
 /// The upstream, with what it was asked.
@@ -70,7 +93,7 @@ pub struct Upstream<P> {
     next_address: usize,
     timeout: Duration,
     link: Link,
-    unanswered: VecDeque<(Instant, P)>,
+    unanswered: VecDeque<Asked<P>>,
     scanner: ReplyScanner,
     /// Connections lost or not made since the last reply.
     failures: u32,
@@ -117,6 +140,11 @@ impl<P> Upstream<P> {
         matches!(self.link, Link::Up(_))
     }
 
+    /// Whether there is no connection, and none is being made.
+    pub fn is_down(&self) -> bool {
+        matches!(self.link, Link::Down { .. })
+    }
+
     /// Whether attempts to connect have failed since it last answered.
     pub fn is_retrying(&self) -> bool {
         self.failures > 0
@@ -151,11 +179,38 @@ impl<P> Upstream<P> {
         purpose: P,
         now: Instant,
     ) -> Result<(), P> {
+        self.send_with(out, |output| resp::push_request(output, words), 0, purpose, now)
+    }
+
+    /// Sends a block of requests that are encoded already, the last of which is for `purpose` and
+    /// stands after `before` others.
+    ///
+    /// # Errors
+    /// As for [`Upstream::send`].
+    pub fn send_block(
+        &mut self,
+        out: &mut Outbox,
+        requests: &[u8],
+        before: usize,
+        purpose: P,
+        now: Instant,
+    ) -> Result<(), P> {
+        self.send_with(out, |output| output.push(requests), before, purpose, now)
+    }
+
+    fn send_with(
+        &mut self,
+        out: &mut Outbox,
+        write: impl FnOnce(&mut Buffer),
+        before: usize,
+        purpose: P,
+        now: Instant,
+    ) -> Result<(), P> {
         let Some(output) = self.conn().and_then(|conn| out.output(conn)) else {
             return Err(purpose);
         };
-        resp::push_request(output, words);
-        self.unanswered.push_back((now, purpose));
+        write(output);
+        self.unanswered.push_back(Asked { sent_at: now, before, purpose });
         Ok(())
     }
 
@@ -164,13 +219,13 @@ impl<P> Upstream<P> {
         self.link = Link::Up(conn);
         self.scanner = ReplyScanner::default();
         // Whoever waited for the connection has the whole timeout for the reply.
-        for (sent_at, _) in &mut self.unanswered {
-            *sent_at = now;
+        for asked in &mut self.unanswered {
+            asked.sent_at = now;
         }
     }
 
     /// The reply at the front of `input`. `None`: it is not whole; what is too large of it has been
-    /// consumed.
+    /// consumed. What the upstream says unasked is passed over.
     ///
     /// # Errors
     /// It is no reply, or nothing was asked.
@@ -180,26 +235,41 @@ impl<P> Upstream<P> {
         input: &mut Buffer,
         most: usize,
     ) -> Result<Option<Answered<P>>, ProtocolError> {
-        let Some(&first) = input.bytes().first() else { return Ok(None) };
-        let length = match self.scanner.advance(input.bytes(), most)? {
-            Scanned::Midway if input.len() > most.saturating_add(limits::SCRATCH_BYTES) => {
-                return Err(ProtocolError::TooLarge);
-            }
-            Scanned::Midway => return Ok(None),
-            Scanned::Whole(length) => Some(length),
-            Scanned::Dropped(count, last) => {
-                input.consume(count);
-                if !last {
-                    return Ok(None);
+        loop {
+            let Some(&first) = input.bytes().first() else { return Ok(None) };
+            let (length, kind) = match self.scanner.advance(input.bytes(), most)? {
+                Scanned::Midway => return Ok(None),
+                Scanned::Whole(length, kind) => (Some(length), kind),
+                Scanned::Dropped(count, kind) => {
+                    input.consume(count);
+                    let Some(kind) = kind else { return Ok(None) };
+                    (None, kind)
                 }
-                None
+            };
+            if kind == Kind::Push {
+                input.consume(length.unwrap_or(0));
+                continue;
             }
-        };
-        let (_, purpose) = self.unanswered.pop_front().ok_or(ProtocolError::UnknownType(first))?;
+            return match self.unanswered.front_mut() {
+                Some(asked) if asked.before > 0 => {
+                    asked.before -= 1;
+                    Ok(Some(Answered { purpose: None, length }))
+                }
+                Some(_) => {
+                    let purpose = self.unanswered.pop_front().map(|asked| asked.purpose);
+                    Ok(Some(Answered { purpose, length }))
+                }
+                None => Err(ProtocolError::UnknownType(first)),
+            };
+        }
+    }
+
+    /// It has answered more than a greeting.
+    #[inline]
+    pub fn has_answered(&mut self) {
         if std::mem::take(&mut self.failures) > 0 {
             info!("the upstream answers");
         }
-        Ok(Some(Answered { purpose, length }))
     }
 
     /// Whether everything is answered, although not everything was sent.
@@ -213,23 +283,22 @@ impl<P> Upstream<P> {
         match self.link {
             Link::Down { until } => Some(until),
             Link::Connecting(_) => None,
-            Link::Up(_) => self.unanswered.front().map(|(sent_at, _)| *sent_at + self.timeout),
+            Link::Up(_) => self.unanswered.front().map(|asked| asked.sent_at + self.timeout),
         }
     }
 
-    /// Does what is due: connects, or finds that a reply is overdue and returns true: then
-    /// [`Upstream::lose`] is to be called.
-    pub fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) -> bool {
+    /// Does what is due: connects, or finds that a reply is overdue.
+    pub fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) -> Due {
         if self.deadline().is_none_or(|deadline| deadline > now) {
-            return false;
+            return Due::Nothing;
         }
         if let Link::Down { .. } = self.link {
             let address = self.addresses[self.next_address];
             self.next_address = (self.next_address + 1) % self.addresses.len();
             self.link = Link::Connecting(out.connect(address, self.timeout));
-            return false;
+            return Due::Connecting;
         }
-        true
+        Due::Overdue
     }
 
     /// Gives the connection up for good; whoever waits on it is in the return value, with the
@@ -248,7 +317,7 @@ impl<P> Upstream<P> {
         self.link = Link::Down { until: now + self.backoff() };
         self.failures = self.failures.saturating_add(1);
         let waiting = std::mem::take(&mut self.unanswered);
-        (why, waiting.into_iter().map(|(_, purpose)| purpose))
+        (why, waiting.into_iter().map(|asked| asked.purpose))
     }
 
     /// How long to wait before the next attempt: doubled by each failure, up to a most, of which a
@@ -283,7 +352,7 @@ mod tests {
             (Instant::now(), Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)));
         let mut upstream = upstream(now);
         assert_eq!(upstream.send(&mut out, &[b"GET", b"a"], 1, now), Err(1), "it is down");
-        assert!(!upstream.deadline_reached(&mut out, now));
+        assert_eq!(upstream.deadline_reached(&mut out, now), Due::Connecting);
         let conn = out.pop_connect().expect("it connects").conn;
         assert_eq!(upstream.send(&mut out, &[b"GET", b"a"], 1, now), Ok(()));
         upstream.connected(conn, now);
@@ -293,7 +362,7 @@ mod tests {
         input.push(b"$1\r\n");
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
         input.push(b"v\r\n$100\r\n");
-        let whole = Answered { purpose: 1, length: Some(7) };
+        let whole = Answered { purpose: Some(1), length: Some(7) };
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
         input.consume(7);
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
@@ -301,9 +370,9 @@ mod tests {
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
         assert!(input.is_empty(), "what is too large is not kept");
         input.push(b"\r\n+OK\r\n");
-        let too_large = Answered { purpose: 2, length: None };
+        let too_large = Answered { purpose: Some(2), length: None };
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(too_large)));
-        let whole = Answered { purpose: 3, length: Some(5) };
+        let whole = Answered { purpose: Some(3), length: Some(5) };
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
         assert!(upstream.next_reply(&mut input, 99).is_err(), "nobody asked for this");
     }
@@ -319,7 +388,7 @@ mod tests {
         upstream.send(&mut out, &[b"PING"], 1, now).expect("it is up");
         let late = now + Duration::from_secs(5);
         assert_eq!(upstream.deadline(), Some(late));
-        assert!(upstream.deadline_reached(&mut out, late));
+        assert_eq!(upstream.deadline_reached(&mut out, late), Due::Overdue);
         let (why, waiting) = upstream.lose(&mut out, Trouble::TimedOut, late);
         assert_eq!((why, waiting.collect::<Vec<_>>()), (Trouble::TimedOut, vec![1]));
         assert!(!upstream.is(conn) && out.output(conn).is_none());

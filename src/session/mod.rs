@@ -243,7 +243,7 @@ impl Session {
                 transaction.fail();
                 Collected::Refused("a transaction takes RESP requests only")
             }
-            _ if transaction.push(request, most) => Collected::Kept,
+            _ if transaction.push(request.words, most) => Collected::Kept,
             _ => Collected::Refused("transaction too large"),
         }
     }

@@ -98,8 +98,19 @@ fn an_identifier_is_void_once_its_slot_is_reused() {
     assert_eq!((wheel.cancel(first), wheel.cancel(first)), (Some(1), None));
     let second = wheel.insert(origin, 2);
     assert_eq!(second.slot, first.slot);
+    assert_eq!((wheel.get(first), wheel.get(second)), (None, Some(&2)));
     assert_eq!((wheel.cancel(first), wheel.expire(origin)), (None, Some(2)));
     assert_eq!(wheel.cancel(second), None);
+}
+
+#[test]
+fn an_identifier_is_the_same_after_it_was_packed() {
+    for generation in [NonZeroU32::MIN, NonZeroU32::MAX] {
+        for slot in [0, 1, u32::MAX] {
+            let id = TimerId { slot, generation };
+            assert_eq!(TimerId::unpack(id.pack()), id);
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Where a client is to work: first with a real redis-server, then with ours just as well.
 
 use crate::recorder::Recorder;
-use crate::redis_server::Redis;
 use crate::support::process::{Process, proxy, server};
+use crate::support::redis_server::Redis;
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ impl Place {
         };
         match self {
             Place::Redis => {
-                let redis = Redis::start();
+                let redis = Redis::start(&[]);
                 (redis.address, vec![Box::new(redis)])
             }
             Place::Server => {
@@ -38,7 +38,7 @@ impl Place {
                 with_proxy(server.address(), Box::new(server))
             }
             Place::ProxyBeforeRedis => {
-                let redis = Redis::start();
+                let redis = Redis::start(&[]);
                 with_proxy(redis.address, Box::new(redis))
             }
         }

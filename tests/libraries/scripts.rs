@@ -1,9 +1,9 @@
 //! The libraries for Python and Node.js, each with a script beside this file.
 
 use crate::places::{Place, everywhere};
-use crate::redis_server::Redis;
 use crate::support::child::{Ended, run};
 use crate::support::process::{proxy, server};
+use crate::support::redis_server::Redis;
 use crate::support::rounds;
 use std::fs;
 use std::net::SocketAddr;
@@ -80,7 +80,7 @@ fn ioredis() {
 /// What only Redis has reaches its clients through the proxy unchanged.
 #[test]
 fn data_types_through_the_proxy() {
-    let redis = Redis::start();
+    let redis = Redis::start(&[]);
     let proxy = proxy(redis.address, &[]);
     let addresses = [redis.address, proxy.address()].map(|it| it.to_string());
     expect_silence(python("data_types.py").args(addresses), b"");
@@ -89,7 +89,7 @@ fn data_types_through_the_proxy() {
 /// What a shared connection cannot carry is refused, and nothing hangs.
 #[test]
 fn what_would_block_or_stay_is_refused() {
-    let redis = Redis::start();
+    let redis = Redis::start(&[]);
     for program in [proxy(redis.address, &[]), server(&[])] {
         expect_silence(python("refusals.py").arg(program.address().to_string()), b"");
     }

@@ -91,7 +91,7 @@ impl Round {
     fn new(seed: u64) -> Round {
         let plan = Plan::choose(&mut Random(seed));
         let mut scene = Scene::with_server(seed, plan.setup);
-        let Scene { world, proxy, upstream } = &mut scene;
+        let Scene { world, proxy, upstream, .. } = &mut scene;
         world.set_weather(*proxy, plan.client_weather);
         world.set_weather(*upstream, plan.upstream_weather);
         for node in [*proxy, *upstream] {

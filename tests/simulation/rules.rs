@@ -170,9 +170,18 @@ fn a_reply_within_the_timeout_is_in_time() {
 fn everybody_who_waits_is_told_when_the_upstream_is_lost() {
     let ways: [(&str, Blow); 4] = [
         (TIMED_OUT, |scene| scene.world.advance(TIMEOUT)),
-        (LOST, |scene| scene.world.cut_link(scene.link(), None)),
-        (LOST, |scene| scene.world.finish(scene.link())),
-        (LOST, |scene| scene.reply(scene.link(), ":1\r\n")),
+        (LOST, |scene| {
+            let link = scene.link();
+            scene.world.cut_link(link, None);
+        }),
+        (LOST, |scene| {
+            let link = scene.link();
+            scene.world.finish(link);
+        }),
+        (LOST, |scene| {
+            let link = scene.link();
+            scene.reply(link, ":1\r\n");
+        }),
     ];
     for (told, lose) in ways {
         let mut scene = Scene::by_hand(Setup::default());

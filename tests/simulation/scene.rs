@@ -32,7 +32,13 @@ pub struct Scene {
     pub proxy: NodeId,
     /// Our server, or a node by hand.
     pub upstream: NodeId,
+    /// The connections to an upstream by hand whose greeting is answered.
+    greeted: Vec<LinkId>,
 }
+
+/// What every connection to an upstream begins with, and what an upstream by hand says to it.
+const GREETING: [&str; 2] = ["HELLO 3", "COMMAND"];
+const NEITHER: &str = "-ERR unknown command 'HELLO'\r\n*0\r\n";
 
 impl Scene {
     /// A proxy in front of our server.
@@ -49,6 +55,7 @@ impl Scene {
         let upstream = world.add_by_hand();
         let mut scene = Scene::with(world, upstream, setup);
         scene.world.run();
+        scene.link();
         scene
     }
 
@@ -64,7 +71,7 @@ impl Scene {
         };
         let proxy = Proxy::new(options, world.now());
         let proxy = world.add_proxy(proxy);
-        Scene { world, proxy, upstream }
+        Scene { world, proxy, upstream, greeted: Vec::new() }
     }
 
     /// A client of the proxy.
@@ -87,13 +94,19 @@ impl Scene {
         String::from_utf8(self.world.received(client)).expect("UTF-8")
     }
 
-    /// The newest connection of the proxy to an upstream by hand.
+    /// The newest connection of the proxy to an upstream by hand, its greeting answered.
     #[track_caller]
-    pub fn link(&self) -> LinkId {
-        *self.world.hands(self.upstream).last().expect("the proxy is connected")
+    pub fn link(&mut self) -> LinkId {
+        let link = *self.world.hands(self.upstream).last().expect("the proxy is connected");
+        if !self.greeted.contains(&link) {
+            self.greeted.push(link);
+            self.reply(link, NEITHER);
+        }
+        link
     }
 
-    /// The requests that came to an upstream by hand on one connection, their words joined.
+    /// The requests that came to an upstream by hand on one connection, after the greeting; their
+    /// words joined.
     pub fn asked(&mut self, link: LinkId) -> Vec<String> {
         let text = String::from_utf8(self.world.received(link)).expect("UTF-8");
         let mut lines = text.split("\r\n");
@@ -103,6 +116,7 @@ impl Scene {
             let words: Vec<_> = (0..count).filter_map(|_| lines.nth(1)).collect();
             requests.push(words.join(" "));
         }
+        requests.retain(|request| !GREETING.contains(&request.as_str()));
         requests
     }
 

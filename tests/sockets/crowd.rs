@@ -1,7 +1,7 @@
 //! Thousands of clients at once, on one thread of ours.
 
 use crate::support::process::{Client, PATIENCE, Process};
-use crate::tools::{server_and_proxy, stat};
+use crate::support::tools::{server_and_proxy, stat};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{ErrorKind, Read, Write};

@@ -1,11 +1,11 @@
 //! Descriptors that run out, and connections that end badly.
 
 use crate::support::process::{Process, proxy_alone, server};
-use crate::support::{rounds, seed};
-use crate::tools::{
+use crate::support::tools::{
     Random, descriptors, processor_time, reset, server_and_proxy, start_in_shell, stat, stats,
     wait_until,
 };
+use crate::support::{rounds, seed};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A `DUMP` of very many keys, beside others who read and write.
 
 use crate::support::process::{Client, PATIENCE};
-use crate::tools::{peak_memory, server_and_proxy};
+use crate::support::tools::{peak_memory, server_and_proxy};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;

@@ -2,7 +2,7 @@
 
 use crate::support::process::{Client, PATIENCE, Process, proxy, proxy_alone, server};
 use crate::support::rounds;
-use crate::tools::{peak_memory, server_and_proxy, stat, wait_until};
+use crate::support::tools::{peak_memory, server_and_proxy, stat, wait_until};
 use std::io::Write;
 use std::thread;
 use std::time::Instant;

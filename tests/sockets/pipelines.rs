@@ -1,8 +1,8 @@
 //! Requests in all manners of arrival: every one is answered, in order.
 
 use crate::support::process::{Client, Process};
+use crate::support::tools::{Random, peak_memory, server_and_proxy, stat, wait_until};
 use crate::support::{rounds, seed};
-use crate::tools::{Random, peak_memory, server_and_proxy, stat, wait_until};
 use larder::limits::SCRATCH_BYTES;
 use socket2::SockRef;
 use std::fmt::Write as _;

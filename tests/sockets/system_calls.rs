@@ -1,7 +1,7 @@
 //! What a request costs in system calls, counted by `strace` (Debian's package of that name).
 
 use crate::support::process::Process;
-use crate::tools::server_and_proxy;
+use crate::support::tools::server_and_proxy;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,7 +1,7 @@
 //! Clients that take too long, beside others that do not.
 
 use crate::support::process::{Client, server};
-use crate::tools::{server_and_proxy, stat};
+use crate::support::tools::{server_and_proxy, stat};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::thread;

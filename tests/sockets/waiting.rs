@@ -1,7 +1,7 @@
 //! Connections that can only wait cost no processor time.
 
 use crate::support::process::{Client, Process, proxy, server};
-use crate::tools::{processor_time, stat, wait_until};
+use crate::support::tools::{processor_time, stat, wait_until};
 use socket2::SockRef;
 use std::net::TcpListener;
 use std::thread;

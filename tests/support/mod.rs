@@ -3,6 +3,8 @@
 
 pub mod child;
 pub mod process;
+pub mod redis_server;
+pub mod tools;
 pub mod transcript;
 pub mod world;
 

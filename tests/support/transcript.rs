@@ -305,7 +305,7 @@ fn action(mark: &str, text: &str) -> Option<Action> {
     })
 }
 
-fn resp_request(words: &[Vec<u8>]) -> Vec<u8> {
+pub fn resp_request(words: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
@@ -315,7 +315,7 @@ fn resp_request(words: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn unescape(text: &str) -> Option<Vec<u8>> {
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some((plain, escaped)) = rest.split_once('\\') {

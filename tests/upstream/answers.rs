@@ -3,7 +3,7 @@
 use crate::fake::Fake;
 use crate::support::process::{Process, proxy, server};
 use crate::support::rounds;
-use crate::tools::{descriptors, own_loopback, stat, wait_until};
+use crate::support::tools::{descriptors, own_loopback, stat, wait_until};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -136,7 +136,7 @@ fn what_an_upstream_says_before_it_is_asked_is_not_taken_for_an_answer() {
         let own = ["--listen", "127.0.0.1:0", "--upstream", &upstream];
         let flags = [&flags[..], &inject, &own].concat();
         let proxy = Process::start("strace", &flags, 1);
-        let mut link = fake.accept();
+        let mut link = fake.accept_in_silence();
         link.say(greeting);
         link.finish_sending();
         let mut link = fake.accept();

@@ -2,7 +2,7 @@
 
 use crate::fake::Fake;
 use crate::support::process::{Client, PATIENCE, Process, proxy, server};
-use crate::tools::{stat, stats, wait_until};
+use crate::support::tools::{stat, stats, wait_until};
 use std::time::{Duration, Instant};
 
 const SOON: &[&str] = &["--ttl", "0.5"];

@@ -75,7 +75,7 @@ fn a_dump_stands_in_its_place_among_the_replies() {
 #[test]
 fn a_dump_whose_client_leaves_goes_to_nobody() {
     let (_fake, proxy, mut link, client) = start("DUMP PAIRS");
-    crate::tools::reset(client);
+    crate::support::tools::reset(client);
     let mut other = proxy.client();
     other.send("DUMP\r\n");
     link.expect("SCAN 0 COUNT 500");

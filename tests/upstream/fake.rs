@@ -36,9 +36,27 @@ impl Fake {
         self.address
     }
 
-    /// The next connection of the proxy.
+    /// The next connection of the proxy, which is told that there is neither RESP3 nor any command
+    /// but the proxy's own.
     #[track_caller]
     pub fn accept(&self) -> Link {
+        self.accept_saying("-ERR unknown command 'HELLO'\r\n", "*0\r\n")
+    }
+
+    /// The next connection of the proxy, which is told this when it begins as it always does.
+    #[track_caller]
+    pub fn accept_saying(&self, hello: &str, commands: &str) -> Link {
+        let mut link = self.accept_in_silence();
+        link.expect("HELLO 3");
+        link.say(hello);
+        link.expect("COMMAND");
+        link.say(commands);
+        link
+    }
+
+    /// The next connection of the proxy, which is told nothing.
+    #[track_caller]
+    pub fn accept_in_silence(&self) -> Link {
         let stream = self.links.recv_timeout(PATIENCE).expect("the proxy connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("it is not zero");

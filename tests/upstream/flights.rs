@@ -2,7 +2,7 @@
 
 use crate::fake::Fake;
 use crate::support::process::{Client, PATIENCE, proxy};
-use crate::tools::{reset, stat, wait_until};
+use crate::support::tools::{reset, stat, wait_until};
 use std::time::Duration;
 
 #[test]

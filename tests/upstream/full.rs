@@ -2,7 +2,7 @@
 
 use crate::fake::{Fake, Link};
 use crate::support::process::{Client, Process, proxy};
-use crate::tools::{peak_memory, stat, wait_until};
+use crate::support::tools::{peak_memory, stat, wait_until};
 use std::io::Write;
 use std::thread;
 use std::time::Duration;

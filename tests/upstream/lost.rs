@@ -1,7 +1,7 @@
 //! A server that is killed under a loaded proxy, and comes back.
 
 use crate::support::process::{Client, PATIENCE, Process, proxy};
-use crate::tools::{own_loopback, stat, wait_until};
+use crate::support::tools::{own_loopback, stat, wait_until};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;

@@ -1,14 +1,14 @@
 //! A real redis-server behind the proxy (Debian's package of that name).
 
-use crate::redis_server::Redis;
 use crate::support::process::{Client, Process, proxy};
-use crate::tools::wait_until;
+use crate::support::redis_server::Redis;
+use crate::support::tools::wait_until;
 
 fn pair() -> (Redis, Process, Client) {
-    let redis = Redis::start();
+    let redis = Redis::start(&[]);
     let proxy = proxy(redis.address, &[]);
     let mut client = proxy.client();
-    wait_until("it is connected", || crate::tools::stat(&mut client, "upstream_up") == 1);
+    wait_until("it is connected", || crate::support::tools::stat(&mut client, "upstream_up") == 1);
     (redis, proxy, client)
 }
 

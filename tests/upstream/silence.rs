@@ -2,7 +2,7 @@
 
 use crate::fake::Fake;
 use crate::support::process::{Client, PATIENCE, Process, proxy};
-use crate::tools::{own_loopback, reset, stat, wait_until};
+use crate::support::tools::{own_loopback, reset, stat, wait_until};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};

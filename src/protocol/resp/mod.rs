@@ -9,15 +9,18 @@
 //!
 //! Lengths that are claimed reserve nothing: memory is taken only for bytes that came.
 //!
-//! This file reads requests; `encode.rs` writes replies and requests, `scan.rs` reads replies.
+//! This file reads requests; `encode.rs` writes replies and requests, `scan.rs` reads replies, and
+//! `convert.rs` writes what was read in the other version of RESP.
 
+mod convert;
 mod encode;
 mod scan;
 
+pub use convert::{Rule, convert};
 pub use encode::{Version, Writer, push_bulk, push_error, push_header, push_request, reply};
-pub use scan::{Element, Elements, ReplyScanner, Scanned};
+pub use scan::{Element, Elements, Kind, ReplyScanner, Scanned};
 
-use super::{Decoded, Form, Refusal, Request, Span};
+use super::{Decoded, Form, Refusal, Request, Span, Words};
 use crate::command::Command;
 use crate::limits::{self, Limits};
 use std::fmt;
@@ -31,7 +34,11 @@ pub enum ProtocolError {
     BulkLength,
     /// Another byte where `$` should be.
     ExpectedBulk(u8),
-    /// A header without an end.
+    /// `*` without an end of its line.
+    ArrayHeaderTooLong,
+    /// `$` without an end of its line.
+    BulkHeaderTooLong,
+    /// A header of a reply without an end.
     HeaderTooLong,
     /// No CRLF where a value ends.
     MissingEnd,
@@ -47,8 +54,12 @@ impl fmt::Display for ProtocolError {
             ProtocolError::ArrayLength => write!(f, "invalid multibulk length"),
             ProtocolError::BulkLength => write!(f, "invalid bulk length"),
             ProtocolError::ExpectedBulk(byte) => {
-                write!(f, "expected '$', got '{}'", super::text::printable(&[*byte], 1))
+                // Line ends would end the error itself; Redis makes them spaces.
+                let byte = if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
+                write!(f, "expected '$', got '{}'", super::text::printable(&[byte], 1))
             }
+            ProtocolError::ArrayHeaderTooLong => write!(f, "too big mbulk count string"),
+            ProtocolError::BulkHeaderTooLong => write!(f, "too big bulk count string"),
             ProtocolError::HeaderTooLong => write!(f, "too big count string"),
             ProtocolError::MissingEnd => write!(f, "expected CRLF after a bulk string"),
             ProtocolError::TooLarge => write!(f, "request too large"),
@@ -91,7 +102,8 @@ impl Place {
         limits: &Limits,
     ) -> Result<Option<usize>, ProtocolError> {
         if self.announced == 0 {
-            let Some((count, at)) = header(bytes, 1)? else { return Ok(None) };
+            let header = header(bytes, 1).map_err(|_| ProtocolError::ArrayHeaderTooLong)?;
+            let Some((count, at)) = header else { return Ok(None) };
             let count = count.ok_or(ProtocolError::ArrayLength)?;
             self.position = at;
             if count <= 0 {
@@ -109,11 +121,11 @@ impl Place {
                     match bytes.get(self.position) {
                         None => return Ok(None),
                         Some(b'$') => {}
-                        Some(&other) => return Err(ProtocolError::ExpectedBulk(other)),
+                        Some(&other) => return not_a_bulk(other, &bytes[self.position..]),
                     }
-                    let Some((length, at)) = header(bytes, self.position + 1)? else {
-                        return Ok(None);
-                    };
+                    let header = header(bytes, self.position + 1);
+                    let header = header.map_err(|_| ProtocolError::BulkHeaderTooLong)?;
+                    let Some((length, at)) = header else { return Ok(None) };
                     let length = length.and_then(|length| usize::try_from(length).ok());
                     let length = length.filter(|&length| length <= limits.max_value);
                     let length = length.ok_or(ProtocolError::BulkLength)?;
@@ -153,7 +165,8 @@ fn header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, Pr
         number = number * 10 + i64::from(digit);
         at += 1;
     }
-    if at > start && bytes.get(at) == Some(&b'\r') && bytes.get(at + 1) == Some(&b'\n') {
+    let is_plain = at == start + 1 || (at > start && bytes[start] != b'0');
+    if is_plain && bytes.get(at) == Some(&b'\r') && bytes.get(at + 1) == Some(&b'\n') {
         return Ok(Some((Some(number), at + 2)));
     }
     rare_header(bytes, start)
@@ -162,20 +175,16 @@ fn header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, Pr
 #[cold]
 fn rare_header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     let rest = &bytes[start.min(bytes.len())..];
-    let searched = &rest[..rest.len().min(limits::MAX_HEADER)];
-    let Some(end) = memchr::memchr(b'\n', searched) else {
+    let Some(end) = memchr::memchr(b'\n', rest) else {
         let too_long = rest.len() >= limits::MAX_HEADER;
         return if too_long { Err(ProtocolError::HeaderTooLong) } else { Ok(None) };
     };
-    let digits = searched[..end].strip_suffix(b"\r");
-    let number = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-    // `parse` takes a plus sign, which Redis does not.
-    let number = number.filter(|digits| !digits.starts_with('+'));
-    Ok(Some((number.and_then(|digits| digits.parse().ok()), start + end + 1)))
+    let number = rest[..end].strip_suffix(b"\r").and_then(integer);
+    Ok(Some((number, start + end + 1)))
 }
 
-/// Reads a number as strictly as Redis does: decimal, of 64 bits, without plus sign, blanks and zeros
-/// that stand for nothing.
+/// Reads a number as strictly as Redis does: decimal, of 64 bits, without plus sign, blanks and
+/// zeros that stand for nothing.
 pub fn integer(bytes: &[u8]) -> Option<i64> {
     match bytes {
         // The longest has a sign and 19 digits.
@@ -186,14 +195,25 @@ pub fn integer(bytes: &[u8]) -> Option<i64> {
     }
 }
 
+/// Refuses what stands where a bulk string should, once its line has come whole, as Redis does.
+#[cold]
+fn not_a_bulk(byte: u8, rest: &[u8]) -> Result<Option<usize>, ProtocolError> {
+    match memchr::memchr(b'\r', rest) {
+        None if rest.len() < limits::MAX_HEADER => Ok(None),
+        None => Err(ProtocolError::BulkHeaderTooLong),
+        Some(_) => Err(ProtocolError::ExpectedBulk(byte)),
+    }
+}
+
 /// Finds the command of a whole request and checks its words.
 #[inline]
-pub fn check<'a>(bytes: &'a [u8], words: &'a [Span]) -> Decoded<'a> {
-    let Some(mut command) = Command::find(words[0].of(bytes)) else {
-        return Decoded::Refused(Form::Resp, Refusal::Unknown(words, bytes, Form::Resp));
+pub fn check<'a>(bytes: &'a [u8], spans: &'a [Span]) -> Decoded<'a> {
+    let words = Words { spans, bytes };
+    let Some(mut command) = Command::find(spans[0].of(bytes)) else {
+        return Decoded::Refused(Form::Resp, Refusal::Unknown(words, Form::Resp));
     };
     if command.is_container()
-        && let Some(word) = words.get(1).map(|word| word.of(bytes))
+        && let Some(word) = words.get(1)
     {
         let Some(subcommand) = command.subcommand(word) else {
             return Decoded::Refused(Form::Resp, Refusal::UnknownSubcommand(command, word));
@@ -203,7 +223,7 @@ pub fn check<'a>(bytes: &'a [u8], words: &'a [Span]) -> Decoded<'a> {
     if !command.takes(words.len()) {
         return Decoded::Refused(Form::Resp, Refusal::Usage(command, Form::Resp));
     }
-    let request = Request { command, form: Form::Resp, words, bytes };
+    let request = Request { command, form: Form::Resp, words };
     if request.keys().any(|key| key.len() > limits::MAX_KEY) {
         return Decoded::Refused(Form::Resp, Refusal::KeyTooLong);
     }

@@ -1,9 +1,19 @@
-//! Replies of an upstream: where each ends, and what is in it.
+//! Replies of an upstream, in RESP2 or RESP3: where each ends, and what is in it.
+//!
+//! ```text
+//!   + - :           lines: simple string, error, integer
+//!   _ # , (         lines of RESP3: null, boolean, double, big number
+//!   $ = !           blobs: bulk string, verbatim string, error
+//!   * ~ % > |       announce elements: array, set, map, push; attributes of what follows them
+//! ```
+//!
+//! The streamed types of RESP3 are not read: Redis has never sent them. Nesting is only counted, so
+//! that depth costs nothing.
 
 use super::{ProtocolError, header};
 use crate::limits;
 
-/// One element of a reply. An array or a map only announces its elements, which follow.
+/// One element of a reply. What has elements of its own only announces them: they follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element<'a> {
     /// `+`
@@ -16,119 +26,201 @@ pub enum Element<'a> {
     Bulk(&'a [u8]),
     /// `$-1`, `*-1` or `_`
     Null,
+    /// `#`
+    Boolean(bool),
+    /// `,`, as it was written.
+    Double(&'a [u8]),
+    /// `(`, as it was written.
+    BigNumber(&'a [u8]),
+    /// `=`, without the format that stands before the text.
+    Verbatim(&'a [u8]),
+    /// `!`
+    BlobError(&'a [u8]),
     /// `*`, with the number of elements that follow.
     Array(usize),
+    /// `~`, with the same.
+    Set(usize),
+    /// `%`, with the number of pairs that follow.
+    Map(usize),
+    /// `>`, with the number of elements that follow: no reply, but word that nobody asked for.
+    Push(usize),
+    /// `|`, with the number of pairs that follow; the element they are about comes after them.
+    Attribute(usize),
 }
 
-/// Finds the end of a reply that comes in pieces; no byte is looked at twice. Nesting is only
-/// counted, so that depth costs nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ReplyScanner {
-    position: usize,
-    /// Elements that are still to come, less one: 0 both at the start and at the last one.
-    owed: usize,
-    /// Bytes still to come of a value that is too large, which are dropped as they come.
-    dropping: usize,
+impl Element<'_> {
+    /// How many elements of its own follow it. An attribute brings the element that it is about.
+    /// `None`: more than can be counted.
+    pub fn elements(self) -> Option<usize> {
+        match self {
+            Element::Array(count) | Element::Set(count) | Element::Push(count) => Some(count),
+            Element::Map(pairs) => pairs.checked_mul(2),
+            Element::Attribute(pairs) => pairs.checked_mul(2)?.checked_add(1),
+            _ => Some(0),
+        }
+    }
+}
+
+/// What was found whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A reply to a request.
+    Reply,
+    /// Something that nobody asked for. It comes between replies.
+    Push,
 }
 
 /// How far a [`ReplyScanner`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scanned {
-    /// The reply is not whole.
+    /// Nothing whole has come.
     Midway,
-    /// It is, with so many bytes; the scanner stands ready for the next one.
-    Whole(usize),
-    /// It is a value that is too large, and these bytes of it can be consumed; whether they are the
-    /// last.
-    Dropped(usize, bool),
+    /// So many bytes are whole; the scanner stands ready for what follows them.
+    Whole(usize, Kind),
+    /// These bytes can be consumed: they are of something too large to be kept. `Some`: they are
+    /// the last of it.
+    Dropped(usize, Option<Kind>),
+}
+
+/// Finds the end of a reply that comes in pieces; no byte is looked at twice, save those of a line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplyScanner {
+    /// Where the next element begins.
+    position: usize,
+    /// Elements that are still to come; `None` between replies.
+    left: Option<usize>,
+    is_push: bool,
+    /// It is too large: its bytes are dropped as they come.
+    dropping: bool,
+    /// Bytes still to come of a blob of it, with the line end.
+    skipping: usize,
 }
 
 impl ReplyScanner {
-    /// Reads on in `bytes`, which begin with the reply, less what was dropped of it. A value of
+    /// Reads on in `bytes`, which begin with the reply, less what was dropped of it. A reply of
     /// more than `most` bytes is not kept.
     ///
     /// # Errors
     /// What is wrong with it; nothing after it can be understood.
     pub fn advance(&mut self, bytes: &[u8], most: usize) -> Result<Scanned, ProtocolError> {
-        if self.dropping > 0 {
-            return Ok(self.drop_on(bytes.len()));
-        }
-        loop {
-            if self.position == 0
-                && bytes.first() == Some(&b'$')
-                && let Some((Some(length), at)) = header(bytes, 1)?
-                && usize::try_from(length).is_ok_and(|length| length > most)
-            {
-                let whole = (length as usize).checked_add(at + 2);
-                self.dropping = whole.ok_or(ProtocolError::BulkLength)?;
-                return Ok(self.drop_on(bytes.len()));
+        let skipped = self.skipping.min(bytes.len());
+        self.skipping -= skipped;
+        self.position += skipped;
+        while self.skipping == 0 && self.left != Some(0) {
+            let Some((head, at)) = head(bytes, self.position)? else { return Ok(self.midway()) };
+            if self.left.is_none() {
+                self.is_push = matches!(head, Head::Line(Element::Push(_)));
             }
-            let Some((element, at)) = element(bytes, self.position, most)? else {
-                return Ok(Scanned::Midway);
+            let end = match head {
+                Head::Line(_) => at,
+                Head::Blob(_, length) => {
+                    let end = at.checked_add(length).and_then(|end| end.checked_add(2));
+                    end.ok_or(ProtocolError::BulkLength)?
+                }
             };
-            self.position = at;
-            if let Element::Array(count) = element {
-                self.owed = self.owed.checked_add(count).ok_or(ProtocolError::ArrayLength)?;
+            self.dropping |= end > most;
+            if !self.dropping {
+                match bytes.get(end - 2..end) {
+                    None => return Ok(Scanned::Midway),
+                    Some(b"\r\n") => {}
+                    Some(_) => return Err(ProtocolError::MissingEnd),
+                }
             }
-            if self.owed == 0 {
-                self.position = 0;
-                return Ok(Scanned::Whole(at));
-            }
-            self.owed -= 1;
+            self.position = end.min(bytes.len());
+            self.skipping = end - self.position;
+            let others = self.left.map_or(0, |left| left - 1);
+            let left = head.elements().and_then(|own| own.checked_add(others));
+            self.left = Some(left.ok_or(ProtocolError::ArrayLength)?);
         }
+        if self.skipping > 0 {
+            return Ok(self.midway());
+        }
+        let kind = if self.is_push { Kind::Push } else { Kind::Reply };
+        let ReplyScanner { position, dropping, .. } = std::mem::take(self);
+        Ok(if dropping {
+            Scanned::Dropped(position, Some(kind))
+        } else {
+            Scanned::Whole(position, kind)
+        })
     }
 
-    fn drop_on(&mut self, available: usize) -> Scanned {
-        let count = available.min(self.dropping);
-        self.dropping -= count;
-        Scanned::Dropped(count, self.dropping == 0)
+    fn midway(&mut self) -> Scanned {
+        if !self.dropping || self.position == 0 {
+            return Scanned::Midway;
+        }
+        Scanned::Dropped(std::mem::take(&mut self.position), None)
     }
 }
 
-/// Reads the element at `position`: it, and where the next begins. `Ok(None)`: it is not whole.
-#[inline]
-fn element(
-    bytes: &[u8],
-    position: usize,
-    most: usize,
-) -> Result<Option<(Element<'_>, usize)>, ProtocolError> {
-    let Some(&kind) = bytes.get(position) else { return Ok(None) };
-    if kind == b'+' || kind == b'-' {
-        let rest = &bytes[position + 1..];
-        let Some(end) = memchr::memchr(b'\n', rest) else {
-            let too_long = rest.len() >= limits::MAX_HEADER;
-            return if too_long { Err(ProtocolError::HeaderTooLong) } else { Ok(None) };
-        };
-        let line = rest[..end].strip_suffix(b"\r").ok_or(ProtocolError::MissingEnd)?;
-        let element = if kind == b'+' { Element::Simple(line) } else { Element::Error(line) };
-        return Ok(Some((element, position + end + 2)));
+/// What the first line of an element says.
+#[derive(Clone, Copy)]
+enum Head<'a> {
+    /// It is the whole element.
+    Line(Element<'a>),
+    /// So many bytes follow, and a line end.
+    Blob(u8, usize),
+}
+
+impl Head<'_> {
+    fn elements(&self) -> Option<usize> {
+        match self {
+            Head::Line(element) => element.elements(),
+            Head::Blob(..) => Some(0),
+        }
     }
-    if !matches!(kind, b':' | b'$' | b'*' | b'_') {
-        return Err(ProtocolError::UnknownType(kind));
+}
+
+/// Reads the first line of the element at `position`: what it says, and where the next line begins.
+/// `Ok(None)`: it is not whole.
+#[inline]
+fn head(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, ProtocolError> {
+    let Some(&kind) = bytes.get(position) else { return Ok(None) };
+    match kind {
+        b'$' | b'*' | b':' | b'=' | b'!' | b'~' | b'%' | b'>' | b'|' => {}
+        b'+' | b'-' | b'_' | b'#' | b',' | b'(' => return line(bytes, position),
+        _ => return Err(ProtocolError::UnknownType(kind)),
     }
     let Some((number, at)) = header(bytes, position + 1)? else { return Ok(None) };
-    match (kind, number) {
-        (b'_', _) | (b'$' | b'*', Some(-1)) => Ok(Some((Element::Null, at))),
-        (b':', Some(number)) => Ok(Some((Element::Integer(number), at))),
-        (b'*', Some(count)) => {
-            let count = usize::try_from(count).map_err(|_| ProtocolError::ArrayLength)?;
-            Ok(Some((Element::Array(count), at)))
-        }
-        (b'$', Some(length)) => {
-            let length = usize::try_from(length).map_err(|_| ProtocolError::BulkLength)?;
-            if length > most {
-                return Err(ProtocolError::TooLarge);
-            }
-            match bytes.get(at + length..at + length + 2) {
-                Some(b"\r\n") => {
-                    Ok(Some((Element::Bulk(&bytes[at..at + length]), at + length + 2)))
-                }
-                Some(_) => Err(ProtocolError::MissingEnd),
-                None => Ok(None),
-            }
-        }
-        _ => Err(ProtocolError::BulkLength),
-    }
+    let is_blob = matches!(kind, b'$' | b'=' | b'!');
+    let wrong = if is_blob || kind == b':' {
+        ProtocolError::BulkLength
+    } else {
+        ProtocolError::ArrayLength
+    };
+    let number = number.ok_or(wrong)?;
+    let head = match (kind, usize::try_from(number)) {
+        (b':', _) => Head::Line(Element::Integer(number)),
+        (b'$' | b'*', _) if number == -1 => Head::Line(Element::Null),
+        (_, Err(_)) => return Err(wrong),
+        (_, Ok(length)) if is_blob => Head::Blob(kind, length),
+        (b'~', Ok(count)) => Head::Line(Element::Set(count)),
+        (b'%', Ok(pairs)) => Head::Line(Element::Map(pairs)),
+        (b'>', Ok(count)) => Head::Line(Element::Push(count)),
+        (b'|', Ok(pairs)) => Head::Line(Element::Attribute(pairs)),
+        (_, Ok(count)) => Head::Line(Element::Array(count)),
+    };
+    Ok(Some((head, at)))
+}
+
+/// The same for an element that is a line of text.
+fn line(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, ProtocolError> {
+    let rest = &bytes[position + 1..];
+    let Some(end) = memchr::memchr(b'\n', rest) else {
+        let too_long = rest.len() >= limits::MAX_HEADER;
+        return if too_long { Err(ProtocolError::HeaderTooLong) } else { Ok(None) };
+    };
+    let line = rest[..end].strip_suffix(b"\r").ok_or(ProtocolError::MissingEnd)?;
+    let element = match (bytes[position], line) {
+        (b'+', _) => Element::Simple(line),
+        (b'-', _) => Element::Error(line),
+        (b',', _) => Element::Double(line),
+        (b'(', _) => Element::BigNumber(line),
+        (b'#', b"t") => Element::Boolean(true),
+        (b'#', b"f") => Element::Boolean(false),
+        (b'_', b"") => Element::Null,
+        (kind, _) => return Err(ProtocolError::UnknownType(kind)),
+    };
+    Ok(Some((Head::Line(element), position + end + 2)))
 }
 
 /// The elements of a whole reply, one after the other.
@@ -143,6 +235,24 @@ impl<'a> Elements<'a> {
     pub fn new(reply: &'a [u8]) -> Elements<'a> {
         Elements { bytes: reply, position: 0 }
     }
+
+    /// Passes over the next element and all that belongs to it; returns their bytes.
+    pub fn take_one(&mut self) -> &'a [u8] {
+        let (start, mut left) = (self.position, 1usize);
+        while left > 0
+            && let Some(element) = self.next()
+        {
+            left = (left - 1).saturating_add(element.elements().unwrap_or(usize::MAX));
+        }
+        &self.bytes[start..self.position]
+    }
+
+    /// Passes over `count` elements, each with all that belongs to it.
+    pub fn pass_over(&mut self, count: usize) {
+        for _ in 0..count {
+            self.take_one();
+        }
+    }
 }
 
 impl<'a> Iterator for Elements<'a> {
@@ -150,8 +260,20 @@ impl<'a> Iterator for Elements<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        let (element, at) = element(self.bytes, self.position, usize::MAX).ok()??;
-        self.position = at;
-        Some(element)
+        let (head, at) = head(self.bytes, self.position).ok()??;
+        let (kind, length) = match head {
+            Head::Line(element) => {
+                self.position = at;
+                return Some(element);
+            }
+            Head::Blob(kind, length) => (kind, length),
+        };
+        let bytes = self.bytes.get(at..at.checked_add(length)?)?;
+        self.position = at + length + 2;
+        Some(match kind {
+            b'=' => Element::Verbatim(bytes.get(4..).unwrap_or_default()),
+            b'!' => Element::BlobError(bytes),
+            _ => Element::Bulk(bytes),
+        })
     }
 }

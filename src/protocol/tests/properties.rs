@@ -1,7 +1,8 @@
 //! What holds for any bytes, at any split.
 
 use super::*;
-use crate::protocol::resp::{Element, Elements, ProtocolError, ReplyScanner, Scanned};
+use crate::protocol::resp::{Element, Elements, Kind, ProtocolError, ReplyScanner, Rule};
+use crate::protocol::resp::{Scanned, Version};
 use proptest::prelude::*;
 
 /// What `push_quoted` wrote, read back.
@@ -84,27 +85,46 @@ fn any_pieces(bytes: &[u8], cuts: Vec<prop::sample::Index>) -> Vec<&[u8]> {
     starts.zip(ends).map(|(start, end)| &bytes[start..end]).collect()
 }
 
-/// A reply, with what its elements are, in order.
+/// A reply, in RESP3 or what is in both.
 fn any_reply() -> impl Strategy<Value = Vec<u8>> {
-    let line =
-        || prop::collection::vec(any::<u8>().prop_filter("", |b| !b"\r\n".contains(b)), 0..9);
-    let header = |kind: char| move |number: i64| format!("{kind}{number}\r\n").into_bytes();
+    let line = |kind: &'static [u8]| {
+        let byte = any::<u8>().prop_filter("", |byte| !b"\r\n".contains(byte));
+        prop::collection::vec(byte, 0..9).prop_map(move |line| [kind, &line, b"\r\n"].concat())
+    };
+    let blob = |kind: char, format: &'static [u8]| {
+        prop::collection::vec(any::<u8>(), 0..150).prop_map(move |bytes| {
+            let length = format.len() + bytes.len();
+            [format!("{kind}{length}\r\n").as_bytes(), format, &bytes, b"\r\n"].concat()
+        })
+    };
     let leaf = prop_oneof![
-        line().prop_map(|line| [b"+".to_vec(), line, b"\r\n".to_vec()].concat()),
-        line().prop_map(|line| [b"-".to_vec(), line, b"\r\n".to_vec()].concat()),
-        any::<i64>().prop_map(header(':')),
-        Just(b"$-1\r\n".to_vec()),
-        Just(b"*-1\r\n".to_vec()),
-        Just(b"_\r\n".to_vec()),
-        prop::collection::vec(any::<u8>(), 0..150).prop_map(|bytes| {
-            let mut out = Buffer::new();
-            resp::push_bulk(&mut out, &bytes);
-            out.bytes().to_vec()
-        }),
+        line(b"+"),
+        line(b"-"),
+        line(b","),
+        line(b"("),
+        any::<i64>().prop_map(|number| format!(":{number}\r\n").into_bytes()),
+        prop::sample::select(&["$-1\r\n", "*-1\r\n", "_\r\n", "#t\r\n", "#f\r\n"][..])
+            .prop_map(|fixed| fixed.as_bytes().to_vec()),
+        blob('$', b""),
+        blob('=', b"txt:"),
+        blob('!', b""),
     ];
-    leaf.prop_recursive(4, 40, 5, move |inner| {
-        prop::collection::vec(inner, 0..5)
-            .prop_map(move |parts| [header('*')(parts.len() as i64), parts.concat()].concat())
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        let kinds = prop::sample::select(&['*', '~', '%', '|'][..]);
+        (kinds, prop::collection::vec(inner, 1..7)).prop_map(|(kind, mut parts)| {
+            // Pairs, and of an attribute the element it is about.
+            let count = match kind {
+                '%' => parts.len() / 2,
+                '|' => (parts.len() - 1) / 2,
+                _ => parts.len(),
+            };
+            parts.truncate(match kind {
+                '%' => 2 * count,
+                '|' => 2 * count + 1,
+                _ => count,
+            });
+            [format!("{kind}{count}\r\n").into_bytes(), parts.concat()].concat()
+        })
     })
 }
 
@@ -119,11 +139,11 @@ fn scan(pieces: &[&[u8]], most: usize) -> (Vec<Vec<u8>>, Option<ProtocolError>) 
             match scanner.advance(&input, most) {
                 Err(error) => return (found, Some(error)),
                 Ok(Scanned::Midway) => break,
-                Ok(Scanned::Whole(length)) => found.push(input.drain(..length).collect()),
+                Ok(Scanned::Whole(length, _)) => found.push(input.drain(..length).collect()),
                 Ok(Scanned::Dropped(count, last)) => {
                     dropped += count;
                     input.drain(..count);
-                    if last {
+                    if last.is_some() {
                         found.push(format!("[{dropped}]").into_bytes());
                         dropped = 0;
                     }
@@ -134,16 +154,26 @@ fn scan(pieces: &[&[u8]], most: usize) -> (Vec<Vec<u8>>, Option<ProtocolError>) 
     (found, None)
 }
 
-/// The bytes of an element that is no array, written anew.
+/// The bytes of an element, written anew.
 fn encode(element: Element<'_>) -> Vec<u8> {
     let line = |kind: &[u8], line: &[u8]| [kind, line, b"\r\n"].concat();
+    let count = |kind: &[u8], count: usize| line(kind, count.to_string().as_bytes());
     match element {
         Element::Simple(text) => line(b"+", text),
         Element::Error(text) => line(b"-", text),
         Element::Integer(number) => line(b":", number.to_string().as_bytes()),
-        Element::Bulk(bytes) => line(&line(b"$", bytes.len().to_string().as_bytes()), bytes),
+        Element::Double(text) => line(b",", text),
+        Element::BigNumber(text) => line(b"(", text),
+        Element::Boolean(is_true) => line(b"#", if is_true { b"t" } else { b"f" }),
+        Element::Bulk(bytes) => line(&count(b"$", bytes.len()), bytes),
+        Element::BlobError(bytes) => line(&count(b"!", bytes.len()), bytes),
+        Element::Verbatim(bytes) => line(&count(b"=", bytes.len() + 4), &[b"txt:", bytes].concat()),
         Element::Null => b"$-1\r\n".to_vec(),
-        Element::Array(count) => line(b"*", count.to_string().as_bytes()),
+        Element::Array(elements) => count(b"*", elements),
+        Element::Set(elements) => count(b"~", elements),
+        Element::Push(elements) => count(b">", elements),
+        Element::Map(pairs) => count(b"%", pairs),
+        Element::Attribute(pairs) => count(b"|", pairs),
     }
 }
 
@@ -214,14 +244,54 @@ proptest! {
     ) {
         let bytes = replies.concat();
         let expected = (replies.clone(), None);
-        prop_assert_eq!(&scan(&bytes.chunks(1).collect::<Vec<_>>(), 1000), &expected);
-        prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 1000), &expected);
+        prop_assert_eq!(&scan(&bytes.chunks(1).collect::<Vec<_>>(), 1 << 20), &expected);
+        prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 1 << 20), &expected);
         for reply in &replies {
             let anew: Vec<u8> = Elements::new(reply).flat_map(encode).collect();
             let null = |text: &str| text.replace("*-1\r\n", "$-1\r\n").replace("_\r\n", "$-1\r\n");
             let latin = |bytes: &[u8]| bytes.iter().map(|&b| char::from(b)).collect::<String>();
             prop_assert_eq!(null(&latin(&anew)), null(&latin(reply)));
         }
+    }
+
+    #[test]
+    fn what_is_too_large_is_dropped_and_what_follows_is_read(
+        large in any_reply(),
+        next in any_reply(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let bytes = [&large[..], &next].concat();
+        let shown = |reply: &[u8]| match reply.len() > 20 {
+            true => format!("[{}]", reply.len()).into_bytes(),
+            false => reply.to_vec(),
+        };
+        let expected = (vec![shown(&large), shown(&next)], None);
+        prop_assert_eq!(&scan(&bytes.chunks(1).collect::<Vec<_>>(), 20), &expected);
+        prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 20), &expected);
+    }
+
+    #[test]
+    fn a_reply_converted_is_one_reply_of_the_other_version(
+        reply in any_reply(),
+        rule in prop::sample::select(
+            &[Rule::Plain, Rule::FlatPairs, Rule::NullArrays, Rule::LastNullArray][..]
+        ),
+    ) {
+        let mut out = Buffer::new();
+        resp::convert(&mut out, &reply, rule, Version::Three, Version::Two);
+        let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
+        prop_assert_eq!(ReplyScanner::default().advance(out.bytes(), usize::MAX), whole);
+        let is_old = |element| {
+            use Element::{Array, Bulk, Error, Integer, Null, Simple};
+            matches!(element, Array(_) | Bulk(_) | Error(_) | Integer(_) | Null | Simple(_))
+        };
+        prop_assert!(Elements::new(out.bytes()).all(is_old));
+        let two = out.bytes().to_vec();
+        out.clear();
+        resp::convert(&mut out, &two, rule, Version::Two, Version::Three);
+        let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
+        prop_assert_eq!(ReplyScanner::default().advance(out.bytes(), usize::MAX), whole);
+        prop_assert_eq!(Elements::new(out.bytes()).count(), Elements::new(&two).count());
     }
 
     #[test]
@@ -238,6 +308,10 @@ proptest! {
         let whole = scan(&[&bytes], 100);
         prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 100), &whole);
         prop_assert!(Elements::new(&bytes).count() <= bytes.len());
+        let mut out = Buffer::new();
+        for reply in whole.0.iter().filter(|reply| !reply.starts_with(b"[")) {
+            resp::convert(&mut out, reply, Rule::FlatPairs, Version::Three, Version::Two);
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn carry_out(
         }
         Verb::Put => style.write(out, Origin::Server, strings::put(keyspace, request, now)),
         Verb::Del | Verb::Unlink => {
-            style.write(out, Origin::Server, keys::del(keyspace, request, now))
+            style.write(out, Origin::Server, keys::del(keyspace, request, now));
         }
         Verb::Dump if style.form == Form::Text => match Dump::new(style, request) {
             Ok(dump) => return Some(dump),
@@ -129,3 +129,6 @@ fn function(verb: Verb) -> Function {
             => unreachable!("these are not for the keys"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,14 @@
-//! A real redis-server as a child process, to stand behind the proxy or beside our programs.
-#![allow(dead_code)] // several test programs include this file, and each uses a part of it
+//! A real redis-server (Debian's package of that name) as a child process.
 
-use crate::tools::{own_loopback, wait_until};
+use crate::support::tools::{own_loopback, wait_until};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::{env, fs};
 
-/// A redis-server in a directory of its own; killed when dropped.
+/// A redis-server in a directory of its own, on a port of its own, that stores nothing on disk;
+/// killed when dropped.
 pub struct Redis {
     child: Child,
     pub address: SocketAddr,
@@ -16,8 +16,8 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one, without persistence, on a free port, and waits until it listens.
-    pub fn start() -> Redis {
+    /// One with these flags besides.
+    pub fn start(flags: &[&str]) -> Redis {
         let host: IpAddr = own_loopback();
         let place = TcpListener::bind(SocketAddr::new(host, 0)).expect("there is a port");
         let address = place.local_addr().expect("it is bound");
@@ -27,6 +27,7 @@ impl Redis {
         let mut command = Command::new("redis-server");
         command.args(["--port", &address.port().to_string(), "--bind", &host.to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(&directory);
+        command.args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("redis-server is there: apt-get install redis-server");
         let redis = Redis { child, address, directory };

@@ -1,5 +1,4 @@
 //! What the tests over real sockets share: a process seen from outside, and small helpers.
-#![allow(dead_code)] // several test programs include this file, and each uses a part of it
 
 use crate::support::process::{Client, PATIENCE, Process, proxy_alone, server};
 use socket2::SockRef;

@@ -1,0 +1,219 @@
+//! Replies of one version of RESP, written in the other, for a client that speaks another version
+//! than the upstream does.
+//!
+//! ```text
+//!   RESP3     %1 $1 a ,1.5      ~1 $1 m     _       #t     =7 txt:abc
+//!   RESP2     *2 $1 a $3 1.5    *1 $1 m     $-1     :1     $3 abc
+//! ```
+//!
+//! The types alone tell almost everything. What they do not tell stands in [`RULES`]: where Redis
+//! builds a reply otherwise in RESP2. To RESP3 only the null is carried over: what else an old
+//! server would have said is not known.
+
+use super::scan::{Element, Elements};
+use super::{Version, Writer, push_header};
+use crate::buffer::Buffer;
+
+/// How the reply of a command in RESP2 differs from what the types of its reply in RESP3 tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rule {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// Pairs that are arrays of their own in RESP3 stand one behind the other.
+    FlatPairs,
+    /// A null stands where an array could be: `*-1`, not `$-1`.
+    NullArrays,
+    /// The same, only for the last element.
+    LastNullArray,
+}
+
+/// Commands whose reply needs a rule, and how many words the request has then at least. The forms
+/// of Redis 7, and those of `ZRANK` since 7.2.
+const RULES: &[(&[u8], usize, Rule)] = &[
+    (b"ZRANGE", 5, Rule::FlatPairs),
+    (b"ZREVRANGE", 5, Rule::FlatPairs),
+    (b"ZRANGEBYSCORE", 5, Rule::FlatPairs),
+    (b"ZREVRANGEBYSCORE", 5, Rule::FlatPairs),
+    (b"ZUNION", 4, Rule::FlatPairs),
+    (b"ZINTER", 4, Rule::FlatPairs),
+    (b"ZDIFF", 4, Rule::FlatPairs),
+    (b"ZRANDMEMBER", 4, Rule::FlatPairs),
+    (b"ZPOPMIN", 3, Rule::FlatPairs),
+    (b"ZPOPMAX", 3, Rule::FlatPairs),
+    (b"HRANDFIELD", 4, Rule::FlatPairs),
+    (b"LPOP", 3, Rule::NullArrays),
+    (b"RPOP", 3, Rule::NullArrays),
+    (b"LMPOP", 4, Rule::NullArrays),
+    (b"ZMPOP", 4, Rule::NullArrays),
+    (b"GEOPOS", 2, Rule::NullArrays),
+    (b"ZRANK", 4, Rule::NullArrays),
+    (b"ZREVRANK", 4, Rule::NullArrays),
+    (b"XPENDING", 3, Rule::LastNullArray),
+];
+
+impl Rule {
+    /// The rule for the reply to a request of `words` words with this verb.
+    pub fn of(verb: &[u8], words: usize) -> Rule {
+        let found = RULES.iter().find(|(name, _, _)| name.eq_ignore_ascii_case(verb));
+        found.filter(|&&(_, least, _)| words >= least).map_or(Rule::Plain, |&(_, _, rule)| rule)
+    }
+}
+
+/// Appends a whole reply that came in version `from` as a client of version `to` reads it.
+pub fn convert(out: &mut Buffer, reply: &[u8], rule: Rule, from: Version, to: Version) {
+    let is_same = match reply.first() {
+        Some(b'+' | b'-' | b':') => true,
+        Some(b'$') => to == Version::Two,
+        _ => false,
+    };
+    if from == to || is_same {
+        return out.push(reply);
+    }
+    let mut elements = Elements::new(reply);
+    match (rule, elements.clone().next()) {
+        _ if to == Version::Three => copy(out, &mut elements, 1, Null::Bulk, to),
+        (Rule::FlatPairs, Some(Element::Array(count))) => flatten(out, &mut elements, count),
+        (Rule::LastNullArray, Some(Element::Array(count @ 1..))) => {
+            elements.next();
+            push_header(out, b'*', count as u64);
+            copy(out, &mut elements, count - 1, Null::Bulk, to);
+            copy(out, &mut elements, 1, Null::Array, to);
+        }
+        (Rule::NullArrays, _) => copy(out, &mut elements, 1, Null::Array, to),
+        _ => copy(out, &mut elements, 1, Null::Bulk, to),
+    }
+}
+
+/// What a null is in RESP2.
+#[derive(Clone, Copy)]
+enum Null {
+    Bulk,
+    Array,
+}
+
+/// Appends `count` elements, each with all that belongs to it.
+fn copy(out: &mut Buffer, elements: &mut Elements<'_>, count: usize, null: Null, to: Version) {
+    let mut left = count;
+    while left > 0
+        && let Some(element) = elements.next()
+    {
+        if let Element::Attribute(pairs) = element {
+            elements.pass_over(2 * pairs);
+            continue;
+        }
+        left = left - 1 + element.elements().unwrap_or(0);
+        write(out, element, null, to);
+    }
+}
+
+fn write(out: &mut Buffer, element: Element<'_>, null: Null, to: Version) {
+    let mut reply = Writer::new(out, to);
+    match element {
+        Element::Integer(number) => reply.integer(number),
+        Element::Boolean(is_true) => reply.integer(i64::from(is_true)),
+        Element::Bulk(bytes)
+        | Element::Double(bytes)
+        | Element::BigNumber(bytes)
+        | Element::Verbatim(bytes) => reply.bulk(bytes),
+        Element::Null => match null {
+            Null::Bulk => reply.null(),
+            Null::Array => reply.null_array(),
+        },
+        Element::Array(len) | Element::Set(len) | Element::Push(len) => reply.array(len),
+        Element::Map(pairs) => reply.map(pairs),
+        Element::Simple(line) => push_line(out, b"+", line),
+        Element::Error(line) => push_line(out, b"-", line),
+        Element::BlobError(message) => {
+            let line: Vec<u8> = message.iter().map(|&byte| byte.max(b' ')).collect();
+            push_line(out, b"-", &line);
+        }
+        Element::Attribute(_) => {}
+    }
+}
+
+fn push_line(out: &mut Buffer, kind: &[u8], line: &[u8]) {
+    out.push(kind);
+    out.push(line);
+    out.push(b"\r\n");
+}
+
+/// Appends an array of `count` elements; those of its arrays in their place.
+fn flatten(out: &mut Buffer, elements: &mut Elements<'_>, count: usize) {
+    elements.next();
+    let mut ahead = elements.clone();
+    let lengths = (0..count).map(|_| match Elements::new(ahead.take_one()).next() {
+        Some(Element::Array(len)) => len,
+        _ => 1,
+    });
+    push_header(out, b'*', lengths.sum::<usize>() as u64);
+    for _ in 0..count {
+        let mut own = Elements::new(elements.take_one());
+        let mut within = own.clone();
+        match within.next() {
+            Some(Element::Array(len)) => copy(out, &mut within, len, Null::Bulk, Version::Two),
+            _ => copy(out, &mut own, 1, Null::Bulk, Version::Two),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(rule: Rule, three: &str, two: &str) {
+        let mut out = Buffer::new();
+        convert(&mut out, three.as_bytes(), rule, Version::Three, Version::Two);
+        assert_eq!(out.bytes().escape_ascii().to_string(), two.escape_default().to_string());
+        out.clear();
+        convert(&mut out, three.as_bytes(), rule, Version::Three, Version::Three);
+        assert_eq!(out.bytes(), three.as_bytes(), "as it is");
+    }
+
+    #[test]
+    fn each_type_of_resp3_has_a_form_in_resp2() {
+        check(Rule::Plain, "+OK\r\n", "+OK\r\n");
+        check(Rule::Plain, "-WRONGTYPE no\r\n", "-WRONGTYPE no\r\n");
+        check(Rule::Plain, ":-7\r\n", ":-7\r\n");
+        check(Rule::Plain, "$3\r\na\r\n\r\n", "$3\r\na\r\n\r\n");
+        check(Rule::Plain, "_\r\n", "$-1\r\n");
+        check(Rule::Plain, "#t\r\n", ":1\r\n");
+        check(Rule::Plain, "#f\r\n", ":0\r\n");
+        check(Rule::Plain, ",3.5e-8\r\n", "$6\r\n3.5e-8\r\n");
+        check(Rule::Plain, ",-inf\r\n", "$4\r\n-inf\r\n");
+        check(Rule::Plain, "(123456789012345678901\r\n", "$21\r\n123456789012345678901\r\n");
+        check(Rule::Plain, "=7\r\ntxt:abc\r\n", "$3\r\nabc\r\n");
+        check(Rule::Plain, "!8\r\nERR a\r\nb\r\n", "-ERR a  b\r\n");
+        check(Rule::Plain, "~2\r\n:1\r\n:2\r\n", "*2\r\n:1\r\n:2\r\n");
+        check(Rule::Plain, "%1\r\n+a\r\n%1\r\n+b\r\n_\r\n", "*2\r\n+a\r\n*2\r\n+b\r\n$-1\r\n");
+        check(Rule::Plain, "|1\r\n+ttl\r\n*1\r\n:9\r\n*1\r\n|0\r\n#t\r\n", "*1\r\n:1\r\n");
+    }
+
+    #[test]
+    fn what_is_built_otherwise_follows_its_rule() {
+        let nested = "*2\r\n*2\r\n$1\r\na\r\n,1\r\n*2\r\n$1\r\nb\r\n,2\r\n";
+        let flat = "*4\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n$1\r\n2\r\n";
+        check(Rule::of(b"zRange", 5), nested, flat);
+        check(Rule::of(b"ZRANGE", 5), "*0\r\n", "*0\r\n");
+        check(Rule::of(b"ZPOPMIN", 3), "*2\r\n$1\r\na\r\n,1\r\n", "*2\r\n$1\r\na\r\n$1\r\n1\r\n");
+        check(Rule::of(b"LPOP", 3), "_\r\n", "*-1\r\n");
+        check(Rule::of(b"LPOP", 2), "_\r\n", "$-1\r\n");
+        check(
+            Rule::of(b"GEOPOS", 3),
+            "*2\r\n_\r\n*2\r\n,1\r\n,2\r\n",
+            "*2\r\n*-1\r\n*2\r\n$1\r\n1\r\n$1\r\n2\r\n",
+        );
+        check(Rule::of(b"XPENDING", 3), "*3\r\n:0\r\n_\r\n_\r\n", "*3\r\n:0\r\n$-1\r\n*-1\r\n");
+        check(Rule::of(b"GET", 2), nested, &nested.replace(',', "$1\r\n"));
+    }
+
+    #[test]
+    fn to_resp3_nulls_alone_are_carried_over() {
+        let two = "*4\r\n$-1\r\n*-1\r\n*1\r\n$2\r\n-1\r\n:-1\r\n";
+        let mut out = Buffer::new();
+        convert(&mut out, two.as_bytes(), Rule::FlatPairs, Version::Two, Version::Three);
+        let three = two.replace("$-1\r\n", "_\r\n").replace("*-1\r\n", "_\r\n");
+        assert_eq!(out.bytes(), three.as_bytes());
+    }
+}

@@ -1,0 +1,181 @@
+//! The upstream's own commands, as its `COMMAND` tells them: what may be sent on for a client that
+//! our table does not know.
+//!
+//! All clients share one connection. A command that changes its state, that is answered later, more
+//! than once or not at all, would give every later reply to a wrong client; so what is sent on is
+//! only what is known to be harmless there: what the upstream flags as reading or writing keys, and
+//! neither as `blocking`, nor `pubsub`, nor `admin`.
+
+use super::purpose::{Sent, Shape, Writes};
+use crate::command::{Access, KeyRange};
+use crate::protocol::resp::{Element, Elements, Rule};
+use crate::protocol::{Form, Refusal, Words, text};
+use std::collections::HashMap;
+
+/// How many fields an entry has since Redis 7, which is when `blocking` became a flag. In those
+/// before, what is not for scripts and yet for keys is what blocks.
+const FIELDS_WITH_BLOCKING: usize = 10;
+/// The field with the entries of the subcommands.
+const SUBCOMMANDS: usize = 9;
+/// No name is longer.
+const LONGEST_NAME: usize = 64;
+
+/// The commands of an upstream.
+#[derive(Debug, Default)]
+pub struct Commands {
+    by_name: HashMap<Vec<u8>, Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// As the upstream calls it: `object|encoding`.
+    name: String,
+    arity: i64,
+    /// `None`: it is not sent on.
+    access: Option<Access>,
+    keys: KeyRange,
+    subcommands: Commands,
+}
+
+impl Commands {
+    /// Reads the reply to `COMMAND`. What is not understood of it is left out.
+    pub fn read(reply: &[u8]) -> Commands {
+        let mut elements = Elements::new(reply);
+        let Some(Element::Array(count)) = elements.next() else { return Commands::default() };
+        Commands::of(count, elements)
+    }
+
+    fn of(count: usize, mut entries: Elements<'_>) -> Commands {
+        let rows = (0..count).filter_map(|_| Row::read(Elements::new(entries.take_one())));
+        Commands { by_name: rows.collect() }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&Row> {
+        if name.len() > LONGEST_NAME {
+            return None;
+        }
+        self.by_name.get(&name.to_ascii_lowercase())
+    }
+
+    /// What becomes of a request that our table does not know.
+    ///
+    /// # Errors
+    /// Why it is not sent on, without a leading `ERR `.
+    pub fn admit<'a>(&self, words: Words<'a>) -> Result<Sent<'a>, String> {
+        let verb = words.get(0).unwrap_or_default();
+        let Some(mut row) = self.find(verb) else {
+            return Err(Refusal::Unknown(words, Form::Resp).to_string());
+        };
+        if !row.subcommands.by_name.is_empty() {
+            let Some(word) = words.get(1) else { return Err(row.wrong_arity()) };
+            row = row.subcommands.find(word).ok_or_else(|| {
+                let (word, verb) = (text::printable(word, 128), row.name.to_ascii_uppercase());
+                format!("unknown subcommand '{word}'. Try {verb} HELP.")
+            })?;
+        }
+        let Some(access) = row.access else {
+            return Err(format!("command '{}' is not available through the proxy", row.name));
+        };
+        let least = usize::try_from(row.arity.unsigned_abs()).unwrap_or(usize::MAX);
+        if words.len() < least || (row.arity > 0 && words.len() > least) {
+            return Err(row.wrong_arity());
+        }
+        let keys = || row.keys.places(words.len()).filter_map(|place| words.get(place));
+        let writes = match access {
+            Access::Read => Writes::Nothing,
+            Access::Write if keys().next().is_some() => {
+                Writes::Keys(keys().map(Box::from).collect())
+            }
+            _ => Writes::Everything,
+        };
+        let shape = Shape::Any(Rule::of(verb, words.len()));
+        Ok(Sent { words: words.iter().collect(), writes, shape })
+    }
+}
+
+impl Row {
+    /// Reads an entry: name, arity, flags, first key, last key, step, and more in newer servers.
+    fn read(mut elements: Elements<'_>) -> Option<(Vec<u8>, Row)> {
+        let Some(Element::Array(fields @ 6..)) = elements.next() else { return None };
+        let name = name(elements.next()?)?.to_ascii_lowercase();
+        let Some(Element::Integer(arity)) = elements.next() else { return None };
+        let flags = Flags::read(&mut elements)?;
+        let mut number = || match elements.next() {
+            Some(Element::Integer(number)) => Some(number),
+            _ => None,
+        };
+        let (first, last, step) = (number()?, number()?, number()?);
+        let mut subcommands = Commands::default();
+        if fields > SUBCOMMANDS {
+            elements.pass_over(SUBCOMMANDS - 6);
+            if let Some(Element::Array(count)) = elements.next() {
+                subcommands = Commands::of(count, elements);
+            }
+        }
+        let keys = (u8::try_from(first), i8::try_from(last), u8::try_from(step));
+        let (access, keys) = match (flags.access(fields), keys) {
+            (Some(Access::Write), (Ok(first @ 1..), Ok(last), Ok(step @ 1..))) => {
+                (Some(Access::Write), KeyRange { first, last, step })
+            }
+            (Some(Access::Write), _) => (Some(Access::WriteAll), KeyRange::NONE),
+            (access, _) => (access, KeyRange::NONE),
+        };
+        let shown = text::printable(&name, LONGEST_NAME).to_string();
+        // A subcommand is called `object|encoding`, and is looked for among those of `object`.
+        let own = name.rsplit(|&byte| byte == b'|').next().unwrap_or_default().to_vec();
+        Some((own, Row { name: shown, arity, access, keys, subcommands }))
+    }
+
+    fn wrong_arity(&self) -> String {
+        format!("wrong number of arguments for '{}' command", self.name)
+    }
+}
+
+fn name(element: Element<'_>) -> Option<&[u8]> {
+    match element {
+        Element::Bulk(name) | Element::Simple(name) if name.len() <= LONGEST_NAME => Some(name),
+        _ => None,
+    }
+}
+
+/// The flags that matter here.
+#[derive(Debug, Default)]
+struct Flags {
+    reads: bool,
+    writes: bool,
+    keys_move: bool,
+    is_for_scripts: bool,
+    is_harmless: bool,
+}
+
+impl Flags {
+    fn read(elements: &mut Elements<'_>) -> Option<Flags> {
+        let Some(Element::Array(count) | Element::Set(count)) = elements.next() else {
+            return None;
+        };
+        let mut flags = Flags { is_for_scripts: true, is_harmless: true, ..Flags::default() };
+        for _ in 0..count {
+            match name(elements.next()?)? {
+                b"readonly" => flags.reads = true,
+                b"write" => flags.writes = true,
+                b"movablekeys" => flags.keys_move = true,
+                b"noscript" => flags.is_for_scripts = false,
+                b"blocking" | b"pubsub" | b"admin" => flags.is_harmless = false,
+                _ => {}
+            }
+        }
+        Some(flags)
+    }
+
+    /// What a command with these flags does, if it is sent on.
+    fn access(&self, fields: usize) -> Option<Access> {
+        let may_block = !self.is_for_scripts && fields < FIELDS_WITH_BLOCKING;
+        match (self.reads, self.writes) {
+            _ if !self.is_harmless || may_block => None,
+            (_, true) if self.keys_move => Some(Access::WriteAll),
+            (_, true) => Some(Access::Write),
+            (true, false) => Some(Access::Read),
+            (false, false) => None,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The values of one `MGET`, gathered until all have come, in whatever order they come.
+
+use crate::buffer::Buffer;
+use crate::protocol::resp::{self, Version, Writer};
+use crate::protocol::text::Reply;
+use std::ops::Range;
+
+/// An array of values, some of which are still to come.
+#[derive(Debug)]
+pub struct Gather {
+    values: Vec<Value>,
+    /// The values that have come, as bulk strings.
+    bytes: Buffer,
+    most_bytes: usize,
+    owed: usize,
+    /// The first error, without its dash: the reply in place of all values.
+    failure: Option<Box<[u8]>>,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Nothing,
+    At(Range<usize>),
+}
+
+impl Gather {
+    /// So many values, all to come. The reply is an error if they have more than `most_bytes`.
+    pub fn new(count: usize, most_bytes: usize) -> Gather {
+        let values = vec![Value::Nothing; count];
+        Gather { values, bytes: Buffer::new(), most_bytes, owed: count, failure: None }
+    }
+
+    /// How many values are still to come.
+    pub fn owed(&self) -> usize {
+        self.owed
+    }
+
+    /// The bytes that have been gathered.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes the reply to the `GET` of one value. Where `GET` fails because there is no plain value,
+    /// `MGET` has none.
+    pub fn take(&mut self, place: usize, reply: Reply<'_>) {
+        self.owed -= 1;
+        match reply {
+            _ if self.failure.is_some() => {}
+            Reply::Value(value) if self.bytes.len() + value.len() <= self.most_bytes => {
+                let start = self.bytes.len();
+                resp::push_bulk(&mut self.bytes, value);
+                self.values[place] = Value::At(start..self.bytes.len());
+            }
+            Reply::Value(_) => self.fail(b"ERR reply too large"),
+            Reply::Failure(message) if message.starts_with(b"WRONGTYPE") => {}
+            Reply::Failure(message) => self.fail(message),
+            Reply::Error(message) => self.fail(format!("ERR {message}").as_bytes()),
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, message: &[u8]) {
+        self.failure = Some(message.into());
+        self.bytes = Buffer::new();
+    }
+
+    /// Appends the reply, once nothing is owed.
+    pub fn write(&self, out: &mut Buffer, version: Version) {
+        if let Some(message) = &self.failure {
+            return resp::reply(out, version, None, Reply::Failure(message));
+        }
+        resp::push_header(out, b'*', self.values.len() as u64);
+        for value in &self.values {
+            match value {
+                Value::Nothing => Writer::new(out, version).null(),
+                Value::At(range) => out.push(&self.bytes.bytes()[range.clone()]),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(replies: &[(usize, Reply<'_>)]) -> String {
+        let mut gather = Gather::new(replies.len(), 100);
+        for &(place, reply) in replies {
+            assert!(gather.owed() > 0);
+            gather.take(place, reply);
+        }
+        assert_eq!(gather.owed(), 0);
+        let mut out = Buffer::new();
+        gather.write(&mut out, Version::Three);
+        out.bytes().escape_ascii().to_string()
+    }
+
+    #[test]
+    fn values_stand_in_their_places_in_whatever_order_they_come() {
+        let replies = [
+            (2, Reply::Value(b"c")),
+            (0, Reply::Value(b"")),
+            (3, Reply::Failure(b"WRONGTYPE no string")),
+            (1, Reply::NotFound),
+        ];
+        assert_eq!(gathered(&replies), r"*4\r\n$0\r\n\r\n_\r\n$1\r\nc\r\n_\r\n");
+    }
+
+    #[test]
+    fn an_error_takes_the_place_of_all_values() {
+        let value = (1, Reply::Value(b"v"));
+        let lost = (0, Reply::Error("upstream lost"));
+        assert_eq!(gathered(&[value, lost]), r"-ERR upstream lost\r\n");
+        assert_eq!(gathered(&[lost, value]), r"-ERR upstream lost\r\n");
+        let refused = (0, Reply::Failure(b"NOAUTH no"));
+        assert_eq!(gathered(&[refused, value]), r"-NOAUTH no\r\n");
+    }
+
+    #[test]
+    fn what_is_gathered_is_bounded() {
+        let large = [b'v'; 60];
+        let both = [(0, Reply::Value(&large)), (1, Reply::Value(&large))];
+        assert_eq!(gathered(&both), r"-ERR reply too large\r\n");
+    }
+}

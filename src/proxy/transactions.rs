@@ -1,0 +1,194 @@
+//! `MULTI` to `EXEC`: kept here, and sent upstream as one block that nothing else comes between.
+//!
+//! The connection is shared, so a transaction that was open on it while its client thinks would take
+//! up everybody's requests.
+
+use super::flight::Waiter;
+use super::foreign::Commands;
+use super::purpose::{Purpose, Sent, Shape, Writes};
+use super::routing::NotYet;
+use super::state::{Options, Proxy};
+use super::upstream::Trouble;
+use crate::buffer::Buffer;
+use crate::command::{Access, Command, Verb};
+use crate::handler::{ConnId, Outbox};
+use crate::limits::Limits;
+use crate::protocol::text::Reply;
+use crate::protocol::{Decoded, Decoder, Refusal, Request, Scratch, resp};
+use crate::session::{Collected, Style};
+use std::time::Instant;
+
+/// Said to what is kept for `EXEC`.
+pub const QUEUED: Reply<'static> = Reply::Raw(b"+QUEUED\r\n");
+
+const ABORTED: Reply<'static> =
+    Reply::Failure(b"EXECABORT Transaction discarded because of previous errors.");
+
+const UNWATCHED: &str =
+    "WATCH is not supported through the proxy: its connection to the server is shared";
+
+/// A transaction as it goes upstream, after `MULTI`.
+struct Block {
+    /// All requests, and `EXEC` behind them.
+    requests: Buffer,
+    writes: Writes,
+    shapes: Vec<Shape>,
+}
+
+/// Why a block is not to be had.
+enum NoBlock {
+    /// The upstream has not told its commands.
+    NotYet,
+    /// It has told others meanwhile.
+    Refused,
+}
+
+impl Block {
+    fn new(
+        requests: &[u8],
+        options: &Options,
+        commands: Option<&Commands>,
+    ) -> Result<Block, NoBlock> {
+        let mut block =
+            Block { requests: Buffer::new(), writes: Writes::Nothing, shapes: Vec::new() };
+        // Whatever the limits have become since they were kept.
+        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..options.limits };
+        let (mut scratch, mut decoder, mut rest) =
+            (Scratch::default(), Decoder::default(), requests);
+        while !rest.is_empty() {
+            let (consumed, decoded) = decoder.decode(rest, &mut scratch, &limits);
+            let sent = match decoded {
+                Decoded::Request(request) => Sent::new(&request, options.put_mode),
+                Decoded::Refused(_, Refusal::Unknown(words, _)) => {
+                    let commands = commands.ok_or(NoBlock::NotYet)?;
+                    commands.admit(words).map_err(|_| NoBlock::Refused)?
+                }
+                _ => return Err(NoBlock::Refused),
+            };
+            resp::push_request(&mut block.requests, &sent.words);
+            block.writes.add(sent.writes);
+            block.shapes.push(sent.shape);
+            rest = &rest[consumed..];
+        }
+        resp::push_request(&mut block.requests, &[b"EXEC"]);
+        Ok(block)
+    }
+}
+
+impl Proxy {
+    /// Keeps a request for `EXEC`, or refuses it, if a transaction is open that it does not end.
+    /// `false`: it is to be carried out now.
+    pub(super) fn collect(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        request: &Request<'_>,
+    ) -> bool {
+        let Some(client) = self.clients.get_mut(conn) else { return true };
+        if client.session.transaction().is_none() {
+            return false;
+        }
+        if is_the_proxys(request.command) {
+            let name = request.command.name.to_ascii_lowercase();
+            let what = format!("command '{name}' is not available in a transaction");
+            self.refuse(out, conn, request.form, &format!("{what} through the proxy"));
+            return true;
+        }
+        let reply = match client.session.collect(request, self.options.limits.max_request) {
+            Collected::Not => return false,
+            Collected::Kept => QUEUED,
+            Collected::Refused(why) => Reply::Error(why),
+        };
+        client.answer(out, conn, style, reply);
+        true
+    }
+
+    pub(super) fn transaction_command(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        verb: Verb,
+        now: Instant,
+    ) -> Result<(), NotYet> {
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let is_open = client.session.transaction().is_some();
+        let reply = match verb {
+            Verb::Multi if is_open => Reply::Error("MULTI calls can not be nested"),
+            Verb::Multi => {
+                client.session.begin_transaction();
+                Reply::Ok
+            }
+            Verb::Watch if is_open => Reply::Error("WATCH inside MULTI is not allowed"),
+            Verb::Watch => Reply::Error(UNWATCHED),
+            Verb::Unwatch => Reply::Ok,
+            Verb::Discard if is_open => {
+                client.session.end_transaction();
+                Reply::Ok
+            }
+            Verb::Discard => Reply::Error("DISCARD without MULTI"),
+            _ if is_open => return self.exec(out, conn, style, now),
+            _ => Reply::Error("EXEC without MULTI"),
+        };
+        client.answer(out, conn, style, reply);
+        Ok(())
+    }
+
+    /// Sends a transaction, all of it at once.
+    fn exec(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        now: Instant,
+    ) -> Result<(), NotYet> {
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let Some(transaction) = client.session.transaction() else { return Ok(()) };
+        let block = if transaction.has_failed() {
+            Err(ABORTED)
+        } else if transaction.is_empty() {
+            Err(Reply::Raw(b"*0\r\n"))
+        } else if self.upstream.is_full(out) {
+            return Err(NotYet);
+        } else {
+            match Block::new(transaction.requests(), &self.options, self.commands.as_ref()) {
+                Ok(block) => Ok(block),
+                Err(NoBlock::Refused) => Err(ABORTED),
+                Err(NoBlock::NotYet) if self.upstream.is_down() => {
+                    Err(Reply::Error(Trouble::Unavailable.message(false)))
+                }
+                Err(NoBlock::NotYet) => return Err(NotYet),
+            }
+        };
+        client.session.end_transaction();
+        let block = match block {
+            Ok(block) => block,
+            Err(reply) => {
+                client.answer(out, conn, style, reply);
+                return Ok(());
+            }
+        };
+        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+        let writes = self.tracked(block.writes);
+        self.write_begun(out, &writes);
+        let before = block.shapes.len();
+        let purpose = Purpose::Request(waiter, writes, Shape::Each(block.shapes.into()));
+        self.send(out, &[b"MULTI"], Purpose::Multi, now);
+        let requests = block.requests.bytes();
+        if let Err(purpose) = self.upstream.send_block(out, requests, before, purpose, now) {
+            self.fail(out, purpose, Trouble::Unavailable);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a command cannot be sent on in a transaction: the proxy answers it itself, or asks more
+/// than once for it.
+fn is_the_proxys(command: &Command) -> bool {
+    match command.verb {
+        Verb::Ping | Verb::Echo | Verb::Reset | Verb::Bye | Verb::Quit | Verb::Exit => false,
+        Verb::Dump => true,
+        _ => command.access == Access::Connection,
+    }
+}

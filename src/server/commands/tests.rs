@@ -1,0 +1,210 @@
+//! The stage on which the tests of commands play, and what holds for all commands alike.
+
+use super::carry_out;
+use crate::buffer::Buffer;
+use crate::clock::{Now, WallClock};
+use crate::command::PutMode;
+use crate::handler::{ConnId, Outbox};
+use crate::limits::Limits;
+use crate::protocol::resp::Version;
+use crate::protocol::{Decoded, Decoder, Form, Scratch, resp};
+use crate::server::keyspace::Keyspace;
+use crate::session::Session;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// A keyspace of its own at a time of its own, which is 1,000,000 seconds after 1970 at first.
+pub struct Stage {
+    pub keyspace: Keyspace,
+    pub limits: Limits,
+    pub now: Now,
+    pub version: Version,
+    pub out: Buffer,
+    client: ConnId,
+    session: Session,
+}
+
+impl Stage {
+    pub fn new() -> Stage {
+        Stage::with(Limits::default())
+    }
+
+    pub fn with(limits: Limits) -> Stage {
+        let now = Now { instant: Instant::now(), unix_millis: 1_000_000_000 };
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        Stage {
+            keyspace: Keyspace::new(PutMode::Create, &limits, now.instant),
+            limits,
+            now,
+            version: Version::Two,
+            out: Buffer::new(),
+            client: Outbox::new(WallClock::new(now.instant, Duration::ZERO)).admit(),
+            session: Session::new(peer, now),
+        }
+    }
+
+    /// Carries out a request whose words stand between single spaces, `""` for one without bytes;
+    /// the reply has a space for each line end but the last.
+    ///
+    /// Besides: `@wait <milliseconds>` has time pass, `@watch <key>` watches it, and `@changed`
+    /// says whether what was watched has changed.
+    #[track_caller]
+    pub fn says(&mut self, line: &str) -> String {
+        let words: Vec<&[u8]> =
+            line.split(' ').map(|it| if it == "\"\"" { b"" } else { it.as_bytes() }).collect();
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("@wait", millis) => {
+                let millis = millis.parse().expect("a number");
+                self.now.instant += Duration::from_millis(millis);
+                self.now.unix_millis += millis;
+                String::new()
+            }
+            ("@watch", key) => {
+                assert!(self.keyspace.watch(self.client, key.as_bytes(), self.now));
+                String::new()
+            }
+            ("@changed", _) => self.keyspace.forget_watches(self.client, self.now).to_string(),
+            _ => self.replies(&words),
+        }
+    }
+
+    #[track_caller]
+    pub fn replies(&mut self, words: &[&[u8]]) -> String {
+        let (mut bytes, mut scratch) = (Buffer::new(), Scratch::default());
+        resp::push_request(&mut bytes, words);
+        match Decoder::default().decode(bytes.bytes(), &mut scratch, &self.limits).1 {
+            Decoded::Request(request) => {
+                let mut style = self.session.style(Form::Resp, Some(request.command.verb));
+                style.version = self.version;
+                self.out.clear();
+                carry_out(&mut self.keyspace, &request, style, &mut self.out, self.now);
+                let reply = String::from_utf8_lossy(self.out.bytes()).replace("\r\n", " ");
+                reply.strip_suffix(' ').expect("a reply ends its line").to_string()
+            }
+            refused => panic!("{refused:?}"),
+        }
+    }
+
+    /// Has each line say what stands beside it.
+    #[track_caller]
+    pub fn plays(&mut self, script: &[(&str, &str)]) {
+        for (line, reply) in script {
+            assert_eq!(self.says(line), *reply, "{line}");
+        }
+    }
+}
+
+/// Plays a script on a new stage.
+#[track_caller]
+pub fn plays(script: &[(&str, &str)]) {
+    Stage::new().plays(script);
+}
+
+/// The keys `a` and `b` have values; `t` has one for 100 seconds; `x` has none.
+fn stage_with_keys() -> Stage {
+    let mut stage = Stage::new();
+    stage.plays(&[("MSET a 1 b word", "+OK"), ("SETEX t 100 2", "+OK")]);
+    stage
+}
+
+#[test]
+fn watchers_are_told_of_changes_and_of_nothing_else() {
+    let changes = "SET a 1|SET a 1 KEEPTTL|SET a 1 XX GET|SET a 1 EXAT 1|SET x 1 EXAT 1|SET x 1 NX\
+        |SETNX x 1|SETEX a 9 1|GETSET a 1|GETDEL a|GETEX a EX 9|GETEX a EXAT 1|GETEX t PERSIST\
+        |MSET a 1|MSET x 1|MSETNX x 1|APPEND a 1|APPEND x 1|INCR a|INCR x|DECRBY a 0|PUT x 1\
+        |DEL a|UNLINK a|RENAME a c|RENAME b a|RENAME b x|RENAMENX b x|RENAMENX a x\
+        |FLUSHALL|EXPIRE a 9|EXPIRE a -1|EXPIRE t 9 LT|PERSIST t";
+    let others = "GET a|GETEX a|GETEX t|GETEX a PERSIST|GETEX x EX 9|GETDEL x|SET a 1 NX\
+        |SET a 1 NX GET|SET x 1 XX|SETNX a 1|SETEX a 0 1|MSETNX x 1 a 1|MSET a 1 x|INCR b\
+        |INCRBY a x|DECRBY a -9223372036854775808|PUT a 1|DEL x|UNLINK x|RENAME a a|RENAMENX a a\
+        |RENAME x a|RENAMENX b a|FLUSHALL x|EXPIRE x 9|EXPIRE a 9 XX|EXPIRE t 9 GT|EXPIRE a 9 no\
+        |PERSIST a|PERSIST x|TTL a|TYPE a|EXISTS a|TOUCH a|RANDOMKEY|KEYS *|SCAN 0|DUMP|DBSIZE";
+    for (lines, told) in [(changes, "true"), (others, "false")] {
+        for line in lines.split('|') {
+            let mut stage = stage_with_keys();
+            for key in ["a", "t", "x"] {
+                stage.says(&format!("@watch {key}"));
+            }
+            stage.says(line);
+            assert_eq!(stage.says("@changed"), told, "{line}");
+        }
+    }
+}
+
+#[test]
+fn lookups_to_read_are_counted_and_those_to_write_are_not() {
+    let table: &[(&str, u64, u64)] = &[
+        ("GET a", 1, 0),
+        ("GET x", 0, 1),
+        ("MGET a x a", 2, 1),
+        ("EXISTS a a x", 2, 1),
+        ("TOUCH x", 0, 1),
+        ("TYPE a", 1, 0),
+        ("STRLEN x", 0, 1),
+        ("TTL a", 1, 0),
+        ("PEXPIRETIME x", 0, 1),
+        ("GETSET a 1", 1, 0),
+        ("GETDEL x", 0, 1),
+        ("GETEX a EX 9", 1, 0),
+        ("GETEX a EX 0", 1, 0),
+        ("GETEX a no", 0, 0),
+        ("SET a 1 GET", 1, 0),
+        ("SET x 1 XX GET", 0, 1),
+        ("SET a 1 GET EX 0", 0, 0),
+        ("SET a 1 NX", 0, 0),
+        ("SCAN 0 TYPE string", 3, 0),
+        ("SCAN 0 MATCH a TYPE hash", 1, 0),
+    ];
+    let none = "SET x 1|SETNX a 1|PUT a 1|MSETNX a 1|APPEND a 1|INCR a|DEL a|UNLINK x|RENAME x a\
+        |RENAMENX a b|EXPIRE a 9|EXPIRE x 9|PERSIST t|RANDOMKEY|KEYS *|SCAN 0|DUMP PAIRS|DBSIZE";
+    let uncounted = none.split('|').map(|line| (line, 0, 0));
+    for (line, hits, misses) in table.iter().copied().chain(uncounted) {
+        let mut stage = stage_with_keys();
+        stage.says(line);
+        assert_eq!((stage.keyspace.hits, stage.keyspace.misses), (hits, misses), "{line}");
+    }
+}
+
+#[test]
+fn a_key_whose_time_has_come_is_gone_for_every_command() {
+    let table = [
+        ("GET t", "$-1"),
+        ("MGET t a", "*2 $-1 $1 1"),
+        ("GETSET t 1", "$-1"),
+        ("GETDEL t", "$-1"),
+        ("GETEX t PERSIST", "$-1"),
+        ("SET t 1 XX", "$-1"),
+        ("SET t 1 NX GET", "$-1"),
+        ("SETNX t 1", ":1"),
+        ("PUT t 1", "+OK"),
+        ("MSETNX t 1", ":1"),
+        ("APPEND t 1", ":1"),
+        ("INCR t", ":1"),
+        ("STRLEN t", ":0"),
+        ("DEL t", ":0"),
+        ("UNLINK t", ":0"),
+        ("EXISTS t", ":0"),
+        ("TYPE t", "+none"),
+        ("RENAME t c", "-ERR no such key"),
+        ("RENAMENX a t", ":1"),
+        ("KEYS t", "*0"),
+        ("SCAN 0 MATCH t", "*2 $1 0 *0"),
+        ("TTL t", ":-2"),
+        ("EXPIRE t 9", ":0"),
+        ("PERSIST t", ":0"),
+    ];
+    for (line, reply) in table {
+        let mut stage = stage_with_keys();
+        stage.plays(&[("@wait 99999", ""), ("PTTL t", ":1"), ("@wait 1", ""), (line, reply)]);
+    }
+}
+
+#[test]
+fn what_is_written_anew_keeps_no_deadline_that_has_come() {
+    for line in ["SET t 1 KEEPTTL", "APPEND t 1", "INCR t", "SETNX t 1", "PUT t 1", "GETSET t 1"] {
+        let mut stage = stage_with_keys();
+        stage.says("@wait 100000");
+        stage.says(line);
+        assert_eq!(stage.says("TTL t"), ":-1", "{line}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Our server beside a real redis-server: the same requests to both, their replies compared byte
+//! for byte. What is meant to differ stands in `differences.rs`, and nowhere else.
+//!
+//! - `commands.rs`: what is generated, one line for each form of a command; `words.rs`: the words
+//!   in these lines; `grammar.rs`: how they become random scripts
+//! - `script.rs`: scripts and their text; `compare.rs`: how one is run on two servers at once
+//! - `reply.rs`: what may differ in a reply because of time or chance; `wire.rs`: one connection
+//! - `tables.rs`: requests that are not left to chance; `differences.rs`: what is meant to differ
+
+mod support;
+
+#[path = "redis/commands.rs"]
+mod commands;
+#[path = "redis/compare.rs"]
+mod compare;
+#[path = "redis/differences.rs"]
+mod differences;
+#[path = "redis/grammar.rs"]
+mod grammar;
+#[path = "redis/reply.rs"]
+mod reply;
+#[path = "redis/script.rs"]
+mod script;
+#[path = "redis/tables.rs"]
+mod tables;
+#[path = "redis/wire.rs"]
+mod wire;
+#[path = "redis/words.rs"]
+mod words;
+
+use commands::{CONNECTION, HUSHED, KEYS, LIVES, NUMBERS, PROGRAM, STRINGS, TRANSACTIONS};
+use compare::{Kind, Pair, REDIS};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use std::cell::RefCell;
+use support::{rounds, seed};
+
+/// Lines of a script.
+const LENGTH: usize = 25;
+
+/// Runs `full` random scripts, or a twentieth of them; the shortest whose replies differ.
+fn check(
+    right: Kind,
+    other: Kind,
+    commands: &[&[&'static str]],
+    full: usize,
+) -> Result<(), String> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed().to_le_bytes());
+    let config = Config {
+        cases: u32::try_from(rounds(full)).expect("a few thousand"),
+        failure_persistence: None,
+        max_shrink_iters: 10_000,
+        max_shrink_time: 30_000,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let pair = RefCell::new(Pair::start(right, other));
+    let last = RefCell::new(String::new());
+    let outcome = runner.run(&grammar::scripts(commands, LENGTH), |script| {
+        pair.borrow_mut().run(&script).map_err(|report| {
+            *last.borrow_mut() = report;
+            TestCaseError::fail("replies differ")
+        })
+    });
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(TestError::Fail(_, script)) => {
+            let report = last.borrow();
+            Err(format!("replies differ, at most {} sent at a time:\n{report}", script.pipeline))
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[track_caller]
+fn agree(right: Kind, other: Kind, commands: &[&[&'static str]], full: usize) {
+    if let Err(report) = check(right, other, commands, full) {
+        panic!("{report}");
+    }
+}
+
+#[test]
+fn values_are_stored_as_in_redis() {
+    agree(REDIS, Kind::Larder, &[STRINGS], 5_000);
+}
+
+#[test]
+fn numbers_are_counted_as_in_redis() {
+    agree(REDIS, Kind::Larder, &[NUMBERS], 5_000);
+}
+
+#[test]
+fn keys_live_as_long_as_in_redis() {
+    agree(REDIS, Kind::Larder, &[LIVES], 5_000);
+}
+
+#[test]
+fn keys_are_found_and_renamed_as_in_redis() {
+    agree(REDIS, Kind::Larder, &[KEYS], 5_000);
+}
+
+#[test]
+fn transactions_end_as_in_redis() {
+    agree(REDIS, Kind::Larder, &[TRANSACTIONS, STRINGS], 5_000);
+}
+
+#[test]
+fn connections_are_served_as_in_redis() {
+    agree(REDIS, Kind::Larder, &[CONNECTION], 5_000);
+}
+
+#[test]
+fn the_program_shows_itself_as_redis_does() {
+    agree(REDIS, Kind::Larder, &[PROGRAM], 5_000);
+}
+
+#[test]
+fn replies_are_held_back_as_in_redis() {
+    agree(REDIS, Kind::Larder, &[HUSHED], 5_000);
+}
+
+#[test]
+fn everything_together_is_as_in_redis() {
+    let all = [STRINGS, NUMBERS, LIVES, KEYS, TRANSACTIONS, CONNECTION, PROGRAM];
+    agree(REDIS, Kind::Larder, &all, 10_000);
+}
+
+/// What differs between two servers that are the same is a fault of these tests.
+#[test]
+fn redis_is_as_redis() {
+    let all = [STRINGS, NUMBERS, LIVES, KEYS, TRANSACTIONS, CONNECTION, PROGRAM];
+    agree(REDIS, REDIS, &all, 2_000);
+    agree(REDIS, REDIS, &[HUSHED], 500);
+}
+
+#[test]
+fn a_server_without_a_command_is_found_out_in_one_request() {
+    const WITHOUT: Kind = Kind::Redis(&["--databases", "1", "--rename-command", "GETDEL", ""]);
+    let report = check(REDIS, WITHOUT, &[STRINGS, NUMBERS], 4_000);
+    let report = report.expect_err("it does not know GETDEL");
+    let asked: Vec<_> = report.lines().filter(|line| line.starts_with("*>")).collect();
+    assert_eq!(asked, ["*> GETDEL a"], "{report}");
+}
+
+/// Else all that is made simpler from the script that killed it would seem to fail too.
+#[test]
+fn a_server_that_dies_is_found_out_and_started_again() {
+    const STAYS: Kind = Kind::Redis(&["--databases", "1", "--rename-command", "SHUTDOWN", ""]);
+    let mut pair = Pair::start(STAYS, REDIS);
+    let report = pair.run(&script::Script::of("*> SHUTDOWN NOSAVE")).expect_err("one dies");
+    assert!(report.contains("redis: (nothing) (and closed)"), "{report}");
+    assert_eq!(pair.run(&script::Script::of("*> SET k v\nother*> GET k")), Ok(()));
+}

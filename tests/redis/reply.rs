@@ -1,0 +1,397 @@
+//! Replies: where one ends, and when two are alike although time, chance or the program's own
+//! affairs (its number for a client, say) decide a part of them.
+
+use super::script::Request;
+use crate::support::transcript::unescape;
+use std::collections::BTreeMap;
+use std::slice::Chunks;
+
+/// A reply of RESP2 or RESP3. What begins like no reply is a [`Value::Line`] too.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value<'a> {
+    /// A type and the rest of its line: `+OK`, `-ERR ...`, `:1`, `$-1`, `_`, `#t`, `,1.5`.
+    Line(u8, &'a [u8]),
+    /// `$`, `=` or `!`, and its bytes.
+    Bulk(u8, &'a [u8]),
+    /// `*`, `~`, `>` or `%` (a key and a value after the other), and what is in it.
+    Array(u8, Vec<Value<'a>>),
+}
+
+use Value::{Array, Bulk, Line};
+
+/// The reply that `bytes` begin with, and its length; nothing if it is not whole.
+pub fn parse(bytes: &[u8]) -> Option<(Value<'_>, usize)> {
+    let end = bytes.windows(2).position(|two| two == b"\r\n")?;
+    let (&kind, line) = bytes[..end].split_first().unwrap_or((&b' ', b""));
+    let mut at = end + 2;
+    let count = std::str::from_utf8(line).ok().and_then(|line| line.parse::<usize>().ok());
+    let value = match (kind, count) {
+        (b'$' | b'=' | b'!', Some(count)) => {
+            let inside = bytes.get(at..at + count)?;
+            at += count + 2;
+            bytes.get(..at)?;
+            Bulk(kind, inside)
+        }
+        (b'*' | b'~' | b'>' | b'%', Some(count)) => {
+            let count = if kind == b'%' { 2 * count } else { count };
+            let mut inside = Vec::new();
+            for _ in 0..count {
+                let (value, length) = parse(&bytes[at..])?;
+                inside.push(value);
+                at += length;
+            }
+            Array(kind, inside)
+        }
+        _ => Line(kind, line),
+    };
+    Some((value, at))
+}
+
+/// How alike the replies to a request have to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Likeness {
+    /// The same bytes.
+    Same,
+    /// Numbers that are at most so far apart: a moment passes between two servers.
+    Near(i64),
+    /// The same elements in any order.
+    SameElements,
+    /// The same names with the same values in any order; but whole configurations are each
+    /// program's own.
+    Settings,
+    /// A cursor of its own, and some keys.
+    Page,
+    /// Some key.
+    SomeKey,
+    /// Seconds and microseconds.
+    Clock,
+    /// A number of the program's own.
+    Number,
+    /// The same map but for the connection's number.
+    Greeting,
+    /// The fields of [`INFO`].
+    Info,
+    /// Lines with the fields of [`CLIENT`].
+    Clients,
+    /// Rows about commands: those that both have agree.
+    Commands,
+}
+
+use Likeness::{
+    Clients, Clock, Commands, Greeting, Info, Near, Number, Page, Same, SameElements, Settings,
+};
+
+/// What is not compared byte for byte, by the first words of the request.
+const LOOSE: &[(&str, Likeness)] = &[
+    ("CLIENT ID", Number),
+    ("CLIENT INFO", Clients),
+    ("CLIENT LIST", Clients),
+    ("COMMAND COUNT", Number),
+    ("COMMAND", Commands),
+    ("CONFIG GET", Settings),
+    ("EXPIRETIME", Near(2)),
+    ("HELLO", Greeting),
+    ("INFO", Info),
+    ("KEYS", SameElements),
+    ("PEXPIRETIME", Near(2000)),
+    ("PTTL", Near(2000)),
+    ("RANDOMKEY", Likeness::SomeKey),
+    ("SCAN", Page),
+    ("TIME", Clock),
+    ("TTL", Near(2)),
+];
+
+/// Fields of INFO that tools look for. Where Redis shows one, the other has to.
+const INFO: &[&str] = &[
+    "connected_clients",
+    "keyspace_hits",
+    "keyspace_misses",
+    "redis_mode",
+    "redis_version",
+    "role",
+    "total_commands_processed",
+    "uptime_in_seconds",
+    "used_memory",
+];
+
+/// Fields of INFO that say the same on both sides.
+const INFO_SAME: &[&str] = &["redis_mode", "redis_version", "role"];
+
+/// Fields that every line about a client has.
+const CLIENT: &[&str] = &["addr", "age", "id", "idle"];
+
+/// Fields that say the same on both sides about the client that asks.
+const CLIENT_SAME: &[&str] = &["cmd", "db", "flags", "multi", "name", "resp", "user"];
+
+/// More settings than this were not asked for by name.
+const ALL: usize = 10;
+
+/// How alike the replies to this request have to be.
+pub fn likeness(request: &Request) -> Likeness {
+    let found = LOOSE.iter().find(|(words, _)| request.starts_with(words));
+    found.map_or(Same, |(_, likeness)| *likeness)
+}
+
+/// Whether two replies to EXEC are alike, each element as its request in `queue` wants it.
+pub fn alike_in_exec(queue: &[Request], redis: &Value<'_>, other: &Value<'_>) -> bool {
+    match (redis, other) {
+        (Array(a, redis), Array(b, other)) if a == b && redis.len() == queue.len() => {
+            let pairs = redis.iter().zip(other).zip(queue);
+            redis.len() == other.len() && { pairs }
+                .all(|((a, b), request)| alike(likeness(request), a, b))
+        }
+        _ => redis == other,
+    }
+}
+
+/// Whether two replies are alike. Errors always have to be the same.
+pub fn alike(likeness: Likeness, redis: &Value<'_>, other: &Value<'_>) -> bool {
+    match (likeness, redis, other) {
+        (Near(most), &Line(b':', a), &Line(b':', b)) => {
+            let far = |(a, b): (i64, i64)| a < 0 || b < 0 || a.abs_diff(b) > most.unsigned_abs();
+            redis == other || number(a).zip(number(b)).is_some_and(|it| !far(it))
+        }
+        (Number, Line(b':', _), &Line(b':', b)) => number(b).is_some_and(|it| it > 0),
+        (SameElements, Array(a, redis), Array(b, other)) => {
+            a == b && sorted(redis.chunks(1)) == sorted(other.chunks(1))
+        }
+        (Settings, Array(a, redis), Array(b, other)) => {
+            let all = redis.len() > 2 * ALL && !other.is_empty();
+            a == b && (all || sorted(redis.chunks(2)) == sorted(other.chunks(2)))
+        }
+        (Likeness::SomeKey, Bulk(a, _), Bulk(b, _)) => a == b,
+        (Page, Array(a, redis), Array(b, other)) => match (&redis[..], &other[..]) {
+            ([Bulk(..), Array(c, _)], [Bulk(_, cursor), Array(d, keys)]) => {
+                let is_bulk = |it: &Value<'_>| matches!(it, Bulk(b'$', _));
+                (a, c) == (b, d) && number(cursor).is_some() && keys.iter().all(is_bulk)
+            }
+            _ => false,
+        },
+        (Clock, Array(a, _), Array(b, other)) => match &other[..] {
+            [Bulk(_, seconds), Bulk(_, micros)] => {
+                let micros = number(micros).is_some_and(|it| (0..1_000_000).contains(&it));
+                a == b && micros && number(seconds).is_some_and(|it| it > 1_700_000_000)
+            }
+            _ => false,
+        },
+        (Greeting, Array(a, redis), Array(b, other)) => {
+            // The values of these names are each server's own.
+            let is_own = |at: usize| {
+                let name = at.checked_sub(1).map(|before| &redis[before]);
+                matches!(name, Some(Bulk(b'$', b"id" | b"server" | b"version")))
+            };
+            let same = |at| is_own(at) || redis[at] == other[at];
+            a == b && redis.len() == other.len() && (0..redis.len()).all(same)
+        }
+        (Info | Clients, Bulk(a, _), Bulk(b, _)) => {
+            a == b && complaints(likeness, redis, other).is_empty()
+        }
+        (Commands, Array(a, redis), Array(b, other)) => a == b && commands_alike(redis, other),
+        (_, Line(b'-', redis), Line(b'-', other)) => *redis == as_shown_by_redis(other),
+        _ => redis == other,
+    }
+}
+
+/// An error of ours as Redis would show it: what a client said is escaped by us and shown as it is
+/// by Redis, but for line ends, which become spaces, and NUL, which ends the word.
+fn as_shown_by_redis(error: &[u8]) -> Vec<u8> {
+    let Some(plain) =
+        std::str::from_utf8(error).ok().and_then(|text| unescape(&text.replace("\\\"", "\"")))
+    else {
+        return error.to_vec();
+    };
+    let mut shown = Vec::new();
+    let mut rest = plain.into_iter();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'\r' | b'\n' => shown.push(b' '),
+            0 => shown.extend(rest.find(|&byte| byte == b'\'')),
+            byte => shown.push(byte),
+        }
+    }
+    shown
+}
+
+fn number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn sorted<'a, 'b>(parts: Chunks<'b, Value<'a>>) -> Vec<&'b [Value<'a>]> {
+    let mut parts: Vec<_> = parts.collect();
+    parts.sort();
+    parts
+}
+
+/// The names and values of a text like `role:master`, one a line, or `id=3 name=me`, one a word.
+fn fields(text: &str, between: &[char], mark: char) -> Fields {
+    let pairs = text.split(between).filter_map(|line| line.trim_end().split_once(mark));
+    pairs.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+/// The text of a reply; a verbatim string says what it is first.
+fn text(value: &Value<'_>) -> String {
+    let (Line(_, bytes) | Bulk(_, bytes)) = value else { return String::new() };
+    String::from_utf8_lossy(bytes.strip_prefix(b"txt:").unwrap_or(bytes)).to_string()
+}
+
+/// What is wrong with fields of a text, for those whose fields are compared and not their bytes.
+pub fn complaints(likeness: Likeness, redis: &Value<'_>, other: &Value<'_>) -> Vec<String> {
+    let (Bulk(..), Bulk(..)) = (redis, other) else { return Vec::new() };
+    let texts = [text(redis), text(other)];
+    match likeness {
+        Info => {
+            let sections = texts
+                .each_ref()
+                .map(|text| text.lines().filter(|line| line.starts_with("# ")).collect::<Vec<_>>());
+            let more = sections[1].iter().filter(|section| !sections[0].contains(section));
+            let more = more.map(|section| format!("has {section}"));
+            let [redis, other] = texts.each_ref().map(|text| fields(text, &['\n'], ':'));
+            // Of `db0:keys=1,expires=0,avg_ttl=0` the average is each program's own. Among other
+            // sections the counts are not compared: keys may be in them whose time is over.
+            let counts = [&redis, &other].map(|it| {
+                it.get("db0")
+                    .map(|it| it.split_once(",avg").map_or(it.clone(), |it| it.0.to_string()))
+            });
+            let differ = sections[0] == ["# Keyspace"] && counts[0] != counts[1];
+            let counts = differ.then(|| format!("db0: {counts:?}"));
+            let wanted = INFO.iter().filter(|name| redis.contains_key(**name));
+            { more.chain(counts) }
+                .chain(missing(wanted, &other))
+                .chain(different(INFO_SAME, &redis, &other))
+                .collect()
+        }
+        Clients => {
+            let [redis, other] = texts
+                .each_ref()
+                .map(|text| text.lines().map(|line| fields(line, &[' '], '=')).collect::<Vec<_>>());
+            // Of several, some may be gone on one side and not yet on the other.
+            let different = match (&redis[..], &other[..]) {
+                ([redis], [other]) => different(CLIENT_SAME, redis, other).collect(),
+                ([], []) => Vec::new(),
+                (_, []) => vec!["nobody".to_string()],
+                _ => Vec::new(),
+            };
+            let all = CLIENT.iter().chain(CLIENT_SAME);
+            let missing = other.iter().flat_map(|line| missing(all.clone(), line));
+            missing.chain(different).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+type Fields = BTreeMap<String, String>;
+
+fn missing<'a>(
+    names: impl Iterator<Item = &'a &'static str>,
+    fields: &Fields,
+) -> impl Iterator<Item = String> {
+    names.filter(|name| !fields.contains_key(**name)).map(|name| format!("has no {name}"))
+}
+
+fn different<'a>(
+    names: &[&str],
+    redis: &'a Fields,
+    other: &'a Fields,
+) -> impl Iterator<Item = String> {
+    let pairs = names.iter().map(|name| (name, redis.get(*name), other.get(*name)));
+    let pairs = pairs.filter(|(_, redis, other)| redis != other);
+    pairs.map(|(name, redis, other)| format!("{name}: {redis:?} and {other:?}"))
+}
+
+/// A list that was asked for row by row, or the whole table, where each program has its own order
+/// and commands.
+fn commands_alike(redis: &[Value<'_>], other: &[Value<'_>]) -> bool {
+    let name = |row: &Value<'_>| match row {
+        Array(_, row) => Some(format!("{:?}", row.first())),
+        _ => None,
+    };
+    let pairs = || redis.iter().zip(other);
+    if redis.len() == other.len() && pairs().all(|(redis, other)| rows_alike(redis, other)) {
+        return true;
+    }
+    let mut both = 0;
+    let agree = other.iter().all(|row| match redis.iter().find(|it| name(it) == name(row)) {
+        Some(found) => {
+            both += 1;
+            rows_alike(found, row)
+        }
+        None => true,
+    });
+    agree && both > 0
+}
+
+/// Name, number of words, whether it writes, and where its keys stand. `DUMP` is ours.
+fn rows_alike(redis: &Value<'_>, other: &Value<'_>) -> bool {
+    let (Array(_, redis), Array(_, other)) = (redis, other) else { return redis == other };
+    if other.first() == Some(&Bulk(b'$', b"dump")) {
+        return true;
+    }
+    let writes = |row: &[Value<'_>]| match &row[2] {
+        Array(_, flags) => [&b"write"[..], b"readonly"].map(|it| flags.contains(&Line(b'+', it))),
+        _ => [false; 2],
+    };
+    redis.len() >= 6
+        && other.len() >= 6
+        && [0, 1, 3, 4, 5].iter().all(|&at| redis[at] == other[at])
+        && writes(redis) == writes(other)
+}
+
+/// Each reply and one that is like it, or is not.
+#[test]
+fn what_is_not_alike_is_seen() {
+    let check = |request: &str, redis: &str, other: &str, expected: bool| {
+        let (redis, other) = (parse(redis.as_bytes()), parse(other.as_bytes()));
+        let (redis, other) = (redis.expect("it is whole").0, other.expect("it is whole").0);
+        let found = alike(likeness(&Request::of(request)), &redis, &other);
+        assert_eq!(found, expected, "{request}: {redis:?} and {other:?}");
+    };
+    check("GET k", "$1\r\na\r\n", "$1\r\na\r\n", true);
+    check("GET k", "$1\r\na\r\n", "$1\r\nb\r\n", false);
+    check("GET k", "$-1\r\n", "_\r\n", false);
+    check("ttl k", ":100\r\n", ":99\r\n", true);
+    check("TTL k", ":100\r\n", ":97\r\n", false);
+    check("TTL k", ":-1\r\n", ":-2\r\n", false);
+    check("TTL k", ":0\r\n", ":-1\r\n", false);
+    check("PTTL k", ":100000\r\n", ":99000\r\n", true);
+    check("PTTL k", ":100000\r\n", ":97000\r\n", false);
+    check("TTL k", "-ERR a\r\n", "-ERR b\r\n", false);
+    check("TTL k", "+QUEUED\r\n", ":1\r\n", false);
+    check("KEYS *", "*2\r\n+a\r\n+b\r\n", "*2\r\n+b\r\n+a\r\n", true);
+    check("KEYS *", "*2\r\n+a\r\n+b\r\n", "*2\r\n+b\r\n+b\r\n", false);
+    check("KEYS *", "*0\r\n", "~0\r\n", false);
+    check(
+        "CONFIG GET a b",
+        "%2\r\n+a\r\n+1\r\n+b\r\n+2\r\n",
+        "%2\r\n+b\r\n+2\r\n+a\r\n+1\r\n",
+        true,
+    );
+    check(
+        "CONFIG GET a b",
+        "%2\r\n+a\r\n+1\r\n+b\r\n+2\r\n",
+        "%2\r\n+a\r\n+2\r\n+b\r\n+1\r\n",
+        false,
+    );
+    check("RANDOMKEY", "$1\r\na\r\n", "$1\r\nb\r\n", true);
+    check("RANDOMKEY", "$1\r\na\r\n", "$-1\r\n", false);
+    check("SCAN 0", "*2\r\n$1\r\n0\r\n*0\r\n", "*2\r\n$1\r\n7\r\n*1\r\n$1\r\na\r\n", true);
+    check("SCAN 0", "*2\r\n$1\r\n0\r\n*0\r\n", "*2\r\n:0\r\n*0\r\n", false);
+    check("TIME", "*2\r\n$1\r\n1\r\n$1\r\n1\r\n", "*2\r\n$10\r\n1800000000\r\n$1\r\n1\r\n", true);
+    check(
+        "TIME",
+        "*2\r\n$1\r\n1\r\n$1\r\n1\r\n",
+        "*2\r\n$10\r\n1800000000\r\n$7\r\n1000000\r\n",
+        false,
+    );
+    check("INFO", "$12\r\nrole:master\n\r\n", "$12\r\nrole:master\n\r\n", true);
+    check("INFO", "$12\r\nrole:master\n\r\n", "$11\r\nrole:slave\n\r\n", false);
+    check("INFO", "$13\r\nused_memory:1\r\n", "$12\r\nuse_memory:1\r\n", false);
+
+    let queue = ["GET k", "PTTL k"].map(Request::of);
+    let exec = |redis: &str, other: &str| {
+        let (redis, other) = (parse(redis.as_bytes()), parse(other.as_bytes()));
+        alike_in_exec(&queue, &redis.expect("it is whole").0, &other.expect("it is whole").0)
+    };
+    assert!(exec("*2\r\n:1\r\n:9\r\n", "*2\r\n:1\r\n:8\r\n"));
+    assert!(!exec("*2\r\n:1\r\n:9\r\n", "*2\r\n:2\r\n:9\r\n"));
+    assert!(!exec("*2\r\n:1\r\n:9\r\n", "*1\r\n:1\r\n"));
+}

@@ -1,0 +1,392 @@
+//! Requests that are not left to chance: how many arguments commands take, what is no request at
+//! all, and what needs to know another client.
+
+use super::compare::{Kind, Pair, REDIS};
+use super::script::{MARKS, Script};
+use crate::support::transcript::unescape;
+
+/// Faults of one table that are shown.
+const SHOWN: usize = 25;
+
+/// Runs them all, and tells all that differ.
+#[track_caller]
+fn none_differs(outcomes: impl Iterator<Item = Result<(), String>>) {
+    let mut faults: Vec<String> = outcomes.filter_map(Result::err).collect();
+    faults.dedup();
+    let shown = faults[..faults.len().min(SHOWN)].join("\n");
+    assert!(faults.is_empty(), "{} differ:\n{shown}", faults.len());
+}
+
+/// Each with none to six arguments.
+#[rustfmt::skip]
+const COMMANDS: &[&str] = &[
+    "PING", "ECHO", "SELECT", "HELLO", "RESET", "AUTH", "QUIT", "CLIENT", "CLIENT ID", "CLIENT INFO",
+    "CLIENT LIST", "CLIENT SETNAME", "CLIENT GETNAME", "CLIENT KILL", "CLIENT REPLY", "GET", "SET",
+    "SETNX", "SETEX", "PSETEX", "GETSET", "GETDEL", "GETEX", "MGET", "MSET", "MSETNX", "APPEND",
+    "STRLEN", "INCR", "DECR", "INCRBY", "DECRBY", "DEL", "UNLINK", "EXISTS", "TOUCH", "TYPE",
+    "EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "TTL", "PTTL", "PERSIST", "EXPIRETIME",
+    "PEXPIRETIME", "RENAME", "RENAMENX", "RANDOMKEY", "KEYS", "SCAN", "DBSIZE", "FLUSHDB",
+    "FLUSHALL", "MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "INFO", "CONFIG", "CONFIG GET",
+    "CONFIG SET", "CONFIG RESETSTAT", "TIME", "ROLE",
+    "COMMAND", "COMMAND COUNT", "COMMAND INFO",
+    "NOSUCH", "\"\"",
+];
+
+fn arguments(of: &'static str) -> impl Iterator<Item = Script> {
+    let requests = ["k", "0", "-1"].into_iter().flat_map(move |argument| {
+        (0..=6).map(move |count| format!("{}{}", of, format!(" {argument}").repeat(count)))
+    });
+    // PING shows what state the connection was left in, or that it was closed.
+    requests.map(|request| Script::of(&format!("*> {request}\n*> PING\n*> GET k")))
+}
+
+fn numbers_of_arguments(other: Kind) -> Vec<Result<(), String>> {
+    let mut pair = Pair::start(REDIS, other);
+    let run = |command| arguments(command).try_for_each(|script| pair.run(&script));
+    COMMANDS.iter().copied().map(run).collect()
+}
+
+#[test]
+fn every_command_takes_as_many_arguments_as_in_redis() {
+    none_differs(numbers_of_arguments(Kind::Larder).into_iter());
+}
+
+#[test]
+fn numbers_of_arguments_are_told_alike_by_two_redis_servers() {
+    none_differs(numbers_of_arguments(REDIS).into_iter());
+}
+
+/// Sent as they are; where nothing comes back, that is compared too.
+const BROKEN: &[&str] = &[
+    r"*1\r\n",
+    r"*1\r\n$4\r\n",
+    r"*1\r\n$4\r\nPIN",
+    r"*1\r\n$4\r\nPING",
+    r"*1\r\n$4\r\nPING\r",
+    r"*1\r\n$4\r\nPING\r\n",
+    r"*0\r\n",
+    r"*0\r\n*1\r\n$4\r\nPING\r\n",
+    r"*-1\r\n",
+    r"*-1\r\n*1\r\n$4\r\nPING\r\n",
+    r"*-9223372036854775808\r\n*1\r\n$4\r\nPING\r\n",
+    r"*-9223372036854775809\r\n*1\r\n$4\r\nPING\r\n",
+    r"*3000000000\r\n",
+    r"*2147483648\r\n",
+    r"*99999999999999999999\r\n",
+    r"*\r\n",
+    r"*\r\n*1\r\n$4\r\nPING\r\n",
+    r"*a\r\n",
+    r"*1a\r\n",
+    r"*+1\r\n$4\r\nPING\r\n",
+    r"*01\r\n$4\r\nPING\r\n",
+    r"* 1\r\n$4\r\nPING\r\n",
+    r"*1 \r\n$4\r\nPING\r\n",
+    r"*-0\r\n",
+    r"*1.0\r\n",
+    r"*1\n$4\r\nPING\r\n",
+    r"*1\r\nGET",
+    r"*1\r\nGET\r\n",
+    r"*1\r\n+PING\r\n",
+    r"*1\r\n:4\r\nPING\r\n",
+    r"*1\r\n\r\n",
+    r"*1\r\n\n$4\r\nPING\r\n",
+    r"*1\r\n*1\r\n$4\r\nPING\r\n",
+    r"*1\r\n'",
+    r"*1\r\n$-10\r\n",
+    r"*1\r\n$-1\r\n",
+    r"*1\r\n$\r\n",
+    r"*1\r\n$a\r\n",
+    r"*1\r\n$4a\r\n",
+    r"*1\r\n$+4\r\nPING\r\n",
+    r"*1\r\n$04\r\nPING\r\n",
+    r"*1\r\n$ 4\r\nPING\r\n",
+    r"*1\r\n$4 \r\nPING\r\n",
+    r"*1\r\n$-0\r\n\r\n",
+    r"*1\r\n$0\r\n\r\n",
+    r"*2\r\n$0\r\n\r\n$1\r\na\r\n",
+    r"*1\r\n$99999999999999999999\r\n",
+    r"*1\r\n$9223372036854775807\r\n",
+    r"*1\r\n$536870913\r\n",
+    r"*1\r\n$4\nPING\r\n",
+    r"*1\r\n$4\r\nPING\r\n*1\r\nGET",
+    r"*1\r\n$4\r\nPING\r\n*x\r\n*1\r\n$4\r\nPING\r\n",
+    r"*1\r\n$4\r\nPING\r\n*0\r\n*-1\r\n*1\r\n$4\r\nPING\r\n",
+    r"*1\r\n$5\r\nMULTI\r\n*0\r\n*1\r\n$4\r\nEXEC\r\n",
+    r"*1\r\n$5\r\nMULTI\r\n*1\r\n$-1\r\n",
+    r"*1\r\n$4\r\nQUIT\r\n*1\r\n$4\r\nPING\r\n",
+    // Headers without an end: one byte below what is refused, and there.
+    r"*\{65535*1}",
+    r"*\{65536*1}",
+    r"*1\r\n$\{65535*1}",
+    r"*1\r\n$\{65536*1}",
+    r"*\{65536*1}\r\n",
+];
+
+fn broken(other: Kind) -> Vec<Result<(), String>> {
+    let mut pair = Pair::start(REDIS, other);
+    let bytes =
+        BROKEN.iter().map(|text| unescape(text).unwrap_or_else(|| panic!("no text: {text}")));
+    bytes.map(|bytes| pair.run_raw(&bytes)).collect()
+}
+
+#[test]
+fn what_is_no_request_is_refused_as_in_redis() {
+    none_differs(broken(Kind::Larder).into_iter());
+}
+
+#[test]
+fn what_is_no_request_is_refused_alike_by_two_redis_servers() {
+    none_differs(broken(REDIS).into_iter());
+}
+
+/// Blocks of requests, each on its own: what chance would seldom say, and what it once found.
+const SCRIPTS: &str = r"
+*> CLIENT KILL ID {other-id}
+other*> PING
+
+*> CLIENT KILL ID {id}
+*> PING
+
+*> CLIENT KILL ID {id} SKIPME no
+*> PING
+
+*> CLIENT KILL {other-address}
+other*> PING
+
+*> CLIENT KILL ADDR {other-address}
+other*> PING
+
+*> CLIENT KILL {address}
+*> PING
+
+*> CLIENT KILL ADDR {other-address} ID {id}
+other*> PING
+
+*> CLIENT KILL ADDR {other-address} ID {other-id} TYPE normal USER default
+other*> PING
+
+*> CLIENT KILL 127.0.0.1:1
+*> CLIENT KILL ID 999999999
+*> CLIENT KILL ID abc
+*> CLIENT KILL ID 0
+*> CLIENT KILL ID -1
+*> CLIENT KILL ID 999999999 SKIPME maybe
+*> CLIENT KILL ID 999999999 SKIPME
+*> CLIENT KILL TYPE nosuch
+*> CLIENT KILL TYPE pubsub
+*> CLIENT KILL TYPE replica
+*> CLIENT KILL USER nosuch
+*> CLIENT KILL NOSUCH x
+
+*> CLIENT KILL ID {other-id}
+*> CLIENT KILL ID {other-id}
+
+*> CLIENT LIST ID {id}
+*> CLIENT LIST ID {other-id}
+*> CLIENT LIST ID 999999999
+*> CLIENT LIST ID abc
+*> CLIENT LIST ID
+*> CLIENT LIST TYPE normal
+*> CLIENT LIST TYPE pubsub
+*> CLIENT LIST TYPE nosuch
+*> CLIENT LIST NOSUCH
+
+*> CLIENT SETNAME me
+*> CLIENT INFO
+*> MULTI
+*> CLIENT ID
+*> EXEC
+*> RESET
+*> CLIENT INFO
+*> HELLO 3 SETNAME other
+*> CLIENT INFO
+
+*> SET k v PX {soon}
+*> WATCH k
+*> MULTI
+*> PING
+*> EXEC
+
+*> SET k v
+*> WATCH k
+*> PEXPIRE k {soon}
+*> MULTI
+*> PING
+*> EXEC
+
+*> SET k v
+*> WATCH k
+other*> SET k v
+*> MULTI
+*> PING
+*> EXEC
+
+*> WATCH k
+other*> DEL k
+*> MULTI
+*> PING
+*> EXEC
+
+*> SET k v PX {soon}
+*> WATCH k
+other*> GET k
+*> MULTI
+*> PING
+*> EXEC
+
+*> SET k v PX {soon}
+*> WATCH k
+other*> SET k v
+*> MULTI
+*> PING
+*> EXEC
+
+*> SET k v
+*> WATCH k
+other*> FLUSHALL
+*> MULTI
+*> PING
+*> EXEC
+
+*> WATCH k
+other*> FLUSHALL
+*> MULTI
+*> PING
+*> EXEC
+
+*> WATCH k
+*> SET k v
+*> MULTI
+*> PING
+*> EXEC
+
+*> SET k v
+*> WATCH k
+*> EXPIRE k 1000
+*> MULTI
+*> PING
+*> EXEC
+
+*> WATCH k
+other*> SET k v
+*> UNWATCH
+*> MULTI
+*> PING
+*> EXEC
+
+*> WATCH k
+other*> SET k v
+*> MULTI
+*> DISCARD
+*> MULTI
+*> PING
+*> EXEC
+
+*> MULTI
+*> MULTI
+*> WATCH k
+*> SET k
+*> NOSUCH
+*> EXEC
+*> EXEC
+
+*> SET k text
+*> MULTI
+*> INCR k
+*> SET k 1
+*> INCR k
+*> EXEC
+*> GET k
+
+*> SET k v PX {soon}
+*> SET k2 v
+*> RENAMENX k2 k
+*> SET k v PX {soon}
+*> INCR k
+*> TTL k
+*> SET k v PX {soon}
+*> APPEND k w
+*> SET k v PX {soon}
+*> SETNX k w
+*> SET k v PX {soon}
+*> SET k w XX GET
+*> SET k v PX {soon}
+*> SET k w KEEPTTL
+*> TTL k
+*> SET k v PX {soon}
+*> PERSIST k
+*> SET k v PX {soon}
+*> EXPIRE k 100
+*> SET k v PX {soon}
+*> TOUCH k
+*> SET k v PX {soon}
+*> DEL k
+*> SET k v PX {soon}
+*> RENAME k k2
+*> SET k v PX {soon}
+*> GETDEL k
+*> SET k v PX {soon}
+*> KEYS *
+*> SCAN 0
+*> RANDOMKEY
+*> EXPIRETIME k
+*> PTTL k
+*> TYPE k
+*> STRLEN k
+*> MGET k
+*> EXISTS k k
+*> DBSIZE
+
+*> COMMAND
+*> COMMAND INFO
+*> COMMAND INFO get set del mget mset scan ping multi exec watch expire client|id config|get
+*> COMMAND COUNT
+
+*> INFO
+*> INFO all
+*> INFO default
+*> INFO everything
+*> INFO keyspace
+*> SET k v
+*> SET k2 v EX 1000
+*> INFO keyspace
+*> INFO Keyspace server
+
+*> SCAN 0 COUNT 1
+*> MSET a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8 i 9 j 10 k 11 l 12
+*> SCAN 0 COUNT 1
+*> SCAN 0 COUNT 3 MATCH [a-f]
+*> SCAN 0 TYPE string MATCH *
+*> SCAN 0 TYPE list
+";
+
+fn scripts(other: Kind) -> Vec<Result<(), String>> {
+    let mut pair = Pair::start(REDIS, other);
+    let scripts = SCRIPTS.split("\n\n").map(Script::of);
+    scripts.flat_map(|script| [pair.run(&script), pair.run(&script.in_resp3())]).collect()
+}
+
+#[test]
+fn scripts_are_answered_as_in_redis() {
+    none_differs(scripts(Kind::Larder).into_iter());
+}
+
+#[test]
+fn scripts_are_answered_alike_by_two_redis_servers() {
+    none_differs(scripts(REDIS).into_iter());
+}
+
+/// What is printed can be put into [`SCRIPTS`] as it is.
+#[test]
+fn a_script_reads_as_it_is_shown() {
+    let words = [&b""[..], b"\"\"", b"\"'\\", b"a b\r\n\t\x00\xff", &[b'x'; 300], &[b' '; 300]];
+    let text = words.map(|word| {
+        let request = super::script::Request { words: vec![b"ECHO".to_vec(), word.to_vec()] };
+        format!("{} {request:?}\n", MARKS[1])
+    });
+    let read = Script::of(&text.concat());
+    for (step, word) in read.steps.iter().zip(words) {
+        assert_eq!((step.by, &step.request.words[1][..]), (1, word), "{:?}", step.request);
+    }
+    assert_eq!(read.steps.len(), words.len());
+}

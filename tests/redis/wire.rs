@@ -1,0 +1,108 @@
+//! A connection that sees exactly which bytes answer which request.
+
+use super::reply;
+use crate::support::process::PATIENCE;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a reply is awaited before it is asked whether there will be one at all.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub bytes: Vec<u8>,
+    /// Whether the server closed the connection after it.
+    pub closed: bool,
+}
+
+impl Answer {
+    /// The one reply that it is, if it is one whole reply.
+    pub fn value(&self) -> Option<reply::Value<'_>> {
+        let (value, length) = reply::parse(&self.bytes)?;
+        (length == self.bytes.len()).then_some(value)
+    }
+}
+
+pub struct Wire {
+    /// None when the connection is over.
+    stream: Option<TcpStream>,
+    received: Vec<u8>,
+    /// From where it connected.
+    pub local: Option<SocketAddr>,
+}
+
+impl Wire {
+    /// A server that has gone shows in the answers.
+    pub fn connect(address: SocketAddr) -> Wire {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).ok();
+        if let Some(stream) = &stream {
+            stream.set_nodelay(true).expect("it is a TCP socket");
+            stream.set_write_timeout(Some(PATIENCE)).expect("the timeout is not zero");
+            stream.set_read_timeout(Some(GRACE)).expect("the timeout is not zero");
+            // Thousands of connections would otherwise use up the ports of this machine.
+            let linger = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            linger.expect("it is a socket");
+        }
+        let local = stream.as_ref().and_then(|stream| stream.local_addr().ok());
+        Wire { stream, received: Vec::new(), local }
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        if let Some(stream) = &mut self.stream
+            && let Err(error) = stream.write_all(bytes)
+        {
+            assert_ne!(error.kind(), ErrorKind::WouldBlock, "the server takes no more");
+            // Closed by the peer, and what it said last may be there to be read.
+        }
+    }
+
+    /// The next reply, or what came before the connection was closed; nothing if neither comes
+    /// soon.
+    pub fn reply(&mut self) -> Option<Answer> {
+        loop {
+            if let Some((_, length)) = reply::parse(&self.received) {
+                let bytes = self.received.drain(..length).collect();
+                return Some(Answer { bytes, closed: false });
+            }
+            if self.stream.is_none() {
+                return Some(self.everything());
+            }
+            if !self.read() {
+                return None;
+            }
+        }
+    }
+
+    /// All that is there now.
+    pub fn what_came(&mut self) -> Answer {
+        self.set_nonblocking(true);
+        while self.read() {}
+        self.set_nonblocking(false);
+        self.everything()
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) {
+        if let Some(stream) = &self.stream {
+            stream.set_nonblocking(nonblocking).expect("it is a socket");
+        }
+    }
+
+    fn everything(&mut self) -> Answer {
+        Answer { bytes: std::mem::take(&mut self.received), closed: self.stream.is_none() }
+    }
+
+    /// Reads once; says whether there was something, be it the end.
+    fn read(&mut self) -> bool {
+        let mut piece = [0; 16 << 10];
+        let Some(stream) = &mut self.stream else { return false };
+        match stream.read(&mut piece) {
+            Ok(0) => self.stream = None,
+            Ok(count) => self.received.extend(&piece[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(_) => self.stream = None,
+        }
+        true
+    }
+}
