@@ -1,6 +1,18 @@
-//! Sizes and seconds, as people write them.
+//! Numbers, sizes and seconds, as people and clients write them.
 
 use std::time::Duration;
+
+/// A whole number of 64 bits as Redis takes it: digits, with `-` before them or not, and nothing
+/// else; no zero before another digit.
+pub fn integer(text: &[u8]) -> Option<i64> {
+    match text {
+        // The longest has a sign and 19 digits.
+        [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..] if text.len() <= 20 => {
+            std::str::from_utf8(text).ok()?.parse().ok()
+        }
+        _ => None,
+    }
+}
 
 /// A number of bytes: `4096`, `64KiB`, `64MiB`, `1GiB`.
 pub fn size(text: &str) -> Option<usize> {
@@ -26,6 +38,18 @@ pub fn seconds(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_have_one_way_to_be_written() {
+        for number in [0, 7, 10, -1, -305, i64::MAX, i64::MIN] {
+            assert_eq!(integer(number.to_string().as_bytes()), Some(number));
+        }
+        let bad =
+            ["", "-", "+1", "01", "-0", "00", " 1", "1 ", "1.0", "0x1", "9223372036854775808"];
+        for text in bad {
+            assert_eq!(integer(text.as_bytes()), None, "{text}");
+        }
+    }
 
     #[test]
     fn sizes_have_units() {

@@ -5,8 +5,9 @@ use crate::clock::Now;
 use crate::command::TABLE;
 use crate::handler::ConnId;
 use crate::protocol::Request;
-use crate::protocol::resp::{self, Writer};
+use crate::protocol::resp::Writer;
 use crate::protocol::text::printable;
+use crate::units;
 use std::net::SocketAddr;
 
 /// There is no other user, and everybody is this one.
@@ -51,7 +52,7 @@ impl Ask {
                 which.kind(request.word(3))?;
             }
             Some(word) if word.eq_ignore_ascii_case(b"ID") && words.len() > 0 => {
-                let ids = words.map(|word| resp::integer(word).ok_or("ERR Invalid client ID"));
+                let ids = words.map(|word| units::integer(word).ok_or("ERR Invalid client ID"));
                 let mut ids = ids.collect::<Result<Vec<i64>, _>>()?;
                 ids.sort_unstable();
                 which.ids = Some(ids);
@@ -74,7 +75,7 @@ impl Ask {
             let value = words.next().ok_or(SYNTAX)?;
             match filter.to_ascii_uppercase().as_slice() {
                 b"ID" => {
-                    let id = resp::integer(value).filter(|&id| id > 0);
+                    let id = units::integer(value).filter(|&id| id > 0);
                     which.ids = Some(vec![id.ok_or("ERR client-id should be greater than 0")?]);
                 }
                 b"ADDR" => which.address(value),

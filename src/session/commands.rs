@@ -6,9 +6,10 @@ use crate::buffer::Buffer;
 use crate::command::{Command, Verb};
 use crate::handler::ConnId;
 use crate::limits;
-use crate::protocol::resp::{self, Version, Writer};
+use crate::protocol::resp::{Version, Writer};
 use crate::protocol::text::{Reply, printable};
 use crate::protocol::{Form, Request};
+use crate::units;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -173,7 +174,7 @@ impl Session {
     /// Carries out `HELLO`: all of it, or nothing.
     fn hello(&mut self, request: &Request<'_>) -> Result<(), Fault> {
         let mut words = request.arguments();
-        let version = match words.next().map(resp::integer) {
+        let version = match words.next().map(units::integer) {
             None => self.version,
             Some(Some(2)) => Version::Two,
             Some(Some(3)) => Version::Three,
@@ -283,7 +284,7 @@ fn check_user(request: &Request<'_>) -> Result<(), Fault> {
 }
 
 fn check_database(word: &[u8]) -> Result<(), Fault> {
-    match resp::integer(word).map(i32::try_from) {
+    match units::integer(word).map(i32::try_from) {
         Some(Ok(0)) => Ok(()),
         Some(Ok(_)) => Err("ERR DB index is out of range".into()),
         Some(Err(_)) => Err("ERR value is out of range, value must between -2147483648 and \

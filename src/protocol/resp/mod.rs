@@ -23,6 +23,7 @@ pub use scan::{Element, Elements, Kind, ReplyScanner, Scanned};
 use super::{Decoded, Form, Refusal, Request, Span, Words};
 use crate::command::Command;
 use crate::limits::{self, Limits};
+use crate::units;
 use std::fmt;
 
 /// RESP that is none.
@@ -179,20 +180,8 @@ fn rare_header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)
         let too_long = rest.len() >= limits::MAX_HEADER;
         return if too_long { Err(ProtocolError::HeaderTooLong) } else { Ok(None) };
     };
-    let number = rest[..end].strip_suffix(b"\r").and_then(integer);
+    let number = rest[..end].strip_suffix(b"\r").and_then(units::integer);
     Ok(Some((number, start + end + 1)))
-}
-
-/// Reads a number as strictly as Redis does: decimal, of 64 bits, without plus sign, blanks and
-/// zeros that stand for nothing.
-pub fn integer(bytes: &[u8]) -> Option<i64> {
-    match bytes {
-        // The longest has a sign and 19 digits.
-        [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..] if bytes.len() <= 20 => {
-            std::str::from_utf8(bytes).ok()?.parse().ok()
-        }
-        _ => None,
-    }
 }
 
 /// Refuses what stands where a bulk string should, once its line has come whole, as Redis does.

@@ -2,8 +2,9 @@
 
 use crate::clock::Now;
 use crate::command::Verb;
-use crate::protocol::{Request, resp};
+use crate::protocol::Request;
 use crate::server::store::Expiry;
+use crate::units;
 use std::borrow::Cow;
 
 /// Why a command is not carried out: an error without its leading `ERR `.
@@ -17,7 +18,7 @@ pub const SYNTAX_ERROR: &str = "syntax error";
 /// # Errors
 /// It is none, or has more than 64 bits.
 pub fn integer(word: &[u8]) -> Result<i64, Refused> {
-    resp::integer(word).ok_or(Cow::Borrowed("value is not an integer or out of range"))
+    units::integer(word).ok_or(Cow::Borrowed("value is not an integer or out of range"))
 }
 
 /// How a number tells a time.
