@@ -115,10 +115,11 @@ impl Proxy {
         }
     }
 
-    /// What is to be remembered of a request's keys: without a cache, nothing.
+    /// What is to be remembered of a request's keys: without a cache, nothing. A `ttl` of 0 is not
+    /// enough, since it may be set to another.
     pub(super) fn tracked(&self, writes: Writes) -> Writes {
         match writes {
-            Writes::Keys(_) if !self.is_caching() => Writes::Keys(Vec::new()),
+            Writes::Keys(_) if self.options.cache_bytes == 0 => Writes::Keys(Vec::new()),
             writes => writes,
         }
     }

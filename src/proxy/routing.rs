@@ -358,12 +358,16 @@ impl Proxy {
                 client.answer_with(out, conn, style, &reply);
             }
             Outcome::Clients(ask) => {
-                let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
+                let there = self.clients.iter().filter(|(_, client)| !client.ended);
+                let sessions = there.map(|(conn, client)| (conn, &client.session));
                 let mut writer = style.writer(&mut reply);
                 let mut leavers = clients::answer(&ask, conn, sessions, at, &mut writer);
                 let leaves = leavers.contains(&conn);
                 leavers.retain(|&leaver| leaver != conn);
                 for leaver in leavers {
+                    if let Some(client) = self.clients.get_mut(leaver) {
+                        client.ended = true;
+                    }
                     out.abort(leaver);
                 }
                 if let Some(client) = self.clients.get_mut(conn) {

@@ -104,7 +104,7 @@ impl Handler for Server {
                 Progress::Stop(next) => break next,
                 Progress::Close => {
                     input.clear();
-                    out.close(conn);
+                    self.end(out, conn);
                     break Next::Wait;
                 }
             }
@@ -114,7 +114,7 @@ impl Handler for Server {
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) {
-        out.close(conn);
+        self.end(out, conn);
     }
 
     fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) -> Option<Instant> {
@@ -125,7 +125,7 @@ impl Handler for Server {
         {
             style.write(output, Origin::Server, Reply::Error(&message));
         }
-        out.close(conn);
+        self.end(out, conn);
         None
     }
 
@@ -267,10 +267,7 @@ impl Server {
     ) -> Then {
         match request.command.access {
             Access::Connection => self.connection_command(out, conn, request, style, now),
-            Access::Transaction => {
-                self.transaction_command(out, conn, request, style, now);
-                Then::GoOn
-            }
+            Access::Transaction => self.transaction_command(out, conn, request, style, now),
             Access::Read | Access::Write | Access::WriteAll => {
                 if let Some(client) = self.clients.get_mut(conn)
                     && let Some(output) = out.output(conn)
@@ -305,7 +302,9 @@ impl Server {
                 let (limits, put_mode) = (self.limits, self.keyspace.put_mode);
                 let mut settings = Settings { limits, put_mode, ..Settings::default() };
                 program::answer(request, style, Program::Server, stats, &mut settings, output);
-                (self.limits, self.keyspace.put_mode) = (settings.limits, settings.put_mode);
+                self.limits = settings.limits;
+                self.keyspace.put_mode = settings.put_mode;
+                self.keyspace.value_limit = settings.limits.max_value;
             }
             Outcome::Clients(ask) => {
                 let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
@@ -321,6 +320,12 @@ impl Server {
             }
         }
         Then::GoOn
+    }
+
+    /// No request follows: closes the connection once its output has gone.
+    fn end(&mut self, out: &mut Outbox, conn: ConnId) {
+        self.forget(conn);
+        out.close(conn);
     }
 
     fn forget(&mut self, conn: ConnId) {
@@ -348,9 +353,9 @@ impl Server {
         request: &Request<'_>,
         style: Style,
         now: Now,
-    ) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
-        let Some(output) = out.output(conn) else { return };
+    ) -> Then {
+        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
+        let Some(output) = out.output(conn) else { return Then::Close };
         let mut reply = style.writer(output);
         let collecting = client.session.transaction().is_some();
         match request.command.verb {
@@ -378,10 +383,11 @@ impl Server {
             }
             Verb::Discard => reply.error("DISCARD without MULTI"),
             _ => match client.session.end_transaction() {
-                Some(transaction) => self.exec(out, conn, &transaction, style, now),
+                Some(transaction) => return self.exec(out, conn, &transaction, style, now),
                 None => reply.error("EXEC without MULTI"),
             },
         }
+        Then::GoOn
     }
 
     /// Carries out a transaction: all of it, or nothing.
@@ -392,27 +398,35 @@ impl Server {
         transaction: &Transaction,
         style: Style,
         now: Now,
-    ) {
+    ) -> Then {
         let changed = self.keyspace.forget_watches(conn, now);
-        let Some(output) = out.output(conn) else { return };
+        let Some(output) = out.output(conn) else { return Then::Close };
         let mut reply = style.writer(output);
         if transaction.has_failed() {
-            return reply.failure("EXECABORT Transaction discarded because of previous errors.");
+            reply.failure("EXECABORT Transaction discarded because of previous errors.");
+            return Then::GoOn;
         }
         if changed {
-            return reply.null_array();
+            reply.null_array();
+            return Then::GoOn;
         }
         reply.array(transaction.len());
+        // Whatever the limits have become since.
+        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
+        let mut then = Then::GoOn;
         let (mut scratch, mut decoder) = (Scratch::default(), Decoder::default());
         let mut rest = transaction.requests();
         while let (consumed, Decoded::Request(request)) =
-            decoder.decode(rest, &mut scratch, &self.limits)
+            decoder.decode(rest, &mut scratch, &limits)
         {
-            let Some(client) = self.clients.get_mut(conn) else { return };
+            let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
             let style = client.session.style(Form::Resp, Some(request.command.verb));
-            self.carry_out(out, conn, &request, style, now);
+            if self.carry_out(out, conn, &request, style, now) == Then::Close {
+                then = Then::Close;
+            }
             rest = &rest[consumed..];
         }
+        then
     }
 }
 

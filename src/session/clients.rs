@@ -1,7 +1,6 @@
 //! `CLIENT LIST`, `INFO` and `KILL`: what concerns all sessions.
 
-use super::commands::{Fault, SYNTAX, USER};
-use super::{Names, Session};
+use super::{Fault, Names, SYNTAX, Session};
 use crate::clock::Now;
 use crate::command::TABLE;
 use crate::handler::ConnId;
@@ -10,6 +9,9 @@ use crate::protocol::resp::Writer;
 use crate::protocol::text::printable;
 use crate::units;
 use std::net::SocketAddr;
+
+/// There is no other user, and everybody is this one.
+pub(super) const USER: &str = "default";
 
 /// What is asked of all sessions.
 #[derive(Clone, Debug)]
@@ -111,8 +113,8 @@ impl Filter {
 
     fn passes(&self, conn: ConnId, session: &Session, own: ConnId) -> bool {
         let id = i64::from(conn.number());
-        !self.nobody
-            && !(self.others && conn == own)
+        let excluded = self.nobody || self.others && conn == own;
+        !excluded
             && self.ids.as_ref().is_none_or(|ids| ids.binary_search(&id).is_ok())
             && self.address.is_none_or(|address| address == session.peer())
     }

@@ -1,7 +1,7 @@
 //! The connection commands: those that a session answers by itself, and which of them need more.
 
-use super::clients::{self, Ask};
-use super::{Names, Origin, Replies, Session, Style, describe};
+use super::clients::{self, Ask, USER};
+use super::{Fault, Names, Origin, Replies, SYNTAX, Session, Style, describe};
 use crate::buffer::Buffer;
 use crate::command::{Command, Verb};
 use crate::handler::ConnId;
@@ -28,17 +28,8 @@ pub enum Outcome {
     Clients(Ask),
 }
 
-/// A whole error, with the word that it begins with: `ERR syntax error`. Fit to be sent.
-pub(super) type Fault = Cow<'static, str>;
-
-/// Redis's error for words that do not fit together.
-pub(super) const SYNTAX: Fault = Cow::Borrowed("ERR syntax error");
-
 const WRONG_PASSWORD: Fault =
     Cow::Borrowed("WRONGPASS invalid username-password pair or user is disabled.");
-
-/// There is no other user, and everybody is this one.
-pub(super) const USER: &str = "default";
 
 impl Session {
     /// Carries out a command whose access is `Connection`, at `unix`, the time since 1970. Writes
@@ -124,6 +115,33 @@ impl Session {
                 reply.array(0);
             }
             Verb::Cluster => return Err("ERR This instance has cluster support disabled".into()),
+            Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp => {
+                describe::help(request.command, &mut reply);
+            }
+            Verb::Command
+            | Verb::CommandCount
+            | Verb::CommandDocs
+            | Verb::CommandGetkeys
+            | Verb::CommandInfo
+            | Verb::CommandList => describe::answer(request, &mut reply)?,
+            Verb::Stats | Verb::Info => return Ok(Outcome::Program),
+            Verb::ConfigGet | Verb::ConfigResetstat | Verb::ConfigSet => {
+                return Ok(Outcome::Program);
+            }
+            _ => return self.client_command(request, conn, unix, &mut reply),
+        }
+        Ok(Outcome::Answered)
+    }
+
+    /// `CLIENT` and its subcommands.
+    fn client_command(
+        &mut self,
+        request: &Request<'_>,
+        conn: ConnId,
+        unix: Duration,
+        reply: &mut Writer<'_>,
+    ) -> Result<Outcome, Fault> {
+        match request.command.verb {
             Verb::ClientId => reply.integer(i64::from(conn.number())),
             Verb::ClientInfo => {
                 let line = clients::line(conn, self, unix.as_secs() as u32);
@@ -148,16 +166,7 @@ impl Session {
                     reply.simple("OK");
                 }
             }
-            Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp => {
-                describe::help(request.command, &mut reply);
-            }
-            Verb::Command
-            | Verb::CommandCount
-            | Verb::CommandDocs
-            | Verb::CommandGetkeys
-            | Verb::CommandInfo
-            | Verb::CommandList => describe::answer(request, &mut reply)?,
-            _ => return Ok(Outcome::Program),
+            verb => unreachable!("{verb:?} is carried out elsewhere"),
         }
         Ok(Outcome::Answered)
     }

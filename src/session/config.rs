@@ -1,7 +1,7 @@
 //! `CONFIG GET` and `CONFIG SET`: our settings by the names of their flags, and besides by those
 //! names of Redis's that its tools ask for.
 
-use super::commands::{Fault, SYNTAX};
+use super::{Fault, SYNTAX};
 use crate::glob;
 use crate::protocol::text::printable;
 use crate::settings::{Setting, Settings, settings_of};

@@ -1,7 +1,7 @@
 //! `COMMAND`: the table of commands, as Redis tells of its own. ACL categories, tips and key
 //! specifications are left empty.
 
-use super::commands::{Fault, SYNTAX};
+use super::{Fault, SYNTAX};
 use crate::command::arguments::Argument;
 use crate::command::{Access, Command, KeyRange, Verb};
 use crate::glob;

@@ -24,8 +24,15 @@ use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::text::{self, Reply};
 use crate::protocol::{Decoded, Decoder, Form, Midway, Request, Scratch};
 use crate::transaction::Transaction;
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+
+/// A whole error, with the word that it begins with: `ERR syntax error`. Fit to be sent.
+type Fault = Cow<'static, str>;
+
+/// Redis's error for words that do not fit together.
+const SYNTAX: Fault = Cow::Borrowed("ERR syntax error");
 
 /// How the reply to one request is to look: fixed when the request is decoded, so that a reply that
 /// comes later still has the look its client asked for then.
@@ -299,3 +306,6 @@ impl Session {
         Some((self.style(form, None), message))
     }
 }
+
+#[cfg(test)]
+mod tests;

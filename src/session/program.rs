@@ -1,5 +1,5 @@
-//! `STATS`, `INFO` and `CONFIG`: what concerns the program. Server and proxy answer them alike, each
-//! of itself.
+//! `STATS`, `INFO` and `CONFIG`: what concerns the program. Server and proxy answer them alike,
+//! each of itself.
 
 use super::{Origin, Style, config, info};
 use crate::buffer::Buffer;

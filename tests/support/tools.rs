@@ -33,7 +33,7 @@ pub fn stats(client: &mut Client) -> HashMap<String, u64> {
     pairs.collect()
 }
 
-/// One counter.
+/// One counter; that of a command is not printed before somebody asks for it.
 #[track_caller]
 pub fn stat(client: &mut Client, name: &str) -> u64 {
     // Of commands, only those are told that were asked for.
