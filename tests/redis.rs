@@ -17,6 +17,8 @@ mod compare;
 mod differences;
 #[path = "redis/grammar.rs"]
 mod grammar;
+#[path = "redis/proxied.rs"]
+mod proxied;
 #[path = "redis/reply.rs"]
 mod reply;
 #[path = "redis/script.rs"]
