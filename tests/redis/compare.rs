@@ -31,12 +31,14 @@ pub enum Kind {
     Redis(&'static [&'static str]),
     /// The server of this project.
     Larder,
-    /// Our proxy with flags, in front of redis-server.
-    Proxied(&'static [&'static str]),
+    /// Our proxy with flags, in front of redis-server with flags.
+    Proxied(&'static [&'static str], &'static [&'static str]),
 }
 
-/// As much as both have: one database.
-pub const REDIS: Kind = Kind::Redis(&["--databases", "1"]);
+/// As much as both have.
+pub const ONE_DATABASE: &[&str] = &["--databases", "1"];
+
+pub const REDIS: Kind = Kind::Redis(ONE_DATABASE);
 
 struct Side {
     kind: Kind,
@@ -59,8 +61,8 @@ impl Side {
                 let server = server(&[]);
                 (server.address(), Box::new(server))
             }
-            Kind::Proxied(flags) => {
-                let redis = Redis::start(&["--databases", "1"]);
+            Kind::Proxied(flags, redis_flags) => {
+                let redis = Redis::start(redis_flags);
                 let proxy = proxy(redis.address, flags);
                 (proxy.address(), Box::new((proxy, redis)))
             }
@@ -73,7 +75,7 @@ impl Side {
         match self.kind {
             Kind::Redis(_) => "redis",
             Kind::Larder => "larder",
-            Kind::Proxied(_) => "proxy",
+            Kind::Proxied(..) => "proxy",
         }
     }
 

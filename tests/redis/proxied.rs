@@ -2,14 +2,17 @@
 //! RESP3 is answered as if they had asked Redis.
 
 use super::agree;
-use super::commands::{KEYS, LIVES, NUMBERS, STRINGS};
-use super::compare::{Kind, Pair, REDIS};
+use super::commands::{HUSHED, KEYS, LIVES, NUMBERS, STRINGS};
+use super::compare::{Kind, ONE_DATABASE, Pair, REDIS};
 use super::script::Script;
 
-const CACHING: Kind = Kind::Proxied(&[]);
+const CACHING: Kind = Kind::Proxied(&[], ONE_DATABASE);
 
 /// Keys that expire are served from a cache for longer.
-const NOT_CACHING: Kind = Kind::Proxied(&["--ttl", "0"]);
+const NOT_CACHING: Kind = Kind::Proxied(&["--ttl", "0"], ONE_DATABASE);
+
+/// As before Redis 6.
+const OLD: Kind = Kind::Proxied(&[], &["--databases", "1", "--rename-command", "HELLO", ""]);
 
 #[test]
 fn values_through_a_proxy_are_as_in_redis() {
@@ -21,6 +24,13 @@ fn keys_that_live_for_a_while_are_through_a_proxy_as_in_redis() {
     // INFO is the proxy's own.
     let keys: Vec<_> = KEYS.iter().copied().filter(|line| !line.contains("INFO")).collect();
     agree(REDIS, NOT_CACHING, &[LIVES, &keys], 4_000);
+}
+
+#[test]
+fn replies_are_held_back_by_a_proxy_as_in_redis() {
+    // That they be held back is not kept for EXEC.
+    let hushed: Vec<_> = HUSHED.iter().copied().filter(|line| *line != "MULTI").collect();
+    agree(REDIS, CACHING, &[&hushed], 1_000);
 }
 
 /// Several requests as one, without WATCH.
@@ -131,27 +141,33 @@ fn scripts() -> impl Iterator<Item = String> {
 }
 
 #[track_caller]
-fn none_differs(scripts: impl Iterator<Item = String>) {
-    let mut pair = Pair::start(REDIS, CACHING);
-    let mut check = |script: Script| pair.run(&script).err();
-    let faults: Vec<_> = scripts
-        .flat_map(|script| [Script::of(&script), Script::of(&script).in_resp3()])
-        .filter_map(&mut check)
-        .collect();
+fn none_differs(other: Kind, scripts: impl Iterator<Item = Script>) {
+    let mut pair = Pair::start(REDIS, other);
+    let faults: Vec<_> = scripts.filter_map(|script| pair.run(&script).err()).collect();
     assert!(faults.is_empty(), "{} differ:\n{}", faults.len(), faults.join("\n"));
+}
+
+fn in_both_versions(script: String) -> [Script; 2] {
+    [Script::of(&script), Script::of(&script).in_resp3()]
 }
 
 #[test]
 fn other_types_are_through_a_proxy_as_in_redis() {
-    none_differs(scripts());
+    none_differs(CACHING, scripts().flat_map(in_both_versions));
+}
+
+#[test]
+fn other_types_are_through_a_proxy_as_in_redis_that_knows_no_resp3() {
+    none_differs(OLD, scripts().map(|script| Script::of(&script)));
 }
 
 #[test]
 fn other_types_in_a_transaction_are_through_a_proxy_as_in_redis() {
     // What is refused at once is so in both.
     let is_right = |line: &&str| !line.contains("NOSUCH") && line.split(' ').count() > 2;
-    none_differs(scripts().map(|script| {
+    let transactions = scripts().map(|script| {
         let lines: Vec<_> = script.lines().filter(is_right).collect();
         format!("*> MULTI\n{}\n*> EXEC\n", lines.join("\n"))
-    }));
+    });
+    none_differs(CACHING, transactions.flat_map(in_both_versions));
 }
