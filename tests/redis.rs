@@ -5,6 +5,7 @@
 //!   in these lines; `grammar.rs`: how they become random scripts
 //! - `script.rs`: scripts and their text; `compare.rs`: how one is run on two servers at once
 //! - `reply.rs`: what may differ in a reply because of time or chance; `wire.rs`: one connection
+//! - `proxied.rs`: Redis through our proxy beside Redis; `shared.rs`: what must not get through
 //! - `tables.rs`: requests that are not left to chance; `differences.rs`: what is meant to differ
 
 mod support;
@@ -17,10 +18,14 @@ mod compare;
 mod differences;
 #[path = "redis/grammar.rs"]
 mod grammar;
+#[path = "redis/proxied.rs"]
+mod proxied;
 #[path = "redis/reply.rs"]
 mod reply;
 #[path = "redis/script.rs"]
 mod script;
+#[path = "redis/shared.rs"]
+mod shared;
 #[path = "redis/tables.rs"]
 mod tables;
 #[path = "redis/wire.rs"]

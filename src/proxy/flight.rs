@@ -11,7 +11,8 @@
 //!
 //! `W(k)` counts the writes of a key that are dispatched and not answered. While it is above 0
 //! every flight of the key is poisoned from its beginning: whether such a flight saw the write or
-//! not, its value is never kept. `W(*)` counts those whose keys are not known: they are of every key.
+//! not, its value is never kept. `W(*)` counts those whose keys are not known: they are of every
+//! key.
 
 use super::replies::Ticket;
 use crate::handler::ConnId;

@@ -40,7 +40,7 @@ impl Gather {
         self.bytes.len()
     }
 
-    /// Takes the reply to the `GET` of one value. Where `GET` fails because there is no plain value,
+    /// Takes the reply to the `GET` of one value. Where `GET` fails since there is no plain value,
     /// `MGET` has none.
     pub fn take(&mut self, place: usize, reply: Reply<'_>) {
         self.owed -= 1;

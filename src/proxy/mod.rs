@@ -6,7 +6,7 @@
 //! ```text
 //!   mod           the Handler: what the reactor calls
 //!   routing       requests on their way up         delivery   replies on their way down
-//!   transactions  MULTI to EXEC, sent as one       foreign    commands that only the upstream knows
+//!   transactions  MULTI to EXEC, sent as one       foreign    what only the upstream knows
 //!   greeting      what a new connection begins with
 //!   state         what the proxy is made of
 //!   client        one client                       purpose    what each request upstream is for

@@ -4,7 +4,7 @@ use super::dump::{Asked, Dump, Wanted};
 use super::flight::Waiter;
 use super::gather::Gather;
 use super::purpose::{Purpose, Sent, Shape, Writes};
-use super::state::Proxy;
+use super::state::{NotYet, Proxy};
 use super::transactions::QUEUED;
 use super::upstream::Trouble;
 use crate::buffer::Buffer;
@@ -17,9 +17,6 @@ use crate::session::{Origin, Outcome, Style, clients, program};
 use crate::settings::Settings;
 use crate::stats::{Program, Stat};
 use std::time::Instant;
-
-/// The upstream can take no more for now, or has not said yet whether it can take this.
-pub(super) struct NotYet;
 
 impl Proxy {
     /// Decodes and carries out one request. `Some`: go no further for now.

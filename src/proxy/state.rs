@@ -33,6 +33,9 @@ pub struct Options {
     pub seed: u64,
 }
 
+/// The upstream can take no more for now, or has not said yet whether it can take this.
+pub(super) struct NotYet;
+
 /// The proxy's policy.
 pub struct Proxy {
     pub(super) options: Options,

@@ -6,8 +6,7 @@
 use super::flight::Waiter;
 use super::foreign::Commands;
 use super::purpose::{Purpose, Sent, Shape, Writes};
-use super::routing::NotYet;
-use super::state::{Options, Proxy};
+use super::state::{NotYet, Options, Proxy};
 use super::upstream::Trouble;
 use crate::buffer::Buffer;
 use crate::command::{Access, Command, Verb};

@@ -3,7 +3,7 @@
 use super::reply::{Value, alike, alike_in_exec, complaints, likeness};
 use super::script::{MARKS, Request, Script, Step, Word, shown};
 use super::wire::{Answer, Wire};
-use crate::support::process::server;
+use crate::support::process::{proxy, server};
 use crate::support::redis_server::Redis;
 use std::any::Any;
 use std::fmt::Write;
@@ -31,10 +31,14 @@ pub enum Kind {
     Redis(&'static [&'static str]),
     /// The server of this project.
     Larder,
+    /// Our proxy with flags, in front of redis-server with flags.
+    Proxied(&'static [&'static str], &'static [&'static str]),
 }
 
-/// As much as both have: one database.
-pub const REDIS: Kind = Kind::Redis(&["--databases", "1"]);
+/// As much as both have.
+pub const ONE_DATABASE: &[&str] = &["--databases", "1"];
+
+pub const REDIS: Kind = Kind::Redis(ONE_DATABASE);
 
 struct Side {
     kind: Kind,
@@ -57,6 +61,11 @@ impl Side {
                 let server = server(&[]);
                 (server.address(), Box::new(server))
             }
+            Kind::Proxied(flags, redis_flags) => {
+                let redis = Redis::start(redis_flags);
+                let proxy = proxy(redis.address, flags);
+                (proxy.address(), Box::new((proxy, redis)))
+            }
         };
         let own = Wire::connect(address);
         Side { kind, address, own, wires: [None, None], _program: program }
@@ -66,6 +75,7 @@ impl Side {
         match self.kind {
             Kind::Redis(_) => "redis",
             Kind::Larder => "larder",
+            Kind::Proxied(..) => "proxy",
         }
     }
 
@@ -89,10 +99,11 @@ impl Side {
     }
 
     /// Waits until all that was sent has been answered, as far as it is answered at all. Each
-    /// request on our own connection takes a turn of the server's loop.
+    /// request on our own connection takes a turn of the server's loop; it is one that a proxy sends
+    /// on.
     fn settle(&mut self, turns: usize) -> Option<()> {
         for _ in 0..turns {
-            self.tell(&[b"PING".to_vec()]).value()?;
+            self.tell(&[b"STRLEN".to_vec(), b"none".to_vec()]).value()?;
         }
         Some(())
     }

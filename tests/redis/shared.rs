@@ -1,0 +1,213 @@
+//! The proxy's one connection to Redis is shared by all clients: nothing that one of them says may
+//! change its state, or be answered later, twice or not at all.
+
+use super::compare::ONE_DATABASE;
+use super::reply::Value;
+use super::script::Request;
+use super::wire::{Answer, Wire};
+use crate::support::process::{Process, proxy};
+use crate::support::redis_server::Redis;
+use crate::support::tools::{stat, wait_until};
+
+/// A client that knows which replies are its own.
+struct Client {
+    wire: Wire,
+    asked: usize,
+}
+
+impl Client {
+    fn of(proxy: &Process) -> Client {
+        Client { wire: Wire::connect(proxy.address()), asked: 0 }
+    }
+
+    #[track_caller]
+    fn reply(&mut self) -> Answer {
+        (0..60).find_map(|_| self.wire.reply()).expect("each request is answered")
+    }
+
+    /// The reply to a request, which is the only one.
+    #[track_caller]
+    fn ask(&mut self, words: &str) -> String {
+        self.asked += 1;
+        let mark = format!("mark{}", self.asked);
+        let request = Request::of(words);
+        // Redis itself answers this, and nobody else asks it.
+        let check = Request::of(&format!("EVAL_RO return\\x20ARGV[1] 0 {mark}"));
+        self.wire.send(&[request.encode(), check.encode()].concat());
+        let answer = self.reply();
+        let checked = self.reply();
+        let is_own = checked.value() == Some(Value::Bulk(b'$', mark.as_bytes()));
+        assert!(is_own, "after {words}: {checked:?}");
+        answer.bytes.escape_ascii().to_string().trim_end_matches("\\r\\n").to_string()
+    }
+
+    /// The same within a transaction: the reply to the request, and that to EXEC.
+    #[track_caller]
+    fn ask_in_transaction(&mut self, words: &str) -> [String; 2] {
+        let requests = ["MULTI", words, "EXEC"].map(|words| Request::of(words).encode());
+        self.wire.send(&requests.concat());
+        let replies = [self.reply(), self.reply(), self.reply()];
+        self.ask("EXISTS nothing");
+        let [_, reply, exec] = replies.map(|reply| reply.bytes.escape_ascii().to_string());
+        [reply, exec]
+    }
+}
+
+fn names(client: &mut Client) -> Vec<String> {
+    client.wire.send(&Request::of("COMMAND LIST").encode());
+    let answer = client.reply();
+    let Some(Value::Array(_, names)) = answer.value() else { panic!("a list: {answer:?}") };
+    let name = |name: &Value<'_>| match name {
+        Value::Bulk(_, name) => String::from_utf8_lossy(name).to_string(),
+        _ => panic!("a name: {name:?}"),
+    };
+    names.iter().map(name).collect()
+}
+
+fn in_mixed_case(name: &str) -> String {
+    let case = |(at, letter): (usize, char)| {
+        if at % 2 == 0 { letter.to_ascii_uppercase() } else { letter }
+    };
+    name.chars().enumerate().map(case).collect()
+}
+
+/// The state of the connection, and how often there was one.
+#[track_caller]
+fn check_connection(redis: &Redis, proxy: &Process) {
+    let mut direct = Client { wire: Wire::connect(redis.address), asked: 0 };
+    let list = direct.ask("CLIENT LIST TYPE NORMAL");
+    let lines: Vec<_> = list.split("\\n").filter(|line| line.contains(" resp=3")).collect();
+    let [line] = lines[..] else { panic!("one speaks RESP3: {list}") };
+    for field in ["flags=N ", "db=0 ", "sub=0 ", "psub=0 ", "multi=-1 "] {
+        assert!(line.contains(field), "{line}");
+    }
+    let mut client = proxy.client();
+    assert_eq!(stat(&mut client, "upstream_connects"), 1);
+    assert_eq!(stat(&mut client, "upstream_unanswered"), 0);
+}
+
+fn start() -> (Redis, Process, Client) {
+    let redis = Redis::start(ONE_DATABASE);
+    let proxy = proxy(redis.address, &["--upstream-timeout", "20"]);
+    wait_until("it is connected", || stat(&mut proxy.client(), "upstream_up") == 1);
+    let client = Client::of(&proxy);
+    (redis, proxy, client)
+}
+
+/// Every command that Redis has, whatever it is: one reply to each, and all others are right.
+#[test]
+fn no_command_of_redis_changes_the_shared_connection() {
+    let (redis, proxy, mut client) = start();
+    let names = names(&mut Client { wire: Wire::connect(redis.address), asked: 0 });
+    assert!(names.len() > 200, "{} commands", names.len());
+    let own = ["quit", "multi", "exec", "discard"];
+    for name in names.iter().filter(|name| !own.contains(&name.as_str())) {
+        for arguments in ["", " k", " 1 k", " on k 1", " k 1 1 k", " store 1 k 1 1"] {
+            for name in [name.clone(), name.to_ascii_uppercase(), in_mixed_case(name)] {
+                client.ask(&format!("{name}{arguments}"));
+            }
+            client.ask_in_transaction(&format!("{name}{arguments}"));
+        }
+    }
+    check_connection(&redis, &proxy);
+}
+
+/// What would harm the others, in all ways to say it.
+const REFUSED: &[&str] = &[
+    "SUBSCRIBE c",
+    "PSUBSCRIBE c*",
+    "SSUBSCRIBE c",
+    "UNSUBSCRIBE",
+    "PUBLISH c m",
+    "MONITOR",
+    "SYNC",
+    "PSYNC ? -1",
+    "REPLCONF ACK 0",
+    "BLPOP k 0",
+    "BRPOP k 0",
+    "BLMOVE k l LEFT LEFT 0",
+    "BRPOPLPUSH k l 0",
+    "BLMPOP 0 1 k LEFT",
+    "BZPOPMIN k 0",
+    "BZPOPMAX k 0",
+    "BZMPOP 0 1 k MIN",
+    "XREAD BLOCK 0 STREAMS s $",
+    "XREADGROUP GROUP g me BLOCK 0 STREAMS s >",
+    "WAIT 1 0",
+    "ASKING",
+    "READONLY",
+    "READWRITE",
+    "DEBUG SLEEP 9",
+    "DEBUG SEGFAULT",
+    "SHUTDOWN NOSAVE",
+    "SAVE",
+    "BGSAVE",
+    "FAILOVER",
+    "REPLICAOF NO ONE",
+    "ACL WHOAMI",
+    "ACL SETUSER default off",
+    "MODULE LIST",
+    "SLOWLOG GET",
+    "LATENCY RESET",
+    "SCRIPT FLUSH",
+    "FUNCTION LIST",
+    "EVAL return\\x201 0",
+    "EVALSHA x 0",
+    "FCALL f 0",
+    "OBJECT HELP",
+    "MEMORY PURGE",
+    "PUBSUB CHANNELS",
+    "CLIENT PAUSE 9",
+];
+
+#[test]
+fn what_would_harm_others_is_refused_in_any_case() {
+    let (redis, proxy, mut client) = start();
+    for request in REFUSED {
+        let (name, arguments) = request.split_once(' ').unwrap_or((request, ""));
+        for name in [name.to_string(), name.to_ascii_lowercase(), in_mixed_case(name)] {
+            let request = format!("{name} {arguments}");
+            let reply = client.ask(&request);
+            let is_refusal = reply.ends_with(" is not available through the proxy");
+            assert!(
+                is_refusal || reply.starts_with("-ERR unknown subcommand"),
+                "{request}: {reply}"
+            );
+            let [reply, exec] = client.ask_in_transaction(&request);
+            assert!(reply.starts_with("-ERR "), "{request}: {reply}");
+            assert!(exec.starts_with("-EXECABORT"), "{request}: {exec}");
+        }
+    }
+    check_connection(&redis, &proxy);
+}
+
+/// What a client changes of its own connection stays its own.
+#[test]
+fn what_a_client_says_of_itself_is_not_said_of_the_shared_connection() {
+    let (redis, proxy, mut client) = start();
+    let mut other = Client::of(&proxy);
+    for request in ["HELLO 2", "AUTH default x", "SELECT 0", "CLIENT SETNAME me", "RESET"] {
+        client.ask(request);
+        other.ask(request);
+    }
+    for request in ["CLIENT REPLY OFF", "SET k hidden", "INCR n", "GET k", "CLIENT REPLY ON"] {
+        client.wire.send(&Request::of(request).encode());
+    }
+    assert_eq!(client.reply().bytes, b"+OK\r\n");
+    for request in ["CLIENT REPLY SKIP", "INCR n"] {
+        client.wire.send(&Request::of(request).encode());
+    }
+    assert_eq!(client.ask("INCR n"), ":3");
+    assert_eq!(other.ask("GET k"), "$6\\r\\nhidden");
+    client.wire.send(&Request::of("MULTI").encode());
+    assert_eq!(client.reply().bytes, b"+OK\r\n");
+    assert_eq!(other.ask("INCR n"), ":4", "a transaction that is open is its client's alone");
+    for request in ["MULTI", "RESET", "EXEC"] {
+        client.wire.send(&Request::of(request).encode());
+    }
+    let told = [(); 3].map(|()| client.reply().bytes.escape_ascii().to_string());
+    let expected =
+        [r"-ERR MULTI calls can not be nested\r\n", r"+RESET\r\n", r"-ERR EXEC without MULTI\r\n"];
+    assert_eq!(told, expected);
+    check_connection(&redis, &proxy);
+}
