@@ -36,10 +36,11 @@ pub fn stats(client: &mut Client) -> HashMap<String, u64> {
 /// One counter; that of a command is not printed before somebody asks for it.
 #[track_caller]
 pub fn stat(client: &mut Client, name: &str) -> u64 {
-    // Of commands, only those are told that were asked for.
-    let absent = name.starts_with("requests_").then_some(0);
-    let told = stats(client).get(name).copied().or(absent);
-    told.unwrap_or_else(|| panic!("no counter {name}"))
+    match stats(client).get(name) {
+        Some(count) => *count,
+        None if name.starts_with("requests_") => 0,
+        None => panic!("no counter {name}"),
+    }
 }
 
 /// Asks again and again until it is so; fails after [`PATIENCE`].
