@@ -112,7 +112,8 @@ fn persistence(_: &Facts<'_>) -> Vec<String> {
 
 fn stats(facts: &Facts<'_>) -> Vec<String> {
     let counted = |name: &str, stat| format!("{name}:{}", facts.stats.get(stat));
-    let requests: u64 = TABLE.iter().map(|command| facts.stats.requests(command)).sum();
+    let known: u64 = TABLE.iter().map(|command| facts.stats.requests(command)).sum();
+    let requests = known + facts.stats.get(Stat::RequestsForeign);
     vec![
         counted("total_connections_received", Stat::ConnectionsTotal),
         format!("total_commands_processed:{requests}"),
