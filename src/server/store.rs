@@ -261,8 +261,8 @@ impl Store {
         self.take_out_live(key, now).is_some()
     }
 
-    /// Deletes a key that has expired, before [`expire`](Self::expire) does. `false`: there is none,
-    /// or it lives.
+    /// Deletes a key that has expired, before [`expire`](Self::expire) does. `false`: it lives, or
+    /// there is none.
     pub fn purge(&mut self, key: &[u8], now: Now) -> bool {
         let found = self.find(self.hash(key), key);
         let expired = found.filter(|&place| !self.entry(place).is_live(now.unix_millis));
@@ -548,5 +548,5 @@ fn mixed(seed: u64, n: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

@@ -1,17 +1,38 @@
-//! The store against a map, and the promise of its walk.
+//! The store by examples; `properties.rs` holds it against a map.
 
 use super::*;
-use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+mod properties;
+
+const NEVER: Expiry = Expiry::Never;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A moment from which tests go on: the wall clock shows 10^12 ms.
+fn start() -> Now {
+    Now { instant: Instant::now(), unix_millis: 1_000_000_000_000 }
+}
+
+fn in_millis(now: Now, millis: u64) -> Expiry {
+    Expiry::At(now.unix_millis + millis)
+}
+
+/// What one call removes.
+fn expire(store: &mut Store, now: Now) -> Vec<Vec<u8>> {
+    let mut told = Vec::new();
+    store.expire(now, |key| told.push(key.to_vec()));
+    told
+}
 
 fn number(n: u32) -> [u8; 4] {
     n.to_be_bytes()
 }
 
 /// The keys of one step, and the next cursor.
-fn step(store: &Store, cursor: u64, places: usize) -> (Vec<Vec<u8>>, u64) {
+fn step(store: &Store, cursor: u64, places: usize, now: Now) -> (Vec<Vec<u8>>, u64) {
     let mut keys = Vec::new();
-    let next = store.scan(cursor, places, |key, _| {
+    let next = store.scan(cursor, places, now, |key, _| {
         keys.push(key.to_vec());
         ControlFlow::Continue(())
     });
@@ -20,45 +41,48 @@ fn step(store: &Store, cursor: u64, places: usize) -> (Vec<Vec<u8>>, u64) {
 
 #[test]
 fn put_leaves_what_exists_and_set_replaces_it() {
-    let mut store = Store::new();
-    assert!(store.put(b"k", b"one"));
-    assert!(!store.put(b"k", b"two"));
-    assert_eq!(store.get(b"k"), Some(&b"one"[..]));
-    store.set(b"k", b"two");
-    assert_eq!(store.get(b"k"), Some(&b"two"[..]));
-    store.set(b"k", b"longer");
-    assert_eq!(store.get(b"k"), Some(&b"longer"[..]));
+    let now = start();
+    let mut store = Store::new(now.instant);
+    assert!(store.put(b"k", b"one", now));
+    assert!(!store.put(b"k", b"two", now));
+    assert_eq!(store.get(b"k", now), Some(&b"one"[..]));
+    store.set(b"k", b"two", NEVER, now);
+    assert_eq!(store.get(b"k", now), Some(&b"two"[..]));
+    store.set(b"k", b"longer", NEVER, now);
+    assert_eq!(store.get(b"k", now), Some(&b"longer"[..]));
     assert_eq!((store.len(), store.key_bytes(), store.value_bytes()), (1, 1, 6));
-    assert!(store.remove(b"k"));
-    assert!(!store.remove(b"k"));
+    assert!(store.remove(b"k", now));
+    assert!(!store.remove(b"k", now));
     assert_eq!((store.len(), store.key_bytes(), store.value_bytes()), (0, 0, 0));
     store.check_invariants();
 }
 
 #[test]
 fn key_and_value_are_told_apart_whatever_their_lengths() {
-    let mut store = Store::new();
+    let now = start();
+    let mut store = Store::new(now.instant);
     let long = vec![b'k'; 64 * 1024];
     let entries: [(&[u8], &[u8]); 5] =
         [(b"", b""), (b"ab", b"c"), (b"a", b"bc"), (b"abc", b""), (&long, b"v")];
     for (key, value) in entries {
-        assert!(store.put(key, value));
+        assert!(store.put(key, value, now));
     }
     for (key, value) in entries {
-        assert_eq!(store.get(key), Some(value));
+        assert_eq!(store.get(key, now), Some(value));
     }
-    assert!(!store.contains(b"b"));
+    assert_eq!(store.get(b"b", now), None);
     store.check_invariants();
 }
 
 #[test]
 fn a_scan_stops_where_the_visitor_says_and_goes_on_behind() {
-    let mut store = Store::new();
-    (0..10).for_each(|n| store.set(&number(n), b""));
+    let now = start();
+    let mut store = Store::new(now.instant);
+    (0..10).for_each(|n| store.set(&number(n), b"", NEVER, now));
     let mut seen = Vec::new();
     let mut cursor = 0;
     for _ in 0..10 {
-        cursor = store.scan(cursor, 1000, |key, _| {
+        cursor = store.scan(cursor, 1000, now, |key, _| {
             seen.push(key.to_vec());
             ControlFlow::Break(())
         });
@@ -70,13 +94,14 @@ fn a_scan_stops_where_the_visitor_says_and_goes_on_behind() {
 
 #[test]
 fn a_scan_looks_at_no_more_places_than_asked_and_takes_any_cursor() {
-    let mut store = Store::new();
-    assert_eq!(step(&store, 0, 10), (vec![], 0));
-    (0..5000).for_each(|n| store.set(&number(n), b""));
-    (0..4999).for_each(|n| assert!(store.remove(&number(n))));
+    let now = start();
+    let mut store = Store::new(now.instant);
+    assert_eq!(step(&store, 0, 10, now), (vec![], 0));
+    (0..5000).for_each(|n| store.set(&number(n), b"", NEVER, now));
+    (0..4999).for_each(|n| assert!(store.remove(&number(n), now)));
     let (mut cursor, mut steps, mut keys) = (0, 0, Vec::new());
     loop {
-        let (found, next) = step(&store, cursor, 100);
+        let (found, next) = step(&store, cursor, 100, now);
         keys.extend(found);
         (cursor, steps) = (next, steps + 1);
         if cursor == 0 {
@@ -85,94 +110,204 @@ fn a_scan_looks_at_no_more_places_than_asked_and_takes_any_cursor() {
     }
     assert_eq!((steps, keys), (50, vec![number(4999).to_vec()]));
     for cursor in [5000, 5001, u64::from(u32::MAX), u64::MAX] {
-        assert_eq!(step(&store, cursor, 10), (vec![], 0));
+        assert_eq!(step(&store, cursor, 10, now), (vec![], 0));
     }
-    assert_eq!(step(&store, 0, 0), (vec![], 1), "a step of no places would never end");
+    assert_eq!(step(&store, 0, 0, now), (vec![], 1), "a step of no places would never end");
 }
 
-#[derive(Clone, Debug)]
-enum Change {
-    Set(u8, Vec<u8>),
-    Put(u8, Vec<u8>),
-    Remove(u8),
+#[test]
+fn a_key_is_absent_from_its_deadline_on_and_removed_by_the_wheel() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    store.set(b"k", b"v", in_millis(now, 1000), now);
+    store.set(b"for ever", b"v", NEVER, now);
+    let (before, after) = (now.plus(SECOND - Duration::from_nanos(1)), now.plus(SECOND));
+    assert_eq!(store.get(b"k", before), Some(&b"v"[..]));
+    assert_eq!(store.deadline(b"k", before), Some(Some(now.unix_millis + 1000)));
+    assert_eq!(store.deadline(b"for ever", after), Some(None));
+    assert_eq!((store.get(b"k", after), store.deadline(b"k", after)), (None, None));
+    assert!(!store.remove(b"k", after) && !store.set_deadline(b"k", None, after));
+    assert!(!store.rename(b"k", b"k", after) && !store.rename(b"k", b"to", after));
+    assert_eq!(step(&store, 0, 10, after).0, [b"for ever"]);
+    assert_eq!((store.len(), store.expiring(), store.expired()), (2, 1, 0));
+    assert_eq!(expire(&mut store, before), [b""; 0]);
+    assert_eq!(expire(&mut store, after), [b"k"]);
+    assert_eq!((store.len(), store.expiring(), store.expired()), (1, 0, 1));
+    assert_eq!(store.next_deadline(), None);
+    store.check_invariants();
 }
 
-fn any_change() -> impl Strategy<Value = Change> {
-    let value = || prop::collection::vec(any::<u8>(), 0..4);
-    prop_oneof![
-        (any::<u8>(), value()).prop_map(|(key, value)| Change::Set(key, value)),
-        (any::<u8>(), value()).prop_map(|(key, value)| Change::Put(key, value)),
-        any::<u8>().prop_map(Change::Remove),
-    ]
-}
-
-/// Keys of several lengths, the empty one among them.
-fn key(of: u8) -> Vec<u8> {
-    vec![of; usize::from(of % 5)]
-}
-
-fn apply(change: Change, store: &mut Store, model: &mut HashMap<Vec<u8>, Vec<u8>>) {
-    match change {
-        Change::Set(of, value) => {
-            store.set(&key(of), &value);
-            model.insert(key(of), value);
-        }
-        Change::Put(of, value) => {
-            assert_eq!(store.put(&key(of), &value), !model.contains_key(&key(of)));
-            model.entry(key(of)).or_insert(value);
-        }
-        Change::Remove(of) => {
-            assert_eq!(store.remove(&key(of)), model.remove(&key(of)).is_some());
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn it_holds_what_a_map_holds(changes in prop::collection::vec(any_change(), 0..500)) {
-        let (mut store, mut model) = (Store::new(), HashMap::new());
-        for change in changes {
-            apply(change, &mut store, &mut model);
-        }
+#[test]
+fn what_is_written_to_an_expired_key_is_new() {
+    let now = start();
+    let later = now.plus(SECOND);
+    type Write = fn(&mut Store, Now);
+    let writes: [(Write, &[u8]); 5] = [
+        (|store, now| assert!(store.put(b"k", b"new", now)), b"new"),
+        (|store, now| store.set(b"k", b"new", Expiry::Keep, now), b"new"),
+        (|store, now| store.set(b"k", b"new", NEVER, now), b"new"),
+        (|store, now| assert_eq!(store.append(b"k", b"tail", now), 4), b"tail"),
+        (|store, now| assert!(store.rename(b"from", b"k", now)), b"moved"),
+    ];
+    for (write, expected) in writes {
+        let mut store = Store::new(now.instant);
+        store.set(b"k", b"old", in_millis(now, 1000), now);
+        store.set(b"from", b"moved", NEVER, now);
+        write(&mut store, later);
+        assert_eq!(store.get(b"k", later), Some(expected));
+        assert_eq!(store.deadline(b"k", later), Some(None));
+        assert_eq!((store.expired(), store.expiring()), (1, 0));
+        assert_eq!(expire(&mut store, later.plus(SECOND)), [b""; 0]);
         store.check_invariants();
-        for of in 0..=u8::MAX {
-            prop_assert_eq!(store.get(&key(of)), model.get(&key(of)).map(Vec::as_slice));
-        }
-        prop_assert_eq!(store.len(), model.len());
     }
+}
 
-    #[test]
-    fn a_key_that_stays_is_scanned_exactly_once(
-        before in prop::collection::vec(any_change(), 0..300),
-        steps in prop::collection::vec(
-            (prop::collection::vec(any_change(), 0..5), 0usize..40), 1..20
-        )
-    ) {
-        let (mut store, mut model) = (Store::new(), HashMap::new());
-        before.into_iter().for_each(|change| apply(change, &mut store, &mut model));
-        let mut stayed: HashSet<_> = model.keys().cloned().collect();
-        let mut seen = HashMap::new();
-        let mut cursor = 0;
-        for (changes, places) in steps.into_iter().cycle() {
-            let next = store.scan(cursor, places, |key, value| {
-                *seen.entry(key.to_vec()).or_insert(0) += 1;
-                assert_eq!(model[key], value);
-                ControlFlow::Continue(())
-            });
-            if next == 0 {
-                break;
-            }
-            prop_assert!(next > cursor);
-            cursor = next;
-            for change in changes {
-                if let Change::Remove(of) = change {
-                    stayed.remove(&key(of));
-                }
-                apply(change, &mut store, &mut model);
-            }
+#[test]
+fn a_deadline_is_kept_moved_and_taken_away() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    let at = |millis| Some(now.unix_millis + millis);
+    store.set(b"k", b"v", in_millis(now, 1000), now);
+    store.set(b"k", b"longer", Expiry::Keep, now);
+    assert_eq!(store.append(b"k", b"!", now), 7);
+    assert_eq!(store.deadline(b"k", now), Some(at(1000)));
+    assert!(store.rename(b"k", b"l", now));
+    assert_eq!((store.get(b"k", now), store.get(b"l", now)), (None, Some(&b"longer!"[..])));
+    assert_eq!(store.deadline(b"l", now), Some(at(1000)));
+    // Later, sooner, never, and again.
+    for deadline in [at(9000), at(500), None, None, at(2000)] {
+        assert!(store.set_deadline(b"l", deadline, now));
+        assert_eq!(store.deadline(b"l", now), Some(deadline));
+        assert_eq!(store.expiring(), usize::from(deadline.is_some()));
+        store.check_invariants();
+    }
+    assert_eq!(expire(&mut store, now.plus(2 * SECOND)), [b"l"]);
+}
+
+#[test]
+fn the_key_is_there_when_its_end_is_told() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    store.set(b"k", b"v", in_millis(now, 0), now);
+    assert_eq!(store.get(b"k", now), None, "a deadline that has come already");
+    assert!(store.next_deadline().is_some_and(|next| next <= now.plus(SECOND).instant));
+    assert_eq!(expire(&mut store, now.plus(SECOND)), [b"k"]);
+}
+
+#[test]
+fn many_that_are_due_at_once_are_removed_in_several_calls() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    (0..2500).for_each(|n| store.set(&number(n), b"v", in_millis(now, 1000), now));
+    let now = now.plus(SECOND);
+    let mut removed = Vec::new();
+    for expected in [EXPIRED_AT_ONCE, EXPIRED_AT_ONCE, 500] {
+        assert!(store.next_deadline().is_some_and(|next| next <= now.instant));
+        assert_eq!(step(&store, 0, 2500, now).0, [b""; 0]);
+        assert_eq!(store.random(7, now), None);
+        let told = expire(&mut store, now);
+        assert_eq!(told.len(), expected);
+        removed.extend(told);
+        store.check_invariants();
+    }
+    removed.sort();
+    assert!(removed.into_iter().eq((0..2500).map(|n| number(n).to_vec())));
+    assert_eq!((store.next_deadline(), store.len(), store.expired()), (None, 0, 2500));
+}
+
+#[test]
+fn a_wall_clock_that_is_set_takes_the_deadlines_with_it() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    store.set(b"k", b"v", in_millis(now, 1000), now);
+    let back = Now { unix_millis: now.unix_millis - 5000, ..now };
+    assert_eq!(expire(&mut store, back.plus(SECOND)), [b""; 0], "it has five seconds more");
+    assert_eq!(store.get(b"k", back.plus(SECOND)), Some(&b"v"[..]));
+    assert_eq!(store.next_deadline().map(|next| next <= now.plus(6 * SECOND).instant), Some(true));
+    store.check_invariants();
+    let forward = Now { unix_millis: now.unix_millis + 5000, ..now.plus(SECOND) };
+    assert_eq!(store.get(b"k", forward), None);
+    assert_eq!(expire(&mut store, now.plus(6 * SECOND)), [b"k"]);
+}
+
+#[test]
+fn deadlines_at_the_end_of_time_do_no_harm() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    for deadline in [u64::MAX, u64::MAX - 1, 1 << 63] {
+        store.set(b"k", b"v", Expiry::At(deadline), now);
+        assert_eq!(store.deadline(b"k", now), Some(Some(deadline)));
+    }
+    // A timer reaches a century ahead, and is then set anew.
+    let century = now.plus(100 * 365 * 24 * 3600 * SECOND);
+    assert_eq!(expire(&mut store, century), [b""; 0]);
+    assert!(store.next_deadline().is_some_and(|next| next > century.instant));
+    assert_eq!(store.get(b"k", century), Some(&b"v"[..]));
+}
+
+#[test]
+fn a_key_that_is_kept_alive_costs_a_timer_each_time_it_fires_and_not_each_time_it_is_set() {
+    let mut now = start();
+    let mut store = Store::new(now.instant);
+    store.set(b"k", b"v", in_millis(now, 1000), now);
+    let timer = |store: &Store| store.entry(0).lease().map(|lease| lease.timer);
+    let first = timer(&store);
+    for _ in 0..10 {
+        now = now.plus(Duration::from_millis(99));
+        store.set(b"k", b"v", in_millis(now, 1000), now);
+        assert_eq!((expire(&mut store, now), timer(&store)), (vec![], first));
+    }
+    now = now.plus(Duration::from_millis(20));
+    assert_eq!(expire(&mut store, now), [b""; 0]);
+    assert_ne!(timer(&store), first);
+    assert_eq!(expire(&mut store, now.plus(SECOND)), [b"k"]);
+}
+
+#[test]
+fn a_cleared_store_is_as_small_as_a_new_one() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    for n in 0..5000 {
+        let expiry = if n % 2 == 0 { NEVER } else { in_millis(now, 1000) };
+        store.set(&number(n), b"v", expiry, now);
+    }
+    store.clear();
+    assert_eq!((store.len(), store.expiring(), store.next_deadline()), (0, 0, None));
+    assert_eq!((store.key_bytes(), store.value_bytes()), (0, 0));
+    assert_eq!((store.used, store.pages.capacity()), (0, 0));
+    assert_eq!(store.index.memory_bytes(), Index::new().memory_bytes());
+    assert_eq!(step(&store, 0, 10, now), (vec![], 0));
+    assert_eq!(store.random(0, now), None);
+    store.check_invariants();
+    assert!(store.put(b"k", b"v", now));
+}
+
+#[test]
+fn a_random_key_is_any_key() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    (0..100).for_each(|n| store.set(&number(n), b"", NEVER, now));
+    let mut counts = HashMap::new();
+    for seed in 0..10_000 {
+        let key = store.random(seed, now).expect("there are keys").to_vec();
+        *counts.entry(key).or_insert(0) += 1;
+    }
+    assert_eq!(counts.len(), 100);
+    // 100 each, and a standard deviation of 10.
+    assert!(counts.values().all(|count| (40..160).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn the_last_key_of_a_sparse_store_is_found() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    (0..20_000).for_each(|n| store.set(&number(n), b"", in_millis(now, 1000), now));
+    for kept in [0, 9_999, 19_999] {
+        assert!(store.set_deadline(&number(kept), None, now));
+        for seed in 0..10 {
+            let found = store.random(seed, now.plus(SECOND));
+            assert_eq!(found, Some(&number(kept)[..]));
         }
-        for key in stayed {
-            prop_assert_eq!(seen.get(&key), Some(&1));
-        }
+        assert!(store.remove(&number(kept), now));
     }
 }
