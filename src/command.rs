@@ -344,6 +344,11 @@ impl Command {
         words == least || (self.arity < 0 && words > least)
     }
 
+    /// What is said in RESP to a request that it does not take.
+    pub fn wrong_arity(&self) -> String {
+        format!("wrong number of arguments for '{}' command", self.name.to_ascii_lowercase())
+    }
+
     /// Where this command stands in `TABLE`.
     #[inline]
     pub fn index(&self) -> usize {

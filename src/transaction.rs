@@ -54,4 +54,9 @@ impl Transaction {
     pub fn requests(&self) -> &[u8] {
         self.requests.bytes()
     }
+
+    /// Takes the requests out, to be carried out; it is still known how many there were.
+    pub fn take_requests(&mut self) -> Buffer {
+        std::mem::take(&mut self.requests)
+    }
 }

@@ -11,7 +11,7 @@ pub mod resp;
 pub mod telnet;
 pub mod text;
 
-use crate::command::Command;
+use crate::command::{Command, Verb};
 use crate::limits::{self, Limits};
 use std::fmt;
 
@@ -107,9 +107,23 @@ impl<'a> Request<'a> {
         let Words { spans, bytes } = self.words;
         self.command.keys.places(spans.len()).map(move |place| spans[place].of(bytes))
     }
+
+    /// Of a `DUMP`: whether it is one of pairs.
+    ///
+    /// # Errors
+    /// Its usage, if it is wrong.
+    pub fn dumps_pairs(&self) -> Result<bool, &'static str> {
+        let mut words = self.arguments();
+        match (words.next(), words.next()) {
+            (None, _) => Ok(false),
+            (Some(word), None) if word.eq_ignore_ascii_case(b"KEYS") => Ok(false),
+            (Some(word), None) if word.eq_ignore_ascii_case(b"PAIRS") => Ok(true),
+            _ => Err("usage: DUMP [KEYS|PAIRS]"),
+        }
+    }
 }
 
-/// Why a request is not carried out. `Display` gives the message without a leading `ERR `.
+/// Why a request is not carried out. `Display` gives the whole message, with its prefix: `ERR …`.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
     /// No such command.
@@ -128,39 +142,58 @@ pub enum Refusal<'a> {
     Protocol(resp::ProtocolError),
 }
 
+impl Refusal<'_> {
+    /// Whether the transaction that the request stands in is discarded for it, and not only fails.
+    pub fn discards_transaction(&self) -> bool {
+        matches!(self, Refusal::Usage(command, Form::Resp) if command.verb == Verb::Exec)
+    }
+}
+
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.discards_transaction() {
+            write!(f, "EXECABORT Transaction discarded because of: ")?;
+        } else {
+            write!(f, "ERR ")?;
+        }
         match *self {
             Refusal::Unknown(words, form) => {
-                let verb = text::printable(words.get(0).unwrap_or_default(), 128);
+                let verb = text::printable(words.get(0).unwrap_or_default(), SHOWN);
                 match form {
                     Form::Text => write!(f, "unknown command '{verb}', try HELP"),
                     Form::Resp => {
                         write!(f, "unknown command '{verb}', with args beginning with: ")?;
-                        for word in words.iter().skip(1).take(20) {
-                            write!(f, "'{}' ", text::printable(word, 128))?;
-                        }
-                        Ok(())
+                        show_arguments(words, f)
                     }
                 }
             }
             Refusal::UnknownSubcommand(command, word) => {
-                let (word, name) = (text::printable(word, 128), command.name);
+                let (word, name) = (text::printable(word, SHOWN), command.name);
                 write!(f, "unknown subcommand '{word}'. Try {name} HELP.")
             }
-            Refusal::Usage(command, Form::Text) => {
-                write!(f, "usage: {}", command.usage())
-            }
-            Refusal::Usage(command, Form::Resp) => {
-                let name = command.name.to_ascii_lowercase();
-                write!(f, "wrong number of arguments for '{name}' command")
-            }
+            Refusal::Usage(command, Form::Text) => write!(f, "usage: {}", command.usage()),
+            Refusal::Usage(command, Form::Resp) => f.write_str(&command.wrong_arity()),
             Refusal::KeyTooLong => write!(f, "key longer than {} bytes", limits::MAX_KEY),
             Refusal::ValueTooLong(most) => write!(f, "value longer than {most} bytes"),
             Refusal::LineTooLong(most) => write!(f, "line longer than {most} bytes"),
             Refusal::Protocol(error) => write!(f, "Protocol error: {error}"),
         }
     }
+}
+
+/// How many bytes of a client's words an error shows.
+const SHOWN: usize = 128;
+
+fn show_arguments(words: Words<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut left = SHOWN;
+    for word in words.iter().skip(1) {
+        if left == 0 {
+            break;
+        }
+        write!(f, "'{}' ", text::printable(word, left))?;
+        left = left.saturating_sub(word.len() + "'' ".len());
+    }
+    Ok(())
 }
 
 /// What stands at the front of the input.

@@ -72,15 +72,15 @@ fn array(words: &[&str]) -> Event {
 }
 
 fn refused(message: &str) -> Event {
-    Refused(Form::Text, message.to_string())
+    Refused(Form::Text, format!("ERR {message}"))
 }
 
 fn refused_array(message: &str) -> Event {
-    Refused(Form::Resp, message.to_string())
+    Refused(Form::Resp, format!("ERR {message}"))
 }
 
 fn broken(message: &str) -> Event {
-    Broken(format!("Protocol error: {message}"))
+    Broken(format!("ERR Protocol error: {message}"))
 }
 
 /// The events of a stream: the same whole, in two pieces, and byte by byte.
@@ -262,6 +262,25 @@ fn arrays_are_requests() {
 }
 
 #[test]
+fn an_unknown_command_is_shown_with_some_of_its_words() {
+    let shown = |words: &[&[u8]]| {
+        let (mut bytes, mut scratch) = (Buffer::new(), Scratch::default());
+        resp::push_request(&mut bytes, words);
+        let (_, decoded) =
+            Decoder::default().decode(bytes.bytes(), &mut scratch, &Limits::default());
+        let Decoded::Refused(_, refusal) = decoded else { panic!("there is no such command") };
+        refusal.to_string()
+    };
+    let long = "y".repeat(300);
+    let most = &long[..128];
+    let expected = format!("ERR unknown command '{most}', with args beginning with: '{most}' ");
+    assert_eq!(shown(&[long.as_bytes(), long.as_bytes(), b"z"]), expected);
+    let expected =
+        format!("ERR unknown command 'x', with args beginning with: '{}' 'y' ", &long[..124]);
+    assert_eq!(shown(&[b"x", &long.as_bytes()[..124], b"yyy", b"z"]), expected);
+}
+
+#[test]
 fn what_is_no_array_breaks_the_stream() {
     for header in ["*x\r\n", "*\r\n", "*1048577\r\n", "*1 \r\n", "*+1\r\n", "*1\n", "* 1\r\n"] {
         check(header, &[broken("invalid multibulk length")]);
@@ -275,7 +294,8 @@ fn what_is_no_array_breaks_the_stream() {
     check(format!("*9\r\n{}", word.repeat(9)), &[broken("request too large")]);
     let endless = format!("*{}", "1".repeat(limits::MAX_HEADER));
     assert_eq!(decode(&[endless.as_bytes()], &small()).0, [broken("too big mbulk count string")]);
-    check("PING\n*1\r\n!", &[text(&["PING"]), broken("expected '$', got '!'")]);
+    check("PING\n*1\r\n!\r\n", &[text(&["PING"]), broken("expected '$', got '!'")]);
+    check("PING\n*1\r\n!", &[text(&["PING"])]);
 }
 
 #[test]

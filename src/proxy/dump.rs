@@ -64,15 +64,9 @@ impl Dump {
     /// # Errors
     /// Its usage, if it is wrong.
     pub fn new(style: Style, request: &Request<'_>) -> Result<Dump, &'static str> {
-        let pairs = match request.arguments().next() {
-            None => false,
-            Some(word) if word.eq_ignore_ascii_case(b"KEYS") => false,
-            Some(word) if word.eq_ignore_ascii_case(b"PAIRS") => true,
-            Some(_) => return Err("usage: DUMP [KEYS|PAIRS]"),
-        };
         Ok(Dump {
             style,
-            pairs,
+            pairs: request.dumps_pairs()?,
             cursor: Some(b"0".as_slice().into()),
             keys: VecDeque::new(),
             asked: 0,

@@ -60,7 +60,7 @@ impl Commands {
     /// What becomes of a request that our table does not know.
     ///
     /// # Errors
-    /// Why it is not sent on, without a leading `ERR `.
+    /// Why it is not sent on, in a whole message.
     pub fn admit<'a>(&self, words: Words<'a>) -> Result<Sent<'a>, String> {
         let verb = words.get(0).unwrap_or_default();
         let Some(mut row) = self.find(verb) else {
@@ -70,11 +70,12 @@ impl Commands {
             let Some(word) = words.get(1) else { return Err(row.wrong_arity()) };
             row = row.subcommands.find(word).ok_or_else(|| {
                 let (word, verb) = (text::printable(word, 128), row.name.to_ascii_uppercase());
-                format!("unknown subcommand '{word}'. Try {verb} HELP.")
+                format!("ERR unknown subcommand '{word}'. Try {verb} HELP.")
             })?;
         }
         let Some(access) = row.access else {
-            return Err(format!("command '{}' is not available through the proxy", row.name));
+            let name = &row.name;
+            return Err(format!("ERR command '{name}' is not available through the proxy"));
         };
         let least = usize::try_from(row.arity.unsigned_abs()).unwrap_or(usize::MAX);
         if words.len() < least || (row.arity > 0 && words.len() > least) {
@@ -127,7 +128,7 @@ impl Row {
     }
 
     fn wrong_arity(&self) -> String {
-        format!("wrong number of arguments for '{}' command", self.name)
+        format!("ERR wrong number of arguments for '{}' command", self.name)
     }
 }
 
@@ -275,13 +276,13 @@ mod tests {
             check("SINTERCARD 1 a", "nothing");
             check("SWAPDB 0 1", "everything");
             check("HUGE", "everything");
-            check("HGET h", "wrong number of arguments for 'hget' command");
-            check("HGET h f g", "wrong number of arguments for 'hget' command");
-            check("HSET h f", "wrong number of arguments for 'hset' command");
-            check("NOSUCH a", "unknown command 'NOSUCH', with args beginning with: 'a' ");
+            check("HGET h", "ERR wrong number of arguments for 'hget' command");
+            check("HGET h f g", "ERR wrong number of arguments for 'hget' command");
+            check("HSET h f", "ERR wrong number of arguments for 'hset' command");
+            check("NOSUCH a", "ERR unknown command 'NOSUCH', with args beginning with: 'a' ");
             check(
                 "hget\r\n h f",
-                r"unknown command 'hget\r\n', with args beginning with: 'h' 'f' ",
+                r"ERR unknown command 'hget\r\n', with args beginning with: 'h' 'f' ",
             );
         }
     }
@@ -291,7 +292,7 @@ mod tests {
         for fields in [6, 7, 10] {
             let commands = commands(true, fields);
             let check = |request: &str, name: &str| {
-                let expected = format!("command '{name}' is not available through the proxy");
+                let expected = format!("ERR command '{name}' is not available through the proxy");
                 assert_eq!(admit(&commands, request), expected);
             };
             check("BZPOPMIN k 0", "bzpopmin");
@@ -316,13 +317,16 @@ mod tests {
     fn of_a_container_the_subcommand_counts() {
         let commands = commands(true, 10);
         assert_eq!(admit(&commands, "Object enCoding k"), "nothing");
-        let wrong = "wrong number of arguments for 'object|encoding' command";
+        let wrong = "ERR wrong number of arguments for 'object|encoding' command";
         assert_eq!(admit(&commands, "OBJECT ENCODING"), wrong);
-        assert_eq!(admit(&commands, "OBJECT"), "wrong number of arguments for 'object' command");
-        assert_eq!(admit(&commands, "OBJECT a b"), "unknown subcommand 'a'. Try OBJECT HELP.");
-        let refused = "command 'object|help' is not available through the proxy";
+        assert_eq!(
+            admit(&commands, "OBJECT"),
+            "ERR wrong number of arguments for 'object' command"
+        );
+        assert_eq!(admit(&commands, "OBJECT a b"), "ERR unknown subcommand 'a'. Try OBJECT HELP.");
+        let refused = "ERR command 'object|help' is not available through the proxy";
         assert_eq!(admit(&commands, "OBJECT HELP"), refused);
-        let unknown = "unknown command 'object|encoding', with args beginning with: 'k' 'k' ";
+        let unknown = "ERR unknown command 'object|encoding', with args beginning with: 'k' 'k' ";
         assert_eq!(admit(&commands, "object|encoding k k"), unknown);
     }
 

@@ -8,8 +8,8 @@
 //!
 //! `b` comes first: it is written aside into its place. Then `a` comes: it goes straight to the
 //! output, and after it the ready ones behind it, `b` and PONG. `c` is now the front. A reply that
-//! is ready while nothing is owed is never queued at all; one that its client does not want is given
-//! like any other, and is empty.
+//! is ready while nothing is owed is never queued at all; one that its client does not want is
+//! given like any other, and is empty.
 //!
 //! The reply to an `MGET` is gathered in its place: each part has a ticket of its own.
 

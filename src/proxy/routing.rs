@@ -60,6 +60,9 @@ impl Proxy {
                 }
             }
             Decoded::Refused(form, refusal) => {
+                if refusal.discards_transaction() {
+                    client.session.end_transaction();
+                }
                 self.refuse(out, conn, form, &refusal.to_string());
             }
             Decoded::Broken(refusal) => {
@@ -90,12 +93,12 @@ impl Proxy {
         Next::Wait
     }
 
-    /// Refuses a request, and the transaction that it stands in.
+    /// Refuses a request, and the transaction that it stands in. The message has its prefix.
     pub(super) fn refuse(&mut self, out: &mut Outbox, conn: ConnId, form: Form, message: &str) {
         out.stats.add(Stat::RequestErrors, 1);
         if let Some(client) = self.clients.get_mut(conn) {
             let style = client.session.refused(form);
-            client.answer(out, conn, style, Reply::Error(message));
+            client.answer(out, conn, style, Reply::Failure(message.as_bytes()));
         }
     }
 
@@ -166,7 +169,9 @@ impl Proxy {
     ) -> Result<(), NotYet> {
         let sent = match &self.commands {
             Some(commands) => commands.admit(words),
-            None if self.upstream.is_down() => Err(Trouble::Unavailable.message(false).to_string()),
+            None if self.upstream.is_down() => {
+                Err(format!("ERR {}", Trouble::Unavailable.message(false)))
+            }
             None => return Err(NotYet),
         };
         let sent = match sent {

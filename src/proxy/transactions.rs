@@ -1,7 +1,7 @@
 //! `MULTI` to `EXEC`: kept here, and sent upstream as one block that nothing else comes between.
 //!
-//! The connection is shared, so a transaction that was open on it while its client thinks would take
-//! up everybody's requests.
+//! The connection is shared, so a transaction that was open on it while its client thinks would
+//! take up everybody's requests.
 
 use super::flight::Waiter;
 use super::foreign::Commands;
@@ -90,7 +90,7 @@ impl Proxy {
         }
         if is_the_proxys(request.command) {
             let name = request.command.name.to_ascii_lowercase();
-            let what = format!("command '{name}' is not available in a transaction");
+            let what = format!("ERR command '{name}' is not available in a transaction");
             self.refuse(out, conn, request.form, &format!("{what} through the proxy"));
             return true;
         }

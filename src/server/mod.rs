@@ -18,11 +18,10 @@ use crate::command::{Access, Command, PutMode, Verb};
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::{self, Limits};
 use crate::protocol::text::Reply;
-use crate::protocol::{Decoded, Decoder, Form, Request, Scratch, resp};
+use crate::protocol::{Decoded, Decoder, Form, Request, Scratch};
 use crate::session::{Collected, Origin, Outcome, Session, Style, clients, program};
 use crate::settings::Settings;
 use crate::stats::{Program, Stat, Stats};
-use crate::transaction::Transaction;
 use commands::Dump;
 use keyspace::Keyspace;
 use std::time::Instant;
@@ -195,14 +194,21 @@ impl Server {
                 }
                 Decoded::Refused(form, refusal) => {
                     stats.add(Stat::RequestErrors, 1);
+                    if refusal.discards_transaction() {
+                        client.session.end_transaction();
+                        self.keyspace.watches.forget(conn);
+                    }
                     let style = client.session.refused(form);
                     if !style.quiet {
-                        style.write(output, Origin::Server, Reply::Error(&refusal.to_string()));
+                        let message = refusal.to_string();
+                        style.write(output, Origin::Server, Reply::Failure(message.as_bytes()));
                     }
                 }
                 Decoded::Broken(refusal) => {
                     stats.add(Stat::RequestErrors, 1);
-                    resp::push_error(output, &refusal.to_string());
+                    let message = refusal.to_string();
+                    let style = Style::plain(Form::Resp);
+                    style.write(output, Origin::Server, Reply::Failure(message.as_bytes()));
                     return Progress::Close;
                 }
                 Decoded::Telnet(answer) => output.push(&answer),
@@ -227,16 +233,28 @@ impl Server {
         now: Now,
     ) -> Then {
         let mark = out.unsent(conn);
+        // A transaction that turns replies off as it is carried out has begun its reply already.
+        let begins_aloud = request.command.verb == Verb::Exec
+            && self.clients.get_mut(conn).is_some_and(|client| !client.session.is_quiet());
         let then = self.collect_or_carry_out(out, conn, request, now);
-        let Some(client) = self.clients.get_mut(conn) else { return then };
-        if client.session.is_quiet() {
-            client.dump = None;
-            if let Some(output) = out.output(conn) {
-                output.truncate(mark);
-            }
+        if !begins_aloud {
+            self.hush(out, conn, mark);
         }
-        client.session.replied();
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.replied();
+        }
         then
+    }
+
+    /// Takes back what was written since, if the client does not want it.
+    fn hush(&mut self, out: &mut Outbox, conn: ConnId, mark: usize) {
+        if let Some(client) = self.clients.get_mut(conn)
+            && client.session.is_quiet()
+            && let Some(output) = out.output(conn)
+        {
+            client.dump = None;
+            output.truncate(mark);
+        }
     }
 
     fn collect_or_carry_out(
@@ -382,25 +400,24 @@ impl Server {
                 reply.simple("OK");
             }
             Verb::Discard => reply.error("DISCARD without MULTI"),
-            _ => match client.session.end_transaction() {
-                Some(transaction) => return self.exec(out, conn, &transaction, style, now),
-                None => reply.error("EXEC without MULTI"),
-            },
+            _ if collecting => {
+                let then = self.exec(out, conn, style, now);
+                if let Some(client) = self.clients.get_mut(conn) {
+                    client.session.end_transaction();
+                }
+                return then;
+            }
+            _ => reply.error("EXEC without MULTI"),
         }
         Then::GoOn
     }
 
-    /// Carries out a transaction: all of it, or nothing.
-    fn exec(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        transaction: &Transaction,
-        style: Style,
-        now: Now,
-    ) -> Then {
+    /// Carries out a client's transaction: all of it, or nothing.
+    fn exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Then {
         let changed = self.keyspace.forget_watches(conn, now);
+        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some(output) = out.output(conn) else { return Then::Close };
+        let Some(transaction) = client.session.transaction() else { return Then::GoOn };
         let mut reply = style.writer(output);
         if transaction.has_failed() {
             reply.failure("EXECABORT Transaction discarded because of previous errors.");
@@ -411,19 +428,22 @@ impl Server {
             return Then::GoOn;
         }
         reply.array(transaction.len());
+        let requests = transaction.take_requests();
         // Whatever the limits have become since.
         let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
         let mut then = Then::GoOn;
         let (mut scratch, mut decoder) = (Scratch::default(), Decoder::default());
-        let mut rest = transaction.requests();
+        let mut rest = requests.bytes();
         while let (consumed, Decoded::Request(request)) =
             decoder.decode(rest, &mut scratch, &limits)
         {
             let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
             let style = client.session.style(Form::Resp, Some(request.command.verb));
+            let mark = out.unsent(conn);
             if self.carry_out(out, conn, &request, style, now) == Then::Close {
                 then = Then::Close;
             }
+            self.hush(out, conn, mark);
             rest = &rest[consumed..];
         }
         then

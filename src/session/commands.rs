@@ -70,7 +70,7 @@ impl Session {
         say(style, out, reply, Outcome::Answered)
     }
 
-    /// Those that only RESP has. An error is returned before anything is written or changed.
+    /// Those that only RESP has. An error is returned before anything is written.
     fn resp_command(
         &mut self,
         request: &Request<'_>,
@@ -87,11 +87,11 @@ impl Session {
         let mut reply = Writer::new(out, self.version);
         match request.command.verb {
             Verb::Ping if request.len() > 2 => {
-                return Err("ERR wrong number of arguments for 'ping' command".into());
+                return Err(format!("ERR {}", request.command.wrong_arity()).into());
             }
             Verb::Ping | Verb::Echo => reply.bulk(request.word(1)),
             Verb::Auth => {
-                check_user(request)?;
+                authenticate(request)?;
                 reply.simple("OK");
             }
             Verb::Select => {
@@ -171,7 +171,7 @@ impl Session {
         Ok(Outcome::Answered)
     }
 
-    /// Carries out `HELLO`: all of it, or nothing.
+    /// Carries out `HELLO`. As with Redis, a name that stands before a mistake is taken.
     fn hello(&mut self, request: &Request<'_>) -> Result<(), Fault> {
         let mut words = request.arguments();
         let version = match words.next().map(units::integer) {
@@ -183,25 +183,18 @@ impl Session {
                 return Err("ERR Protocol version is not an integer or out of range".into());
             }
         };
-        let (mut user, mut new_name) = (USER.as_bytes(), None);
         while let Some(option) = words.next() {
             if option.eq_ignore_ascii_case(b"AUTH") && words.len() >= 2 {
-                user = words.next().unwrap_or_default();
+                check_user(words.next().unwrap_or_default())?;
                 words.next(); // any password is right
             } else if option.eq_ignore_ascii_case(b"SETNAME")
                 && let Some(word) = words.next()
             {
-                new_name = Some(name(word, "Client names")?);
+                self.set_name(name(word, "Client names")?);
             } else {
                 let option = printable(option, 128);
                 return Err(format!("ERR Syntax error in HELLO option '{option}'").into());
             }
-        }
-        if user != USER.as_bytes() {
-            return Err(WRONG_PASSWORD);
-        }
-        if let Some(name) = new_name {
-            self.set_name(name);
         }
         self.version = version;
         Ok(())
@@ -231,10 +224,7 @@ impl Session {
         self.version = Version::Two;
         self.origin = false;
         self.set_name(String::new());
-        // If this very reply is not wanted, the next one is, either way.
-        if self.replies == Replies::Off {
-            self.replies = Replies::On;
-        }
+        self.replies.0 &= Replies::SKIP;
     }
 
     fn set_library(&mut self, what: &[u8], word: &[u8]) -> Result<(), Fault> {
@@ -252,14 +242,17 @@ impl Session {
 
     /// Says whether this is answered.
     fn set_replies(&mut self, word: &[u8]) -> Result<bool, Fault> {
-        self.replies = match word {
-            word if word.eq_ignore_ascii_case(b"ON") => Replies::On,
-            word if word.eq_ignore_ascii_case(b"OFF") => Replies::Off,
-            word if !word.eq_ignore_ascii_case(b"SKIP") => return Err(SYNTAX),
-            _ if self.replies == Replies::Off => Replies::Off,
-            _ => Replies::SkipNext,
-        };
-        Ok(self.replies == Replies::On)
+        match word {
+            word if word.eq_ignore_ascii_case(b"ON") => self.replies = Replies::default(),
+            word if word.eq_ignore_ascii_case(b"OFF") => self.replies.0 |= Replies::OFF,
+            word if word.eq_ignore_ascii_case(b"SKIP") => {
+                if self.replies.0 & Replies::OFF == 0 {
+                    self.replies.0 |= Replies::SKIP_NEXT;
+                }
+            }
+            _ => return Err(SYNTAX),
+        }
+        Ok(self.replies == Replies::default())
     }
 
     fn set_name(&mut self, name: String) {
@@ -272,15 +265,18 @@ fn say(style: Style, out: &mut Buffer, reply: Reply<'_>, outcome: Outcome) -> Ou
     outcome
 }
 
-fn check_user(request: &Request<'_>) -> Result<(), Fault> {
+fn authenticate(request: &Request<'_>) -> Result<(), Fault> {
     match request.len() {
         2 => Err("ERR AUTH <password> called without any password configured for the default \
                   user. Are you sure your configuration is correct?"
             .into()),
-        3 if request.word(1) == USER.as_bytes() => Ok(()),
-        3 => Err(WRONG_PASSWORD),
+        3 => check_user(request.word(1)),
         _ => Err(SYNTAX),
     }
+}
+
+fn check_user(user: &[u8]) -> Result<(), Fault> {
+    if user == USER.as_bytes() { Ok(()) } else { Err(WRONG_PASSWORD) }
 }
 
 fn check_database(word: &[u8]) -> Result<(), Fault> {

@@ -100,16 +100,17 @@ pub enum Collected {
     Refused(&'static str),
 }
 
-/// What `CLIENT REPLY` asked for.
+/// What `CLIENT REPLY` asked for, in bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Replies {
-    #[default]
-    On,
-    Off,
-    /// Not for this request (of which it is the reply), but for the next.
-    SkipNext,
-    /// Not for this request.
-    Skip,
+struct Replies(u8);
+
+impl Replies {
+    /// Until it says otherwise, there are none.
+    const OFF: u8 = 1;
+    /// There is none to the next request.
+    const SKIP_NEXT: u8 = 2;
+    /// There is none to this request.
+    const SKIP: u8 = 4;
 }
 
 /// One client's protocol state.
@@ -152,7 +153,7 @@ impl Session {
             heard: seconds,
             origin: false,
             version: Version::Two,
-            replies: Replies::On,
+            replies: Replies::default(),
             latest: None,
             names: None,
             transaction: None,
@@ -214,7 +215,7 @@ impl Session {
     /// Whether requests are simply carried out: no transaction collects them, and each is answered.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.transaction.is_none() && self.replies == Replies::On
+        self.transaction.is_none() && self.replies == Replies::default()
     }
 
     /// The requests since `MULTI`, if there was one.
@@ -260,16 +261,14 @@ impl Session {
 
     /// Whether the client does not want the reply to the present request.
     pub fn is_quiet(&self) -> bool {
-        self.replies != Replies::On
+        self.replies.0 & (Replies::OFF | Replies::SKIP) != 0
     }
 
     /// After each request that is not plain: goes on to the next.
     pub fn replied(&mut self) {
-        self.replies = match self.replies {
-            Replies::SkipNext => Replies::Skip,
-            Replies::Skip => Replies::On,
-            other => other,
-        };
+        let Replies(bits) = self.replies;
+        let skip = if bits & Replies::SKIP_NEXT == 0 { 0 } else { Replies::SKIP };
+        self.replies = Replies(bits & Replies::OFF | skip);
     }
 
     /// The style of a reply to a request that came now.

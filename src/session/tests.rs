@@ -94,7 +94,11 @@ impl Desk {
             }
             Decoded::Refused(form, refusal) => {
                 let style = session.refused(form);
-                style.write(&mut out, Origin::Server, Reply::Error(&refusal.to_string()));
+                style.write(
+                    &mut out,
+                    Origin::Server,
+                    Reply::Failure(refusal.to_string().as_bytes()),
+                );
             }
             other => panic!("{line}: {other:?}"),
         }

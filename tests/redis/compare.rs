@@ -99,8 +99,8 @@ impl Side {
     }
 
     /// Waits until all that was sent has been answered, as far as it is answered at all. Each
-    /// request on our own connection takes a turn of the server's loop; it is one that a proxy sends
-    /// on.
+    /// request on our own connection takes a turn of the server's loop; it is one that a proxy
+    /// sends on.
     fn settle(&mut self, turns: usize) -> Option<()> {
         for _ in 0..turns {
             self.tell(&[b"STRLEN".to_vec(), b"none".to_vec()]).value()?;

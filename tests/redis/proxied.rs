@@ -123,15 +123,19 @@ const SCRIPTS: &[&str] = &[
     // A script that may only read.
     "EVAL_RO return\\x20{1,'a',false,true} 0\nEVAL_RO return\\x20redis.call('get',KEYS[1]) 1 none
      EVAL_RO return\\x20{double=1.5} 0\nEVAL_RO redis.setresp(3)return\\x20true 0
-     EVAL_RO return\\x20redis.call('set','k','v') 0\nEVAL_RO return\\x20redis.error_reply('E\\x20x') 0
-     EVAL_RO redis.setresp(3)return{map={a=1}} 0\nEVAL_RO redis.setresp(3)return{big_number='12'} 0
+     EVAL_RO return\\x20redis.call('set','k','v') 0
+     EVAL_RO return\\x20redis.error_reply('E\\x20x') 0
+     EVAL_RO redis.setresp(3)return{map={a=1}} 0
+     EVAL_RO redis.setresp(3)return{big_number='12'} 0
      EVAL_RO return{verbatim_string={format='txt',string='abc'}} 0
-     EVAL_RO redis.setresp(3)return{set={a=true}} 0\nSET k 1
+     EVAL_RO redis.setresp(3)return{set={a=true}} 0
+     SET k 1
      EVAL_RO redis.setresp(3)return\\x20redis.call('hgetall','none') 0\nGET k",
     // Everything at once.
     "SET a 1\nGET a\nSWAPDB 0 0\nGET a\nFUNCTION DELETE none\nFLUSHDB\nGET a\nHSET a b c\nGET a
      MGET a b\nDEL a\nGET a\nLOLWUT VERSION 5 1 1 1\nOBJECT NOSUCH a\nOBJECT\nXGROUP\nMEMORY
-     HSET\nHSET h\nHSET h f\nNOSUCH a b\nhset h f v\nHgEt h f\nobject ENCODING h\nObject encoding h",
+     HSET\nHSET h\nHSET h f\nNOSUCH a b
+     hset h f v\nHgEt h f\nobject ENCODING h\nObject encoding h",
 ];
 
 fn scripts() -> impl Iterator<Item = String> {

@@ -261,9 +261,18 @@ pub fn complaints(likeness: Likeness, redis: &Value<'_>, other: &Value<'_>) -> V
                 .collect()
         }
         Clients => {
-            let [redis, other] = texts
-                .each_ref()
-                .map(|text| text.lines().map(|line| fields(line, &[' '], '=')).collect::<Vec<_>>());
+            let lines = |text: &String| -> Vec<Fields> {
+                text.lines().map(|line| fields(line, &[' '], '=')).collect()
+            };
+            let [mut redis, mut other] = texts.each_ref().map(lines);
+            for flags in redis.iter_mut().chain(&mut other).filter_map(|line| line.get_mut("flags"))
+            {
+                // Redis tells, too, that a key has changed that the client watches.
+                *flags = flags.replace('d', "");
+                if flags.is_empty() {
+                    flags.push('N');
+                }
+            }
             // Of several, some may be gone on one side and not yet on the other.
             let different = match (&redis[..], &other[..]) {
                 ([redis], [other]) => different(CLIENT_SAME, redis, other).collect(),

@@ -4,8 +4,8 @@ use super::arguments::{Options, Refused, TimeUnit, integer};
 use super::{Call, TOO_LARGE};
 use crate::clock::Now;
 use crate::command::{PutMode, Verb};
+use crate::protocol::Request;
 use crate::protocol::text::Reply;
-use crate::protocol::{Form, Refusal, Request};
 use crate::server::keyspace::Keyspace;
 use crate::server::store::Expiry;
 
@@ -136,7 +136,7 @@ fn pairs<'a>(
     request: &Request<'a>,
 ) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a>, Refused> {
     if request.len().is_multiple_of(2) {
-        return Err(Refusal::Usage(request.command, Form::Resp).to_string().into());
+        return Err(request.command.wrong_arity().into());
     }
     Ok(request.keys().zip(request.words().skip(2).step_by(2)))
 }

@@ -22,27 +22,13 @@ pub struct Dump {
     begun: bool,
 }
 
-/// Whether a `DUMP` is one of pairs.
-///
-/// # Errors
-/// Its usage, if it is wrong.
-fn dump_of_pairs(request: &Request<'_>) -> Result<bool, &'static str> {
-    let mut words = request.arguments();
-    match (words.next(), words.next()) {
-        (None, _) => Ok(false),
-        (Some(word), None) if word.eq_ignore_ascii_case(b"KEYS") => Ok(false),
-        (Some(word), None) if word.eq_ignore_ascii_case(b"PAIRS") => Ok(true),
-        _ => Err("usage: DUMP [KEYS|PAIRS]"),
-    }
-}
-
 impl Dump {
     /// Reads the request.
     ///
     /// # Errors
     /// Its usage, if it is wrong.
     pub fn new(style: Style, request: &Request<'_>) -> Result<Dump, &'static str> {
-        let pairs = dump_of_pairs(request)?;
+        let pairs = request.dumps_pairs()?;
         Ok(Dump { pairs, prefix: style.prefix(Origin::Server), cursor: 0, begun: false })
     }
 
@@ -108,7 +94,7 @@ pub fn keys(call: &mut Call<'_>) -> Result<(), Refused> {
 }
 
 pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
-    let (begin, pairs) = (call.reply.len(), dump_of_pairs(&call.request)?);
+    let (begin, pairs) = (call.reply.len(), call.request.dumps_pairs()?);
     let count = write_each(call, |reply, key, value| {
         reply.bulk(key);
         if pairs {
@@ -151,8 +137,9 @@ impl<'a> Scan<'a> {
 }
 
 /// Reads a cursor as Redis does, by the rules of `strtoul` in C: it may have a sign, and an empty
-/// one is 0.
+/// one is 0. A NUL ends it.
 fn cursor(word: &[u8]) -> Option<u64> {
+    let word = word.split(|&byte| byte == 0).next().unwrap_or_default();
     let (negative, digits) = match word {
         [] => return Some(0),
         [b'-', digits @ ..] => (true, digits),
