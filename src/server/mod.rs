@@ -233,11 +233,9 @@ impl Server {
         now: Now,
     ) -> Then {
         let mark = out.unsent(conn);
-        // A transaction that turns replies off as it is carried out has begun its reply already.
-        let begins_aloud = request.command.verb == Verb::Exec
-            && self.clients.get_mut(conn).is_some_and(|client| !client.session.is_quiet());
         let then = self.collect_or_carry_out(out, conn, request, now);
-        if !begins_aloud {
+        // In a transaction that is carried out, what is wanted may change from reply to reply.
+        if request.command.verb != Verb::Exec {
             self.hush(out, conn, mark);
         }
         if let Some(client) = self.clients.get_mut(conn) {
@@ -400,35 +398,16 @@ impl Server {
                 reply.simple("OK");
             }
             Verb::Discard => reply.error("DISCARD without MULTI"),
-            _ if collecting => {
-                let then = self.exec(out, conn, style, now);
-                if let Some(client) = self.clients.get_mut(conn) {
-                    client.session.end_transaction();
-                }
-                return then;
-            }
-            _ => reply.error("EXEC without MULTI"),
+            _ => return self.exec(out, conn, style, now),
         }
         Then::GoOn
     }
 
     /// Carries out a client's transaction: all of it, or nothing.
     fn exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Then {
-        let changed = self.keyspace.forget_watches(conn, now);
-        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
-        let Some(output) = out.output(conn) else { return Then::Close };
-        let Some(transaction) = client.session.transaction() else { return Then::GoOn };
-        let mut reply = style.writer(output);
-        if transaction.has_failed() {
-            reply.failure("EXECABORT Transaction discarded because of previous errors.");
-            return Then::GoOn;
-        }
-        if changed {
-            reply.null_array();
-            return Then::GoOn;
-        }
-        reply.array(transaction.len());
-        let requests = transaction.take_requests();
+        let mark = out.unsent(conn);
+        let requests = self.begin_exec(out, conn, style, now);
+        self.hush(out, conn, mark);
         // Whatever the limits have become since.
         let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
         let mut then = Then::GoOn;
@@ -446,7 +425,34 @@ impl Server {
             self.hush(out, conn, mark);
             rest = &rest[consumed..];
         }
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.end_transaction();
+        }
         then
+    }
+
+    /// Writes an error in place of a transaction, or the head of its reply; the requests to carry
+    /// out.
+    fn begin_exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Buffer {
+        let (Some(client), Some(output)) = (self.clients.get_mut(conn), out.output(conn)) else {
+            return Buffer::new();
+        };
+        let mut reply = style.writer(output);
+        let Some(transaction) = client.session.transaction() else {
+            reply.error("EXEC without MULTI");
+            return Buffer::new();
+        };
+        let changed = self.keyspace.forget_watches(conn, now);
+        if transaction.has_failed() {
+            reply.failure("EXECABORT Transaction discarded because of previous errors.");
+            return Buffer::new();
+        }
+        if changed {
+            reply.null_array();
+            return Buffer::new();
+        }
+        reply.array(transaction.len());
+        transaction.take_requests()
     }
 }
 

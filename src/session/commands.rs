@@ -242,17 +242,17 @@ impl Session {
 
     /// Says whether this is answered.
     fn set_replies(&mut self, word: &[u8]) -> Result<bool, Fault> {
-        match word {
-            word if word.eq_ignore_ascii_case(b"ON") => self.replies = Replies::default(),
-            word if word.eq_ignore_ascii_case(b"OFF") => self.replies.0 |= Replies::OFF,
-            word if word.eq_ignore_ascii_case(b"SKIP") => {
-                if self.replies.0 & Replies::OFF == 0 {
-                    self.replies.0 |= Replies::SKIP_NEXT;
-                }
-            }
-            _ => return Err(SYNTAX),
+        let (on, off) = (word.eq_ignore_ascii_case(b"ON"), word.eq_ignore_ascii_case(b"OFF"));
+        if on {
+            self.replies.0 &= Replies::SKIP_NEXT;
+        } else if off {
+            self.replies.0 |= Replies::OFF;
+        } else if !word.eq_ignore_ascii_case(b"SKIP") {
+            return Err(SYNTAX);
+        } else if self.replies.0 & Replies::OFF == 0 {
+            self.replies.0 |= Replies::SKIP_NEXT;
         }
-        Ok(self.replies == Replies::default())
+        Ok(on)
     }
 
     fn set_name(&mut self, name: String) {

@@ -141,6 +141,19 @@ fn what_is_no_request_is_refused_alike_by_two_redis_servers() {
 
 /// Blocks of requests, each on its own: what chance would seldom say, and what it once found.
 const SCRIPTS: &str = r"
+*> SET k v EX 100
+*> EXPIRE k 50 GT
+*> TTL k
+*> EXPIRE k 200 GT
+*> TTL k
+*> PEXPIRE k 100000 GT
+*> PEXPIRE k 300000 GT
+*> TTL k
+*> PERSIST k
+*> EXPIRE k 400 GT
+*> EXPIRE none 400 GT
+*> TTL k
+
 *> CLIENT KILL ID {other-id}
 other*> PING
 

@@ -122,6 +122,8 @@ pub fn named(name: &str) -> BoxedStrategy<Vec<Word>> {
         "set-option" => one_of("NX | XX | GET | KEEPTTL | life | PERSIST | odd"),
         "getex-option" => one_of("PERSIST | life | life | KEEPTTL | odd"),
         "condition" => one_of("NX | XX | GT | LT | odd"),
+        // Whether a time is later than the same one a moment ago is up to the moment.
+        "relative-condition" => one_of("NX | XX | LT | odd"),
         "scan-option" => one_of("MATCH pattern | COUNT count | TYPE type | odd"),
         "flush-mode" => one_of("SYNC | ASYNC | odd"),
         "hello-option" => one_of("SETNAME name | AUTH user value | odd"),
