@@ -201,7 +201,7 @@ mod tests {
         for field in 6..fields {
             match field {
                 SUBCOMMANDS => {
-                    entry += &format!("*{}\r\n{}", subcommands.len(), subcommands.concat())
+                    entry += &format!("*{}\r\n{}", subcommands.len(), subcommands.concat());
                 }
                 _ => entry += &format!("{set}1\r\n+@all\r\n"),
             }
