@@ -30,7 +30,7 @@ fn main() {
     for (name, reply) in [("value", value), ("OK", Reply::Ok), ("not found", Reply::NotFound)] {
         encode(&mut table, &format!("encode text {name}"), |out| text::reply(out, b"", reply));
         encode(&mut table, &format!("encode RESP {name}"), |out| {
-            resp::reply(out, resp::Version::Two, None, reply)
+            resp::reply(out, resp::Version::Two, None, reply);
         });
     }
     let key = key(1);
