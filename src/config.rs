@@ -45,6 +45,8 @@ pub struct ProxyConfig {
     pub ttl: Duration,
     /// What the cache may cost, in bytes; 0: no cache.
     pub cache_bytes: usize,
+    /// How long the upstream is trusted to tell of changes.
+    pub trust: Duration,
 }
 
 /// A flag that says where something is; the others are settings.
@@ -111,6 +113,7 @@ pub fn proxy(arguments: &[String]) -> Result<Parsed<ProxyConfig>, String> {
         server_listen: resolve("server-listen", &server_listen)?[0],
         upstream_timeout: settings.upstream_timeout,
         ttl: settings.ttl,
+        trust: settings.trust,
         cache_bytes: settings.cache_bytes,
     }))
 }

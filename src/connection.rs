@@ -225,7 +225,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// One turn: at most one read, and the handler is given what there is. `scratch` is empty
-    /// before and after.
+    /// before and after. With `clock`, what is read is handed over with its time.
     #[inline]
     pub fn take_turn<H: Handler>(
         &mut self,
@@ -233,6 +233,7 @@ impl<S: Stream> Connection<S> {
         out: &mut Outbox,
         scratch: &mut Buffer,
         now: Instant,
+        clock: Option<fn() -> Instant>,
     ) -> Step {
         if self.phase == Phase::Lingering {
             return self.drop_input(scratch);
@@ -246,6 +247,7 @@ impl<S: Stream> Connection<S> {
                 let count = self.read(scratch)?;
                 if count > 0 {
                     out.stats.add(Stat::BytesIn, count as u64);
+                    let now = clock.map_or(now, |clock| clock());
                     self.hand_over(handler, out, scratch, now);
                 }
             }

@@ -138,6 +138,13 @@ pub trait Handler {
 
     /// The time of `next_deadline` has come.
     fn deadline_reached(&mut self, _out: &mut Outbox, _now: Instant) {}
+
+    /// Whether the time given to `received` must not be earlier than that at which the bytes were
+    /// read. Else it is that at which the turn of the loop began, and the process may have been
+    /// stopped since.
+    fn is_punctual(&self) -> bool {
+        false
+    }
 }
 
 /// A connection that a handler asked for.

@@ -501,7 +501,9 @@ impl<H: Handler> Reactor<H> {
     #[inline]
     fn take_turn(&mut self, id: ConnId, now: Instant) {
         let Some(connection) = self.connections.get(id) else { return };
-        let step = connection.take_turn(&mut self.handler, &mut self.out, &mut self.scratch, now);
+        let (handler, out, scratch) = (&mut self.handler, &mut self.out, &mut self.scratch);
+        let clock = handler.is_punctual().then_some(Instant::now as fn() -> Instant);
+        let step = connection.take_turn(handler, out, scratch, now, clock);
         self.conclude(id, step, now);
     }
 

@@ -18,6 +18,9 @@ pub struct Settings {
     pub upstream_timeout: Duration,
     /// Proxy: how long a cached value is served, from the moment its request was sent.
     pub ttl: Duration,
+    /// Proxy: how long a cached value is served after the upstream last confirmed that nothing has
+    /// changed, where it tells of changes.
+    pub trust: Duration,
     /// Proxy: what the cache may cost, in bytes; 0: no cache.
     pub cache_bytes: usize,
 }
@@ -29,6 +32,7 @@ impl Default for Settings {
             put_mode: PutMode::Create,
             upstream_timeout: Duration::from_secs(5),
             ttl: Duration::from_secs(60),
+            trust: Duration::from_secs(1),
             cache_bytes: 64 << 20,
         }
     }
@@ -78,6 +82,7 @@ pub static SETTINGS: &[Setting] = {
     &[
         row(Proxy, "upstream-timeout", FIXED, "for the upstream to accept a connection and to answer (5)", SomeSeconds(|it| &mut it.upstream_timeout)),
         row(Proxy, "ttl", LIVE, "how long a cached value is served (60)", Seconds(|it| &mut it.ttl)),
+        row(Proxy, "trust", LIVE, "how long the upstream is trusted to tell of changes; 0: it is asked before each hit (1)", Seconds(|it| &mut it.trust)),
         row(Proxy, "cache-bytes", FIXED, "what the cache may cost; 0: no cache (64MiB)", Size(|it| &mut it.cache_bytes, 0, 1 << 40)),
         row(Both, "put", LIVE, "what PUT does to a key that exists (create: refuse)", Put),
         row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections)),

@@ -153,6 +153,7 @@ fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
         upstream: vec![world.address(server)],
         upstream_timeout: config.upstream_timeout,
         ttl: config.ttl,
+        trust: Duration::from_secs(1),
         cache_bytes: config.cache_bytes,
         seed: 1,
     };

@@ -40,6 +40,7 @@ fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
         upstream,
         upstream_timeout: config.upstream_timeout,
         ttl: config.ttl,
+        trust: config.trust,
         cache_bytes: config.cache_bytes,
         seed: program::random_seed(),
     };

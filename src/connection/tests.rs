@@ -138,7 +138,7 @@ impl Bench {
 
     fn turn(&mut self) -> Step {
         let Bench { connection, handler, out, scratch, now, .. } = self;
-        connection.take_turn(handler, out, scratch, *now)?;
+        connection.take_turn(handler, out, scratch, *now, None)?;
         connection.settle(out, &limits(), *now)
     }
 

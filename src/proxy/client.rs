@@ -25,6 +25,15 @@ pub struct Client {
     pub waiting: bool,
     /// No request follows: close once every owed reply is given.
     pub ended: bool,
+    /// Whether a confirmation has come that was asked for after its present request had come.
+    pub covered: bool,
+    /// Bytes of its input that have been consumed, from its beginning.
+    taken: u64,
+    /// Whether it waits for a confirmation, and how far its input had come when it was asked for.
+    is_unconfirmed: bool,
+    asked_to: u64,
+    /// The same of the confirmation that came last.
+    confirmed_to: u64,
 }
 
 impl Client {
@@ -37,6 +46,43 @@ impl Client {
             last_bytes: 0,
             waiting: false,
             ended: false,
+            covered: false,
+            taken: 0,
+            is_unconfirmed: false,
+            asked_to: 0,
+            confirmed_to: 0,
+        }
+    }
+
+    /// So many bytes of its input are consumed.
+    #[inline]
+    pub fn took(&mut self, bytes: usize) {
+        self.taken += bytes as u64;
+    }
+
+    /// Whether the last of the next `bytes` of its input had come before a confirmation was asked
+    /// for that has come since.
+    #[inline]
+    pub fn covers(&self, bytes: usize) -> bool {
+        self.taken + bytes as u64 <= self.confirmed_to
+    }
+
+    /// Waits for a confirmation, with so many bytes of input that are not consumed. `false`: it
+    /// does so already.
+    pub fn ask_for_confirmation(&mut self, input: usize) -> bool {
+        if self.is_unconfirmed {
+            return false;
+        }
+        self.is_unconfirmed = true;
+        self.asked_to = self.taken + input as u64;
+        true
+    }
+
+    /// The confirmation has come, or will not.
+    pub fn confirmation_ended(&mut self, has_come: bool) {
+        self.is_unconfirmed = false;
+        if has_come {
+            self.confirmed_to = self.asked_to;
         }
     }
 

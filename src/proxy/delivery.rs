@@ -2,18 +2,19 @@
 //! those who wait for it.
 
 use super::dump::Dump;
-use super::flight::Waiter;
-use super::purpose::{Nonsense, Purpose, Shape, Writes};
+use super::flight::{FlightId, Life, Waiter};
+use super::purpose::{Nonsense, Purpose, Shape};
 use super::replies::Replies;
+use super::rules::Rule;
 use super::state::Proxy;
-use super::upstream::{Answered, Trouble};
+use super::upstream::{Answered, Came, Trouble};
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::resp::{Element, Elements};
 use crate::protocol::text::Reply;
 use crate::stats::Stat;
 use log::warn;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// In place of a reply that is larger than what a client may leave unread.
 const TOO_LARGE: &[u8] = b"-ERR reply too large\r\n";
@@ -28,18 +29,22 @@ impl Proxy {
         // The other half is for what the client has not taken yet.
         let most = self.options.limits.output_limit / 2;
         loop {
-            let answered = self.upstream.next_reply(input, most).map_err(|error| {
+            let came = self.upstream.next_reply(input, most).map_err(|error| {
                 warn!("the upstream sends what is no reply: {error}");
                 Nonsense
             })?;
-            match answered {
+            match came {
                 // Who has answered everything before all of it was sent has not read it.
                 None if self.upstream.is_ahead(out) => return Err(Nonsense),
                 None => return Ok(()),
-                Some(Answered { purpose, length: None }) => {
+                Some(Came::Push(length)) => {
+                    self.push_came(out, &input.bytes()[..length]);
+                    input.consume(length);
+                }
+                Some(Came::Reply(Answered { purpose, length: None })) => {
                     self.deliver(out, purpose, TOO_LARGE, now)?;
                 }
-                Some(Answered { purpose, length: Some(length) }) => {
+                Some(Came::Reply(Answered { purpose, length: Some(length) })) => {
                     let delivered = self.deliver(out, purpose, &input.bytes()[..length], now);
                     input.consume(length);
                     delivered?;
@@ -56,26 +61,25 @@ impl Proxy {
         bytes: &[u8],
         now: Instant,
     ) -> Result<(), Nonsense> {
-        if !matches!(purpose, Some(Purpose::Hello | Purpose::Commands)) {
+        if !matches!(purpose, Some(Purpose::Hello | Purpose::Tracking | Purpose::Commands)) {
             self.upstream.has_answered();
         }
         match purpose {
             Some(Purpose::Hello) => self.hello_came(bytes),
+            Some(Purpose::Tracking) => self.tracking_came(out, bytes),
             Some(Purpose::Commands) => self.commands_came(bytes),
+            Some(Purpose::Confirmation(waiting)) => {
+                self.confirmation_ended(out, waiting, true);
+                expect(bytes, b"PONG")
+            }
+            Some(Purpose::Life(id)) => {
+                let life = life(bytes)?;
+                self.flights.life_came(id, life);
+                Ok(())
+            }
             Some(Purpose::Multi) => expect(bytes, b"OK"),
             None => expect(bytes, b"QUEUED"),
-            Some(Purpose::Fetch(id)) => {
-                let flight = self.flights.land(id);
-                let reply = Shape::Value.read(bytes);
-                if let (Some(Reply::Value(value)), false) = (reply, flight.poisoned) {
-                    self.cache.insert(&flight.key, value, flight.sent_at + self.options.ttl, now);
-                }
-                let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
-                for waiter in flight.waiters() {
-                    self.fulfil(out, waiter, shown);
-                }
-                reply.map(|_| ()).ok_or(Nonsense)
-            }
+            Some(Purpose::Fetch(id)) => self.fetched(out, id, bytes, now),
             Some(Purpose::Request(waiter, writes, shape)) => {
                 self.write_ended(out, &writes);
                 let (reply, from) = (shape.read(bytes), self.version);
@@ -95,6 +99,36 @@ impl Proxy {
         }
     }
 
+    /// A flight lands: its value is stored, if it may be, and given to all who wait for it.
+    fn fetched(
+        &mut self,
+        out: &mut Outbox,
+        id: FlightId,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<(), Nonsense> {
+        let flight = self.flights.land(id);
+        let reply = Shape::Value.read(bytes);
+        let mut until = flight.sent_at + self.options.ttl;
+        if let Life::For(life) = flight.life
+            && self.keeps(Rule::LiveNoLongerThanKey)
+        {
+            until = until.min(flight.sent_at + life);
+        }
+        match (reply, flight.life) {
+            _ if flight.poisoned => {}
+            (Some(Reply::Value(value)), Life::Forever | Life::For(_)) => {
+                self.cache.insert(&flight.key, value, until, now);
+            }
+            _ => {}
+        }
+        let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
+        for waiter in flight.waiters() {
+            self.fulfil(out, waiter, shown);
+        }
+        reply.map(|_| ()).ok_or(Nonsense)
+    }
+
     /// Tells whoever waits for a reply that there will be none.
     pub(super) fn fail(&mut self, out: &mut Outbox, purpose: Purpose, trouble: Trouble) {
         match purpose {
@@ -111,63 +145,12 @@ impl Proxy {
             Purpose::DumpKeys(conn) | Purpose::DumpValue(conn) => {
                 self.dump_failed(out, conn, trouble.message(false));
             }
-            Purpose::Hello | Purpose::Commands | Purpose::Multi => {}
-        }
-    }
-
-    /// What is to be remembered of a request's keys: without a cache, nothing. A `ttl` of 0 is not
-    /// enough, since it may be set to another.
-    pub(super) fn tracked(&self, writes: Writes) -> Writes {
-        match writes {
-            Writes::Keys(_) if self.options.cache_bytes == 0 => Writes::Keys(Vec::new()),
-            writes => writes,
-        }
-    }
-
-    /// A request is sent: what it may change is dropped, and not kept until it is answered.
-    pub(super) fn write_begun(&mut self, out: &mut Outbox, writes: &Writes) {
-        match writes {
-            Writes::Nothing => {}
-            Writes::Keys(keys) => {
-                for key in keys {
-                    self.drop_entry(out, key);
-                    self.flights.write_begun(key);
-                }
-            }
-            Writes::Everything => {
-                self.drop_entries(out);
-                self.flights.write_of_all_begun();
-            }
-        }
-    }
-
-    /// It is answered, or never will be.
-    fn write_ended(&mut self, out: &mut Outbox, writes: &Writes) {
-        match writes {
-            Writes::Nothing => {}
-            Writes::Keys(keys) => {
-                for key in keys {
-                    self.flights.write_ended(key);
-                    self.drop_entry(out, key);
-                }
-            }
-            Writes::Everything => {
-                self.flights.write_of_all_ended();
-                self.drop_entries(out);
-            }
-        }
-    }
-
-    fn drop_entry(&mut self, out: &mut Outbox, key: &[u8]) {
-        if self.cache.remove(key) {
-            out.stats.add(Stat::Invalidated, 1);
-        }
-    }
-
-    fn drop_entries(&mut self, out: &mut Outbox) {
-        if !self.cache.is_empty() {
-            out.stats.add(Stat::Invalidated, self.cache.len() as u64);
-            self.cache.clear();
+            Purpose::Confirmation(waiting) => self.confirmation_ended(out, waiting, false),
+            Purpose::Hello
+            | Purpose::Tracking
+            | Purpose::Commands
+            | Purpose::Multi
+            | Purpose::Life(_) => {}
         }
     }
 
@@ -204,6 +187,7 @@ impl Proxy {
     pub(super) fn lose_upstream(&mut self, out: &mut Outbox, why: Trouble, now: Instant) {
         out.stats.add(Stat::UpstreamErrors, 1);
         let (trouble, waiting) = self.upstream.lose(out, why, now);
+        self.coherence_lost(out);
         for purpose in waiting {
             self.fail(out, purpose, trouble);
         }
@@ -279,7 +263,20 @@ impl Proxy {
     }
 }
 
-/// A reply within a transaction: this word, or an error.
+/// The reply to `PTTL`: milliseconds, -1 if the key does not expire, -2 if there is none.
+fn life(bytes: &[u8]) -> Result<Life, Nonsense> {
+    match Elements::new(bytes).next() {
+        Some(Element::Integer(-2)) => Ok(Life::Absent),
+        Some(Element::Integer(-1)) => Ok(Life::Forever),
+        Some(Element::Integer(millis)) => u64::try_from(millis)
+            .map(|it| Life::For(Duration::from_millis(it)))
+            .map_err(|_| Nonsense),
+        Some(Element::Error(_)) => Ok(Life::Unknown),
+        _ => Err(Nonsense),
+    }
+}
+
+/// A reply that says this word, or an error.
 fn expect(bytes: &[u8], word: &[u8]) -> Result<(), Nonsense> {
     match Elements::new(bytes).next() {
         Some(Element::Simple(said)) if said == word => Ok(()),

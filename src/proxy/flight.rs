@@ -15,12 +15,13 @@
 //! key.
 
 use super::replies::Ticket;
+use super::rules::Rule;
 use crate::handler::ConnId;
 use crate::index::Index;
 use ahash::RandomState;
 use slab::Slab;
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A client that waits for a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,19 @@ pub struct Waiter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlightId(u32);
 
+/// How long a key lives, as the upstream told it before it told the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It has not told.
+    Unknown,
+    /// There was no such key.
+    Absent,
+    /// For ever.
+    Forever,
+    /// So long from then on.
+    For(Duration),
+}
+
 /// One fetch.
 #[derive(Debug)]
 pub struct Flight {
@@ -42,8 +56,12 @@ pub struct Flight {
     pub key: Box<[u8]>,
     /// When its request was sent.
     pub sent_at: Instant,
-    /// Whether a write of the key overlapped it, or it took too long: its value must not be stored.
+    /// Whether its value must not be stored: the key was changed meanwhile, or it took too long.
     pub poisoned: bool,
+    /// Whether nobody else may join it.
+    detached: bool,
+    /// How long the key lives.
+    pub life: Life,
     first: Waiter,
     /// Those who joined: most flights have none, and then it owns no memory.
     joined: Vec<Waiter>,
@@ -65,20 +83,24 @@ pub struct Flights {
     writes: HashMap<Box<[u8]>, u32, RandomState>,
     writes_of_all: u32,
     hasher: RandomState,
+    poisoned: u64,
+    #[cfg(feature = "mutants")]
+    broken: Option<Rule>,
 }
 
 impl Flights {
-    /// Adds a waiter to the flight of `key`; false if there is none that can be joined: it must
-    /// have been sent after `oldest`, lest a value be served that is older than it may be.
-    pub fn join(&mut self, key: &[u8], waiter: Waiter, oldest: Option<Instant>) -> bool {
-        let Some(id) = self.find(key) else { return false };
-        let flight = &mut self.flights[id as usize];
-        if oldest.is_some_and(|oldest| flight.sent_at <= oldest) {
-            self.poison(id);
-            return false;
+    /// When the flight of `key` was sent that can be joined, if there is one.
+    pub fn joinable(&self, key: &[u8]) -> Option<Instant> {
+        self.find(key).map(|id| self.flights[id as usize].sent_at)
+    }
+
+    /// Adds a waiter to the flight of `key`; false if there is none that can be joined.
+    pub fn join(&mut self, key: &[u8], waiter: Waiter) -> bool {
+        let found = self.find(key);
+        if let Some(id) = found {
+            self.flights[id as usize].joined.push(waiter);
         }
-        flight.joined.push(waiter);
-        true
+        found.is_some()
     }
 
     fn find(&self, key: &[u8]) -> Option<u32> {
@@ -86,18 +108,60 @@ impl Flights {
         self.joinable.find(hash, |id| *self.flights[id as usize].key == *key)
     }
 
-    fn poison(&mut self, id: u32) {
-        self.detach(id);
+    /// The key has changed, or its flight took too long: the flight is not joined any more, and its
+    /// value not stored.
+    pub fn poison(&mut self, key: &[u8]) {
+        if let Some(id) = self.find(key) {
+            self.detach(id);
+            self.poison_flight(id);
+        }
+    }
+
+    /// Any key may have changed.
+    pub fn poison_all(&mut self) {
+        if !self.joinable.is_empty() {
+            self.poisoned += self.joinable.len() as u64;
+            self.joinable.clear();
+            for (_, flight) in &mut self.flights {
+                (flight.poisoned, flight.detached) = (true, true);
+            }
+        }
+    }
+
+    fn poison_flight(&mut self, id: u32) {
         self.flights[id as usize].poisoned = true;
+        self.poisoned += 1;
+    }
+
+    /// How many flights were poisoned so far.
+    pub fn poisoned(&self) -> u64 {
+        self.poisoned
+    }
+
+    /// How long the key of a flight lives.
+    pub fn life_came(&mut self, id: FlightId, life: Life) {
+        self.flights[id.0 as usize].life = life;
     }
 
     /// Begins a flight, for a key whose flight could not be joined.
     pub fn begin(&mut self, key: &[u8], first: Waiter, now: Instant) -> FlightId {
         let is_written = !self.writes.is_empty() && self.writes.contains_key(key);
-        let poisoned = is_written || self.writes_of_all > 0;
-        let flight = Flight { key: key.into(), sent_at: now, poisoned, first, joined: Vec::new() };
+        let overlaps = is_written || self.writes_of_all > 0;
+        let detached = overlaps && self.keeps(Rule::DetachAtWrites);
+        let flight = Flight {
+            key: key.into(),
+            sent_at: now,
+            poisoned: false,
+            detached,
+            life: Life::Unknown,
+            first,
+            joined: Vec::new(),
+        };
         let id = self.flights.insert(flight) as u32;
-        if !poisoned {
+        if overlaps && self.keeps(Rule::PoisonAtWrites) {
+            self.poison_flight(id);
+        }
+        if !detached {
             let (flights, hasher) = (&self.flights, &self.hasher);
             let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
             self.joinable.insert(hasher.hash_one(key), id, hash_of);
@@ -107,7 +171,7 @@ impl Flights {
 
     /// Ends a flight, with or without a value.
     pub fn land(&mut self, id: FlightId) -> Flight {
-        if !self.flights[id.0 as usize].poisoned {
+        if !self.flights[id.0 as usize].detached {
             self.detach(id.0);
         }
         self.flights.remove(id.0 as usize)
@@ -122,7 +186,12 @@ impl Flights {
             }
         }
         if let Some(id) = self.find(key) {
-            self.poison(id);
+            if self.keeps(Rule::DetachAtWrites) {
+                self.detach(id);
+            }
+            if self.keeps(Rule::PoisonAtWrites) {
+                self.poison_flight(id);
+            }
         }
     }
 
@@ -138,10 +207,7 @@ impl Flights {
     /// A write of keys that are not known is dispatched: `W(*)` + 1, and every flight is poisoned.
     pub fn write_of_all_begun(&mut self) {
         self.writes_of_all += 1;
-        if !self.joinable.is_empty() {
-            self.joinable.clear();
-            self.flights.iter_mut().for_each(|(_, flight)| flight.poisoned = true);
-        }
+        self.poison_all();
     }
 
     /// It is answered, or never will be: `W(*)` − 1.
@@ -153,6 +219,23 @@ impl Flights {
         let (flights, hasher) = (&self.flights, &self.hasher);
         let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
         self.joinable.remove(hash_of(id), |other| other == id, hash_of);
+        self.flights[id as usize].detached = true;
+    }
+
+    /// Whether a rule is in force: always, but in a test that has switched it off.
+    fn keeps(&self, rule: Rule) -> bool {
+        #[cfg(feature = "mutants")]
+        return self.broken != Some(rule);
+        #[cfg(not(feature = "mutants"))]
+        {
+            _ = rule;
+            true
+        }
+    }
+
+    #[cfg(feature = "mutants")]
+    pub fn without(&mut self, rule: Rule) {
+        self.broken = Some(rule);
     }
 }
 
@@ -175,23 +258,28 @@ mod tests {
     #[test]
     fn a_flight_is_joined_until_it_lands() {
         let mut flights = Flights::default();
-        assert!(!flights.join(b"k", waiter(), None));
+        assert!(!flights.join(b"k", waiter()));
         let id = flights.begin(b"k", waiter(), Instant::now());
-        assert!(flights.join(b"k", waiter(), None));
-        assert!(!flights.join(b"other", waiter(), None));
+        assert!(flights.join(b"k", waiter()));
+        assert!(!flights.join(b"other", waiter()));
         let flight = flights.land(id);
         assert_eq!((flight.waiters().count(), flight.poisoned), (2, false));
-        assert!(!flights.join(b"k", waiter(), None));
+        assert!(!flights.join(b"k", waiter()));
     }
 
     #[test]
-    fn a_flight_that_took_too_long_makes_room_for_a_new_one() {
+    fn a_flight_that_is_poisoned_makes_room_for_a_new_one() {
         let mut flights = Flights::default();
         let now = Instant::now();
         let old = flights.begin(b"k", waiter(), now);
-        assert!(!flights.join(b"k", waiter(), Some(now)));
+        assert_eq!(flights.joinable(b"k"), Some(now));
+        flights.poison(b"k");
+        flights.poison(b"other");
+        assert_eq!(flights.joinable(b"k"), None);
+        assert!(!flights.join(b"k", waiter()));
         let new = flights.begin(b"k", waiter(), now);
         assert_eq!([old, new].map(|id| flights.land(id).poisoned), [true, false]);
+        assert_eq!(flights.poisoned(), 1);
     }
 
     #[test]
@@ -199,9 +287,9 @@ mod tests {
         let mut flights = Flights::default();
         let before = flights.begin(b"k", waiter(), Instant::now());
         flights.write_begun(b"k");
-        assert!(!flights.join(b"k", waiter(), None), "a poisoned flight is not joined");
+        assert!(!flights.join(b"k", waiter()), "a poisoned flight is not joined");
         let during = flights.begin(b"k", waiter(), Instant::now());
-        assert!(!flights.join(b"k", waiter(), None), "nor is one that began while W > 0");
+        assert!(!flights.join(b"k", waiter()), "nor is one that began while W > 0");
         flights.write_begun(b"k");
         flights.write_ended(b"k");
         let still = flights.begin(b"k", waiter(), Instant::now());
@@ -217,14 +305,14 @@ mod tests {
         let mut flights = Flights::default();
         let before = [&b"a"[..], b"b"].map(|key| flights.begin(key, waiter(), Instant::now()));
         flights.write_of_all_begun();
-        assert!(!flights.join(b"a", waiter(), None) && !flights.join(b"b", waiter(), None));
+        assert!(!flights.join(b"a", waiter()) && !flights.join(b"b", waiter()));
         let during = flights.begin(b"a", waiter(), Instant::now());
         flights.write_of_all_begun();
         flights.write_of_all_ended();
         let still = flights.begin(b"c", waiter(), Instant::now());
         flights.write_of_all_ended();
         let after = flights.begin(b"a", waiter(), Instant::now());
-        assert!(flights.join(b"a", waiter(), None));
+        assert!(flights.join(b"a", waiter()));
         let poisoned =
             [before[0], before[1], during, still, after].map(|id| flights.land(id).poisoned);
         assert_eq!(poisoned, [true, true, true, true, false]);

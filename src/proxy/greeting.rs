@@ -15,6 +15,9 @@ impl Proxy {
         self.version = Version::Two;
         self.commands = None;
         self.send(out, &[b"HELLO", b"3"], Purpose::Hello, now);
+        if self.options.cache_bytes > 0 {
+            self.send(out, &[b"CLIENT", b"TRACKING", b"ON"], Purpose::Tracking, now);
+        }
         self.send(out, &[b"COMMAND"], Purpose::Commands, now);
     }
 

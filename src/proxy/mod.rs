@@ -8,6 +8,7 @@
 //!   routing       requests on their way up         delivery   replies on their way down
 //!   transactions  MULTI to EXEC, sent as one       foreign    what only the upstream knows
 //!   greeting      what a new connection begins with
+//!   reads         GET and MGET, from the cache     coherence  whether what is kept may be served
 //!   state         what the proxy is made of
 //!   client        one client                       purpose    what each request upstream is for
 //!   replies       a client's replies, in order     gather     the values of an MGET
@@ -20,6 +21,7 @@
 
 pub mod cache;
 mod client;
+mod coherence;
 mod delivery;
 mod dump;
 mod flight;
@@ -27,12 +29,15 @@ mod foreign;
 mod gather;
 mod greeting;
 mod purpose;
+mod reads;
 mod replies;
 mod routing;
+mod rules;
 mod state;
 mod transactions;
 mod upstream;
 
+pub use rules::Rule;
 pub use state::{Options, Proxy};
 
 use crate::buffer::Buffer;
@@ -41,6 +46,7 @@ use crate::protocol::text::Reply;
 use crate::stats::Stat;
 use client::Client;
 use log::{info, warn};
+use state::Level;
 use std::time::Instant;
 use upstream::{Due, Trouble};
 
@@ -130,7 +136,9 @@ impl Handler for Proxy {
 
     #[inline]
     fn next_deadline(&self) -> Option<Instant> {
-        [self.upstream.deadline(), self.cache.next_deadline()].into_iter().flatten().min()
+        let deadlines =
+            [self.upstream.deadline(), self.cache.next_deadline(), self.confirmation_due()];
+        deadlines.into_iter().flatten().min()
     }
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
@@ -143,5 +151,10 @@ impl Handler for Proxy {
                 self.lose_upstream(out, Trouble::TimedOut, now);
             }
         }
+        self.confirm(out, now);
+    }
+
+    fn is_punctual(&self) -> bool {
+        self.level == Level::One
     }
 }

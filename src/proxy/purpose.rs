@@ -17,6 +17,12 @@ pub enum Purpose {
     Hello,
     /// The upstream's own commands.
     Commands,
+    /// That it is to tell of changes.
+    Tracking,
+    /// Whether it is still there; the clients that wait for the answer.
+    Confirmation(Vec<ConnId>),
+    /// How long the key of a fetch still lives: asked before its value.
+    Life(FlightId),
     /// The begin of a transaction that is sent whole.
     Multi,
     /// A fetch whose value may be kept.

@@ -2,9 +2,8 @@
 
 use super::dump::{Asked, Dump, Wanted};
 use super::flight::Waiter;
-use super::gather::Gather;
-use super::purpose::{Purpose, Sent, Shape, Writes};
-use super::state::{NotYet, Proxy};
+use super::purpose::{Purpose, Sent};
+use super::state::{Level, NotYet, Proxy};
 use super::transactions::QUEUED;
 use super::upstream::Trouble;
 use crate::buffer::Buffer;
@@ -13,10 +12,10 @@ use crate::handler::{ConnId, Next, Outbox};
 use crate::limits;
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Form, Refusal, Request, Scratch, Words};
-use crate::session::{Origin, Outcome, Style, clients, program};
+use crate::session::{Outcome, Style, clients, program};
 use crate::settings::Settings;
 use crate::stats::{Program, Stat};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Proxy {
     /// Decodes and carries out one request. `Some`: go no further for now.
@@ -48,15 +47,16 @@ impl Proxy {
             }
             Decoded::Request(request) => {
                 out.stats.count_request(request.command);
-                if let Err(NotYet) = self.carry_out(out, conn, &request, now) {
+                client.covered = client.covers(consumed);
+                if let Err(why) = self.carry_out(out, conn, &request, now) {
                     // It will be decoded, and counted, again.
                     out.stats.take_back_request(request.command);
-                    return Some(self.hold_back(conn, input, scratch));
+                    return Some(self.hold_back(conn, input, scratch, why, now));
                 }
             }
             Decoded::Refused(Form::Resp, Refusal::Unknown(words, _)) => {
-                if let Err(NotYet) = self.carry_out_foreign(out, conn, words, now) {
-                    return Some(self.hold_back(conn, input, scratch));
+                if let Err(why) = self.carry_out_foreign(out, conn, words, now) {
+                    return Some(self.hold_back(conn, input, scratch, why, now));
                 }
             }
             Decoded::Refused(form, refusal) => {
@@ -78,16 +78,31 @@ impl Proxy {
             Decoded::Http => self.end(out, conn),
         }
         input.consume(consumed);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.took(consumed);
+        }
         self.scratch = scratch;
         next
     }
 
     /// Has a client wait for the upstream, its last request taken back.
-    fn hold_back(&mut self, conn: ConnId, input: &mut Buffer, mut scratch: Scratch) -> Next {
+    fn hold_back(
+        &mut self,
+        conn: ConnId,
+        input: &mut Buffer,
+        mut scratch: Scratch,
+        why: NotYet,
+        now: Instant,
+    ) -> Next {
         if let Some(client) = self.clients.get_mut(conn) {
-            input.consume(client.session.put_back(&mut scratch));
+            let consumed = client.session.put_back(&mut scratch);
+            input.consume(consumed);
+            client.took(consumed);
             client.waiting = true;
-            self.held_back.push(conn);
+            match why {
+                NotYet::Upstream => self.held_back.push(conn),
+                NotYet::Confirmation => self.await_confirmation(conn, input.len(), now),
+            }
         }
         self.scratch = scratch;
         Next::Wait
@@ -150,7 +165,7 @@ impl Proxy {
             (_, Verb::Mget) if self.is_caching() && request.len() <= limits::MOST_GATHERED + 1 => {
                 return self.mget(out, conn, style, request, now);
             }
-            _ if self.upstream.is_full(out) => return Err(NotYet),
+            _ if self.upstream.is_full(out) => return Err(NotYet::Upstream),
             _ => {
                 let sent = Sent::new(request, self.options.put_mode);
                 self.forward(out, conn, style, sent, now);
@@ -172,7 +187,7 @@ impl Proxy {
             None if self.upstream.is_down() => {
                 Err(format!("ERR {}", Trouble::Unavailable.message(false)))
             }
-            None => return Err(NotYet),
+            None => return Err(NotYet::Upstream),
         };
         let sent = match sent {
             Ok(sent) => sent,
@@ -188,7 +203,7 @@ impl Proxy {
             let reply = if kept { QUEUED } else { Reply::Error("transaction too large") };
             client.answer(out, conn, style, reply);
         } else if self.upstream.is_full(out) {
-            return Err(NotYet);
+            return Err(NotYet::Upstream);
         } else {
             self.forward(out, conn, style, sent, now);
         }
@@ -214,86 +229,6 @@ impl Proxy {
         self.write_begun(out, &writes);
         let purpose = Purpose::Request(waiter, writes, sent.shape);
         self.send(out, &sent.words, purpose, now);
-    }
-
-    fn get(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        key: &[u8],
-        now: Instant,
-    ) -> Result<(), NotYet> {
-        let caching = self.is_caching();
-        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        if caching && let Some(value) = self.cache.get(key, now) {
-            if let Some((output, stats)) = out.output_and_stats(conn) {
-                stats.add(Stat::Hits, 1);
-                let reply = Reply::Value(value);
-                let write = |output: &mut Buffer| style.write(output, Origin::Cache, reply);
-                client.replies.answer(output, style, write);
-            }
-            return Ok(());
-        }
-        if self.upstream.is_full(out) {
-            return Err(NotYet);
-        }
-        out.stats.add(Stat::Misses, 1);
-        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        if caching {
-            self.fetch(out, key, waiter, now);
-        } else {
-            let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
-            self.send(out, &[b"GET", key], purpose, now);
-        }
-        Ok(())
-    }
-
-    /// Joins or begins a flight.
-    fn fetch(&mut self, out: &mut Outbox, key: &[u8], waiter: Waiter, now: Instant) {
-        if self.flights.join(key, waiter, now.checked_sub(self.options.ttl)) {
-            out.stats.add(Stat::Coalesced, 1);
-        } else {
-            let flight = self.flights.begin(key, waiter, now);
-            self.send(out, &[b"GET", key], Purpose::Fetch(flight), now);
-        }
-    }
-
-    /// Gathers values from the cache, and from a flight for each that is not there.
-    fn mget(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        request: &Request<'_>,
-        now: Instant,
-    ) -> Result<(), NotYet> {
-        let keys = || request.keys().enumerate();
-        let mut gather = Gather::new(keys().len(), self.options.limits.output_limit / 2);
-        let mut missing = Vec::new();
-        for (place, key) in keys() {
-            match self.cache.get(key, now) {
-                Some(value) => gather.take(place, Reply::Value(value)),
-                None => missing.push((place, key)),
-            }
-        }
-        if !missing.is_empty() && self.upstream.is_full(out) {
-            return Err(NotYet);
-        }
-        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        let Some((output, stats)) = out.output_and_stats(conn) else { return Ok(()) };
-        stats.add(Stat::Hits, (keys().len() - missing.len()) as u64);
-        stats.add(Stat::Misses, missing.len() as u64);
-        if missing.is_empty() {
-            let write = |output: &mut Buffer| gather.write(output, style.version);
-            client.replies.answer(output, style, write);
-            return Ok(());
-        }
-        let ticket = client.replies.gather(style, gather);
-        for (place, key) in missing {
-            self.fetch(out, key, Waiter { conn, ticket: ticket.part(place) }, now);
-        }
-        Ok(())
     }
 
     fn dump(&mut self, out: &mut Outbox, conn: ConnId, style: Style, request: &Request<'_>) {
@@ -342,6 +277,10 @@ impl Proxy {
                 stats.set(Stat::UptimeSeconds, (now - self.started).as_secs());
                 stats.set(Stat::Expired, self.cache.expired());
                 stats.set(Stat::Evicted, self.cache.evicted());
+                stats.set(Stat::FlightsPoisoned, self.flights.poisoned());
+                stats.set(Stat::CoherenceLevel, u64::from(self.level == Level::One));
+                let age = self.upstream.confirmed().map_or(Duration::ZERO, |at| now - at);
+                stats.set(Stat::ConfirmedAgeMs, age.as_millis() as u64);
                 stats.set(Stat::UpstreamUp, u64::from(self.upstream.is_up()));
                 stats.set(Stat::UpstreamUnanswered, self.upstream.unanswered() as u64);
                 stats.set(Stat::CacheEntries, self.cache.len() as u64);
@@ -352,11 +291,13 @@ impl Proxy {
                     put_mode: options.put_mode,
                     upstream_timeout: options.upstream_timeout,
                     ttl: options.ttl,
+                    trust: options.trust,
                     cache_bytes: options.cache_bytes,
                 };
                 program::answer(request, style, Program::Proxy, stats, &mut settings, &mut reply);
                 options.limits = settings.limits;
                 (options.put_mode, options.ttl) = (settings.put_mode, settings.ttl);
+                options.trust = settings.trust;
                 client.answer_with(out, conn, style, &reply);
             }
             Outcome::Clients(ask) => {

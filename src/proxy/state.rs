@@ -5,6 +5,8 @@ use super::client::Client;
 use super::flight::Flights;
 use super::foreign::Commands;
 use super::purpose::Purpose;
+#[cfg(feature = "mutants")]
+use super::rules::Rule;
 use super::upstream::Upstream;
 use crate::command::PutMode;
 use crate::handler::{ConnId, ConnMap};
@@ -27,14 +29,39 @@ pub struct Options {
     pub upstream_timeout: Duration,
     /// How long a value is served, from the moment its request was sent.
     pub ttl: Duration,
+    /// How long a value is served after the upstream last answered, where it tells of changes.
+    pub trust: Duration,
     /// What the cache may cost, in bytes; 0: no cache, and no joining of flights either.
     pub cache_bytes: usize,
     /// Drives what is random: the jitter of the backoff.
     pub seed: u64,
 }
 
-/// The upstream can take no more for now, or has not said yet whether it can take this.
-pub(super) struct NotYet;
+/// Why a request cannot be carried out yet.
+pub(super) enum NotYet {
+    /// The upstream can take no more for now, or has not said whether it can take this.
+    Upstream,
+    /// What is kept is not known to be still true.
+    Confirmation,
+}
+
+/// What keeps the cache true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Time alone, and the writes that come through here.
+    Zero,
+    /// The upstream tells of changes on this connection.
+    One,
+}
+
+/// Hits that wait until the upstream has answered something that was sent after they came.
+#[derive(Debug)]
+pub(super) struct Unconfirmed {
+    /// The clients that are held for it, in the order in which they came.
+    pub clients: Vec<ConnId>,
+    /// When the first of them came.
+    pub since: Instant,
+}
 
 /// The proxy's policy.
 pub struct Proxy {
@@ -51,6 +78,11 @@ pub struct Proxy {
     pub(super) commands: Option<Commands>,
     /// Clients that wait for room at the upstream, or for its commands.
     pub(super) held_back: Vec<ConnId>,
+    /// What keeps the cache true on this connection.
+    pub(super) level: Level,
+    pub(super) unconfirmed: Unconfirmed,
+    #[cfg(feature = "mutants")]
+    pub(super) broken: Option<Rule>,
 }
 
 impl Proxy {
@@ -67,8 +99,20 @@ impl Proxy {
             version: Version::Two,
             commands: None,
             held_back: Vec::new(),
+            level: Level::Zero,
+            unconfirmed: Unconfirmed { clients: Vec::new(), since: now },
+            #[cfg(feature = "mutants")]
+            broken: None,
             options,
         }
+    }
+
+    /// The same without one of its rules, to see that tests notice.
+    #[cfg(feature = "mutants")]
+    pub fn without(mut self, rule: Rule) -> Proxy {
+        self.flights.without(rule);
+        self.broken = Some(rule);
+        self
     }
 
     /// Whether anything is kept.

@@ -149,7 +149,7 @@ impl Proxy {
         } else if transaction.is_empty() {
             Err(Reply::Raw(b"*0\r\n"))
         } else if self.upstream.is_full(out) {
-            return Err(NotYet);
+            return Err(NotYet::Upstream);
         } else {
             match Block::new(transaction.requests(), &self.options, self.commands.as_ref()) {
                 Ok(block) => Ok(block),
@@ -157,7 +157,7 @@ impl Proxy {
                 Err(NoBlock::NotYet) if self.upstream.is_down() => {
                     Err(Reply::Error(Trouble::Unavailable.message(false)))
                 }
-                Err(NoBlock::NotYet) => return Err(NotYet),
+                Err(NoBlock::NotYet) => return Err(NotYet::Upstream),
             }
         };
         client.session.end_transaction();

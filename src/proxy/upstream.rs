@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Requests that may be unanswered before clients are held back.
-const MOST_UNANSWERED: usize = 64 * 1024;
+const MOST_UNANSWERED: usize = 128 * 1024;
 
 /// Why a request has no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,15 @@ pub struct Answered<P> {
     pub length: Option<usize>,
 }
 
+/// What has come from the upstream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Came<P> {
+    /// A reply.
+    Reply(Answered<P>),
+    /// Word that nobody asked for, of so many bytes, to be consumed by the caller.
+    Push(usize),
+}
+
 /// What came of a deadline.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
@@ -95,6 +104,9 @@ pub struct Upstream<P> {
     link: Link,
     unanswered: VecDeque<Asked<P>>,
     scanner: ReplyScanner,
+    /// When the newest request was sent, and the newest that is answered, on this connection.
+    sent: Instant,
+    confirmed: Option<Instant>,
     /// Connections lost or not made since the last reply.
     failures: u32,
     random: u64,
@@ -116,6 +128,8 @@ impl<P> Upstream<P> {
             link: Link::Down { until: now },
             unanswered: VecDeque::new(),
             scanner: ReplyScanner::default(),
+            sent: now,
+            confirmed: None,
             failures: 0,
             random: seed | 1,
         }
@@ -210,6 +224,7 @@ impl<P> Upstream<P> {
             return Err(purpose);
         };
         write(output);
+        self.sent = now;
         self.unanswered.push_back(Asked { sent_at: now, before, purpose });
         Ok(())
     }
@@ -218,49 +233,62 @@ impl<P> Upstream<P> {
     pub fn connected(&mut self, conn: ConnId, now: Instant) {
         self.link = Link::Up(conn);
         self.scanner = ReplyScanner::default();
+        self.sent = now;
         // Whoever waited for the connection has the whole timeout for the reply.
         for asked in &mut self.unanswered {
             asked.sent_at = now;
         }
     }
 
-    /// The reply at the front of `input`. `None`: it is not whole; what is too large of it has been
-    /// consumed. What the upstream says unasked is passed over.
+    /// When the newest request was sent that is answered on this connection. What was changed and
+    /// acknowledged before is told by now, if the upstream tells of changes: it does so before it
+    /// answers anything that comes later.
+    #[inline]
+    pub fn confirmed(&self) -> Option<Instant> {
+        self.confirmed
+    }
+
+    /// When the newest request was sent on this connection.
+    pub fn sent(&self) -> Instant {
+        self.sent
+    }
+
+    /// What stands at the front of `input`. `None`: it is not whole; what is too large of it has
+    /// been consumed.
     ///
     /// # Errors
-    /// It is no reply, or nothing was asked.
+    /// It is no reply, or nothing was asked; or it is unasked word of more than `most` bytes.
     #[inline]
     pub fn next_reply(
         &mut self,
         input: &mut Buffer,
         most: usize,
-    ) -> Result<Option<Answered<P>>, ProtocolError> {
-        loop {
-            let Some(&first) = input.bytes().first() else { return Ok(None) };
-            let (length, kind) = match self.scanner.advance(input.bytes(), most)? {
-                Scanned::Midway => return Ok(None),
-                Scanned::Whole(length, kind) => (Some(length), kind),
-                Scanned::Dropped(count, kind) => {
-                    input.consume(count);
-                    let Some(kind) = kind else { return Ok(None) };
-                    (None, kind)
-                }
-            };
-            if kind == Kind::Push {
-                input.consume(length.unwrap_or(0));
-                continue;
+    ) -> Result<Option<Came<P>>, ProtocolError> {
+        let Some(&first) = input.bytes().first() else { return Ok(None) };
+        let (length, kind) = match self.scanner.advance(input.bytes(), most)? {
+            Scanned::Midway => return Ok(None),
+            Scanned::Whole(length, kind) => (Some(length), kind),
+            Scanned::Dropped(count, kind) => {
+                input.consume(count);
+                let Some(kind) = kind else { return Ok(None) };
+                (None, kind)
             }
-            return match self.unanswered.front_mut() {
-                Some(asked) if asked.before > 0 => {
-                    asked.before -= 1;
-                    Ok(Some(Answered { purpose: None, length }))
-                }
-                Some(_) => {
-                    let purpose = self.unanswered.pop_front().map(|asked| asked.purpose);
-                    Ok(Some(Answered { purpose, length }))
+        };
+        if kind == Kind::Push {
+            return Ok(Some(Came::Push(length.ok_or(ProtocolError::TooLarge)?)));
+        }
+        match self.unanswered.front_mut() {
+            Some(asked) if asked.before > 0 => {
+                asked.before -= 1;
+                Ok(Some(Came::Reply(Answered { purpose: None, length })))
+            }
+            _ => match self.unanswered.pop_front() {
+                Some(Asked { sent_at, purpose, .. }) => {
+                    self.confirmed = Some(sent_at);
+                    Ok(Some(Came::Reply(Answered { purpose: Some(purpose), length })))
                 }
                 None => Err(ProtocolError::UnknownType(first)),
-            };
+            },
         }
     }
 
@@ -316,6 +344,7 @@ impl<P> Upstream<P> {
         }
         self.link = Link::Down { until: now + self.backoff() };
         self.failures = self.failures.saturating_add(1);
+        self.confirmed = None;
         let waiting = std::mem::take(&mut self.unanswered);
         (why, waiting.into_iter().map(|asked| asked.purpose))
     }
@@ -362,17 +391,19 @@ mod tests {
         input.push(b"$1\r\n");
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
         input.push(b"v\r\n$100\r\n");
-        let whole = Answered { purpose: Some(1), length: Some(7) };
+        assert_eq!(upstream.confirmed(), None);
+        let whole = Came::Reply(Answered { purpose: Some(1), length: Some(7) });
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
+        assert_eq!(upstream.confirmed(), Some(now));
         input.consume(7);
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
         input.push(&[b'x'; 100]);
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
         assert!(input.is_empty(), "what is too large is not kept");
         input.push(b"\r\n+OK\r\n");
-        let too_large = Answered { purpose: Some(2), length: None };
+        let too_large = Came::Reply(Answered { purpose: Some(2), length: None });
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(too_large)));
-        let whole = Answered { purpose: Some(3), length: Some(5) };
+        let whole = Came::Reply(Answered { purpose: Some(3), length: Some(5) });
         assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
         assert!(upstream.next_reply(&mut input, 99).is_err(), "nobody asked for this");
     }

@@ -78,7 +78,7 @@ fn check_connection(redis: &Redis, proxy: &Process) {
     let list = direct.ask("CLIENT LIST TYPE NORMAL");
     let lines: Vec<_> = list.split("\\n").filter(|line| line.contains(" resp=3")).collect();
     let [line] = lines[..] else { panic!("one speaks RESP3: {list}") };
-    for field in ["flags=N ", "db=0 ", "sub=0 ", "psub=0 ", "multi=-1 "] {
+    for field in ["flags=t ", "db=0 ", "sub=0 ", "psub=0 ", "multi=-1 "] {
         assert!(line.contains(field), "{line}");
     }
     let mut client = proxy.client();

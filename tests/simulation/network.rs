@@ -41,7 +41,7 @@ impl Random {
 }
 
 /// Names a link for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub usize);
 
 /// One end of a link: who asked for the connection, or who accepted it.

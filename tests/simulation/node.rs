@@ -254,7 +254,7 @@ impl Node {
     fn take_turn(&mut self, net: &mut Network, id: ConnId) {
         let Some(connection) = self.connections.get(id) else { return };
         let Some(policy) = &mut self.policy else { return };
-        let step = connection.take_turn(policy, &mut self.out, &mut self.scratch, net.now);
+        let step = connection.take_turn(policy, &mut self.out, &mut self.scratch, net.now, None);
         let FakeStream { link, side, .. } = connection.stream;
         net.set_unread(link, side, connection.stream.unread());
         self.conclude(net, id, step);

@@ -55,6 +55,7 @@ impl Plan {
         let plan = Plan {
             setup: Setup {
                 ttl: milliseconds(random.pick(&[50, 500, 2000, 60_000])),
+                trust: milliseconds(1000),
                 upstream_timeout: milliseconds(random.pick(&[500, 5000])),
                 cache_bytes: random.pick(&[0, 4000, 1 << 20, 1 << 20]),
                 put_mode: random.pick(&[PutMode::Create, PutMode::Create, PutMode::Replace]),

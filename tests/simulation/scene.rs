@@ -1,16 +1,19 @@
 //! The usual cast: a proxy, and behind it our server, or an upstream that the test plays by hand.
 
+use crate::support::lives::Lives;
 use crate::support::world::{ClientId, LinkId, NodeId, World};
 use larder::command::PutMode;
 use larder::limits::Limits;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What the proxy is made with, where it matters.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     pub ttl: Duration,
+    pub trust: Duration,
     pub upstream_timeout: Duration,
     pub cache_bytes: usize,
     pub put_mode: PutMode,
@@ -20,6 +23,7 @@ impl Default for Setup {
     fn default() -> Self {
         Setup {
             ttl: Duration::from_secs(60),
+            trust: Duration::from_secs(1),
             upstream_timeout: Duration::from_secs(5),
             cache_bytes: 1 << 20,
             put_mode: PutMode::Create,
@@ -33,12 +37,25 @@ pub struct Scene {
     /// Our server, or a node by hand.
     pub upstream: NodeId,
     /// The connections to an upstream by hand whose greeting is answered.
-    greeted: Vec<LinkId>,
+    greeted: HashMap<LinkId, Greeted>,
+    /// Whether the proxy has a cache.
+    keeps: bool,
+}
+
+/// What has come on one connection to an upstream by hand.
+#[derive(Default)]
+struct Greeted {
+    lives: Lives,
+    /// Requests that the test has not asked for.
+    requests: Vec<String>,
 }
 
 /// What every connection to an upstream begins with, and what an upstream by hand says to it.
-const GREETING: [&str; 2] = ["HELLO 3", "COMMAND"];
-const NEITHER: &str = "-ERR unknown command 'HELLO'\r\n*0\r\n";
+const GREETING: [(&str, &str); 3] = [
+    ("HELLO 3", "-ERR unknown command 'HELLO'\r\n"),
+    ("CLIENT TRACKING ON", "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n"),
+    ("COMMAND", "*0\r\n"),
+];
 
 impl Scene {
     /// A proxy in front of our server.
@@ -66,12 +83,13 @@ impl Scene {
             upstream: vec![world.address(upstream)],
             upstream_timeout: setup.upstream_timeout,
             ttl: setup.ttl,
+            trust: setup.trust,
             cache_bytes: setup.cache_bytes,
             seed: world.random().next(),
         };
         let proxy = Proxy::new(options, world.now());
         let proxy = world.add_proxy(proxy);
-        Scene { world, proxy, upstream, greeted: Vec::new() }
+        Scene { world, proxy, upstream, greeted: HashMap::new(), keeps: setup.cache_bytes > 0 }
     }
 
     /// A client of the proxy.
@@ -98,31 +116,49 @@ impl Scene {
     #[track_caller]
     pub fn link(&mut self) -> LinkId {
         let link = *self.world.hands(self.upstream).last().expect("the proxy is connected");
-        if !self.greeted.contains(&link) {
-            self.greeted.push(link);
-            self.reply(link, NEITHER);
+        if !self.greeted.contains_key(&link) {
+            self.greeted.insert(link, Greeted::default());
+            let answers = GREETING.iter().filter(|(question, _)| self.is_asked(question));
+            let answers: String = answers.map(|(_, answer)| *answer).collect();
+            self.reply(link, &answers);
         }
         link
     }
 
-    /// The requests that came to an upstream by hand on one connection, after the greeting; their
-    /// words joined.
-    pub fn asked(&mut self, link: LinkId) -> Vec<String> {
+    /// Takes what has come on a connection to an upstream by hand.
+    fn listen(&mut self, link: LinkId) {
         let text = String::from_utf8(self.world.received(link)).expect("UTF-8");
+        let greeted = self.greeted.get_mut(&link).expect("its greeting is answered");
         let mut lines = text.split("\r\n");
-        let mut requests = Vec::new();
         while let Some(count) = lines.next().and_then(|line| line.strip_prefix('*')) {
             let count = count.parse().expect("a number of words");
             let words: Vec<_> = (0..count).filter_map(|_| lines.nth(1)).collect();
-            requests.push(words.join(" "));
+            let request = words.join(" ");
+            let greets = GREETING.iter().any(|(question, _)| *question == request);
+            if !greets && greeted.lives.note(&request) {
+                greeted.requests.push(request);
+            }
         }
-        requests.retain(|request| !GREETING.contains(&request.as_str()));
-        requests
+    }
+
+    /// Whether a proxy that keeps nothing asks this, too.
+    fn is_asked(&self, question: &str) -> bool {
+        self.keeps || question != "CLIENT TRACKING ON"
+    }
+
+    /// The requests that came to an upstream by hand on one connection, after the greeting; their
+    /// words joined. None after the life of a key: see [`Lives`].
+    pub fn asked(&mut self, link: LinkId) -> Vec<String> {
+        self.listen(link);
+        std::mem::take(&mut self.greeted.get_mut(&link).expect("it is listened to").requests)
     }
 
     /// Replies from an upstream by hand.
     pub fn reply(&mut self, link: LinkId, bytes: &str) {
-        self.world.send(link, bytes.as_bytes());
+        self.listen(link);
+        let greeted = self.greeted.get_mut(&link).expect("its greeting is answered");
+        let bytes = greeted.lives.reply(bytes.as_bytes());
+        self.world.send(link, &bytes);
         self.world.run();
     }
 

@@ -1,5 +1,6 @@
 //! A scripted upstream: a listener whose connections the test itself speaks on.
 
+use crate::support::lives::Lives;
 use crate::support::process::PATIENCE;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -49,6 +50,8 @@ impl Fake {
         let mut link = self.accept_in_silence();
         link.expect("HELLO 3");
         link.say(hello);
+        link.expect("CLIENT TRACKING ON");
+        link.say("-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n");
         link.expect("COMMAND");
         link.say(commands);
         link
@@ -61,21 +64,28 @@ impl Fake {
         stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("it is not zero");
         stream.set_nodelay(true).expect("it is a socket");
-        Link { stream: BufReader::new(stream) }
+        Link { stream: BufReader::new(stream), lives: Lives::default() }
     }
 }
 
 /// One connection of the proxy, seen from the upstream.
 pub struct Link {
     stream: BufReader<TcpStream>,
+    lives: Lives,
 }
 
 impl Link {
-    /// The next request, its words joined by spaces; `None` when the proxy has closed.
+    /// The next request, its words joined by spaces; `None` when the proxy has closed. None after
+    /// the life of a key: see [`Lives`].
     pub fn next(&mut self) -> Option<String> {
-        let count = self.header(b'*')?;
-        let words: Option<Vec<_>> = (0..count).map(|_| self.word()).collect();
-        Some(words?.join(" "))
+        loop {
+            let count = self.header(b'*')?;
+            let words: Option<Vec<_>> = (0..count).map(|_| self.word()).collect();
+            let request = words?.join(" ");
+            if self.lives.note(&request) {
+                return Some(request);
+            }
+        }
     }
 
     /// The next request must be this one.
@@ -86,7 +96,8 @@ impl Link {
 
     /// Sends bytes as they are. The proxy may have left.
     pub fn say(&mut self, reply: &str) {
-        let _ = self.stream.get_mut().write_all(reply.as_bytes());
+        let reply = self.lives.reply(reply.as_bytes());
+        let _ = self.stream.get_mut().write_all(&reply);
     }
 
     /// Sends a value.

@@ -1,0 +1,139 @@
+//! Reads of values: answered from the cache, from a flight that is under way, or by a new one.
+
+use super::flight::Waiter;
+use super::gather::Gather;
+use super::purpose::{Purpose, Shape, Writes};
+use super::state::{NotYet, Proxy};
+use crate::buffer::Buffer;
+use crate::handler::{ConnId, Outbox};
+use crate::protocol::Request;
+use crate::protocol::text::Reply;
+use crate::session::{Origin, Style};
+use crate::stats::Stat;
+use std::time::Instant;
+
+impl Proxy {
+    /// `GET`.
+    pub(super) fn get(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        key: &[u8],
+        now: Instant,
+    ) -> Result<(), NotYet> {
+        let caching = self.is_caching();
+        let Some(covered) = self.clients.get_mut(conn).map(|client| client.covered) else {
+            return Ok(());
+        };
+        let fresh = self.is_fresh(covered, now);
+        if caching && let Some(value) = self.cache.get(key, now) {
+            if !fresh {
+                return Err(self.unconfirmed(out));
+            }
+            if let Some((output, stats)) = out.output_and_stats(conn)
+                && let Some(client) = self.clients.get_mut(conn)
+            {
+                stats.add(Stat::Hits, 1);
+                let reply = Reply::Value(value);
+                let write = |output: &mut Buffer| style.write(output, Origin::Cache, reply);
+                client.replies.answer(output, style, write);
+            }
+            return Ok(());
+        }
+        if self.upstream.is_full(out) {
+            return Err(NotYet::Upstream);
+        }
+        if caching && !self.may_fetch(key, covered, now) {
+            return Err(self.unconfirmed(out));
+        }
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        out.stats.add(Stat::Misses, 1);
+        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+        if caching {
+            self.fetch(out, key, waiter, now);
+        } else {
+            let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
+            self.send(out, &[b"GET", key], purpose, now);
+        }
+        Ok(())
+    }
+
+    /// `MGET`: gathers values from the cache, and from a flight for each that is not there.
+    pub(super) fn mget(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), NotYet> {
+        let Some(covered) = self.clients.get_mut(conn).map(|client| client.covered) else {
+            return Ok(());
+        };
+        let fresh = self.is_fresh(covered, now);
+        let keys = || request.keys().enumerate();
+        let mut gather = Gather::new(keys().len(), self.options.limits.output_limit / 2);
+        let mut missing = Vec::new();
+        for (place, key) in keys() {
+            if let Some(value) = self.cache.get(key, now) {
+                if !fresh {
+                    return Err(self.unconfirmed(out));
+                }
+                gather.take(place, Reply::Value(value));
+            } else if self.may_fetch(key, covered, now) {
+                missing.push((place, key));
+            } else {
+                return Err(self.unconfirmed(out));
+            }
+        }
+        if !missing.is_empty() && self.upstream.is_full(out) {
+            return Err(NotYet::Upstream);
+        }
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let Some((output, stats)) = out.output_and_stats(conn) else { return Ok(()) };
+        stats.add(Stat::Hits, (keys().len() - missing.len()) as u64);
+        stats.add(Stat::Misses, missing.len() as u64);
+        if missing.is_empty() {
+            let write = |output: &mut Buffer| gather.write(output, style.version);
+            client.replies.answer(output, style, write);
+            return Ok(());
+        }
+        let ticket = client.replies.gather(style, gather);
+        for (place, key) in missing {
+            self.fetch(out, key, Waiter { conn, ticket: ticket.part(place) }, now);
+        }
+        Ok(())
+    }
+
+    fn unconfirmed(&self, out: &mut Outbox) -> NotYet {
+        out.stats.add(Stat::HitsUnconfirmed, 1);
+        NotYet::Confirmation
+    }
+
+    /// Whether a key can be fetched now: there is no flight of it, or one that may be joined. One
+    /// that is too old for that is left behind at level 0; at level 1 it will have landed when the
+    /// upstream has confirmed.
+    fn may_fetch(&mut self, key: &[u8], covered: bool, now: Instant) -> bool {
+        let Some(sent_at) = self.flights.joinable(key) else { return true };
+        if now.saturating_duration_since(sent_at) >= self.options.ttl {
+            self.flights.poison(key);
+            return true;
+        }
+        self.is_joinable(sent_at, covered, now)
+    }
+
+    /// Joins or begins a flight.
+    ///
+    /// The life of the key is asked for first: so the value is the last that is read, whatever
+    /// changes it later is told later, and it can be stored at once.
+    fn fetch(&mut self, out: &mut Outbox, key: &[u8], waiter: Waiter, now: Instant) {
+        if self.flights.join(key, waiter) {
+            out.stats.add(Stat::Coalesced, 1);
+        } else {
+            let flight = self.flights.begin(key, waiter, now);
+            self.send(out, &[b"PTTL", key], Purpose::Life(flight), now);
+            self.send(out, &[b"GET", key], Purpose::Fetch(flight), now);
+        }
+    }
+}
