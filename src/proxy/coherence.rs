@@ -42,9 +42,8 @@ impl Proxy {
             }
             Some(Element::Simple(b"OK") | Element::Error(_)) => {
                 if !self.upstream.is_retrying() {
-                    warn!(
-                        "the upstream cannot tell of changes: cached values may be old by --ttl (level 0)"
-                    );
+                    let old = "cached values may be old by as much as --ttl";
+                    warn!("the upstream cannot tell of changes: {old} (level 0)");
                 }
             }
             _ => return Err(Nonsense),

@@ -27,7 +27,8 @@ impl Lives {
         let (mut said, mut rest) = (Vec::new(), bytes);
         while !rest.is_empty() {
             if self.begun.is_empty() {
-                while self.asked.pop_front_if(|is_life| *is_life).is_some() {
+                while self.asked.front() == Some(&true) {
+                    self.asked.pop_front();
                     said.extend(b":-1\r\n");
                 }
             }
