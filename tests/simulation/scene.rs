@@ -7,6 +7,7 @@ use larder::limits::Limits;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 /// What the proxy is made with, where it matters.
@@ -116,8 +117,8 @@ impl Scene {
     #[track_caller]
     pub fn link(&mut self) -> LinkId {
         let link = *self.world.hands(self.upstream).last().expect("the proxy is connected");
-        if !self.greeted.contains_key(&link) {
-            self.greeted.insert(link, Greeted::default());
+        if let Entry::Vacant(new) = self.greeted.entry(link) {
+            new.insert(Greeted::default());
             let answers = GREETING.iter().filter(|(question, _)| self.is_asked(question));
             let answers: String = answers.map(|(_, answer)| *answer).collect();
             self.reply(link, &answers);
