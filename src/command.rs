@@ -21,13 +21,14 @@ pub enum Verb {
     Ping, Echo, Hello, Auth, Select, Client, Reset,
     Command, Info, Config, Time, Role, Cluster,
     Stats, Origin, Help, Bye, Quit, Exit,
-    ClientGetname, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientReply, ClientSetinfo, ClientSetname,
+    ClientCaching, ClientGetname, ClientGetredir, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientReply, ClientSetinfo, ClientSetname,
+    ClientTracking, ClientTrackinginfo,
     CommandCount, CommandDocs, CommandGetkeys, CommandHelp, CommandInfo, CommandList,
     ConfigGet, ConfigHelp, ConfigResetstat, ConfigSet,
 }
 
 /// The first row of [`TABLE`] that is a subcommand; none but these stands after it.
-const FIRST_SUBCOMMAND: usize = Verb::ClientGetname as usize;
+const FIRST_SUBCOMMAND: usize = Verb::ClientCaching as usize;
 
 /// What a command does to the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,7 +203,9 @@ pub static TABLE: &[Command] = {
         row(Verb::Quit, "QUIT", Words(0, 0), -1, NONE, Connection, "", "", "the same as BYE"),
         row(Verb::Exit, "EXIT", Words(0, 0), 1, NONE, Connection, "", "", "the same as BYE"),
 
+        row(Verb::ClientCaching, "CLIENT|CACHING", NotText, 3, NONE, Connection, "YES|NO", "", "under CLIENT TRACKING: whether the next request's keys are remembered"),
         row(Verb::ClientGetname, "CLIENT|GETNAME", NotText, 2, NONE, Connection, "", "", "this connection's name"),
+        row(Verb::ClientGetredir, "CLIENT|GETREDIR", NotText, 2, NONE, Connection, "", "", "0 if this connection is told of changes, else -1"),
         row(Verb::ClientHelp, "CLIENT|HELP", NotText, 2, NONE, Connection, "", "", "this list"),
         row(Verb::ClientId, "CLIENT|ID", NotText, 2, NONE, Connection, "", "", "this connection's number"),
         row(Verb::ClientInfo, "CLIENT|INFO", NotText, 2, NONE, Connection, "", "", "what is known of this connection"),
@@ -211,6 +214,8 @@ pub static TABLE: &[Command] = {
         row(Verb::ClientReply, "CLIENT|REPLY", NotText, 3, NONE, Connection, "ON|OFF|SKIP", "", "which requests of this connection are answered"),
         row(Verb::ClientSetinfo, "CLIENT|SETINFO", NotText, 4, NONE, Connection, "LIB-NAME <name>|LIB-VER <name>", "", "tell which library the client uses"),
         row(Verb::ClientSetname, "CLIENT|SETNAME", NotText, 3, NONE, Connection, "<name>", "", "give this connection a name"),
+        row(Verb::ClientTracking, "CLIENT|TRACKING", NotText, -3, NONE, Connection, "ON|OFF", "[OPTIN|OPTOUT] [NOLOOP]", "be told of changes to keys that were read on this connection"),
+        row(Verb::ClientTrackinginfo, "CLIENT|TRACKINGINFO", NotText, 2, NONE, Connection, "", "", "what was chosen with CLIENT TRACKING"),
         row(Verb::CommandCount, "COMMAND|COUNT", NotText, 2, NONE, Connection, "", "", "how many commands there are"),
         row(Verb::CommandDocs, "COMMAND|DOCS", NotText, -2, NONE, Connection, "[<name> ...]", "", "what commands do and take"),
         row(Verb::CommandGetkeys, "COMMAND|GETKEYS", NotText, -4, NONE, Connection, "<command> <argument> [<argument> ...]", "", "the keys in a request"),

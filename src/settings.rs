@@ -53,7 +53,8 @@ pub struct Setting {
 
 enum Field {
     Put,
-    Count(fn(&mut Settings) -> &mut usize),
+    /// From 1 to so many.
+    Count(fn(&mut Settings) -> &mut usize, usize),
     Seconds(fn(&mut Settings) -> &mut Duration),
     /// More than 0.
     SomeSeconds(fn(&mut Settings) -> &mut Duration),
@@ -70,6 +71,8 @@ const LEAST_VALUE: usize = 64;
 /// leave nothing unread.
 const LEAST_OUTPUT_LIMIT: usize = 2 << 20;
 const MOST_CONNECTIONS: usize = 1_000_000;
+/// Some 100 bytes each.
+const MOST_TRACKING_KEYS: usize = 1_000_000_000;
 
 const LIVE: bool = true;
 const FIXED: bool = false;
@@ -78,14 +81,14 @@ const FIXED: bool = false;
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = {
     use Field::{Count, Put, Seconds, Size, SomeSeconds};
-    use Program::{Both, Proxy};
+    use Program::{Both, Proxy, Server};
     &[
         row(Proxy, "upstream-timeout", FIXED, "for the upstream to accept a connection and to answer (5)", SomeSeconds(|it| &mut it.upstream_timeout)),
         row(Proxy, "ttl", LIVE, "how long a cached value is served (60)", Seconds(|it| &mut it.ttl)),
         row(Proxy, "trust", LIVE, "how long the upstream is trusted to tell of changes; 0: it is asked before each hit (1)", Seconds(|it| &mut it.trust)),
         row(Proxy, "cache-bytes", FIXED, "what the cache may cost; 0: no cache (64MiB)", Size(|it| &mut it.cache_bytes, 0, 1 << 40)),
         row(Both, "put", LIVE, "what PUT does to a key that exists (create: refuse)", Put),
-        row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections)),
+        row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections, MOST_CONNECTIONS)),
         row(Both, "idle-timeout", LIVE, "close a client that sends nothing for so long; 0: never (0)", Seconds(|it| &mut it.limits.idle_timeout)),
         row(Both, "request-timeout", LIVE, "for a RESP request to come whole (30)", SomeSeconds(|it| &mut it.limits.request_timeout)),
         row(Both, "line-timeout", LIVE, "for a line to come whole (300)", SomeSeconds(|it| &mut it.limits.line_timeout)),
@@ -93,6 +96,7 @@ pub static SETTINGS: &[Setting] = {
         row(Both, "max-value", LIVE, "the longest value (64MiB)", Size(|it| &mut it.limits.max_value, LEAST_VALUE, MOST_REQUEST_BYTES)),
         row(Both, "max-request", LIVE, "the longest RESP request (128MiB)", Size(|it| &mut it.limits.max_request, 64, MOST_REQUEST_BYTES)),
         row(Both, "output-limit", FIXED, "output that a client may leave unread (256MiB)", Size(|it| &mut it.limits.output_limit, LEAST_OUTPUT_LIMIT, 1 << 40)),
+        row(Server, "tracking-keys", LIVE, "keys that clients are told changes of; beyond it the oldest go (1000000)", Count(|it| &mut it.limits.tracking_keys, MOST_TRACKING_KEYS)),
         row(Both, "drain-timeout", FIXED, "for clients to take their last replies at the end (5)", Seconds(|it| &mut it.limits.drain_timeout)),
     ]
 };
@@ -117,7 +121,7 @@ impl Setting {
     pub fn hint(&self) -> &'static str {
         match self.field {
             Field::Put => "create|replace",
-            Field::Count(_) => "N",
+            Field::Count(..) => "N",
             Field::Seconds(_) | Field::SomeSeconds(_) => "SECONDS",
             Field::Size(..) => "SIZE",
         }
@@ -129,7 +133,7 @@ impl Setting {
         match self.field {
             Field::Put if settings.put_mode == PutMode::Create => "create".to_string(),
             Field::Put => "replace".to_string(),
-            Field::Count(field) | Field::Size(field, ..) => field(&mut settings).to_string(),
+            Field::Count(field, _) | Field::Size(field, ..) => field(&mut settings).to_string(),
             Field::Seconds(field) | Field::SomeSeconds(field) => {
                 field(&mut settings).as_secs_f64().to_string()
             }
@@ -149,9 +153,9 @@ impl Setting {
                     _ => return Err("create or replace".to_string()),
                 };
             }
-            Field::Count(field) => {
-                let number = text.parse().ok().filter(|it| (1..=MOST_CONNECTIONS).contains(it));
-                let wanted = || format!("a whole number from 1 to {MOST_CONNECTIONS}");
+            Field::Count(field, most) => {
+                let number = text.parse().ok().filter(|it| (1..=most).contains(it));
+                let wanted = || format!("a whole number from 1 to {most}");
                 *field(settings) = number.ok_or_else(wanted)?;
             }
             Field::Seconds(field) => *field(settings) = units::seconds(text).ok_or("seconds")?,
@@ -219,6 +223,7 @@ mod tests {
             ("put", "maybe", "create or replace"),
             ("max-connections", "0", "a whole number from 1 to 1000000"),
             ("max-connections", "1000001", "a whole number from 1 to 1000000"),
+            ("tracking-keys", "0", "a whole number from 1 to 1000000000"),
             ("idle-timeout", "-1", "seconds"),
             ("line-timeout", "0", "more than 0 seconds"),
             ("max-value", "12parsecs", "a size like 4096 or 64MiB"),
@@ -238,6 +243,7 @@ mod tests {
     fn each_program_has_its_own() {
         let names = |program| settings_of(program).map(|row| row.name).collect::<Vec<_>>();
         assert!(names(Program::Proxy).contains(&"ttl") && !names(Program::Server).contains(&"ttl"));
-        assert!(names(Program::Server).contains(&"put"));
+        assert!(names(Program::Server).contains(&"tracking-keys"));
+        assert!(!names(Program::Proxy).contains(&"tracking-keys"));
     }
 }

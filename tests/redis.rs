@@ -33,9 +33,13 @@ mod wire;
 #[path = "redis/words.rs"]
 mod words;
 
-use commands::{CONNECTION, HUSHED, KEYS, LIVES, NUMBERS, PROGRAM, STRINGS, TRANSACTIONS};
+use commands::{
+    CONNECTION, HUSHED, KEYS, LIVES, NUMBERS, PROGRAM, STRINGS, TRACKING, TRANSACTIONS,
+};
 use compare::{Kind, Pair, REDIS};
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use script::Script;
 use std::cell::RefCell;
 use support::{rounds, seed};
 
@@ -47,6 +51,16 @@ fn check(
     right: Kind,
     other: Kind,
     commands: &[&[&'static str]],
+    full: usize,
+) -> Result<(), String> {
+    check_scripts(right, other, &grammar::scripts(commands, LENGTH), full)
+}
+
+/// The same with these scripts.
+fn check_scripts(
+    right: Kind,
+    other: Kind,
+    scripts: &impl Strategy<Value = Script>,
     full: usize,
 ) -> Result<(), String> {
     let mut bytes = [0; 32];
@@ -62,7 +76,7 @@ fn check(
     let mut runner = TestRunner::new_with_rng(config, rng);
     let pair = RefCell::new(Pair::start(right, other));
     let last = RefCell::new(String::new());
-    let outcome = runner.run(&grammar::scripts(commands, LENGTH), |script| {
+    let outcome = runner.run(scripts, |script| {
         pair.borrow_mut().run(&script).map_err(|report| {
             *last.borrow_mut() = report;
             TestCaseError::fail("replies differ")
@@ -126,6 +140,14 @@ fn replies_are_held_back_as_in_redis() {
 }
 
 #[test]
+fn changes_are_told_as_in_redis() {
+    let scripts = grammar::scripts_in_resp3(&[TRACKING], LENGTH);
+    if let Err(report) = check_scripts(REDIS, Kind::Larder, &scripts, 10_000) {
+        panic!("{report}");
+    }
+}
+
+#[test]
 fn everything_together_is_as_in_redis() {
     let all = [STRINGS, NUMBERS, LIVES, KEYS, TRANSACTIONS, CONNECTION, PROGRAM];
     agree(REDIS, Kind::Larder, &all, 10_000);
@@ -137,6 +159,7 @@ fn redis_is_as_redis() {
     let all = [STRINGS, NUMBERS, LIVES, KEYS, TRANSACTIONS, CONNECTION, PROGRAM];
     agree(REDIS, REDIS, &all, 2_000);
     agree(REDIS, REDIS, &[HUSHED], 500);
+    agree(REDIS, REDIS, &[TRACKING], 500);
 }
 
 #[test]
@@ -153,7 +176,7 @@ fn a_server_without_a_command_is_found_out_in_one_request() {
 fn a_server_that_dies_is_found_out_and_started_again() {
     const STAYS: Kind = Kind::Redis(&["--databases", "1", "--rename-command", "SHUTDOWN", ""]);
     let mut pair = Pair::start(STAYS, REDIS);
-    let report = pair.run(&script::Script::of("*> SHUTDOWN NOSAVE")).expect_err("one dies");
+    let report = pair.run(&Script::of("*> SHUTDOWN NOSAVE")).expect_err("one dies");
     assert!(report.contains("redis: (nothing) (and closed)"), "{report}");
-    assert_eq!(pair.run(&script::Script::of("*> SET k v\nother*> GET k")), Ok(()));
+    assert_eq!(pair.run(&Script::of("*> SET k v\nother*> GET k")), Ok(()));
 }

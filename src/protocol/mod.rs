@@ -143,6 +143,11 @@ pub enum Refusal<'a> {
 }
 
 impl Refusal<'_> {
+    /// The command, where it is known.
+    pub fn command(&self) -> Option<&'static Command> {
+        if let Refusal::Usage(command, _) = self { Some(command) } else { None }
+    }
+
     /// Whether the transaction that the request stands in is discarded for it, and not only fails.
     pub fn discards_transaction(&self) -> bool {
         matches!(self, Refusal::Usage(command, Form::Resp) if command.verb == Verb::Exec)

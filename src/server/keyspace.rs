@@ -3,8 +3,8 @@
 //! Commands look at the store through [`Keyspace::store`] and change it by the methods here, each
 //! of which tells the watchers of the keys that it changes. So no change goes unnoticed.
 
+use super::observers::Observers;
 use super::store::{Expiry, Store};
-use super::watch::Watches;
 use crate::clock::Now;
 use crate::command::PutMode;
 use crate::handler::ConnId;
@@ -16,7 +16,7 @@ use std::time::Instant;
 pub struct Keyspace {
     store: Store,
     /// Who is to know of changes.
-    pub watches: Watches,
+    pub observers: Observers,
     /// What PUT does to a key that exists.
     pub put_mode: PutMode,
     /// A reply may have so many bytes.
@@ -36,7 +36,7 @@ impl Keyspace {
     pub fn new(put_mode: PutMode, limits: &Limits, now: Instant) -> Keyspace {
         Keyspace {
             store: Store::new(now),
-            watches: Watches::default(),
+            observers: Observers::new(limits, now),
             put_mode,
             output_limit: limits.output_limit,
             value_limit: limits.max_value,
@@ -83,7 +83,7 @@ impl Keyspace {
         } else {
             self.store.set(key, value, expiry, now);
         }
-        self.watches.changed(key);
+        self.observers.changed(key);
     }
 
     /// Stores a value that never expires, unless the key exists: then nothing changes, and the
@@ -91,7 +91,7 @@ impl Keyspace {
     pub fn put(&mut self, key: &[u8], value: &[u8], now: Now) -> bool {
         let stored = self.store.put(key, value, now);
         if stored {
-            self.watches.changed(key);
+            self.observers.changed(key);
         }
         stored
     }
@@ -100,7 +100,7 @@ impl Keyspace {
     pub fn remove(&mut self, key: &[u8], now: Now) -> bool {
         let removed = self.store.remove(key, now);
         if removed {
-            self.watches.changed(key);
+            self.observers.changed(key);
         }
         removed
     }
@@ -108,7 +108,7 @@ impl Keyspace {
     /// Adds to the end of a value, or stores it; says how long the value is now.
     pub fn append(&mut self, key: &[u8], tail: &[u8], now: Now) -> usize {
         let len = self.store.append(key, tail, now);
-        self.watches.changed(key);
+        self.observers.changed(key);
         len
     }
 
@@ -120,7 +120,7 @@ impl Keyspace {
         }
         let exists = self.store.set_deadline(key, Some(deadline), now);
         if exists {
-            self.watches.changed(key);
+            self.observers.changed(key);
         }
         exists
     }
@@ -130,7 +130,7 @@ impl Keyspace {
         let expires = matches!(self.store.deadline(key, now), Some(Some(_)));
         if expires {
             self.store.set_deadline(key, None, now);
-            self.watches.changed(key);
+            self.observers.changed(key);
         }
         expires
     }
@@ -139,8 +139,8 @@ impl Keyspace {
     pub fn rename(&mut self, from: &[u8], to: &[u8], now: Now) -> bool {
         let renamed = self.store.rename(from, to, now);
         if renamed {
-            self.watches.changed(from);
-            self.watches.changed(to);
+            self.observers.changed(from);
+            self.observers.changed(to);
         }
         renamed
     }
@@ -148,41 +148,45 @@ impl Keyspace {
     /// Deletes all keys.
     pub fn clear(&mut self, now: Now) {
         let store = &self.store;
-        self.watches.all_changed(|key| store.get(key, now).is_some());
+        self.observers.all_changed(|key| store.get(key, now).is_some());
         self.store.clear();
     }
 
     /// Has a client know whether a key changes. `false`: it watches too many.
     pub fn watch(&mut self, client: ConnId, key: &[u8], now: Now) -> bool {
         self.purge(key, now);
-        self.watches.watch(client, key)
+        self.observers.watches.watch(client, key)
     }
 
     /// Forgets what a client watches; says whether any of it has changed, or expired.
     pub fn forget_watches(&mut self, client: ConnId, now: Now) -> bool {
-        for key in self.watches.keys_of(client) {
+        for key in self.observers.watches.keys_of(client) {
             self.purge(&key, now);
         }
-        self.watches.forget(client)
+        self.observers.watches.forget(client)
     }
 
     /// Deletes a key whose time has come, where it matters now.
     fn purge(&mut self, key: &[u8], now: Now) {
         if self.store.purge(key, now) {
-            self.watches.changed(key);
+            self.observers.expired(key);
         }
     }
 
-    /// Deletes some of the keys whose time has come; [`Keyspace::next_deadline`] says when to go
-    /// on.
+    /// Deletes some of the keys whose time has come, and what clients have left behind that were to
+    /// be told of changes; [`Keyspace::next_deadline`] says when to go on.
     pub fn expire(&mut self, now: Now) {
-        let watches = &mut self.watches;
-        self.store.expire(now, |key| watches.changed(key));
+        let Keyspace { store, observers, .. } = self;
+        store.expire(now, |key| observers.expired(key));
+        if observers.tracking.next_sweep().is_some_and(|at| at <= now.instant) {
+            observers.tracking.sweep(now.instant);
+        }
     }
 
     /// When [`Keyspace::expire`] has something to do.
     #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.store.next_deadline()
+        let deadlines = [self.store.next_deadline(), self.observers.tracking.next_sweep()];
+        deadlines.into_iter().flatten().min()
     }
 }

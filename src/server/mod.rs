@@ -5,26 +5,33 @@
 //!
 //! - `commands/`: what each command does to the keys
 //! - `keyspace.rs`: the keys, with everybody who wants to know when one changes
-//! - `store.rs`: how keys and values are kept      - `watch.rs`: `WATCH`
+//! - `store.rs`: how keys and values are kept      - `transactions.rs`: `MULTI` to `EXEC`
+//! - `observers.rs`: these together: `watch.rs`, for `WATCH`, and `tracking.rs`, for
+//!   `CLIENT TRACKING`
 
 pub mod commands;
 pub mod keyspace;
+pub mod observers;
 pub mod store;
-mod watch;
+pub mod tracking;
+mod transactions;
+pub mod watch;
 
 use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::command::{Access, Command, PutMode, Verb};
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::{self, Limits};
+use crate::protocol::resp::{Version, Writer};
 use crate::protocol::text::Reply;
-use crate::protocol::{Decoded, Decoder, Form, Request, Scratch};
+use crate::protocol::{Decoded, Decoder, Form, Refusal, Request, Scratch};
 use crate::session::{Collected, Origin, Outcome, Session, Style, clients, program};
 use crate::settings::Settings;
 use crate::stats::{Program, Stat, Stats};
 use commands::Dump;
 use keyspace::Keyspace;
 use std::time::Instant;
+use tracking::{Cause, News, ReaderId, Tracking};
 
 /// How far ahead in the input requests are sought whose keys can be touched, in bytes.
 const LOOK_AHEAD: usize = 4096;
@@ -44,7 +51,16 @@ pub struct Server {
 struct Client {
     session: Session,
     /// A text `DUMP` that is under way.
-    dump: Option<Box<Dump>>,
+    dump: Option<Box<Dumping>>,
+    /// While it is told of changes.
+    reader: Option<ReaderId>,
+}
+
+#[derive(Debug)]
+struct Dumping {
+    dump: Dump,
+    /// What there is to tell when it is over: nothing may stand within a reply.
+    held: Buffer,
 }
 
 /// What is left to do after a request.
@@ -81,8 +97,9 @@ impl Server {
 impl Handler for Server {
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
         if let Via::Listener(peer) = via {
-            let session = Session::new(peer, out.clock.at(now));
-            self.clients.insert(conn, Client { session, dump: None });
+            let mut session = Session::new(peer, out.clock.at(now));
+            session.offer_tracking();
+            self.clients.insert(conn, Client { session, dump: None, reader: None });
         }
     }
 
@@ -98,7 +115,11 @@ impl Handler for Server {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut touched = 0;
         let next = loop {
-            match self.serve(out, conn, input, &mut scratch, &mut touched, now) {
+            let progress = self.serve(out, conn, input, &mut scratch, &mut touched, now);
+            if self.keyspace.observers.tracking.has_news() {
+                self.tell_news(out, Some(conn));
+            }
+            match progress {
                 Progress::GoneOn => {}
                 Progress::Stop(next) => break next,
                 Progress::Close => {
@@ -139,6 +160,7 @@ impl Handler for Server {
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.keyspace.expire(out.clock.at(now));
+        self.tell_news(out, None);
     }
 }
 
@@ -162,8 +184,9 @@ impl Server {
             if output.len() > limits::HIGH_WATER {
                 return Progress::Stop(Next::Drain);
             }
-            if let Some(dump) = &mut client.dump {
-                if dump.step(&self.keyspace, output, now) {
+            if let Some(dumping) = &mut client.dump {
+                if dumping.dump.step(&self.keyspace, output, now) {
+                    output.push(dumping.held.bytes());
                     client.dump = None;
                 }
                 return Progress::Stop(Next::Drain);
@@ -176,16 +199,19 @@ impl Server {
                     if !client.session.is_plain() || !is_for_keys(request.command) {
                         let then = self.carry_out_specially(out, conn, &request, now);
                         input.consume(consumed);
-                        return if then == Then::Close {
-                            Progress::Close
-                        } else {
-                            Progress::GoneOn
-                        };
+                        let closes = then == Then::Close;
+                        return if closes { Progress::Close } else { Progress::GoneOn };
                     }
                     let style = client.session.style(request.form, Some(request.command.verb));
                     let dump =
                         commands::carry_out(&mut self.keyspace, &request, style, output, now);
-                    client.dump = dump.map(Box::new);
+                    client.dump = dump.map(Dumping::new);
+                    let tracking = &mut self.keyspace.observers.tracking;
+                    if tracking.is_on() && client.follow(tracking, &request) {
+                        // Told between this reply and the next.
+                        input.consume(consumed);
+                        return Progress::GoneOn;
+                    }
                 }
                 Decoded::Incomplete => {
                     input.consume(consumed);
@@ -195,20 +221,15 @@ impl Server {
                 Decoded::Refused(form, refusal) => {
                     stats.add(Stat::RequestErrors, 1);
                     if refusal.discards_transaction() {
-                        client.session.end_transaction();
-                        self.keyspace.watches.forget(conn);
+                        self.keyspace.observers.watches.forget(conn);
                     }
-                    let style = client.session.refused(form);
-                    if !style.quiet {
-                        let message = refusal.to_string();
-                        style.write(output, Origin::Server, Reply::Failure(message.as_bytes()));
-                    }
+                    client.refuse(output, form, refusal);
                 }
                 Decoded::Broken(refusal) => {
                     stats.add(Stat::RequestErrors, 1);
                     let message = refusal.to_string();
-                    let style = Style::plain(Form::Resp);
-                    style.write(output, Origin::Server, Reply::Failure(message.as_bytes()));
+                    let reply = Reply::Failure(message.as_bytes());
+                    Style::plain(Form::Resp).write(output, Origin::Server, reply);
                     return Progress::Close;
                 }
                 Decoded::Telnet(answer) => output.push(&answer),
@@ -240,6 +261,7 @@ impl Server {
         }
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.replied();
+            client.session.end_caching(Some(request.command));
         }
         then
     }
@@ -289,7 +311,8 @@ impl Server {
                     && let Some(output) = out.output(conn)
                 {
                     let dump = commands::carry_out(&mut self.keyspace, request, style, output, now);
-                    client.dump = dump.map(Box::new);
+                    client.dump = dump.map(Dumping::new);
+                    client.track(&mut self.keyspace.observers.tracking, request);
                 }
                 Then::GoOn
             }
@@ -307,11 +330,18 @@ impl Server {
         let unix = out.clock.unix(now.instant);
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
-        match client.session.connection_command(request, conn, unix, output) {
+        let outcome = client.session.connection_command(request, conn, unix, output);
+        let tracking = &mut self.keyspace.observers.tracking;
+        match (client.reader, client.session.is_tracking()) {
+            (None, true) => client.reader = Some(tracking.enter(conn)),
+            (Some(_), false) => client.reader.take().into_iter().for_each(|it| tracking.leave(it)),
+            _ => {}
+        }
+        match outcome {
             Outcome::Answered => {}
             Outcome::Last => return Then::Close,
             Outcome::Reset => {
-                self.keyspace.watches.forget(conn);
+                self.keyspace.observers.watches.forget(conn);
             }
             Outcome::Program => {
                 self.publish(stats, now);
@@ -321,6 +351,7 @@ impl Server {
                 self.limits = settings.limits;
                 self.keyspace.put_mode = settings.put_mode;
                 self.keyspace.value_limit = settings.limits.max_value;
+                self.keyspace.observers.tracking.set_limit(settings.limits.tracking_keys);
             }
             Outcome::Clients(ask) => {
                 let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
@@ -345,8 +376,36 @@ impl Server {
     }
 
     fn forget(&mut self, conn: ConnId) {
-        self.clients.remove(conn);
-        self.keyspace.watches.forget(conn);
+        let client = self.clients.remove(conn);
+        self.keyspace.observers.watches.forget(conn);
+        if let Some(reader) = client.and_then(|client| client.reader) {
+            self.keyspace.observers.tracking.leave(reader);
+        }
+    }
+
+    /// Tells clients what has changed. `own` is the one whose request was answered last.
+    #[cold]
+    fn tell_news(&mut self, out: &mut Outbox, own: Option<ConnId>) {
+        for news in self.keyspace.observers.tracking.take_news() {
+            for reader in news.readers() {
+                if let Some(conn) = self.keyspace.observers.tracking.client(*reader) {
+                    self.tell(out, conn, &news, own == Some(conn));
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, out: &mut Outbox, conn: ConnId, news: &News, is_own: bool) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let Some((output, stats)) = out.output_and_stats(conn) else { return };
+        if is_own && news.cause == Cause::Client && !client.session.tracks_own_changes() {
+            return;
+        }
+        stats.add(Stat::InvalidationsSent, 1);
+        match &mut client.dump {
+            Some(dumping) => dumping.hold(news.key.as_deref()),
+            None => push_invalidation(output, news.key.as_deref()),
+        }
     }
 
     /// Brings the gauges up to date.
@@ -360,99 +419,74 @@ impl Server {
         stats.set(Stat::ValueBytes, store.value_bytes());
         stats.set(Stat::Hits, self.keyspace.hits);
         stats.set(Stat::Misses, self.keyspace.misses);
+        let tracking = &self.keyspace.observers.tracking;
+        stats.set(Stat::TrackingClients, tracking.readers() as u64);
+        stats.set(Stat::TrackingKeys, tracking.len() as u64);
+        stats.set(Stat::TrackingPairs, tracking.pairs() as u64);
+        stats.set(Stat::TrackingDropped, tracking.dropped());
     }
+}
 
-    fn transaction_command(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        style: Style,
-        now: Now,
-    ) -> Then {
-        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
-        let Some(output) = out.output(conn) else { return Then::Close };
-        let mut reply = style.writer(output);
-        let collecting = client.session.transaction().is_some();
-        match request.command.verb {
-            Verb::Multi if collecting => reply.error("MULTI calls can not be nested"),
-            Verb::Multi => {
-                client.session.begin_transaction();
-                reply.simple("OK");
-            }
-            Verb::Watch if collecting => reply.error("WATCH inside MULTI is not allowed"),
-            Verb::Watch => {
-                if request.keys().all(|key| self.keyspace.watch(conn, key, now)) {
-                    reply.simple("OK");
-                } else {
-                    reply.error("too many keys watched");
-                }
-            }
-            Verb::Unwatch => {
-                self.keyspace.watches.forget(conn);
-                reply.simple("OK");
-            }
-            Verb::Discard if collecting => {
-                client.session.end_transaction();
-                self.keyspace.watches.forget(conn);
-                reply.simple("OK");
-            }
-            Verb::Discard => reply.error("DISCARD without MULTI"),
-            _ => return self.exec(out, conn, style, now),
+impl Client {
+    /// Answers a request that is not carried out.
+    fn refuse(&mut self, output: &mut Buffer, form: Form, refusal: Refusal<'_>) {
+        if refusal.discards_transaction() {
+            self.session.end_transaction();
         }
-        Then::GoOn
+        let style = self.session.refused(form);
+        self.session.end_caching(refusal.command());
+        if !style.quiet {
+            let message = refusal.to_string();
+            style.write(output, Origin::Server, Reply::Failure(message.as_bytes()));
+        }
     }
 
-    /// Carries out a client's transaction: all of it, or nothing.
-    fn exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Then {
-        let mark = out.unsent(conn);
-        let requests = self.begin_exec(out, conn, style, now);
-        self.hush(out, conn, mark);
-        // Whatever the limits have become since.
-        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
-        let mut then = Then::GoOn;
-        let (mut scratch, mut decoder) = (Scratch::default(), Decoder::default());
-        let mut rest = requests.bytes();
-        while let (consumed, Decoded::Request(request)) =
-            decoder.decode(rest, &mut scratch, &limits)
+    /// After a plain request for the keys: remembers what it has read. Whether it made news.
+    #[cold]
+    fn follow(&mut self, tracking: &mut Tracking, request: &Request<'_>) -> bool {
+        self.track(tracking, request);
+        self.session.end_caching(Some(request.command));
+        tracking.has_news()
+    }
+
+    /// Has it told of changes to the keys that it has just read.
+    fn track(&self, tracking: &mut Tracking, request: &Request<'_>) {
+        if let Some(reader) = self.reader
+            && request.command.access == Access::Read
+            && self.session.tracks_reads()
         {
-            let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
-            let style = client.session.style(Form::Resp, Some(request.command.verb));
-            let mark = out.unsent(conn);
-            if self.carry_out(out, conn, &request, style, now) == Then::Close {
-                then = Then::Close;
-            }
-            self.hush(out, conn, mark);
-            rest = &rest[consumed..];
+            request.keys().for_each(|key| tracking.track(reader, key));
         }
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.session.end_transaction();
-        }
-        then
+    }
+}
+
+impl Dumping {
+    fn new(dump: Dump) -> Box<Dumping> {
+        Box::new(Dumping { dump, held: Buffer::new() })
     }
 
-    /// Writes an error in place of a transaction, or the head of its reply; the requests to carry
-    /// out.
-    fn begin_exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Buffer {
-        let (Some(client), Some(output)) = (self.clients.get_mut(conn), out.output(conn)) else {
-            return Buffer::new();
-        };
-        let mut reply = style.writer(output);
-        let Some(transaction) = client.session.transaction() else {
-            reply.error("EXEC without MULTI");
-            return Buffer::new();
-        };
-        let changed = self.keyspace.forget_watches(conn, now);
-        if transaction.has_failed() {
-            reply.failure("EXECABORT Transaction discarded because of previous errors.");
-            return Buffer::new();
+    /// Too much of it becomes the one word that everything has changed.
+    fn hold(&mut self, key: Option<&[u8]>) {
+        if key.is_none() || self.held.len() > limits::HIGH_WATER {
+            self.held.clear();
+            push_invalidation(&mut self.held, None);
+        } else {
+            push_invalidation(&mut self.held, key);
         }
-        if changed {
-            reply.null_array();
-            return Buffer::new();
+    }
+}
+
+/// Tells a client that a key has changed; `None`: any may have.
+fn push_invalidation(out: &mut Buffer, key: Option<&[u8]>) {
+    let mut writer = Writer::new(out, Version::Three);
+    writer.push(2);
+    writer.bulk(b"invalidate");
+    match key {
+        Some(key) => {
+            writer.array(1);
+            writer.bulk(key);
         }
-        reply.array(transaction.len());
-        transaction.take_requests()
+        None => writer.null(),
     }
 }
 

@@ -52,21 +52,19 @@ impl Watches {
         watching.changed
     }
 
+    /// How many keys are watched.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// What a client watches.
     pub fn keys_of(&self, client: ConnId) -> Vec<Box<[u8]>> {
         self.by_client.get(&client).map_or(Vec::new(), |watching| watching.keys.clone())
     }
 
     /// A key was changed, deleted or has expired.
-    #[inline]
     pub fn changed(&mut self, key: &[u8]) {
-        if !self.by_key.is_empty() {
-            self.tell(key);
-        }
-    }
-
-    #[cold]
-    fn tell(&mut self, key: &[u8]) {
         for client in self.by_key.get(key).into_iter().flatten() {
             let watching = self.by_client.get_mut(client).expect("a client knows its keys");
             watching.changed = true;

@@ -155,16 +155,20 @@ pub(super) fn line(conn: ConnId, session: &Session, seconds: u32) -> String {
     let (id, peer) = (conn.number(), session.peer());
     let age = seconds.saturating_sub(session.opened);
     let idle = seconds.saturating_sub(session.heard);
-    let (flags, multi) = match &session.transaction {
-        Some(transaction) => ("x", transaction.len() as i64),
-        None => ("N", -1),
+    let multi = session.transaction.as_ref().map_or(-1, |it| it.len() as i64);
+    let flags = match (&session.transaction, session.is_tracking()) {
+        (Some(_), true) => "xt",
+        (Some(_), false) => "x",
+        (None, true) => "t",
+        (None, false) => "N",
     };
+    let redirection = session.redirection();
     let command = session.latest.map(|verb| TABLE[verb as usize].name.to_ascii_lowercase());
     let command = command.as_deref().unwrap_or("NULL");
     let version = session.version.number();
     format!(
         "id={id} addr={peer} name={name} age={age} idle={idle} flags={flags} db=0 sub=0 psub=0 \
-         ssub=0 multi={multi} cmd={command} user={USER} redir=-1 resp={version} \
+         ssub=0 multi={multi} cmd={command} user={USER} redir={redirection} resp={version} \
          lib-name={library} lib-ver={library_version}\n"
     )
 }

@@ -161,6 +161,16 @@ impl Session {
                 self.set_library(request.word(2), request.word(3))?;
                 reply.simple("OK");
             }
+            Verb::ClientTracking => {
+                self.set_tracking(request)?;
+                reply.simple("OK");
+            }
+            Verb::ClientCaching => {
+                self.set_caching(request.word(2))?;
+                reply.simple("OK");
+            }
+            Verb::ClientTrackinginfo => self.tell_tracking(reply),
+            Verb::ClientGetredir => reply.integer(self.redirection()),
             Verb::ClientReply => {
                 if self.set_replies(request.word(2))? {
                     reply.simple("OK");
@@ -197,6 +207,9 @@ impl Session {
             }
         }
         self.version = version;
+        if version == Version::Two {
+            self.stop_tracking();
+        }
         Ok(())
     }
 
@@ -222,6 +235,7 @@ impl Session {
     fn reset(&mut self) {
         self.end_transaction();
         self.version = Version::Two;
+        self.stop_tracking();
         self.origin = false;
         self.set_name(String::new());
         self.replies.0 &= Replies::SKIP;

@@ -12,6 +12,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("maxclients", "max-connections"),
     ("proto-max-bulk-len", "max-value"),
     ("timeout", "idle-timeout"),
+    ("tracking-table-max-keys", "tracking-keys"),
 ];
 
 /// Settings of Redis that have only one value here.

@@ -77,7 +77,7 @@ fn clients(facts: &Facts<'_>) -> Vec<String> {
         "cluster_connections:0".to_string(),
         format!("maxclients:{}", facts.settings.limits.max_connections),
         "blocked_clients:0".to_string(),
-        "tracking_clients:0".to_string(),
+        format!("tracking_clients:{}", facts.stats.get(Stat::TrackingClients)),
     ]
 }
 
@@ -124,6 +124,9 @@ fn stats(facts: &Facts<'_>) -> Vec<String> {
         counted("evicted_keys", Stat::Evicted),
         counted("keyspace_hits", Stat::Hits),
         counted("keyspace_misses", Stat::Misses),
+        counted("tracking_total_keys", Stat::TrackingKeys),
+        counted("tracking_total_items", Stat::TrackingPairs),
+        "tracking_total_prefixes:0".to_string(),
     ]
 }
 

@@ -4,6 +4,7 @@
 //! - `commands.rs`: the commands that a session answers by itself
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
 //! - `describe.rs`: `COMMAND`, which tells of the table of commands
+//! - `tracking.rs`: `CLIENT TRACKING`, what a client wants to be told of
 //! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
 //! - `info.rs`, `config.rs`: two of these
 
@@ -13,6 +14,7 @@ mod config;
 mod describe;
 mod info;
 pub mod program;
+mod tracking;
 
 pub use commands::{Outcome, help};
 
@@ -27,6 +29,7 @@ use crate::transaction::Transaction;
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+use tracking::Tracking;
 
 /// A whole error, with the word that it begins with: `ERR syntax error`. Fit to be sent.
 type Fault = Cow<'static, str>;
@@ -120,13 +123,15 @@ pub struct Session {
     /// When the request that has begun and not ended began.
     midway_since: Option<Instant>,
     /// Its address, without what of a `SocketAddr` only takes room.
-    peer: (IpAddr, u16),
+    address: IpAddr,
+    port: u16,
     /// When it came, and when it sent something last, in Unix seconds.
     opened: u32,
     heard: u32,
     origin: bool,
     version: Version,
     replies: Replies,
+    tracking: Tracking,
     /// The latest command, for `CLIENT LIST`.
     latest: Option<Verb>,
     names: Option<Box<Names>>,
@@ -148,12 +153,14 @@ impl Session {
         Session {
             decoder: Decoder::default(),
             midway_since: None,
-            peer: (peer.ip(), peer.port()),
+            address: peer.ip(),
+            port: peer.port(),
             opened: seconds,
             heard: seconds,
             origin: false,
             version: Version::Two,
             replies: Replies::default(),
+            tracking: Tracking::default(),
             latest: None,
             names: None,
             transaction: None,
@@ -198,7 +205,7 @@ impl Session {
     }
 
     fn peer(&self) -> SocketAddr {
-        SocketAddr::from(self.peer)
+        SocketAddr::from((self.address, self.port))
     }
 
     fn names(&self) -> Option<&Names> {

@@ -160,6 +160,57 @@ pub const PROGRAM: &[&str] = &[
     "2 unknown key*",
 ];
 
+/// Being told of changes, in RESP3. Tracking is never switched off: to Redis what was read before
+/// still counts when it is on again.
+pub const TRACKING: &[&str] = &[
+    "4 CLIENT TRACKING ON",
+    "4 CLIENT TRACKING ON tracking-option*",
+    "CLIENT TRACKING odd tracking-option*",
+    "3 CLIENT CACHING YES",
+    "3 CLIENT CACHING NO",
+    "2 CLIENT CACHING YES; GET key",
+    "2 CLIENT CACHING YES; MULTI; GET key; MGET key+; EXEC",
+    "CLIENT CACHING NO; MULTI; GET key; EXEC; GET key",
+    "CLIENT CACHING odd",
+    "2 CLIENT TRACKINGINFO",
+    "CLIENT GETREDIR",
+    "CLIENT INFO",
+    "8 GET key",
+    "6 MGET key+",
+    "EXISTS key+",
+    "TOUCH key+",
+    "STRLEN key",
+    "TYPE key",
+    "TTL key",
+    "EXPIRETIME key",
+    "PTTL key; PEXPIRETIME key",
+    "KEYS *",
+    "WATCH key",
+    "8 SET key value",
+    "SET key value set-option*",
+    "3 MSET pair+",
+    "MSETNX pair+",
+    "SETNX key value",
+    "GETSET key value",
+    "GETDEL key",
+    "GETEX key getex-option?",
+    "APPEND key value",
+    "INCR key",
+    "4 DEL key+",
+    "UNLINK key+",
+    "3 RENAME key key",
+    "RENAMENX key key",
+    "2 EXPIRE key seconds",
+    "PEXPIREAT key unix-milliseconds",
+    "PERSIST key",
+    "FLUSHDB",
+    "FLUSHALL flush-mode?",
+    "3 MULTI",
+    "3 EXEC",
+    "DISCARD",
+    "unknown",
+];
+
 /// Nothing here depends on time or on the program: where replies are held back it is not known
 /// which request is answered.
 pub const HUSHED: &[&str] = &[

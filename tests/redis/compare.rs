@@ -259,6 +259,7 @@ impl Run<'_> {
         let _ = writeln!(self.log, "{} {request:?}", MARKS[by]);
         let alike = answers[0] == answers[1]
             || answers[0].closed == answers[1].closed
+                && answers[0].pushes == answers[1].pushes
                 && match (answers[0].value(), answers[1].value()) {
                     (Some(right), Some(other)) if request.is("EXEC") => {
                         alike_in_exec(&self.queues[by], &right, &other)
@@ -305,7 +306,7 @@ impl Run<'_> {
                 let shown = |keys: Option<Vec<Word>>| {
                     let words = keys.map(|words| format!("{:?}", Request { words }));
                     let bytes = words.unwrap_or_else(|| "no end".to_string()).into_bytes();
-                    Answer { bytes, closed: false }
+                    Answer { pushes: Vec::new(), bytes, closed: false }
                 };
                 return self.differ(&[shown(right), shown(other)]);
             }
@@ -355,7 +356,7 @@ fn show(log: &mut String, sides: &[Side; 2], answers: &[Answer; 2]) {
 }
 
 fn shown_answer(answer: &Answer, most: usize) -> String {
-    let text = match &answer.bytes[..] {
+    let text = match &[&answer.pushes[..], &answer.bytes[..]].concat()[..] {
         [] => "(nothing)".to_string(),
         bytes => shown(bytes, most),
     };

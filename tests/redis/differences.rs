@@ -19,6 +19,10 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("*> EXIT", "our own: QUIT in other words"),
     ("*> ORIGIN ON", "our own, and for text alone, which the error says"),
     ("*> CLIENT SETINFO LIB-NAME x", "since Redis 7.2; today's client libraries send it first"),
+    ("*> CLIENT TRACKING ON", "in RESP2 nothing could be told: refused, rather than accepted"),
+    ("*> CLIENT TRACKING OFF BCAST", "keys are tracked as they are read, and not by their prefix"),
+    ("*> CLIENT TRACKING ON PREFIX k", "the same"),
+    ("*> CLIENT TRACKING ON REDIRECT 9", "changes are told on the connection that has read"),
     (r"*> SET \{65537*k} v", "a key has at most 64 KiB: it is one word on the line of DUMP"),
     (
         r"*1\r\n$4\r\nPINGxx",

@@ -36,6 +36,11 @@ pub fn scripts(commands: &[&[&'static str]], length: usize) -> BoxedStrategy<Scr
     script.boxed()
 }
 
+/// The same in RESP3 alone.
+pub fn scripts_in_resp3(commands: &[&[&'static str]], length: usize) -> BoxedStrategy<Script> {
+    scripts(commands, length).prop_map(Script::in_resp3).boxed()
+}
+
 /// The weight of a line, and what it generates.
 fn line(line: &'static str) -> (u32, BoxedStrategy<Vec<Request>>) {
     let weight = line.split_once(' ').and_then(|(first, rest)| Some((first.parse().ok()?, rest)));

@@ -110,6 +110,9 @@ const INFO: &[&str] = &[
     "redis_version",
     "role",
     "total_commands_processed",
+    "tracking_clients",
+    "tracking_total_items",
+    "tracking_total_keys",
     "uptime_in_seconds",
     "used_memory",
 ];
@@ -121,7 +124,7 @@ const INFO_SAME: &[&str] = &["redis_mode", "redis_version", "role"];
 const CLIENT: &[&str] = &["addr", "age", "id", "idle"];
 
 /// Fields that say the same on both sides about the client that asks.
-const CLIENT_SAME: &[&str] = &["cmd", "db", "flags", "multi", "name", "resp", "user"];
+const CLIENT_SAME: &[&str] = &["cmd", "db", "flags", "multi", "name", "redir", "resp", "user"];
 
 /// More settings than this were not asked for by name.
 const ALL: usize = 10;

@@ -21,7 +21,7 @@ fn none_differs(outcomes: impl Iterator<Item = Result<(), String>>) {
 #[rustfmt::skip]
 const COMMANDS: &[&str] = &[
     "PING", "ECHO", "SELECT", "HELLO", "RESET", "AUTH", "QUIT", "CLIENT", "CLIENT ID", "CLIENT INFO",
-    "CLIENT LIST", "CLIENT SETNAME", "CLIENT GETNAME", "CLIENT KILL", "CLIENT REPLY", "GET", "SET",
+    "CLIENT LIST", "CLIENT TRACKING", "CLIENT CACHING", "CLIENT TRACKINGINFO", "CLIENT GETREDIR", "CLIENT SETNAME", "CLIENT GETNAME", "CLIENT KILL", "CLIENT REPLY", "GET", "SET",
     "SETNX", "SETEX", "PSETEX", "GETSET", "GETDEL", "GETEX", "MGET", "MSET", "MSETNX", "APPEND",
     "STRLEN", "INCR", "DECR", "INCRBY", "DECRBY", "DEL", "UNLINK", "EXISTS", "TOUCH", "TYPE",
     "EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "TTL", "PTTL", "PERSIST", "EXPIRETIME",
@@ -364,6 +364,124 @@ other*> SET k v
 *> SET k2 v EX 1000
 *> INFO keyspace
 *> INFO Keyspace server
+
+*> HELLO 3
+*> CLIENT TRACKING ON
+*> MGET k l m
+other*> SET k 1
+other*> SET k 2
+other*> MSET l 1 k 3 m 1
+*> GETEX k
+*> GETSET k 4
+other*> SET k 5
+*> GET k
+other*> RENAME k l
+*> MGET k l
+other*> RENAME l k
+*> EXISTS l
+other*> FLUSHALL
+other*> SET l 1
+
+*> HELLO 3
+*> CLIENT TRACKING ON
+*> GET k
+*> SET k 1
+*> GET k
+*> MULTI
+*> SET k 2
+*> GET k
+*> FLUSHALL
+*> GET k
+*> INCR k
+*> EXEC
+*> PING
+
+*> HELLO 3
+*> CLIENT TRACKING ON NOLOOP
+*> MGET k l
+*> SET k 1
+other*> SET k 2
+*> GET k
+other*> SET k 3
+*> FLUSHALL
+*> CLIENT TRACKINGINFO
+*> CLIENT INFO
+*> CLIENT GETREDIR
+
+*> HELLO 3
+*> CLIENT TRACKING ON
+*> GET k
+*> CLIENT REPLY OFF
+other*> SET k 1
+*> GET k
+*> SET k 2
+*> GET k
+*> MULTI
+*> SET k 3
+*> EXEC
+other*> FLUSHALL
+*> CLIENT REPLY ON
+*> GET k
+*> CLIENT REPLY SKIP
+*> SET k 4
+*> PING
+
+*> HELLO 3
+*> CLIENT CACHING YES
+*> CLIENT TRACKING ON OPTIN OPTOUT
+*> CLIENT TRACKING ON OPTIN
+*> CLIENT TRACKING ON OPTOUT
+*> CLIENT CACHING NO
+*> CLIENT TRACKINGINFO
+*> CLIENT CACHING YES
+*> CLIENT TRACKINGINFO
+*> MULTI
+*> CLIENT TRACKINGINFO
+*> GET k
+*> EXEC
+*> CLIENT TRACKINGINFO
+*> GET l
+other*> MSET k 1 l 1
+*> CLIENT TRACKING ON
+*> CLIENT CACHING YES
+*> CLIENT CACHING
+*> CLIENT TRACKING ON OPTOUT
+*> CLIENT CACHING YES
+*> CLIENT CACHING NO
+*> CLIENT ID x
+*> CLIENT TRACKINGINFO
+*> NOSUCH
+*> CLIENT TRACKINGINFO
+
+*> HELLO 3
+*> CLIENT TRACKING ON
+*> GET k
+*> CLIENT TRACKING OFF
+*> CLIENT TRACKINGINFO
+*> CLIENT INFO
+other*> SET k 1
+*> CLIENT TRACKING ON
+*> GET k
+*> RESET
+*> CLIENT TRACKINGINFO
+other*> SET k 1
+
+*> HELLO 3
+*> CLIENT TRACKING ON
+*> SET k v
+*> GET k
+other*> PEXPIRE k {soon}
+other*> GET k
+other*> SET k w
+*> GET k
+other*> EXPIRE k -1
+*> GET k
+other*> SETEX k 100 v
+*> TTL k
+other*> PERSIST k
+*> STRLEN k
+other*> DEL nosuch k
+other*> DEL k
 
 *> SCAN 0 COUNT 1
 *> MSET a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8 i 9 j 10 k 11 l 12

@@ -12,6 +12,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
+    /// What came before it without having been asked for.
+    pub pushes: Vec<u8>,
     pub bytes: Vec<u8>,
     /// Whether the server closed the connection after it.
     pub closed: bool,
@@ -29,6 +31,8 @@ pub struct Wire {
     /// None when the connection is over.
     stream: Option<TcpStream>,
     received: Vec<u8>,
+    /// Pushes that came before the next reply.
+    pushes: Vec<u8>,
     /// From where it connected.
     pub local: Option<SocketAddr>,
 }
@@ -46,7 +50,7 @@ impl Wire {
             linger.expect("it is a socket");
         }
         let local = stream.as_ref().and_then(|stream| stream.local_addr().ok());
-        Wire { stream, received: Vec::new(), local }
+        Wire { stream, received: Vec::new(), pushes: Vec::new(), local }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -62,9 +66,15 @@ impl Wire {
     /// soon.
     pub fn reply(&mut self) -> Option<Answer> {
         loop {
-            if let Some((_, length)) = reply::parse(&self.received) {
-                let bytes = self.received.drain(..length).collect();
-                return Some(Answer { bytes, closed: false });
+            if let Some((value, length)) = reply::parse(&self.received) {
+                let is_push = matches!(value, reply::Value::Array(b'>', _));
+                let bytes: Vec<u8> = self.received.drain(..length).collect();
+                if is_push {
+                    self.pushes.extend(bytes);
+                    continue;
+                }
+                let pushes = std::mem::take(&mut self.pushes);
+                return Some(Answer { pushes, bytes, closed: false });
             }
             if self.stream.is_none() {
                 return Some(self.everything());
@@ -90,7 +100,9 @@ impl Wire {
     }
 
     fn everything(&mut self) -> Answer {
-        Answer { bytes: std::mem::take(&mut self.received), closed: self.stream.is_none() }
+        let (pushes, bytes) = (&mut self.pushes, &mut self.received);
+        let (pushes, bytes) = (std::mem::take(pushes), std::mem::take(bytes));
+        Answer { pushes, bytes, closed: self.stream.is_none() }
     }
 
     /// Reads once; says whether there was something, be it the end.

@@ -125,6 +125,7 @@ pub fn named(name: &str) -> BoxedStrategy<Vec<Word>> {
         // Whether a time is later than the same one a moment ago is up to the moment.
         "relative-condition" => one_of("NX | XX | LT | odd"),
         "scan-option" => one_of("MATCH pattern | COUNT count | TYPE type | odd"),
+        "tracking-option" => one_of("OPTIN | OPTOUT | NOLOOP | odd"),
         "flush-mode" => one_of("SYNC | ASYNC | odd"),
         "hello-option" => one_of("SETNAME name | AUTH user value | odd"),
         _ => panic!("no words for {name}"),

@@ -128,6 +128,11 @@ impl<'a> Writer<'a> {
         push_header(self.out, kind, len as u64);
     }
 
+    /// What nobody asked for, of so many elements, which follow; RESP3 only.
+    pub fn push(&mut self, len: usize) {
+        push_header(self.out, b'>', len as u64);
+    }
+
     /// A text for people; in RESP2 a bulk string.
     pub fn verbatim(&mut self, text: &[u8]) {
         match self.version {

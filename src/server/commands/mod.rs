@@ -121,9 +121,10 @@ fn function(verb: Verb) -> Function {
         | Verb::Reset | Verb::Command | Verb::Info | Verb::Config | Verb::Time | Verb::Role
         | Verb::Cluster | Verb::Stats | Verb::Origin | Verb::Help | Verb::Bye | Verb::Quit
         | Verb::Exit
-        | Verb::ClientGetname | Verb::ClientHelp | Verb::ClientId | Verb::ClientInfo
-        | Verb::ClientKill | Verb::ClientList | Verb::ClientReply | Verb::ClientSetinfo
-        | Verb::ClientSetname | Verb::CommandCount | Verb::CommandDocs | Verb::CommandGetkeys
+        | Verb::ClientCaching | Verb::ClientGetname | Verb::ClientGetredir | Verb::ClientHelp
+        | Verb::ClientId | Verb::ClientInfo | Verb::ClientKill | Verb::ClientList
+        | Verb::ClientReply | Verb::ClientSetinfo | Verb::ClientSetname | Verb::ClientTracking
+        | Verb::ClientTrackinginfo | Verb::CommandCount | Verb::CommandDocs | Verb::CommandGetkeys
         | Verb::CommandHelp | Verb::CommandInfo | Verb::CommandList | Verb::ConfigGet
         | Verb::ConfigHelp | Verb::ConfigResetstat | Verb::ConfigSet
             => unreachable!("these are not for the keys"),

@@ -17,10 +17,10 @@ fn subcommands_and_their_words_are_checked_first() {
         ("CLIENT SETINFO LIB-VER", "-ERR wrong number of arguments for 'client|setinfo' command"),
         ("CLIENT REPLY", "-ERR wrong number of arguments for 'client|reply' command"),
         ("CLIENT KILL", "-ERR wrong number of arguments for 'client|kill' command"),
-        ("CLIENT TRACKING ON", "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP."),
+        ("CLIENT TRACKING", "-ERR wrong number of arguments for 'client|tracking' command"),
     ]);
     let help = Desk::new().reply(1, "CLIENT HELP");
-    let head = "*19 +CLIENT <subcommand> [<arg> ...]. Subcommands are: +GETNAME +    this";
+    let head = "*27 +CLIENT <subcommand> [<arg> ...]. Subcommands are: +CACHING YES|NO +    ";
     assert!(help.starts_with(head) && help.contains("+SETNAME <name> +    give"), "{help}");
 }
 

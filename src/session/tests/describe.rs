@@ -40,7 +40,7 @@ fn a_command_is_told_in_ten_parts() {
     ]);
     let client = desk.reply(1, "COMMAND INFO client");
     assert!(
-        client.starts_with("*1 *10 $6 client :-2 *0 :0 :0 :0 *0 *0 *0 *9 *10 $14 client|getname")
+        client.starts_with("*1 *10 $6 client :-2 *0 :0 :0 :0 *0 *0 *0 *13 *10 $14 client|caching")
     );
     assert!(client.contains(id));
     let all = desk.reply(1, "COMMAND");

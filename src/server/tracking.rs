@@ -1,0 +1,400 @@
+//! `CLIENT TRACKING`: which clients have read which keys, so that they can be told of changes.
+//!
+//! A *reader* is a client for as long as it tracks. What it reads makes an entry for the key, with
+//! the reader's number; the first change of the key takes the entry out and makes *news* of it, and
+//! the client has to read the key again to be told again.
+//!
+//! ```text
+//!   index               entries, by age                            readers
+//!   hash(color) ─→ 0    0  color   read by 7           ← oldest    7   this connection, 2 keys
+//!   hash(size)  ─→ 2    2  size    read by 7, 9                    9   that connection, 1 key
+//!   hash(shape) ─→ 1    1  shape   read by 8           ← newest    8   has left: the pair is stale
+//! ```
+//!
+//! A change of `size` is news for 7 and 9. A change of `shape` is news for nobody.
+//!
+//! A reader that leaves only takes its number with it: its keys may be a million, and are not gone
+//! through at once. What it leaves behind is counted, and [`Tracking::sweep`] goes over the entries
+//! until the count is 0, a bounded number at a time. A number is not used again, so that nobody
+//! is told what another has read.
+//!
+//! There are at most as many keys as the limit says. For one more the oldest goes: whoever has read
+//! it is told as if it had changed.
+
+use crate::handler::ConnId;
+use crate::index::Index;
+use ahash::RandomState;
+use slab::Slab;
+use std::collections::HashMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// What one [`Tracking::sweep`] looks at, in entries and in readers of these: some 100 µs.
+pub const SWEPT_AT_ONCE: usize = 1000;
+
+/// From one sweep to the next. A million entries are gone through in a second, for a tenth of the
+/// processor at most.
+const SWEEP_PAUSE: Duration = Duration::from_millis(1);
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// Names a client for as long as it tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReaderId(u32);
+
+/// Why a key is not what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The client that is served now changed it.
+    Client,
+    /// It has expired, or is tracked no longer.
+    Nobody,
+}
+
+/// What readers are to be told.
+#[derive(Debug)]
+pub struct News {
+    /// What has changed; `None`: everything.
+    pub key: Option<Box<[u8]>>,
+    /// Why.
+    pub cause: Cause,
+    readers: Readers,
+}
+
+impl News {
+    /// Who is to be told; some may have left.
+    pub fn readers(&self) -> &[ReaderId] {
+        self.readers.all()
+    }
+}
+
+/// Who has read a key: in order of their numbers, and mostly one.
+#[derive(Debug)]
+enum Readers {
+    One([ReaderId; 1]),
+    Many(Vec<ReaderId>),
+}
+
+impl Readers {
+    fn all(&self) -> &[ReaderId] {
+        match self {
+            Readers::One(one) => one,
+            Readers::Many(many) => many,
+        }
+    }
+
+    /// Adds one; says whether it is new.
+    fn add(&mut self, reader: ReaderId) -> bool {
+        let Err(at) = self.all().binary_search(&reader) else { return false };
+        if let Readers::One(one) = self {
+            *self = Readers::Many(one.to_vec());
+        }
+        if let Readers::Many(many) = self {
+            many.insert(at, reader);
+        }
+        true
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: Box<[u8]>,
+    readers: Readers,
+    /// Its neighbours by age.
+    older: u32,
+    newer: u32,
+}
+
+#[derive(Debug)]
+struct Reader {
+    conn: ConnId,
+    /// In how many entries it stands.
+    keys: usize,
+}
+
+/// Which clients have read which keys; see the head of the file.
+pub struct Tracking {
+    hasher: RandomState,
+    index: Index,
+    entries: Slab<Entry>,
+    oldest: u32,
+    newest: u32,
+    /// The most entries.
+    limit: usize,
+    readers: HashMap<ReaderId, Reader, RandomState>,
+    last_reader: u32,
+    /// How many pairs of entry and reader there are, and of how many the reader has left.
+    pairs: usize,
+    stale: usize,
+    /// The entry at which the next sweep begins, and when that is.
+    hand: usize,
+    next_sweep: Instant,
+    news: Vec<News>,
+    /// Keys that made room.
+    dropped: u64,
+}
+
+impl fmt::Debug for Tracking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracking").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Tracking {
+    /// Of at most `limit` keys.
+    pub fn new(limit: usize, now: Instant) -> Tracking {
+        Tracking {
+            hasher: RandomState::new(),
+            index: Index::new(),
+            entries: Slab::new(),
+            oldest: NONE,
+            newest: NONE,
+            limit,
+            readers: HashMap::default(),
+            last_reader: 0,
+            pairs: 0,
+            stale: 0,
+            hand: 0,
+            next_sweep: now,
+            news: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Whether there are readers.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        !self.readers.is_empty()
+    }
+
+    /// How many readers there are.
+    pub fn readers(&self) -> usize {
+        self.readers.len()
+    }
+
+    /// How many keys are tracked.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no key is.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The keys, each counted as often as it has readers.
+    pub fn pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// How many keys were forgotten so far because there were too many.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Has at most so many keys tracked; those that are too many go little by little.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// A client begins to track.
+    pub fn enter(&mut self, conn: ConnId) -> ReaderId {
+        let next = |last: u32| ReaderId(last.wrapping_add(1));
+        let mut reader = next(self.last_reader);
+        while self.readers.contains_key(&reader) {
+            reader = next(reader.0);
+        }
+        self.last_reader = reader.0;
+        self.readers.insert(reader, Reader { conn, keys: 0 });
+        reader
+    }
+
+    /// A client tracks no longer.
+    pub fn leave(&mut self, reader: ReaderId) {
+        if let Some(Reader { keys, .. }) = self.readers.remove(&reader) {
+            self.stale += keys;
+        }
+    }
+
+    /// Who a reader is; `None`: it has left.
+    pub fn client(&self, reader: ReaderId) -> Option<ConnId> {
+        self.readers.get(&reader).map(|reader| reader.conn)
+    }
+
+    /// A reader has read a key, which need not exist.
+    pub fn track(&mut self, reader: ReaderId, key: &[u8]) {
+        let hash = self.hasher.hash_one(key);
+        let entries = &mut self.entries;
+        match self.index.find(hash, |at| *entries[at as usize].key == *key) {
+            Some(at) if !entries[at as usize].readers.add(reader) => return,
+            Some(_) => {}
+            None => self.insert(hash, key, reader),
+        }
+        self.pairs += 1;
+        self.readers.get_mut(&reader).expect("who reads has not left").keys += 1;
+        if self.entries.len() > self.limit {
+            self.drop_oldest();
+        }
+    }
+
+    /// Makes news of a key, if it is tracked.
+    pub fn changed(&mut self, key: &[u8], cause: Cause) {
+        let (hash, entries) = (self.hasher.hash_one(key), &self.entries);
+        if let Some(at) = self.index.find(hash, |at| *entries[at as usize].key == *key) {
+            self.announce(at, cause);
+        }
+    }
+
+    /// Makes news of all keys, for all readers.
+    pub fn all_changed(&mut self) {
+        self.forget_all();
+        if self.is_on() {
+            let readers = Readers::Many(self.readers.keys().copied().collect());
+            self.news.push(News { key: None, cause: Cause::Nobody, readers });
+        }
+    }
+
+    /// Whether there is something to tell.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// What there is to tell, in its order.
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Takes out some of what readers have left behind, and of the keys that are too many;
+    /// [`Tracking::next_sweep`] says when to go on.
+    pub fn sweep(&mut self, now: Instant) {
+        self.next_sweep = now + SWEEP_PAUSE;
+        let mut looked = 0;
+        while looked < SWEPT_AT_ONCE && self.entries.len() > self.limit {
+            looked += self.entries[self.oldest as usize].readers.all().len();
+            self.drop_oldest();
+        }
+        while looked < SWEPT_AT_ONCE && self.stale > 0 {
+            looked += self.sweep_entry();
+        }
+    }
+
+    /// When [`Tracking::sweep`] has something to do.
+    #[inline]
+    pub fn next_sweep(&self) -> Option<Instant> {
+        (self.stale > 0 || self.entries.len() > self.limit).then_some(self.next_sweep)
+    }
+
+    /// Takes out what is stale in the next entry; says how much was looked at.
+    fn sweep_entry(&mut self) -> usize {
+        let at = if self.hand < self.entries.capacity() { self.hand } else { 0 };
+        self.hand = at + 1;
+        let Some(entry) = self.entries.get_mut(at) else { return 1 };
+        let before = entry.readers.all().len();
+        let is_living = |reader: &ReaderId| self.readers.contains_key(reader);
+        let living = match &mut entry.readers {
+            Readers::One([reader]) => usize::from(is_living(reader)),
+            Readers::Many(many) => {
+                many.retain(is_living);
+                many.len()
+            }
+        };
+        self.pairs -= before - living;
+        self.stale -= before - living;
+        if living == 0 {
+            self.take_out(at as u32);
+        }
+        before
+    }
+
+    fn insert(&mut self, hash: u64, key: &[u8], reader: ReaderId) {
+        let Tracking { hasher, index, entries, newest, .. } = self;
+        let readers = Readers::One([reader]);
+        let entry = Entry { key: key.into(), readers, older: *newest, newer: NONE };
+        let at = u32::try_from(entries.insert(entry)).expect("the limit is below");
+        match *newest {
+            NONE => self.oldest = at,
+            before => entries[before as usize].newer = at,
+        }
+        *newest = at;
+        index.insert(hash, at, |at| hasher.hash_one(&*entries[at as usize].key));
+    }
+
+    fn take_out(&mut self, at: u32) -> Entry {
+        let Tracking { hasher, index, entries, .. } = self;
+        let hash_of = |at| hasher.hash_one(&*entries[at as usize].key);
+        index.remove(hash_of(at), |it| it == at, hash_of);
+        let entry = entries.remove(at as usize);
+        match entry.older {
+            NONE => self.oldest = entry.newer,
+            older => entries[older as usize].newer = entry.newer,
+        }
+        match entry.newer {
+            NONE => self.newest = entry.older,
+            newer => entries[newer as usize].older = entry.older,
+        }
+        if entries.is_empty() {
+            *entries = Slab::new(); // gives the memory back
+        }
+        entry
+    }
+
+    /// Takes an entry out and makes news of it.
+    fn announce(&mut self, at: u32, cause: Cause) {
+        let Entry { key, readers, .. } = self.take_out(at);
+        let mut living = 0;
+        for reader in readers.all() {
+            match self.readers.get_mut(reader) {
+                Some(reader) => {
+                    reader.keys -= 1;
+                    living += 1;
+                }
+                None => self.stale -= 1,
+            }
+        }
+        self.pairs -= readers.all().len();
+        if living > 0 {
+            self.news.push(News { key: Some(key), cause, readers });
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        self.announce(self.oldest, Cause::Nobody);
+        self.dropped += 1;
+    }
+
+    fn forget_all(&mut self) {
+        self.index.clear();
+        self.entries = Slab::new();
+        (self.oldest, self.newest, self.hand) = (NONE, NONE, 0);
+        (self.pairs, self.stale) = (0, 0);
+        self.readers.values_mut().for_each(|reader| reader.keys = 0);
+    }
+
+    /// Panics unless: the index leads to every entry and to nothing else; the list by age has each
+    /// of them once; the sums are right. For tests.
+    pub fn check_invariants(&self) {
+        let hash_of = |at: u32| self.hasher.hash_one(&*self.entries[at as usize].key);
+        self.index.check_invariants(hash_of);
+        assert_eq!(self.index.len(), self.entries.len());
+        let (mut at, mut older, mut count) = (self.oldest, NONE, 0);
+        while at != NONE {
+            let entry = &self.entries[at as usize];
+            assert_eq!(entry.older, older, "neighbours know each other");
+            assert_eq!(self.index.find(hash_of(at), |it| it == at), Some(at));
+            (older, at, count) = (at, entry.newer, count + 1);
+        }
+        assert_eq!((older, count), (self.newest, self.entries.len()));
+        let all = || self.entries.iter().flat_map(|(_, entry)| entry.readers.all());
+        assert!(self.entries.iter().all(|(_, entry)| entry.readers.all().is_sorted()));
+        let stale = all().filter(|reader| !self.readers.contains_key(reader)).count();
+        let living: usize = self.readers.values().map(|reader| reader.keys).sum();
+        assert_eq!((all().count(), stale), (self.pairs, self.stale));
+        assert_eq!(living + stale, self.pairs);
+    }
+}
+
+#[cfg(test)]
+mod tests;

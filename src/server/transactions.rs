@@ -1,0 +1,106 @@
+//! `MULTI` to `EXEC`, and `WATCH`: requests of one client that are carried out together, or not at
+//! all.
+
+use super::{Server, Then};
+use crate::buffer::Buffer;
+use crate::clock::Now;
+use crate::command::Verb;
+use crate::handler::{ConnId, Outbox};
+use crate::limits::Limits;
+use crate::protocol::{Decoded, Decoder, Form, Request, Scratch};
+use crate::session::Style;
+
+impl Server {
+    pub(super) fn transaction_command(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        style: Style,
+        now: Now,
+    ) -> Then {
+        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
+        let Some(output) = out.output(conn) else { return Then::Close };
+        let mut reply = style.writer(output);
+        let collecting = client.session.transaction().is_some();
+        match request.command.verb {
+            Verb::Multi if collecting => reply.error("MULTI calls can not be nested"),
+            Verb::Multi => {
+                client.session.begin_transaction();
+                reply.simple("OK");
+            }
+            Verb::Watch if collecting => reply.error("WATCH inside MULTI is not allowed"),
+            Verb::Watch => {
+                if request.keys().all(|key| self.keyspace.watch(conn, key, now)) {
+                    reply.simple("OK");
+                } else {
+                    reply.error("too many keys watched");
+                }
+            }
+            Verb::Unwatch => {
+                self.keyspace.observers.watches.forget(conn);
+                reply.simple("OK");
+            }
+            Verb::Discard if collecting => {
+                client.session.end_transaction();
+                self.keyspace.observers.watches.forget(conn);
+                reply.simple("OK");
+            }
+            Verb::Discard => reply.error("DISCARD without MULTI"),
+            _ => return self.exec(out, conn, style, now),
+        }
+        Then::GoOn
+    }
+
+    /// Carries out a client's transaction: all of it, or nothing.
+    fn exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Then {
+        let mark = out.unsent(conn);
+        let requests = self.begin_exec(out, conn, style, now);
+        self.hush(out, conn, mark);
+        // Whatever the limits have become since.
+        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
+        let mut then = Then::GoOn;
+        let (mut scratch, mut decoder) = (Scratch::default(), Decoder::default());
+        let mut rest = requests.bytes();
+        while let (consumed, Decoded::Request(request)) =
+            decoder.decode(rest, &mut scratch, &limits)
+        {
+            let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
+            let style = client.session.style(Form::Resp, Some(request.command.verb));
+            let mark = out.unsent(conn);
+            if self.carry_out(out, conn, &request, style, now) == Then::Close {
+                then = Then::Close;
+            }
+            self.hush(out, conn, mark);
+            rest = &rest[consumed..];
+        }
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.end_transaction();
+        }
+        then
+    }
+
+    /// Writes an error in place of a transaction, or the head of its reply; the requests to carry
+    /// out.
+    fn begin_exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Buffer {
+        let (Some(client), Some(output)) = (self.clients.get_mut(conn), out.output(conn)) else {
+            return Buffer::new();
+        };
+        let mut reply = style.writer(output);
+        let Some(transaction) = client.session.transaction() else {
+            reply.error("EXEC without MULTI");
+            return Buffer::new();
+        };
+        let changed = self.keyspace.forget_watches(conn, now);
+        if transaction.has_failed() {
+            reply.failure("EXECABORT Transaction discarded because of previous errors.");
+            return Buffer::new();
+        }
+        if changed {
+            reply.null_array();
+            return Buffer::new();
+        }
+        reply.array(transaction.len());
+        transaction.take_requests()
+    }
+}

@@ -1,0 +1,172 @@
+//! `CLIENT TRACKING` and what belongs to it: whether a client is told of changes to the keys that
+//! it has read, and which of its reads count. The keys themselves the server remembers.
+
+use super::{Fault, SYNTAX, Session};
+use crate::command::Command;
+use crate::protocol::Request;
+use crate::protocol::resp::{Version, Writer};
+
+/// What a client has chosen, in bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tracking(u8);
+
+impl Tracking {
+    /// The program can tell of changes: a server can.
+    const OFFERED: u8 = 1;
+    const ON: u8 = 2;
+    /// Only reads after `CLIENT CACHING YES` count.
+    const OPTIN: u8 = 4;
+    /// All reads count but those after `CLIENT CACHING NO`.
+    const OPTOUT: u8 = 8;
+    /// The client is not told of its own changes.
+    const NOLOOP: u8 = 16;
+    /// `CLIENT CACHING` was said for the next request or transaction.
+    const CACHING: u8 = 32;
+
+    fn has(self, bits: u8) -> bool {
+        self.0 & bits != 0
+    }
+}
+
+impl Session {
+    /// From now on the client may ask to be told of changes; without this it is refused.
+    pub fn offer_tracking(&mut self) {
+        self.tracking.0 |= Tracking::OFFERED;
+    }
+
+    /// Whether the client is told of changes.
+    pub fn is_tracking(&self) -> bool {
+        self.tracking.has(Tracking::ON)
+    }
+
+    /// Whether the keys that the present request reads are to be remembered.
+    pub fn tracks_reads(&self) -> bool {
+        let tracking = self.tracking;
+        let caching = tracking.has(Tracking::CACHING);
+        let is_left_out =
+            tracking.has(Tracking::OPTIN) && !caching || tracking.has(Tracking::OPTOUT) && caching;
+        self.is_tracking() && !is_left_out
+    }
+
+    /// Whether the client is told of the changes that it makes itself.
+    pub fn tracks_own_changes(&self) -> bool {
+        !self.tracking.has(Tracking::NOLOOP)
+    }
+
+    /// A request is done, or refused, and with it what `CLIENT CACHING` said of it; but one of
+    /// `CLIENT` does not count, and a transaction is one with its `EXEC`.
+    pub fn end_caching(&mut self, command: Option<&Command>) {
+        let is_of_client = || command.is_some_and(|it| it.name.starts_with("CLIENT|"));
+        if self.tracking.has(Tracking::CACHING) && self.transaction.is_none() && !is_of_client() {
+            self.tracking.0 &= !Tracking::CACHING;
+        }
+    }
+
+    pub(super) fn stop_tracking(&mut self) {
+        self.tracking.0 &= Tracking::OFFERED;
+    }
+
+    /// `CLIENT TRACKING`.
+    pub(super) fn set_tracking(&mut self, request: &Request<'_>) -> Result<(), Fault> {
+        let mut chosen = 0;
+        for word in request.words().skip(3) {
+            chosen |= match word.to_ascii_uppercase().as_slice() {
+                b"OPTIN" => Tracking::OPTIN,
+                b"OPTOUT" => Tracking::OPTOUT,
+                b"NOLOOP" => Tracking::NOLOOP,
+                b"BCAST" => {
+                    return Err("ERR BCAST is not supported: keys are tracked as read".into());
+                }
+                b"PREFIX" => return Err("ERR PREFIX is not supported: it belongs to BCAST".into()),
+                b"REDIRECT" => {
+                    return Err(
+                        "ERR REDIRECT is not supported: use RESP3 on this connection".into()
+                    );
+                }
+                _ => return Err(SYNTAX),
+            };
+        }
+        let word = request.word(2);
+        if word.eq_ignore_ascii_case(b"OFF") {
+            self.stop_tracking();
+            return Ok(());
+        }
+        if !word.eq_ignore_ascii_case(b"ON") {
+            return Err(SYNTAX);
+        }
+        let both = Tracking::OPTIN | Tracking::OPTOUT;
+        if chosen & both == both {
+            return Err("ERR You can't specify both OPTIN mode and OPTOUT mode".into());
+        }
+        if (chosen | self.tracking.0) & both == both {
+            return Err(
+                "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this \
+                        client, and then re-enabling it with a different mode."
+                    .into(),
+            );
+        }
+        if !self.tracking.has(Tracking::OFFERED) {
+            return Err("ERR CLIENT TRACKING is not available through the proxy".into());
+        }
+        if self.version == Version::Two {
+            return Err("ERR CLIENT TRACKING needs RESP3: say HELLO 3 first".into());
+        }
+        let kept = self.tracking.0 & (Tracking::OFFERED | Tracking::CACHING);
+        self.tracking.0 = kept | Tracking::ON | chosen;
+        Ok(())
+    }
+
+    /// `CLIENT CACHING`.
+    pub(super) fn set_caching(&mut self, word: &[u8]) -> Result<(), Fault> {
+        if !self.is_tracking() {
+            return Err("ERR CLIENT CACHING can be called only when the client is in tracking \
+                        mode with OPTIN or OPTOUT mode enabled"
+                .into());
+        }
+        let (word, mode) = match word.to_ascii_uppercase().as_slice() {
+            b"YES" => (("YES", "OPTIN"), Tracking::OPTIN),
+            b"NO" => (("NO", "OPTOUT"), Tracking::OPTOUT),
+            _ => return Err(SYNTAX),
+        };
+        if !self.tracking.has(mode) {
+            let (word, mode) = word;
+            return Err(format!(
+                "ERR CLIENT CACHING {word} is only valid when tracking is enabled in {mode} mode."
+            )
+            .into());
+        }
+        self.tracking.0 |= Tracking::CACHING;
+        Ok(())
+    }
+
+    /// `CLIENT TRACKINGINFO`.
+    pub(super) fn tell_tracking(&self, reply: &mut Writer<'_>) {
+        const OPTIN_NOW: u8 = Tracking::OPTIN | Tracking::CACHING;
+        const OPTOUT_NOW: u8 = Tracking::OPTOUT | Tracking::CACHING;
+        let all = [
+            (Tracking::ON, "on"),
+            (Tracking::OPTIN, "optin"),
+            (OPTIN_NOW, "caching-yes"),
+            (Tracking::OPTOUT, "optout"),
+            (OPTOUT_NOW, "caching-no"),
+            (Tracking::NOLOOP, "noloop"),
+        ];
+        let mut flags: Vec<&str> = Vec::new();
+        flags.extend((!self.is_tracking()).then_some("off"));
+        let is_so = |bits: u8| self.tracking.0 & bits == bits;
+        flags.extend(all.iter().filter(|(bits, _)| is_so(*bits)).map(|(_, name)| *name));
+        reply.map(3);
+        reply.bulk(b"flags");
+        reply.set(flags.len());
+        flags.iter().for_each(|flag| reply.bulk(flag.as_bytes()));
+        reply.bulk(b"redirect");
+        reply.integer(self.redirection());
+        reply.bulk(b"prefixes");
+        reply.array(0);
+    }
+
+    /// To which client it is told instead; 0: to this one, −1: to none.
+    pub(super) fn redirection(&self) -> i64 {
+        if self.is_tracking() { 0 } else { -1 }
+    }
+}
