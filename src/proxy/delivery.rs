@@ -62,7 +62,12 @@ impl Proxy {
         match purpose {
             Some(Purpose::Hello) => self.hello_came(bytes),
             Some(Purpose::Commands) => self.commands_came(bytes),
-            Some(Purpose::Multi) => expect(bytes, b"OK"),
+            Some(Purpose::Multi) => {
+                self.multi_refused = matches!(Elements::new(bytes).next(), Some(Element::Error(_)));
+                expect(bytes, b"OK")
+            }
+            // Then each request was carried out by itself.
+            None if self.multi_refused => Ok(()),
             None => expect(bytes, b"QUEUED"),
             Some(Purpose::Fetch(id)) => {
                 let flight = self.flights.land(id);

@@ -29,6 +29,9 @@ use std::time::Instant;
 /// How far ahead in the input requests are sought whose keys can be touched, in bytes.
 const LOOK_AHEAD: usize = 4096;
 
+/// A reply of so many bytes is given in a transaction, whatever came before it.
+const SHORT_REPLY: usize = 256;
+
 /// The server's policy.
 #[derive(Debug)]
 pub struct Server {
@@ -405,9 +408,9 @@ impl Server {
 
     /// Carries out a client's transaction: all of it, or nothing.
     fn exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Then {
-        let mark = out.unsent(conn);
+        let begin = out.unsent(conn);
         let requests = self.begin_exec(out, conn, style, now);
-        self.hush(out, conn, mark);
+        self.hush(out, conn, begin);
         // Whatever the limits have become since.
         let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
         let mut then = Then::GoOn;
@@ -419,12 +422,22 @@ impl Server {
             let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
             let style = client.session.style(Form::Resp, Some(request.command.verb));
             let mark = out.unsent(conn);
+            // All replies together have the room of one. A short one is always given.
+            let room = limits.output_limit.saturating_sub(mark - begin).max(SHORT_REPLY);
+            self.keyspace.output_limit = room;
             if self.carry_out(out, conn, &request, style, now) == Then::Close {
                 then = Then::Close;
+            }
+            if out.unsent(conn) - mark > room
+                && let Some(output) = out.output(conn)
+            {
+                output.truncate(mark);
+                style.write(output, Origin::Server, Reply::Error(commands::TOO_LARGE));
             }
             self.hush(out, conn, mark);
             rest = &rest[consumed..];
         }
+        self.keyspace.output_limit = limits.output_limit;
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.end_transaction();
         }
