@@ -413,7 +413,9 @@ impl<S: Stream> Connection<S> {
             Phase::Connecting => Err(CloseReason::ConnectFailed(ErrorKind::TimedOut)),
             Phase::Open if self.want == Want::Drained => Err(CloseReason::Stuck),
             Phase::Open => {
-                self.deadline = handler.timed_out(out, self.id, now);
+                // Not in the turn of the loop that is under way, which would have no end.
+                let again = handler.timed_out(out, self.id, now);
+                self.deadline = again.map(|again| again.max(now + limits::LEAST_WAIT));
                 Ok(())
             }
             Phase::Flushing => Err(CloseReason::Stuck),

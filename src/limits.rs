@@ -27,6 +27,10 @@ pub const SCAN_STEP: usize = 4096;
 /// The longest key. A key is one word, and stands in `DUMP`'s line with all others.
 pub const MAX_KEY: usize = 64 * 1024;
 
+/// The longest pattern of `KEYS` and `SCAN`: to match one with a key takes up to as many steps as
+/// both have bytes, multiplied.
+pub const MAX_PATTERN: usize = 1024;
+
 /// The longest name of a client or its library: each connection keeps its own, and `CLIENT LIST`
 /// shows them all.
 pub const MAX_NAME: usize = 1024;
@@ -43,6 +47,9 @@ pub const MAX_UNANSWERED: usize = 1024;
 /// The most keys of an `MGET` whose values the proxy gathers from its cache and from single `GET`s;
 /// one with more is sent on as it is. As many as a client may have unanswered.
 pub const MOST_GATHERED: usize = MAX_UNANSWERED;
+
+/// How long a handler that wants more time for a connection gets at least.
+pub const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a closed connection is read and dropped before it goes, so that the last reply is not
 /// lost to a reset: some round trips on a bad link.

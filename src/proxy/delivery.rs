@@ -77,7 +77,12 @@ impl Proxy {
                 self.flights.life_came(id, life);
                 Ok(())
             }
-            Some(Purpose::Multi) => expect(bytes, b"OK"),
+            Some(Purpose::Multi) => {
+                self.multi_refused = matches!(Elements::new(bytes).next(), Some(Element::Error(_)));
+                expect(bytes, b"OK")
+            }
+            // Then each request was carried out by itself.
+            None if self.multi_refused => Ok(()),
             None => expect(bytes, b"QUEUED"),
             Some(Purpose::Fetch(id)) => self.fetched(out, id, bytes, now),
             Some(Purpose::Request(waiter, writes, shape)) => {

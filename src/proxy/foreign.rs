@@ -50,6 +50,11 @@ impl Commands {
         Commands { by_name: rows.collect() }
     }
 
+    /// Whether the upstream can carry out transactions, as far as it has told.
+    pub fn has_transactions(&self) -> bool {
+        self.by_name.is_empty() || [&b"multi"[..], b"exec"].iter().all(|it| self.find(it).is_some())
+    }
+
     fn find(&self, name: &[u8]) -> Option<&Row> {
         if name.len() > LONGEST_NAME {
             return None;

@@ -76,6 +76,8 @@ pub struct Proxy {
     pub(super) version: Version,
     /// The upstream's own commands, once it has told them on this connection.
     pub(super) commands: Option<Commands>,
+    /// Whether the upstream has refused the `MULTI` of the transaction that it answers now.
+    pub(super) multi_refused: bool,
     /// Clients that wait for room at the upstream, or for its commands.
     pub(super) held_back: Vec<ConnId>,
     /// What keeps the cache true on this connection.
@@ -98,6 +100,7 @@ impl Proxy {
             upstream: Upstream::new(options.upstream.clone(), upstream_timeout, seed, now),
             version: Version::Two,
             commands: None,
+            multi_refused: false,
             held_back: Vec::new(),
             level: Level::Zero,
             unconfirmed: Unconfirmed { clients: Vec::new(), since: now },

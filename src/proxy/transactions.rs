@@ -148,6 +148,8 @@ impl Proxy {
             Err(ABORTED)
         } else if transaction.is_empty() {
             Err(Reply::Raw(b"*0\r\n"))
+        } else if self.commands.as_ref().is_some_and(|it| !it.has_transactions()) {
+            Err(Reply::Error("transactions are not available: the upstream has none"))
         } else if self.upstream.is_full(out) {
             return Err(NotYet::Upstream);
         } else {

@@ -1,14 +1,18 @@
 //! `MULTI` to `EXEC`, and `WATCH`: requests of one client that are carried out together, or not at
 //! all.
 
-use super::{Server, Then};
+use super::{Server, Then, commands};
 use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::command::Verb;
 use crate::handler::{ConnId, Outbox};
 use crate::limits::Limits;
+use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Decoder, Form, Request, Scratch};
-use crate::session::Style;
+use crate::session::{Origin, Style};
+
+/// A reply of so many bytes is given in a transaction, whatever came before it.
+const SHORT_REPLY: usize = 256;
 
 impl Server {
     pub(super) fn transaction_command(
@@ -54,9 +58,9 @@ impl Server {
 
     /// Carries out a client's transaction: all of it, or nothing.
     fn exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Then {
-        let mark = out.unsent(conn);
+        let begin = out.unsent(conn);
         let requests = self.begin_exec(out, conn, style, now);
-        self.hush(out, conn, mark);
+        self.hush(out, conn, begin);
         // Whatever the limits have become since.
         let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
         let mut then = Then::GoOn;
@@ -68,12 +72,22 @@ impl Server {
             let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
             let style = client.session.style(Form::Resp, Some(request.command.verb));
             let mark = out.unsent(conn);
+            // All replies together have the room of one. A short one is always given.
+            let room = limits.output_limit.saturating_sub(mark - begin).max(SHORT_REPLY);
+            self.keyspace.output_limit = room;
             if self.carry_out(out, conn, &request, style, now) == Then::Close {
                 then = Then::Close;
+            }
+            if out.unsent(conn) - mark > room
+                && let Some(output) = out.output(conn)
+            {
+                output.truncate(mark);
+                style.write(output, Origin::Server, Reply::Error(commands::TOO_LARGE));
             }
             self.hush(out, conn, mark);
             rest = &rest[consumed..];
         }
+        self.keyspace.output_limit = limits.output_limit;
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.end_transaction();
         }

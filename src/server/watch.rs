@@ -3,39 +3,44 @@
 use crate::handler::ConnId;
 use ahash::RandomState;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The keys that clients watch, and the clients whose keys have changed.
 #[derive(Debug, Default)]
 pub struct Watches {
-    by_key: HashMap<Box<[u8]>, Vec<ConnId>, RandomState>,
+    by_key: HashMap<Arc<[u8]>, Vec<ConnId>, RandomState>,
     by_client: HashMap<ConnId, Watching, RandomState>,
 }
 
 #[derive(Debug, Default)]
 struct Watching {
-    keys: Vec<Box<[u8]>>,
+    keys: Vec<Arc<[u8]>>,
+    /// The length of all of them together.
+    bytes: usize,
     changed: bool,
 }
 
 impl Watches {
-    /// Keys that one client may watch.
+    /// Keys that one client may watch, and the bytes that they may have together.
     pub const MOST: usize = 100_000;
+    /// See [`Watches::MOST`].
+    pub const MOST_BYTES: usize = 4 << 20;
 
     /// Has a client watch a key. `false`: it watches too many.
     pub fn watch(&mut self, client: ConnId, key: &[u8]) -> bool {
         let watching = self.by_client.entry(client).or_default();
-        let clients = self.by_key.entry(key.into()).or_default();
-        if clients.contains(&client) {
+        let known = self.by_key.get_key_value(key);
+        if known.is_some_and(|(_, clients)| clients.contains(&client)) {
             return true;
         }
-        if watching.keys.len() >= Self::MOST {
-            if clients.is_empty() {
-                self.by_key.remove(key);
-            }
+        let bytes = watching.bytes + key.len();
+        if watching.keys.len() >= Self::MOST || bytes > Self::MOST_BYTES {
             return false;
         }
-        clients.push(client);
-        watching.keys.push(key.into());
+        let key = known.map_or_else(|| key.into(), |(key, _)| Arc::clone(key));
+        watching.keys.push(Arc::clone(&key));
+        watching.bytes = bytes;
+        self.by_key.entry(key).or_default().push(client);
         true
     }
 
@@ -59,7 +64,7 @@ impl Watches {
     }
 
     /// What a client watches.
-    pub fn keys_of(&self, client: ConnId) -> Vec<Box<[u8]>> {
+    pub fn keys_of(&self, client: ConnId) -> Vec<Arc<[u8]>> {
         self.by_client.get(&client).map_or(Vec::new(), |watching| watching.keys.clone())
     }
 
@@ -98,6 +103,19 @@ mod tests {
         watches.changed(b"nobody's");
         assert!(watches.forget(first) && watches.forget(second) && !watches.forget(third));
         assert!(!watches.forget(first), "it was forgotten");
+        assert!(watches.by_key.is_empty() && watches.by_client.is_empty());
+    }
+
+    #[test]
+    fn a_client_watches_so_many_bytes_and_no_more() {
+        let mut out = Outbox::new(WallClock::new(Instant::now(), Duration::ZERO));
+        let [first, second] = [out.admit(), out.admit()];
+        let mut watches = Watches::default();
+        let large = vec![b'k'; Watches::MOST_BYTES];
+        assert!(watches.watch(first, &large) && watches.watch(first, &large));
+        assert!(!watches.watch(first, b"k") && watches.watch(second, b"k"));
+        watches.changed(&large);
+        assert!(watches.forget(first) && !watches.forget(second));
         assert!(watches.by_key.is_empty() && watches.by_client.is_empty());
     }
 

@@ -46,10 +46,11 @@ pub fn answer(
             stats.reset();
             style.writer(out).simple("OK");
         }
-        _ => {
+        Verb::Stats => {
             let mut lines = Buffer::new();
             stats.write_lines(program, &mut lines);
             style.write(out, Origin::Server, Reply::Lines(lines.bytes()));
         }
+        verb => unreachable!("{verb:?} does not concern the program"),
     }
 }

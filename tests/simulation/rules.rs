@@ -1,6 +1,7 @@
 //! The rules of the cache, one at a time: each a few requests and the moment that matters.
 
 use crate::scene::{Scene, Setup};
+use crate::support::transcript::resp_request;
 use crate::support::world::{ClientId, Reach, Side, Weather};
 use larder::limits;
 use larder::stats::Stat;
@@ -401,4 +402,23 @@ fn a_reply_to_a_client_that_left_finds_nobody() {
     scene.reply(link, "$1\r\nc\r\n");
     assert_eq!(scene.heard(client), "c\r\n");
     assert_eq!(scene.asked(link), ["GET a", "SET b 1", "SCAN 0 COUNT 500", "GET c"]);
+}
+
+/// Whoever waits for a reply is not idle, also where there is no such thing as idle any more.
+#[test]
+fn who_waits_when_the_idle_timeout_goes_waits_on() {
+    let mut scene = Scene::by_hand(Setup::default());
+    let (client, other, link) = (scene.client(), scene.client(), scene.link());
+    let set = |scene: &mut Scene, seconds: &str| {
+        let words = [&b"CONFIG"[..], b"SET", b"idle-timeout", seconds.as_bytes()];
+        scene.world.send(other, &resp_request(&words.map(<[u8]>::to_vec)));
+        scene.world.run();
+        assert_eq!(scene.heard(other), "+OK\r\n");
+    };
+    set(&mut scene, "1");
+    scene.ask(client, "GET k");
+    set(&mut scene, "0");
+    scene.world.advance(Duration::from_secs(3));
+    scene.reply(link, "$1\r\nv\r\n");
+    assert_eq!(scene.heard(client), "v\r\n");
 }

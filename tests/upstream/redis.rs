@@ -99,3 +99,31 @@ fn values_and_keys_that_are_not_lines_of_text_forge_nothing() {
     let keys = sorted(client.ask("DUMP").split(' ').map(str::to_string).collect());
     assert_eq!(keys, ["\"a", "forged", "key\""]);
 }
+
+/// `MULTI`, `SET k v`, `EXEC`.
+const TRANSACTION: &str =
+    "*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n*1\r\n$4\r\nEXEC\r\n";
+
+#[test]
+fn an_upstream_without_transactions_is_sent_none() {
+    let redis = Redis::start(&["--rename-command", "MULTI", ""]);
+    let proxy = proxy(redis.address, &[]);
+    let mut client = proxy.client();
+    // Which commands it has is known when one that is not ours is answered.
+    client.send("*2\r\n$4\r\nHLEN\r\n$1\r\nh\r\n");
+    assert_eq!(client.line(), ":0");
+    client.send(TRANSACTION);
+    assert_eq!(client.lines(2), ["+OK", "+QUEUED"]);
+    assert_eq!(client.line(), "-ERR transactions are not available: the upstream has none");
+    assert_eq!(client.ask("GET k"), "Key not found");
+}
+
+#[test]
+fn a_transaction_that_is_refused_harms_nobody_else() {
+    let (redis, _proxy, mut client) = pair();
+    redis.tell("ACL SETUSER default -multi");
+    client.send(TRANSACTION);
+    assert_eq!(client.lines(2), ["+OK", "+QUEUED"]);
+    assert_eq!(client.line(), "-ERR EXEC without MULTI");
+    assert_eq!(crate::support::tools::stat(&mut client, "upstream_connects"), 1);
+}

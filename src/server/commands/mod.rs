@@ -25,6 +25,9 @@ use arguments::Refused;
 /// The error in place of a reply over the output limit.
 pub const TOO_LARGE: &str = "reply too large, use SCAN";
 
+/// The same in place of a single value.
+const VALUE_TOO_LARGE: &str = "reply too large";
+
 /// One command, and all that it takes to carry it out.
 struct Call<'a> {
     keyspace: &'a mut Keyspace,

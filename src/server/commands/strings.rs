@@ -1,7 +1,7 @@
 //! Commands for values.
 
 use super::arguments::{Options, Refused, TimeUnit, integer};
-use super::{Call, TOO_LARGE};
+use super::{Call, TOO_LARGE, VALUE_TOO_LARGE};
 use crate::clock::Now;
 use crate::command::{PutMode, Verb};
 use crate::protocol::Request;
@@ -25,21 +25,27 @@ pub fn put(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'s
     if keyspace.put(key, value, now) { Reply::Ok } else { Reply::Exists }
 }
 
-/// Replies with the value of a key, or null. Whether it exists.
-fn reply_with_value(call: &mut Call<'_>, key: &[u8]) -> bool {
-    let value = call.keyspace.get(key, call.now);
-    match value {
-        Some(value) => call.reply.bulk(value),
-        None => call.reply.null(),
+/// Replies with the value of a key, or null; whether there is one. Nothing may have changed yet: it
+/// refuses what is too large, and then nothing may change.
+fn reply_with_value(call: &mut Call<'_>, key: &[u8]) -> Result<bool, Refused> {
+    let Call { keyspace, reply, now, .. } = call;
+    let most = keyspace.output_limit;
+    match keyspace.get(key, *now) {
+        Some(value) if value.len() > most => return Err(VALUE_TOO_LARGE.into()),
+        Some(value) => {
+            reply.bulk(value);
+            return Ok(true);
+        }
+        None => reply.null(),
     }
-    value.is_some()
+    Ok(false)
 }
 
 pub fn set(call: &mut Call<'_>) -> Result<(), Refused> {
     let (key, value, now) = (call.word(1), call.word(2), call.now);
     let options = Options::of(&call.request)?;
     let expiry = options.expiry(&call.request, now)?.unwrap_or(Expiry::Never);
-    let existed = options.get.then(|| reply_with_value(call, key));
+    let existed = if options.get { Some(reply_with_value(call, key)?) } else { None };
     let exists = || existed.unwrap_or_else(|| call.keyspace.store().get(key, now).is_some());
     let stores = options.only_if_exists.is_none_or(|wanted| wanted == exists());
     if stores {
@@ -70,13 +76,13 @@ pub fn setex(call: &mut Call<'_>) -> Result<(), Refused> {
 }
 
 pub fn getset(call: &mut Call<'_>) -> Result<(), Refused> {
-    reply_with_value(call, call.word(1));
+    reply_with_value(call, call.word(1))?;
     call.keyspace.set(call.word(1), call.word(2), Expiry::Never, call.now);
     Ok(())
 }
 
 pub fn getdel(call: &mut Call<'_>) -> Result<(), Refused> {
-    if reply_with_value(call, call.word(1)) {
+    if reply_with_value(call, call.word(1))? {
         call.keyspace.remove(call.word(1), call.now);
     }
     Ok(())
@@ -85,8 +91,9 @@ pub fn getdel(call: &mut Call<'_>) -> Result<(), Refused> {
 pub fn getex(call: &mut Call<'_>) -> Result<(), Refused> {
     let (key, now) = (call.word(1), call.now);
     let options = Options::of(&call.request)?;
-    if reply_with_value(call, key) {
-        match options.expiry(&call.request, now)? {
+    let expiry = options.expiry(&call.request, now);
+    if reply_with_value(call, key)? {
+        match expiry? {
             Some(Expiry::At(deadline)) => _ = call.keyspace.set_deadline(key, deadline, now),
             Some(Expiry::Never) => _ = call.keyspace.persist(key, now),
             Some(Expiry::Keep) | None => {}
@@ -99,7 +106,7 @@ pub fn mget(call: &mut Call<'_>) -> Result<(), Refused> {
     let full = call.reply.len() + call.keyspace.output_limit;
     call.reply.array(call.request.keys().len());
     for key in call.request.keys() {
-        reply_with_value(call, key);
+        reply_with_value(call, key)?;
         // A request may name a large value a million times.
         if call.reply.len() > full {
             return Err(TOO_LARGE.into());

@@ -81,7 +81,7 @@ fn write_each(
 }
 
 pub fn keys(call: &mut Call<'_>) -> Result<(), Refused> {
-    let (begin, pattern) = (call.reply.len(), call.word(1));
+    let (begin, pattern) = (call.reply.len(), pattern(call.word(1))?);
     let count = write_each(call, |reply, key, _| {
         let matches = glob::matches(pattern, key);
         if matches {
@@ -106,6 +106,21 @@ pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
+/// A pattern, if it is short enough: the search takes up to as many steps for each key as pattern
+/// times key have bytes.
+///
+/// # Errors
+/// It is longer than [`limits::MAX_PATTERN`].
+fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
+    match word.len() {
+        0..=limits::MAX_PATTERN => Ok(word),
+        _ => Err(format!("pattern longer than {} bytes", limits::MAX_PATTERN).into()),
+    }
+}
+
+/// Steps of matching after which one `SCAN` ends: some ten milliseconds.
+const MOST_SCAN_WORK: usize = 1 << 24;
+
 /// What a `SCAN` asks for.
 struct Scan<'a> {
     cursor: u64,
@@ -123,7 +138,7 @@ impl<'a> Scan<'a> {
         while let Some(option) = words.next() {
             let argument = words.next().ok_or(SYNTAX_ERROR)?;
             match &option.to_ascii_uppercase()[..] {
-                b"MATCH" => scan.pattern = argument,
+                b"MATCH" => scan.pattern = pattern(argument)?,
                 b"TYPE" => scan.kind = Some(argument),
                 b"COUNT" => {
                     let count = u64::try_from(integer(argument)?).ok().filter(|&count| count > 0);
@@ -156,7 +171,7 @@ pub fn scan(call: &mut Call<'_>) -> Result<(), Refused> {
     let begin = call.reply.len();
     let full = begin + limits::STREAM_CHUNK;
     let is_string = scan.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(b"string"));
-    let (mut seen, mut matching, mut found) = (0, 0, 0);
+    let (mut seen, mut matching, mut found, mut work) = (0, 0, 0, 0);
     let Call { keyspace, reply, now, .. } = call;
     let next = keyspace.store().scan(scan.cursor, limits::SCAN_STEP, *now, |key, _| {
         seen += 1;
@@ -167,7 +182,8 @@ pub fn scan(call: &mut Call<'_>) -> Result<(), Refused> {
                 reply.bulk(key);
             }
         }
-        let enough = seen == scan.count || reply.len() >= full;
+        work += scan.pattern.len() * key.len();
+        let enough = seen == scan.count || reply.len() >= full || work > MOST_SCAN_WORK;
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if scan.kind.is_some() {
