@@ -35,8 +35,8 @@ pub struct Common {
 pub struct ProxyConfig {
     /// What both programs take.
     pub common: Common,
-    /// The upstream's addresses, all of one name; none: find a server, or run one.
-    pub upstream: Vec<SocketAddr>,
+    /// The upstream, `HOST:PORT`; none: find a server, or run one.
+    pub upstream: Option<String>,
     /// Where that server is, or will be.
     pub server_listen: SocketAddr,
     /// How long the upstream may take to accept a connection and to answer a request.
@@ -107,7 +107,7 @@ pub fn proxy(arguments: &[String]) -> Result<Parsed<ProxyConfig>, String> {
     let settings = settings(&matches, Program::Proxy)?;
     Ok(Parsed::Run(ProxyConfig {
         common: common(&matches, &settings, "127.0.0.1:5001")?,
-        upstream: upstream.map_or(Ok(Vec::new()), |name| resolve("upstream", &name))?,
+        upstream: upstream.map(|place| place_of("upstream", &place)).transpose()?,
         server_listen: resolve("server-listen", &server_listen)?[0],
         upstream_timeout: settings.upstream_timeout,
         ttl: settings.ttl,
@@ -199,12 +199,18 @@ fn bad(flag: &str, value: &str, wanted: &str) -> String {
     format!("--{flag} takes {wanted}, not '{}'", value.escape_debug())
 }
 
+/// A name with a port, as it stands: it is looked up when it is needed.
+fn place_of(flag: &str, name: &str) -> Result<String, String> {
+    let is_host = |host: &str| !host.is_empty() && host.chars().all(|it| it.is_ascii_graphic());
+    match name.rsplit_once(':') {
+        Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => Ok(name.to_string()),
+        _ => Err(bad(flag, name, "HOST:PORT")),
+    }
+}
+
 /// All addresses of a name with a port: at least one.
 fn resolve(flag: &str, name: &str) -> Result<Vec<SocketAddr>, String> {
-    let port = name.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    if port.is_none() {
-        return Err(bad(flag, name, "HOST:PORT"));
-    }
+    let name = &place_of(flag, name)?;
     match name.to_socket_addrs().map(Iterator::collect::<Vec<_>>) {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
         Ok(_) => Err(format!("--{flag}: '{}' has no address", name.escape_debug())),

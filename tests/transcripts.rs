@@ -150,7 +150,7 @@ fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
     let options = Options {
         limits: config.common.limits,
         put_mode: config.common.put_mode,
-        upstream: vec![world.address(server)],
+        upstream: world.address(server).to_string(),
         upstream_timeout: config.upstream_timeout,
         ttl: config.ttl,
         cache_bytes: config.cache_bytes,

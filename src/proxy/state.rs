@@ -11,7 +11,6 @@ use crate::handler::{ConnId, ConnMap};
 use crate::limits::Limits;
 use crate::protocol::Scratch;
 use crate::protocol::resp::Version;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// What the proxy is made with.
@@ -21,8 +20,8 @@ pub struct Options {
     pub limits: Limits,
     /// What PUT does to a key that exists.
     pub put_mode: PutMode,
-    /// The upstream's addresses: at least one.
-    pub upstream: Vec<SocketAddr>,
+    /// The upstream: `HOST:PORT`, looked up and connected to anew when it was lost.
+    pub upstream: String,
     /// How long the upstream may take to accept a connection and to answer a request.
     pub upstream_timeout: Duration,
     /// How long a value is served, from the moment its request was sent.

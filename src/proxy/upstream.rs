@@ -20,7 +20,6 @@ use crate::limits;
 use crate::protocol::resp::{self, Kind, ProtocolError, ReplyScanner, Scanned};
 use log::info;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Requests that may be unanswered before clients are held back.
@@ -88,9 +87,9 @@ struct Asked<P> {
 /// The upstream, with what it was asked.
 #[derive(Debug)]
 pub struct Upstream<P> {
-    /// All addresses of its name, tried in turn; at least one.
-    addresses: Vec<SocketAddr>,
-    next_address: usize,
+    /// `HOST:PORT`. All addresses that the host has are tried in turn.
+    place: String,
+    turn: usize,
     timeout: Duration,
     link: Link,
     unanswered: VecDeque<Asked<P>>,
@@ -102,16 +101,10 @@ pub struct Upstream<P> {
 
 impl<P> Upstream<P> {
     /// An upstream that is to be connected at once. `seed` drives the jitter of the backoff.
-    pub fn new(
-        addresses: Vec<SocketAddr>,
-        timeout: Duration,
-        seed: u64,
-        now: Instant,
-    ) -> Upstream<P> {
-        assert!(!addresses.is_empty(), "an upstream has an address");
+    pub fn new(place: String, timeout: Duration, seed: u64, now: Instant) -> Upstream<P> {
         Upstream {
-            addresses,
-            next_address: 0,
+            place,
+            turn: 0,
             timeout,
             link: Link::Down { until: now },
             unanswered: VecDeque::new(),
@@ -293,9 +286,8 @@ impl<P> Upstream<P> {
             return Due::Nothing;
         }
         if let Link::Down { .. } = self.link {
-            let address = self.addresses[self.next_address];
-            self.next_address = (self.next_address + 1) % self.addresses.len();
-            self.link = Link::Connecting(out.connect(address, self.timeout));
+            self.link = Link::Connecting(out.connect(&self.place, self.turn, self.timeout));
+            self.turn = self.turn.wrapping_add(1);
             return Due::Connecting;
         }
         Due::Overdue
@@ -342,8 +334,7 @@ mod tests {
     use crate::clock::WallClock;
 
     fn upstream(now: Instant) -> Upstream<u32> {
-        let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
-        Upstream::new(addresses, Duration::from_secs(5), 7, now)
+        Upstream::new("127.0.0.1:1".to_string(), Duration::from_secs(5), 7, now)
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Scene {
         let options = Options {
             limits: Limits::default(),
             put_mode: setup.put_mode,
-            upstream: vec![world.address(upstream)],
+            upstream: world.address(upstream).to_string(),
             upstream_timeout: setup.upstream_timeout,
             ttl: setup.ttl,
             cache_bytes: setup.cache_bytes,
