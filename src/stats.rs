@@ -83,7 +83,7 @@ pub static ROWS: &[Row] = &[
     Row(Stat::Expired, "expired", Kind::Counter, Program::Both, "keys that expired (proxy: cache entries)"),
     Row(Stat::Evicted, "evicted", Kind::Counter, Program::Proxy, "cache entries that made room"),
     Row(Stat::Invalidated, "invalidated", Kind::Counter, Program::Proxy, "cache entries dropped because of a write"),
-    Row(Stat::UpstreamUp, "upstream_up", Kind::Gauge, Program::Proxy, "1 while the upstream is connected"),
+    Row(Stat::UpstreamUp, "upstream_up", Kind::Gauge, Program::Proxy, "1 while the upstream is connected and has let the proxy in"),
     Row(Stat::UpstreamConnects, "upstream_connects", Kind::Counter, Program::Proxy, "connections made to the upstream"),
     Row(Stat::UpstreamErrors, "upstream_errors", Kind::Counter, Program::Proxy, "upstream connections failed or lost"),
     Row(Stat::UpstreamUnanswered, "upstream_unanswered", Kind::Gauge, Program::Proxy, "requests the upstream has not answered"),

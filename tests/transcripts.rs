@@ -6,6 +6,7 @@ mod support;
 
 use larder::command::{Line, TABLE};
 use larder::config::{self, Common, Parsed, ProxyConfig};
+use larder::credentials::Source;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
 use larder::stats::{Kind, Program as Shown, ROWS};
@@ -151,6 +152,8 @@ fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
         limits: config.common.limits,
         put_mode: config.common.put_mode,
         upstream: world.address(server).to_string(),
+        credentials: Source::default(),
+        database: 0,
         upstream_timeout: config.upstream_timeout,
         ttl: config.ttl,
         cache_bytes: config.cache_bytes,

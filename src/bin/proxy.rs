@@ -34,6 +34,8 @@ fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
         limits,
         put_mode: config.common.put_mode,
         upstream: config.upstream.unwrap_or_else(|| server.to_string()),
+        credentials: config.credentials,
+        database: config.database,
         upstream_timeout: config.upstream_timeout,
         ttl: config.ttl,
         cache_bytes: config.cache_bytes,

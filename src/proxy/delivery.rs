@@ -56,12 +56,11 @@ impl Proxy {
         bytes: &[u8],
         now: Instant,
     ) -> Result<(), Nonsense> {
-        if !matches!(purpose, Some(Purpose::Hello | Purpose::Commands)) {
+        if !matches!(purpose, Some(Purpose::Greeting(_))) {
             self.upstream.has_answered();
         }
         match purpose {
-            Some(Purpose::Hello) => self.hello_came(bytes),
-            Some(Purpose::Commands) => self.commands_came(bytes),
+            Some(Purpose::Greeting(question)) => self.greeting_answered(out, question, bytes, now),
             Some(Purpose::Multi) => expect(bytes, b"OK"),
             None => expect(bytes, b"QUEUED"),
             Some(Purpose::Fetch(id)) => {
@@ -111,7 +110,7 @@ impl Proxy {
             Purpose::DumpKeys(conn) | Purpose::DumpValue(conn) => {
                 self.dump_failed(out, conn, trouble.message(false));
             }
-            Purpose::Hello | Purpose::Commands | Purpose::Multi => {}
+            Purpose::Greeting(_) | Purpose::Multi => {}
         }
     }
 

@@ -13,10 +13,8 @@ use crate::session::{Origin, Style};
 /// What a request to the upstream is for.
 #[derive(Debug)]
 pub enum Purpose {
-    /// The greeting of a new connection, which asks for RESP3.
-    Hello,
-    /// The upstream's own commands.
-    Commands,
+    /// The greeting of a new connection.
+    Greeting(Question),
     /// The begin of a transaction that is sent whole.
     Multi,
     /// A fetch whose value may be kept.
@@ -27,6 +25,19 @@ pub enum Purpose {
     DumpKeys(ConnId),
     /// The value of a key, for the same.
     DumpValue(ConnId),
+}
+
+/// What the upstream is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it speaks RESP3, and lets us in.
+    Hello,
+    /// Whether it lets us in, where it does not know the other way.
+    Auth,
+    /// Whether it has our database.
+    Select,
+    /// Its own commands.
+    Commands,
 }
 
 /// The keys that a request may change.

@@ -7,6 +7,7 @@ use super::foreign::Commands;
 use super::purpose::Purpose;
 use super::upstream::Upstream;
 use crate::command::PutMode;
+use crate::credentials::{Credentials, Source};
 use crate::handler::{ConnId, ConnMap};
 use crate::limits::Limits;
 use crate::protocol::Scratch;
@@ -22,6 +23,10 @@ pub struct Options {
     pub put_mode: PutMode,
     /// The upstream: `HOST:PORT`, looked up and connected to anew when it was lost.
     pub upstream: String,
+    /// Who the proxy is to it.
+    pub credentials: Source,
+    /// The number of its database.
+    pub database: u32,
     /// How long the upstream may take to accept a connection and to answer a request.
     pub upstream_timeout: Duration,
     /// How long a value is served, from the moment its request was sent.
@@ -44,6 +49,8 @@ pub struct Proxy {
     pub(super) cache: Cache,
     pub(super) flights: Flights,
     pub(super) upstream: Upstream<Purpose>,
+    /// Who the proxy is, while a connection is greeted.
+    pub(super) credentials: Option<Credentials>,
     /// Which RESP the upstream speaks on this connection, once it has said so.
     pub(super) version: Version,
     /// The upstream's own commands, once it has told them on this connection.
@@ -63,6 +70,7 @@ impl Proxy {
             cache: Cache::new(options.cache_bytes, now),
             flights: Flights::default(),
             upstream: Upstream::new(options.upstream.clone(), upstream_timeout, seed, now),
+            credentials: None,
             version: Version::Two,
             commands: None,
             held_back: Vec::new(),

@@ -2,6 +2,7 @@
 
 use crate::support::world::{ClientId, LinkId, NodeId, World};
 use larder::command::PutMode;
+use larder::credentials::Source;
 use larder::limits::Limits;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
@@ -27,6 +28,23 @@ impl Default for Setup {
     }
 }
 
+impl Setup {
+    /// All that a proxy in front of `upstream` is made with.
+    pub fn options(self, world: &mut World, upstream: NodeId) -> Options {
+        Options {
+            limits: Limits::default(),
+            put_mode: self.put_mode,
+            upstream: world.address(upstream).to_string(),
+            credentials: Source::default(),
+            database: 0,
+            upstream_timeout: self.upstream_timeout,
+            ttl: self.ttl,
+            cache_bytes: self.cache_bytes,
+            seed: world.random().next(),
+        }
+    }
+}
+
 pub struct Scene {
     pub world: World,
     pub proxy: NodeId,
@@ -38,7 +56,7 @@ pub struct Scene {
 
 /// What every connection to an upstream begins with, and what an upstream by hand says to it.
 const GREETING: [&str; 2] = ["HELLO 3", "COMMAND"];
-const NEITHER: &str = "-ERR unknown command 'HELLO'\r\n*0\r\n";
+const NEITHER: [&str; 2] = ["-ERR unknown command 'HELLO'\r\n", "*0\r\n"];
 
 impl Scene {
     /// A proxy in front of our server.
@@ -60,15 +78,12 @@ impl Scene {
     }
 
     fn with(mut world: World, upstream: NodeId, setup: Setup) -> Scene {
-        let options = Options {
-            limits: Limits::default(),
-            put_mode: setup.put_mode,
-            upstream: world.address(upstream).to_string(),
-            upstream_timeout: setup.upstream_timeout,
-            ttl: setup.ttl,
-            cache_bytes: setup.cache_bytes,
-            seed: world.random().next(),
-        };
+        let options = setup.options(&mut world, upstream);
+        Scene::with_options(world, upstream, options)
+    }
+
+    /// A proxy made with these, and its upstream.
+    pub fn with_options(mut world: World, upstream: NodeId, options: Options) -> Scene {
         let proxy = Proxy::new(options, world.now());
         let proxy = world.add_proxy(proxy);
         Scene { world, proxy, upstream, greeted: Vec::new() }
@@ -100,7 +115,7 @@ impl Scene {
         let link = *self.world.hands(self.upstream).last().expect("the proxy is connected");
         if !self.greeted.contains(&link) {
             self.greeted.push(link);
-            self.reply(link, NEITHER);
+            NEITHER.iter().for_each(|answer| self.reply(link, answer));
         }
         link
     }
@@ -108,6 +123,13 @@ impl Scene {
     /// The requests that came to an upstream by hand on one connection, after the greeting; their
     /// words joined.
     pub fn asked(&mut self, link: LinkId) -> Vec<String> {
+        let mut requests = self.requests(link);
+        requests.retain(|request| !GREETING.contains(&request.as_str()));
+        requests
+    }
+
+    /// All of them.
+    pub fn requests(&mut self, link: LinkId) -> Vec<String> {
         let text = String::from_utf8(self.world.received(link)).expect("UTF-8");
         let mut lines = text.split("\r\n");
         let mut requests = Vec::new();
@@ -116,7 +138,6 @@ impl Scene {
             let words: Vec<_> = (0..count).filter_map(|_| lines.nth(1)).collect();
             requests.push(words.join(" "));
         }
-        requests.retain(|request| !GREETING.contains(&request.as_str()));
         requests
     }
 
