@@ -3,12 +3,24 @@
 //! are made. The client's few options are in its own folder.
 
 use crate::command::PutMode;
+use crate::credentials::{Credentials, Source};
 use crate::limits::Limits;
 use crate::settings::{Settings, settings_of};
 use crate::stats::Program;
 use getopts::{Fail, Matches, Options};
+use log::warn;
+use std::ffi::OsString;
+use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Duration;
+use std::{env, fs};
+
+/// The most that is read of a file with a password: who names another file by mistake is told so.
+const MOST_AUTH_BYTES: u64 = 64 * 1024;
 
 /// What a command line comes to.
 #[derive(Clone, Debug)]
@@ -35,8 +47,12 @@ pub struct Common {
 pub struct ProxyConfig {
     /// What both programs take.
     pub common: Common,
-    /// The upstream's addresses, all of one name; none: find a server, or run one.
-    pub upstream: Vec<SocketAddr>,
+    /// The upstream, `HOST:PORT`; none: find a server, or run one.
+    pub upstream: Option<String>,
+    /// Who the proxy is to it.
+    pub credentials: Source,
+    /// The number of its database.
+    pub database: u32,
     /// Where that server is, or will be.
     pub server_listen: SocketAddr,
     /// How long the upstream may take to accept a connection and to answer a request.
@@ -54,6 +70,7 @@ struct Flag {
     program: Program,
     short: &'static str,
     name: &'static str,
+    hint: &'static str,
     help: &'static str,
 }
 
@@ -61,17 +78,20 @@ const fn flag(
     program: Program,
     short: &'static str,
     name: &'static str,
+    hint: &'static str,
     help: &'static str,
 ) -> Flag {
-    Flag { program, short, name, help }
+    Flag { program, short, name, hint, help }
 }
 
 #[rustfmt::skip]
 static FLAGS: &[Flag] = &[
-    flag(Program::Server, "l", "listen", "where to listen, repeatable (127.0.0.1:5000)"),
-    flag(Program::Proxy, "l", "listen", "where to listen, repeatable (127.0.0.1:5001)"),
-    flag(Program::Proxy, "u", "upstream", "the server behind the proxy; without it the one on --server-listen is used, and run if nobody is there"),
-    flag(Program::Proxy, "", "server-listen", "the server's place when there is no --upstream (127.0.0.1:5000)"),
+    flag(Program::Server, "l", "listen", "HOST:PORT", "where to listen, repeatable (127.0.0.1:5000)"),
+    flag(Program::Proxy, "l", "listen", "HOST:PORT", "where to listen, repeatable (127.0.0.1:5001)"),
+    flag(Program::Proxy, "u", "upstream", "HOST:PORT", "the server behind the proxy; without it the one on --server-listen is used, and run if nobody is there"),
+    flag(Program::Proxy, "", "upstream-auth-file", "FILE", "a file with the upstream's password, or in two lines the user and the password; read again for each connection; otherwise LARDER_UPSTREAM_USER and LARDER_UPSTREAM_PASSWORD of the environment are used"),
+    flag(Program::Proxy, "", "upstream-db", "N", "the number of the upstream's database (0)"),
+    flag(Program::Proxy, "", "server-listen", "HOST:PORT", "the server's place when there is no --upstream (127.0.0.1:5000)"),
 ];
 
 /// Reads the server's arguments, without the program's name.
@@ -106,10 +126,23 @@ pub fn proxy(arguments: &[String]) -> Result<Parsed<ProxyConfig>, String> {
         return Err("--server-listen goes without --upstream".to_string());
     }
     let server_listen = server_listen.unwrap_or_else(|| "127.0.0.1:5000".to_string());
+    let auth_file = matches.opt_str("upstream-auth-file");
+    let database = matches.opt_str("upstream-db");
+    if upstream.is_none() && (auth_file.is_some() || database.is_some()) {
+        return Err("--upstream-auth-file and --upstream-db go with --upstream".to_string());
+    }
+    let credentials = match &upstream {
+        Some(_) => credentials(auth_file.map(PathBuf::from))?,
+        None => Source::default(),
+    };
     let settings = settings(&matches, Program::Proxy)?;
     Ok(Parsed::Run(ProxyConfig {
         common: common(&matches, &settings, "127.0.0.1:5001")?,
-        upstream: upstream.map_or(Ok(Vec::new()), |name| resolve("upstream", &name))?,
+        upstream: upstream.map(|place| place_of("upstream", &place)).transpose()?,
+        credentials,
+        database: database.map_or(Ok(0), |text| {
+            text.parse().map_err(|_| bad("upstream-db", &text, "the number of a database"))
+        })?,
         server_listen: resolve("server-listen", &server_listen)?[0],
         upstream_timeout: settings.upstream_timeout,
         ttl: settings.ttl,
@@ -122,9 +155,9 @@ fn options(program: Program) -> Options {
     let mut options = Options::new();
     for flag in FLAGS.iter().filter(|flag| flag.program == program) {
         if flag.name == "listen" {
-            options.optmulti(flag.short, flag.name, flag.help, "HOST:PORT");
+            options.optmulti(flag.short, flag.name, flag.help, flag.hint);
         } else {
-            options.optopt(flag.short, flag.name, flag.help, "HOST:PORT");
+            options.optopt(flag.short, flag.name, flag.help, flag.hint);
         }
     }
     for setting in settings_of(program) {
@@ -202,17 +235,69 @@ fn bad(flag: &str, value: &str, wanted: &str) -> String {
     format!("--{flag} takes {wanted}, not '{}'", value.escape_debug())
 }
 
+/// A name with a port, as it stands: it is looked up when it is needed.
+fn place_of(flag: &str, name: &str) -> Result<String, String> {
+    let is_host = |host: &str| !host.is_empty() && host.chars().all(|it| it.is_ascii_graphic());
+    match name.rsplit_once(':') {
+        Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => Ok(name.to_string()),
+        _ => Err(bad(flag, name, "HOST:PORT")),
+    }
+}
+
 /// All addresses of a name with a port: at least one.
 fn resolve(flag: &str, name: &str) -> Result<Vec<SocketAddr>, String> {
-    let port = name.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    if port.is_none() {
-        return Err(bad(flag, name, "HOST:PORT"));
-    }
+    let name = &place_of(flag, name)?;
     match name.to_socket_addrs().map(Iterator::collect::<Vec<_>>) {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
         Ok(_) => Err(format!("--{flag}: '{}' has no address", name.escape_debug())),
         Err(error) => Err(format!("--{flag}: '{}': {error}", name.escape_debug())),
     }
+}
+
+/// Who the proxy is to its upstream: what the file says goes before what the environment says.
+fn credentials(file: Option<PathBuf>) -> Result<Source, String> {
+    // Set to nothing is how some tools leave a variable out.
+    let given = |name| env::var_os(name).map(OsString::into_vec).filter(|it| !it.is_empty());
+    let user = given("LARDER_UPSTREAM_USER");
+    if let Some(path) = file {
+        let first = read_credentials(&path, user.clone())?;
+        let is_file = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        let warned = Once::new();
+        // What comes by a pipe comes once.
+        return Ok(Source::new(move || {
+            warned.call_once(|| warn_of_readers(&path));
+            if is_file { read_credentials(&path, user.clone()) } else { Ok(first.clone()) }
+        }));
+    }
+    match (given("LARDER_UPSTREAM_PASSWORD"), user) {
+        (Some(password), user) => Ok(Source::new(move || {
+            Ok(Credentials { user: user.clone(), password: password.clone() })
+        })),
+        (None, Some(_)) => Err("LARDER_UPSTREAM_USER is set, and there is no password: set \
+                                LARDER_UPSTREAM_PASSWORD, or give --upstream-auth-file"
+            .to_string()),
+        (None, None) => Ok(Source::default()),
+    }
+}
+
+/// No more than a warning: secrets that come by a volume of a container are often readable to all.
+fn warn_of_readers(path: &Path) {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0) {
+        warn!("{} can be read by all users of this machine", path.to_string_lossy().escape_debug());
+    }
+}
+
+fn read_credentials(path: &Path, user: Option<Vec<u8>>) -> Result<Credentials, String> {
+    let mut text = Vec::new();
+    let opened = fs::File::open(path).map(|file| file.take(MOST_AUTH_BYTES + 1));
+    let read = opened.and_then(|mut file| file.read_to_end(&mut text));
+    let credentials = match read {
+        Ok(bytes) if bytes as u64 > MOST_AUTH_BYTES => Err("it is too large".to_string()),
+        Ok(_) => Credentials::read(&text, user).map_err(str::to_string),
+        Err(error) => Err(error.to_string()),
+    };
+    let name = path.to_string_lossy();
+    credentials.map_err(|why| format!("--upstream-auth-file '{}': {why}", name.escape_debug()))
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ pub enum CloseReason {
     Lost(io::ErrorKind),
     /// A connection that was asked for did not come about.
     ConnectFailed(io::ErrorKind),
+    /// The same: its name has no address, or nobody can tell it.
+    NoAddress,
     /// The peer left more output unread than the output limit.
     OutputLimit,
     /// The peer took none of its output for too long.
@@ -97,6 +99,7 @@ impl fmt::Display for CloseReason {
         match self {
             CloseReason::Closed => write!(f, "closed"),
             CloseReason::Lost(kind) | CloseReason::ConnectFailed(kind) => write!(f, "{kind}"),
+            CloseReason::NoAddress => write!(f, "its name has no address"),
             CloseReason::OutputLimit => write!(f, "too much output left unread"),
             CloseReason::Stuck => write!(f, "output left unread for too long"),
         }
@@ -148,14 +151,29 @@ pub trait Handler {
 }
 
 /// A connection that a handler asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
     /// Its name from now on.
     pub conn: ConnId,
-    /// Where to.
-    pub to: SocketAddr,
-    /// How long it may take.
+    /// Where to: `HOST:PORT`, the host a name or an address. What a name stands for is looked up
+    /// each time.
+    pub to: String,
+    /// Which of the name's addresses, counted round: see [`Connect::choose`].
+    pub turn: usize,
+    /// How long it may take, the lookup included.
     pub timeout: Duration,
+}
+
+impl Connect {
+    /// The address to connect to, of those that the name has now. They are put in the order of
+    /// their numbers (IPv4 first), since name servers turn theirs round at each question: so one
+    /// attempt after the other tries them all.
+    pub fn choose(&self, mut addresses: Vec<SocketAddr>) -> Option<SocketAddr> {
+        addresses.sort_unstable();
+        addresses.dedup();
+        let place = self.turn.checked_rem(addresses.len())?;
+        Some(addresses[place])
+    }
 }
 
 /// How far the end of a connection was asked for.
@@ -236,11 +254,12 @@ impl Outbox {
         self.outlet(conn).map_or(0, |outlet| outlet.output.len())
     }
 
-    /// Asks for a connection to `to`. What becomes of it is told by [`Handler::opened`] or
-    /// [`Handler::closed`], never inside this call; output may be appended at once.
-    pub fn connect(&mut self, to: SocketAddr, timeout: Duration) -> ConnId {
+    /// Asks for a connection: the fields of [`Connect`]. What becomes of it is told by
+    /// [`Handler::opened`] or [`Handler::closed`], never inside this call; output may be appended
+    /// at once.
+    pub fn connect(&mut self, to: &str, turn: usize, timeout: Duration) -> ConnId {
         let conn = self.admit();
-        self.to_connect.push(Connect { conn, to, timeout });
+        self.to_connect.push(Connect { conn, to: to.to_string(), turn, timeout });
         conn
     }
 
@@ -445,6 +464,23 @@ mod tests {
         out.abort(conn);
         out.close(conn);
         assert_eq!(out.ending(conn), Ending::Now, "an abort is not taken back");
+    }
+
+    #[test]
+    fn turn_by_turn_all_addresses_of_a_name_are_tried_in_whatever_order_they_come() {
+        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let all = ["[::1]:6379", "10.0.0.2:6379", "10.0.0.1:6379", "10.0.0.1:6379"].map(address);
+        let (mut out, mut chosen) =
+            (Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)), Vec::new());
+        for turn in 0..4 {
+            out.connect("name:6379", turn, Duration::ZERO);
+            let connect = out.pop_connect().expect("it was asked for");
+            let mut answer = all.to_vec();
+            answer.rotate_left(turn);
+            chosen.extend(connect.choose(answer).map(|address| address.to_string()));
+            assert_eq!(connect.choose(Vec::new()), None);
+        }
+        assert_eq!(chosen, ["10.0.0.1:6379", "10.0.0.2:6379", "[::1]:6379", "10.0.0.1:6379"]);
     }
 
     #[test]

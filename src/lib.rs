@@ -7,8 +7,8 @@
 //! floor 3   edges      config, program, client, and the three binaries
 //! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
 //! floor 1   boundary   handler, session, transaction
-//! floor 0   values     buffer, clock, timer_wheel, index, glob, protocol, command, limits, units,
-//!                      settings, stats
+//! floor 0   values     buffer, clock, timer_wheel, index, glob, protocol, command, credentials,
+//!                      limits, units, settings, stats
 //! ```
 //!
 //! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come
@@ -27,6 +27,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod connection_table;
+pub mod credentials;
 pub mod glob;
 pub mod handler;
 pub mod index;

@@ -1,5 +1,5 @@
-//! The event loop, and the only file that names `mio`: it polls, accepts, connects, and gives each
-//! connection its turn.
+//! The event loop, and the only module that names `mio`: it polls, accepts, connects, and gives
+//! each connection its turn.
 //!
 //! One *tick*:
 //!
@@ -25,7 +25,7 @@ use crate::buffer::Buffer;
 use crate::clock::WallClock;
 use crate::connection::{Connection, Kind, Readiness, Step, Stream};
 use crate::connection_table::ConnectionTable;
-use crate::handler::{CloseReason, ConnId, Connect, Ending, Handler, Outbox, Via};
+use crate::handler::{CloseReason, ConnId, Ending, Handler, Outbox, Via};
 use crate::limits::{self, Limits};
 use crate::stats::Stat;
 use crate::timer_wheel::TimerWheel;
@@ -33,6 +33,7 @@ use log::{info, warn};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use resolver::{Answer, Resolver};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
@@ -40,7 +41,11 @@ use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+mod connecting;
+mod resolver;
 
 /// Events of one poll: memcached and Redis take about as many.
 const EVENTS: usize = 1024;
@@ -89,16 +94,38 @@ pub enum Ended {
     Forced,
 }
 
+/// What other threads have to say to a reactor.
+enum Word {
+    Stop,
+    Resolved(Answer),
+}
+
+/// How they say it.
+#[derive(Clone, Debug)]
+struct Caller {
+    words: Sender<Word>,
+    waker: Arc<Waker>,
+}
+
+impl Caller {
+    fn say(&self, word: Word) {
+        // A reactor that has ended needs to hear nothing.
+        if self.words.send(word).is_ok()
+            && let Err(error) = self.waker.wake()
+        {
+            warn!("cannot wake the reactor: {error}");
+        }
+    }
+}
+
 /// Tells a reactor on another thread to stop.
 #[derive(Clone, Debug)]
-pub struct Stopper(Arc<Waker>);
+pub struct Stopper(Caller);
 
 impl Stopper {
     /// The same as the signal SIGTERM: the first call drains, the second stops at once.
     pub fn stop(&self) {
-        if let Err(error) = self.0.wake() {
-            warn!("cannot wake the reactor: {error}");
-        }
+        self.0.say(Word::Stop);
     }
 }
 
@@ -113,7 +140,9 @@ pub struct Reactor<H> {
     timers: TimerWheel<Timer>,
     scratch: Buffer,
     signals: Option<Signals>,
-    waker: Arc<Waker>,
+    caller: Caller,
+    words: Receiver<Word>,
+    resolver: Resolver,
     /// A client that came when there were as many as may be. It may have seen others leave before
     /// it came, which the next poll tells us too: so it is taken or refused in the next tick.
     one_too_many: Option<(TcpStream, SocketAddr)>,
@@ -129,6 +158,7 @@ impl<H: Handler> Reactor<H> {
     pub fn new(handler: H, limits: Limits, now: Instant) -> io::Result<Reactor<H>> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (sender, words) = mpsc::channel();
         Ok(Reactor {
             poll,
             handler,
@@ -139,7 +169,9 @@ impl<H: Handler> Reactor<H> {
             timers: TimerWheel::new(now),
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
             signals: None,
-            waker,
+            caller: Caller { words: sender, waker },
+            words,
+            resolver: Resolver::default(),
             one_too_many: None,
             stop_at: None,
             forced: false,
@@ -188,7 +220,7 @@ impl<H: Handler> Reactor<H> {
 
     /// A handle by which another thread stops this reactor.
     pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.waker))
+        Stopper(self.caller.clone())
     }
 
     /// Runs until told to stop.
@@ -251,13 +283,23 @@ impl<H: Handler> Reactor<H> {
         let token = event.token();
         match token {
             SIGNALS => self.take_pending_signals(now),
-            WAKER => self.stop(now),
+            WAKER => self.hear(now),
             Token(packed) if packed as u32 == 0 => {
                 if let Some(listener) = self.listeners.get_mut(packed >> 32) {
                     listener.pending = true;
                 }
             }
             Token(packed) => self.note_connection(ConnId::unpack(packed), event, now),
+        }
+    }
+
+    /// Hears what other threads have said.
+    fn hear(&mut self, now: Instant) {
+        while let Ok(word) = self.words.try_recv() {
+            match word {
+                Word::Stop => self.stop(now),
+                Word::Resolved(answer) => self.resolved(&answer, now),
+            }
         }
     }
 
@@ -329,7 +371,10 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn reach_connection_deadline(&mut self, id: ConnId, now: Instant) {
-        let Some(connection) = self.connections.get(id) else { return };
+        let Some(connection) = self.connections.get(id) else {
+            // It waits for its address.
+            return self.give_up_lookup(id, CloseReason::ConnectFailed(ErrorKind::TimedOut), now);
+        };
         connection.timer = None;
         match connection.deadline {
             Some(deadline) if deadline <= now => {
@@ -447,46 +492,6 @@ impl<H: Handler> Reactor<H> {
         self.poll.registry().register(stream, Token(id.pack()), interest)
     }
 
-    /// Begins a connection that the handler asked for.
-    fn connect(&mut self, Connect { conn, to, timeout }: Connect, now: Instant) {
-        let begun = TcpStream::connect(to).and_then(|mut stream| {
-            self.register(&mut stream, conn)?;
-            Ok(stream)
-        });
-        match begun {
-            Ok(stream) => {
-                self.connections.insert(Connection::connecting(conn, stream, now + timeout));
-                self.set_timer(conn);
-            }
-            Err(error) => {
-                self.out.release(conn);
-                let why = CloseReason::ConnectFailed(error.kind());
-                self.handler.closed(&mut self.out, conn, why, now);
-            }
-        }
-    }
-
-    fn finish_connect(&mut self, id: ConnId, now: Instant) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let failed = match connection.stream.take_error() {
-            Ok(Some(error)) | Err(error) => Some(error),
-            Ok(None) => match connection.stream.peer_addr() {
-                Ok(_) => None,
-                // An event that came too early.
-                Err(error) if error.kind() == ErrorKind::NotConnected => return,
-                Err(error) => Some(error),
-            },
-        };
-        if let Some(error) = failed {
-            return self.remove(id, CloseReason::ConnectFailed(error.kind()), now);
-        }
-        connection.connected();
-        // What it says without being asked may have come with this very event.
-        connection.suspect_readable();
-        self.out.touch(id);
-        self.handler.opened(&mut self.out, id, Via::Connect, now);
-    }
-
     fn serve_clients(&mut self, now: Instant) {
         let turns = self.connections.turns();
         for index in 0..turns {
@@ -518,6 +523,8 @@ impl<H: Handler> Reactor<H> {
                     let step = connection.settle(&mut self.out, &self.limits, now);
                     self.conclude(id, step, now);
                     self.connections.list_if_ready(id);
+                } else if self.out.ending(id) != Ending::None {
+                    self.give_up_lookup(id, CloseReason::Closed, now);
                 }
             } else if let Some(id) = self.out.pop_resumed() {
                 if let Some(connection) = self.connections.get(id) {

@@ -111,7 +111,7 @@ pub static ROWS: &[Row] = &[
     Row(Stat::FlushesLevel, "flushes_level", Kind::Counter, Program::Proxy, "the same: the upstream began to tell of changes"),
     Row(Stat::CoherenceLevel, "coherence_level", Kind::Gauge, Program::Proxy, "1 while the upstream tells of changes"),
     Row(Stat::ConfirmedAgeMs, "confirmed_age_ms", Kind::Gauge, Program::Proxy, "since the newest request was sent that is answered"),
-    Row(Stat::UpstreamUp, "upstream_up", Kind::Gauge, Program::Proxy, "1 while the upstream is connected"),
+    Row(Stat::UpstreamUp, "upstream_up", Kind::Gauge, Program::Proxy, "1 while the upstream is connected and has let the proxy in"),
     Row(Stat::UpstreamConnects, "upstream_connects", Kind::Counter, Program::Proxy, "connections made to the upstream"),
     Row(Stat::UpstreamErrors, "upstream_errors", Kind::Counter, Program::Proxy, "upstream connections failed or lost"),
     Row(Stat::UpstreamUnanswered, "upstream_unanswered", Kind::Gauge, Program::Proxy, "requests the upstream has not answered"),

@@ -80,6 +80,24 @@ fn a_wrong_flag_or_value_is_one_line_and_exit_code_2() {
     check_refused(SERVER, &["--ttl", "5"], 2, "ttl");
     check_refused(PROXY, &["--ttl", "-5"], 2, "--ttl");
     check_refused(PROXY, &["--upstream", "nowhere"], 2, "--upstream");
+    check_refused(PROXY, &["--upstream", ":6379"], 2, "--upstream");
+    check_refused(PROXY, &["--upstream", "a b:6379"], 2, "--upstream");
+    check_refused(PROXY, &["--upstream-db", "1"], 2, "go with --upstream");
+    check_refused(PROXY, &["--upstream-auth-file", "x"], 2, "go with --upstream");
+    let upstream = ["-u", "127.0.0.1:1"];
+    for (flag, value, words) in [
+        ("--upstream-db", "-1", "--upstream-db"),
+        ("--upstream-db", "x\x1b[31m", "--upstream-db"),
+        ("--upstream-auth-file", "/no/such\nfile", "No such file"),
+        ("--upstream-auth-file", "/", "directory"),
+        ("--upstream-auth-file", "/dev/null", "it holds no password"),
+        ("--upstream-auth-file", "/dev/zero", "it is too large"),
+        ("--upstream-auth-file", file!(), "one line"),
+    ] {
+        check_refused(PROXY, &[&upstream[..], &[flag, value]].concat(), 2, words);
+    }
+    let user = ["LARDER_UPSTREAM_USER=me", PROXY, "-u", "127.0.0.1:1"];
+    check_refused("env", &user, 2, "LARDER_UPSTREAM_USER");
     check_refused(PROXY, &["--cache-bytes", "64Mb"], 2, "--cache-bytes");
     check_refused(PROXY, &["-u", "127.0.0.1:1", "--server-listen", "127.0.0.1:2"], 2, "upstream");
 }
@@ -219,7 +237,7 @@ fn waiting_on_a_silent_upstream(flags: &[&str]) -> (TcpListener, Process, Client
     let mut client = proxy.client();
     client.send("GET k\r\n");
     // Beside what the proxy itself asks of an upstream first.
-    wait_until("it waits", || stat(&mut proxy.client(), "upstream_unanswered") == 3);
+    wait_until("it waits", || stat(&mut proxy.client(), "upstream_unanswered") == 2);
     (silent, proxy, client)
 }
 
@@ -232,7 +250,7 @@ fn a_reply_owed_by_the_upstream_is_waited_for_within_the_drain_timeout() {
     let flags = ["--upstream-timeout", "0.8", "--drain-timeout", "20"];
     let (_silent, mut proxy, mut client) = waiting_on_a_silent_upstream(&flags);
     proxy.signal("TERM");
-    assert_eq!(client.until_eof(), b"ERR upstream timed out\r\n");
+    assert_eq!(client.until_eof(), b"ERR upstream unavailable\r\n");
     drop(client);
     assert!(proxy.wait().success());
 

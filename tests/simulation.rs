@@ -2,6 +2,7 @@
 //! (the cache at level 0) holds whatever the links between them do.
 //!
 //! - `rules.rs`: the rules of the cache, one at a time
+//! - `greeting.rs`: how a connection to the upstream comes about and begins
 //! - `dumps.rs`: DUMP while keys come and go
 //! - `rounds.rs`: random rounds, `plan.rs`, what they are like, and `checks.rs`, what must hold of
 //!   them
@@ -14,6 +15,8 @@ mod support;
 mod checks;
 #[path = "simulation/dumps.rs"]
 mod dumps;
+#[path = "simulation/greeting.rs"]
+mod greeting;
 #[path = "simulation/linearizable.rs"]
 mod linearizable;
 #[path = "simulation/plan.rs"]

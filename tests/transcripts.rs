@@ -6,6 +6,7 @@ mod support;
 
 use larder::command::{Line, TABLE};
 use larder::config::{self, Common, Parsed, ProxyConfig};
+use larder::credentials::Source;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
 use larder::stats::{Kind, Program as Shown, ROWS};
@@ -150,7 +151,9 @@ fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
     let options = Options {
         limits: config.common.limits,
         put_mode: config.common.put_mode,
-        upstream: vec![world.address(server)],
+        upstream: world.address(server).to_string(),
+        credentials: Source::default(),
+        database: 0,
         upstream_timeout: config.upstream_timeout,
         ttl: config.ttl,
         trust: Duration::from_secs(1),

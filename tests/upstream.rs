@@ -14,8 +14,12 @@ mod fake;
 mod flights;
 #[path = "upstream/full.rs"]
 mod full;
+#[path = "upstream/login.rs"]
+mod login;
 #[path = "upstream/lost.rs"]
 mod lost;
+#[path = "upstream/names.rs"]
+mod names;
 #[path = "upstream/redis.rs"]
 mod redis;
 #[path = "upstream/silence.rs"]

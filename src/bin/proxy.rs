@@ -22,22 +22,20 @@ fn main() -> ExitCode {
 }
 
 fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
-    let alone = config.upstream.is_empty();
+    let alone = config.upstream.is_none();
     let mut limits = program::fitted_limits(NAME, &config.common);
     let own_server = if alone {
         program::find_or_start_server(config.server_listen, &mut limits, config.common.put_mode)?
     } else {
         None
     };
-    let upstream = match &own_server {
-        Some(server) => vec![server.address],
-        None if alone => vec![config.server_listen],
-        None => config.upstream,
-    };
+    let server = own_server.as_ref().map_or(config.server_listen, |server| server.address);
     let options = Options {
         limits,
         put_mode: config.common.put_mode,
-        upstream,
+        upstream: config.upstream.unwrap_or_else(|| server.to_string()),
+        credentials: config.credentials,
+        database: config.database,
         upstream_timeout: config.upstream_timeout,
         ttl: config.ttl,
         trust: config.trust,

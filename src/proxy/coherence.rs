@@ -2,11 +2,11 @@
 //! proxy change, and when the upstream was last heard of. `docs/coherence.md` has the rules, their
 //! reasons and the races that they close.
 
-use super::purpose::{Nonsense, Purpose, Writes};
+use super::purpose::{Purpose, Writes};
 use super::rules::Rule;
 use super::state::{Level, Proxy};
 use crate::handler::{ConnId, Outbox};
-use crate::protocol::resp::{Element, Elements, Version};
+use crate::protocol::resp::{Element, Elements};
 use crate::stats::Stat;
 use log::{info, warn};
 use std::time::{Duration, Instant};
@@ -27,28 +27,23 @@ impl Proxy {
         }
     }
 
-    /// The reply to `CLIENT TRACKING ON`: which level holds from now on.
-    pub(super) fn tracking_came(&mut self, out: &mut Outbox, reply: &[u8]) -> Result<(), Nonsense> {
-        match Elements::new(reply).next() {
-            // In RESP2 there is no way to tell it.
-            Some(Element::Simple(b"OK")) if self.version == Version::Three => {
-                if self.keeps(Rule::BeginEmpty) {
-                    self.drop_entries(out, Stat::FlushesLevel);
-                }
-                self.level = Level::One;
-                if !self.upstream.is_retrying() {
-                    info!("the upstream tells of changes: cached values are coherent (level 1)");
-                }
-            }
-            Some(Element::Simple(b"OK") | Element::Error(_)) => {
-                if !self.upstream.is_retrying() {
-                    let old = "cached values may be old by as much as --ttl";
-                    warn!("the upstream cannot tell of changes: {old} (level 0)");
-                }
-            }
-            _ => return Err(Nonsense),
+    /// The upstream tells of changes on this connection from now on.
+    pub(super) fn track(&mut self, out: &mut Outbox) {
+        if self.keeps(Rule::BeginEmpty) {
+            self.drop_entries(out, Stat::FlushesLevel);
         }
-        Ok(())
+        self.level = Level::One;
+        if !self.upstream.is_retrying() {
+            info!("the upstream tells of changes: cached values are coherent (level 1)");
+        }
+    }
+
+    /// It does not.
+    pub(super) fn tell_of_level_zero(&self) {
+        if !self.upstream.is_retrying() {
+            let age = "cached values may be old by as much as --ttl";
+            warn!("the upstream cannot tell of changes: {age} (level 0)");
+        }
     }
 
     /// Word that nobody asked for: that keys were changed, or all of them; anything else is passed

@@ -61,13 +61,11 @@ impl Proxy {
         bytes: &[u8],
         now: Instant,
     ) -> Result<(), Nonsense> {
-        if !matches!(purpose, Some(Purpose::Hello | Purpose::Tracking | Purpose::Commands)) {
+        if !matches!(purpose, Some(Purpose::Greeting(_))) {
             self.upstream.has_answered();
         }
         match purpose {
-            Some(Purpose::Hello) => self.hello_came(bytes),
-            Some(Purpose::Tracking) => self.tracking_came(out, bytes),
-            Some(Purpose::Commands) => self.commands_came(bytes),
+            Some(Purpose::Greeting(question)) => self.greeting_answered(out, question, bytes, now),
             Some(Purpose::Confirmation(waiting)) => {
                 self.confirmation_ended(out, waiting, true);
                 expect(bytes, b"PONG")
@@ -151,11 +149,7 @@ impl Proxy {
                 self.dump_failed(out, conn, trouble.message(false));
             }
             Purpose::Confirmation(waiting) => self.confirmation_ended(out, waiting, false),
-            Purpose::Hello
-            | Purpose::Tracking
-            | Purpose::Commands
-            | Purpose::Multi
-            | Purpose::Life(_) => {}
+            Purpose::Greeting(_) | Purpose::Multi | Purpose::Life(_) => {}
         }
     }
 

@@ -45,7 +45,7 @@ use crate::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
 use crate::protocol::text::Reply;
 use crate::stats::Stat;
 use client::Client;
-use log::{info, warn};
+use log::info;
 use state::Level;
 use std::time::Instant;
 use upstream::{Due, Trouble};
@@ -100,9 +100,7 @@ impl Handler for Proxy {
         if let Some(client) = self.clients.get_mut(conn) {
             client.end(out, conn);
         } else if self.upstream.is(conn) {
-            if !self.upstream.is_retrying() {
-                warn!("the upstream closed the connection");
-            }
+            self.upstream.complain("it closed the connection".to_string());
             self.lose_upstream(out, Trouble::Lost, now);
         }
     }
@@ -124,10 +122,7 @@ impl Handler for Proxy {
 
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) {
         if self.upstream.is(conn) {
-            // An upstream that stays away is not worth a line for each attempt.
-            if !self.upstream.is_retrying() {
-                warn!("no connection to the upstream: {why}");
-            }
+            self.upstream.complain(format!("no connection: {why}"));
             self.lose_upstream(out, Trouble::Lost, now);
         } else if self.clients.remove(conn).is_some_and(|client| client.waiting) {
             self.held_back.retain(|&held| held != conn);
@@ -147,7 +142,7 @@ impl Handler for Proxy {
             Due::Nothing => {}
             Due::Connecting => self.greet(out, now),
             Due::Overdue => {
-                warn!("the upstream has not answered within the timeout");
+                self.upstream.complain("it has not answered within the timeout".to_string());
                 self.lose_upstream(out, Trouble::TimedOut, now);
             }
         }

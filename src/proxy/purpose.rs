@@ -13,12 +13,8 @@ use crate::session::{Origin, Style};
 /// What a request to the upstream is for.
 #[derive(Debug)]
 pub enum Purpose {
-    /// The greeting of a new connection, which asks for RESP3.
-    Hello,
-    /// The upstream's own commands.
-    Commands,
-    /// That it is to tell of changes.
-    Tracking,
+    /// The greeting of a new connection.
+    Greeting(Question),
     /// Whether it is still there; the clients that wait for the answer.
     Confirmation(Vec<ConnId>),
     /// How long the key of a fetch still lives: asked before its value.
@@ -33,6 +29,21 @@ pub enum Purpose {
     DumpKeys(ConnId),
     /// The value of a key, for the same.
     DumpValue(ConnId),
+}
+
+/// What the upstream is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it speaks RESP3, and lets us in.
+    Hello,
+    /// Whether it lets us in, where it does not know the other way.
+    Auth,
+    /// Whether it has our database.
+    Select,
+    /// Whether it tells of changes.
+    Tracking,
+    /// Its own commands.
+    Commands,
 }
 
 /// The keys that a request may change.

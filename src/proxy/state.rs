@@ -9,11 +9,11 @@ use super::purpose::Purpose;
 use super::rules::Rule;
 use super::upstream::Upstream;
 use crate::command::PutMode;
+use crate::credentials::{Credentials, Source};
 use crate::handler::{ConnId, ConnMap};
 use crate::limits::Limits;
 use crate::protocol::Scratch;
 use crate::protocol::resp::Version;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// What the proxy is made with.
@@ -23,8 +23,12 @@ pub struct Options {
     pub limits: Limits,
     /// What PUT does to a key that exists.
     pub put_mode: PutMode,
-    /// The upstream's addresses: at least one.
-    pub upstream: Vec<SocketAddr>,
+    /// The upstream: `HOST:PORT`, looked up and connected to anew when it was lost.
+    pub upstream: String,
+    /// Who the proxy is to it.
+    pub credentials: Source,
+    /// The number of its database.
+    pub database: u32,
     /// How long the upstream may take to accept a connection and to answer a request.
     pub upstream_timeout: Duration,
     /// How long a value is served, from the moment its request was sent.
@@ -72,6 +76,8 @@ pub struct Proxy {
     pub(super) cache: Cache,
     pub(super) flights: Flights,
     pub(super) upstream: Upstream<Purpose>,
+    /// Who the proxy is, while a connection is greeted.
+    pub(super) credentials: Option<Credentials>,
     /// Which RESP the upstream speaks on this connection, once it has said so.
     pub(super) version: Version,
     /// The upstream's own commands, once it has told them on this connection.
@@ -98,6 +104,7 @@ impl Proxy {
             cache: Cache::new(options.cache_bytes, now),
             flights: Flights::default(),
             upstream: Upstream::new(options.upstream.clone(), upstream_timeout, seed, now),
+            credentials: None,
             version: Version::Two,
             commands: None,
             multi_refused: false,

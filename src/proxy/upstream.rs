@@ -11,20 +11,32 @@
 //! every reply still on its way is ignored with it. What a request is *for* is the caller's: the
 //! queue keeps a `P` for each and gives it back with the reply.
 //!
-//! A connection that stands is not yet one that answers: the greetings of a connection are answered
-//! also by an upstream that then closes, and do not end the backoff.
+//! A connection begins with a *greeting*: a few questions, one after the other. Until it is over,
+//! what clients ask is held here, so that it is never carried out by an upstream to which the proxy
+//! has not shown who it is, or in the wrong database.
+//!
+//! ```text
+//!   the wire    HELLO 3 ▸        AUTH … ▸         GET a ▸ DEL b ▸
+//!                         ◂ -ERR          ◂ +OK                    ◂ $1 …
+//!   held        GET a, DEL b ─────────────────────┘ greeted
+//! ```
+//!
+//! A connection that stands is not yet one that answers: greetings are answered also by an upstream
+//! that then closes, and do not end the backoff.
 
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
 use crate::limits;
 use crate::protocol::resp::{self, Kind, ProtocolError, ReplyScanner, Scanned};
-use log::info;
+use log::{info, warn};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Requests that may be unanswered before clients are held back.
 const MOST_UNANSWERED: usize = 128 * 1024;
+/// Reasons for which it is away that are told before it answers again; it stays away for a few at
+/// the most, however often it is tried.
+const MOST_COMPLAINTS: usize = 8;
 
 /// Why a request has no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,14 +106,27 @@ struct Asked<P> {
     purpose: P,
 }
 
+/// How a connection begins.
+#[derive(Debug)]
+struct Greeting {
+    /// When the connection stood, or was asked for. The whole of it has one timeout.
+    since: Instant,
+    /// Its questions that are not answered. They stand before all else in the queue.
+    unanswered: usize,
+    /// The requests that wait for its end, encoded.
+    held: Buffer,
+}
+
 /// The upstream, with what it was asked.
 #[derive(Debug)]
 pub struct Upstream<P> {
-    /// All addresses of its name, tried in turn; at least one.
-    addresses: Vec<SocketAddr>,
-    next_address: usize,
+    /// `HOST:PORT`. All addresses that the host has are tried in turn.
+    place: String,
+    turn: usize,
     timeout: Duration,
     link: Link,
+    /// `None`: it is over, or there is no connection.
+    greeting: Option<Greeting>,
     unanswered: VecDeque<Asked<P>>,
     scanner: ReplyScanner,
     /// When the newest request was sent, and the newest that is answered, on this connection.
@@ -109,28 +134,26 @@ pub struct Upstream<P> {
     confirmed: Option<Instant>,
     /// Connections lost or not made since the last reply.
     failures: u32,
+    /// What was said of them.
+    complaints: Vec<String>,
     random: u64,
 }
 
 impl<P> Upstream<P> {
     /// An upstream that is to be connected at once. `seed` drives the jitter of the backoff.
-    pub fn new(
-        addresses: Vec<SocketAddr>,
-        timeout: Duration,
-        seed: u64,
-        now: Instant,
-    ) -> Upstream<P> {
-        assert!(!addresses.is_empty(), "an upstream has an address");
+    pub fn new(place: String, timeout: Duration, seed: u64, now: Instant) -> Upstream<P> {
         Upstream {
-            addresses,
-            next_address: 0,
+            place,
+            turn: 0,
             timeout,
             link: Link::Down { until: now },
+            greeting: None,
             unanswered: VecDeque::new(),
             scanner: ReplyScanner::default(),
             sent: now,
             confirmed: None,
             failures: 0,
+            complaints: Vec::new(),
             random: seed | 1,
         }
     }
@@ -149,9 +172,9 @@ impl<P> Upstream<P> {
         self.conn() == Some(conn)
     }
 
-    /// Whether it is connected.
+    /// Whether it is connected, and requests go out to it.
     pub fn is_up(&self) -> bool {
-        matches!(self.link, Link::Up(_))
+        matches!(self.link, Link::Up(_)) && self.greeting.is_none()
     }
 
     /// Whether there is no connection, and none is being made.
@@ -172,17 +195,48 @@ impl<P> Upstream<P> {
     /// Whether clients are to be held back: too much is unanswered, or unsent.
     #[inline]
     pub fn is_full(&self, out: &Outbox) -> bool {
-        self.unanswered.len() >= MOST_UNANSWERED
-            || self.conn().is_some_and(|conn| out.unsent(conn) > limits::HIGH_WATER)
+        self.unanswered.len() >= MOST_UNANSWERED || self.unsent(out) > limits::HIGH_WATER
     }
 
     /// Whether clients that were held back can go on.
     pub fn has_room(&self, out: &Outbox) -> bool {
-        self.unanswered.len() <= MOST_UNANSWERED / 2
-            && self.conn().is_none_or(|conn| out.unsent(conn) < limits::LOW_WATER)
+        self.unanswered.len() <= MOST_UNANSWERED / 2 && self.unsent(out) < limits::LOW_WATER
     }
 
-    /// Sends a request; while the connection is being made it waits in the output.
+    fn unsent(&self, out: &Outbox) -> usize {
+        let held = self.greeting.as_ref().map_or(0, |greeting| greeting.held.len());
+        self.conn().map_or(0, |conn| out.unsent(conn)) + held
+    }
+
+    /// Asks a question of the greeting, which goes out before all that is held.
+    ///
+    /// # Errors
+    /// There is no connection, or its greeting is over: gives back what it was for.
+    pub fn greet(&mut self, out: &mut Outbox, words: &[&[u8]], purpose: P) -> Result<(), P> {
+        let output = self.conn().and_then(|conn| out.output(conn));
+        let (Some(output), Some(greeting)) = (output, &mut self.greeting) else {
+            return Err(purpose);
+        };
+        resp::push_request(output, words);
+        let asked = Asked { sent_at: greeting.since, before: 0, purpose };
+        self.unanswered.insert(greeting.unanswered, asked);
+        greeting.unanswered += 1;
+        Ok(())
+    }
+
+    /// The greeting is over: what was held is sent.
+    pub fn greeted(&mut self, out: &mut Outbox, now: Instant) {
+        let output = self.conn().and_then(|conn| out.output(conn));
+        if let (Some(output), Some(greeting)) = (output, self.greeting.take()) {
+            output.push(greeting.held.bytes());
+            // Whoever waited for the connection has the whole timeout for the reply.
+            for asked in &mut self.unanswered {
+                asked.sent_at = now;
+            }
+        }
+    }
+
+    /// Sends a request; until the connection stands and is greeted, it is held.
     ///
     /// # Errors
     /// There is no connection, and none is being made: gives back what the request was for.
@@ -220,10 +274,12 @@ impl<P> Upstream<P> {
         purpose: P,
         now: Instant,
     ) -> Result<(), P> {
-        let Some(output) = self.conn().and_then(|conn| out.output(conn)) else {
-            return Err(purpose);
-        };
-        write(output);
+        let output = self.conn().and_then(|conn| out.output(conn));
+        match (output, &mut self.greeting) {
+            (None, _) => return Err(purpose),
+            (Some(_), Some(greeting)) => write(&mut greeting.held),
+            (Some(output), None) => write(output),
+        }
         self.sent = now;
         self.unanswered.push_back(Asked { sent_at: now, before, purpose });
         Ok(())
@@ -234,9 +290,11 @@ impl<P> Upstream<P> {
         self.link = Link::Up(conn);
         self.scanner = ReplyScanner::default();
         self.sent = now;
-        // Whoever waited for the connection has the whole timeout for the reply.
-        for asked in &mut self.unanswered {
-            asked.sent_at = now;
+        if let Some(greeting) = &mut self.greeting {
+            greeting.since = now;
+            for asked in self.unanswered.iter_mut().take(greeting.unanswered) {
+                asked.sent_at = now;
+            }
         }
     }
 
@@ -277,6 +335,11 @@ impl<P> Upstream<P> {
         if kind == Kind::Push {
             return Ok(Some(Came::Push(length.ok_or(ProtocolError::TooLarge)?)));
         }
+        if let Some(greeting) = &mut self.greeting {
+            // What is held was not asked.
+            let left = greeting.unanswered.checked_sub(1);
+            greeting.unanswered = left.ok_or(ProtocolError::UnknownType(first))?;
+        }
         match self.unanswered.front_mut() {
             Some(asked) if asked.before > 0 => {
                 asked.before -= 1;
@@ -297,12 +360,22 @@ impl<P> Upstream<P> {
     pub fn has_answered(&mut self) {
         if std::mem::take(&mut self.failures) > 0 {
             info!("the upstream answers");
+            self.complaints.clear();
+        }
+    }
+
+    /// Says in the log why there is no upstream; the same only once until it answers again.
+    pub fn complain(&mut self, why: String) {
+        if self.complaints.len() < MOST_COMPLAINTS && !self.complaints.contains(&why) {
+            warn!("upstream {}: {why}", self.place);
+            self.complaints.push(why);
         }
     }
 
     /// Whether everything is answered, although not everything was sent.
     pub fn is_ahead(&self, out: &Outbox) -> bool {
-        self.unanswered.is_empty() && self.conn().is_some_and(|conn| out.unsent(conn) > 0)
+        let asked = self.greeting.as_ref().map_or(self.unanswered.len(), |it| it.unanswered);
+        asked == 0 && self.conn().is_some_and(|conn| out.unsent(conn) > 0)
     }
 
     /// When something is due: an attempt to connect, or a reply.
@@ -321,17 +394,16 @@ impl<P> Upstream<P> {
             return Due::Nothing;
         }
         if let Link::Down { .. } = self.link {
-            let address = self.addresses[self.next_address];
-            self.next_address = (self.next_address + 1) % self.addresses.len();
-            self.link = Link::Connecting(out.connect(address, self.timeout));
+            self.link = Link::Connecting(out.connect(&self.place, self.turn, self.timeout));
+            self.greeting = Some(Greeting { since: now, unanswered: 0, held: Buffer::new() });
             return Due::Connecting;
         }
         Due::Overdue
     }
 
     /// Gives the connection up for good; whoever waits on it is in the return value, with the
-    /// reason to be told. The next attempt is made at once if this one had answered, else after a
-    /// backoff.
+    /// reason to be told. The next attempt is made at once and at the same address if this one had
+    /// answered, else at the next address after a backoff.
     pub fn lose(
         &mut self,
         out: &mut Outbox,
@@ -342,7 +414,11 @@ impl<P> Upstream<P> {
         if let Some(conn) = self.conn() {
             out.abort(conn);
         }
+        if !self.is_up() || self.failures > 0 {
+            self.turn = self.turn.wrapping_add(1);
+        }
         self.link = Link::Down { until: now + self.backoff() };
+        self.greeting = None;
         self.failures = self.failures.saturating_add(1);
         self.confirmed = None;
         let waiting = std::mem::take(&mut self.unanswered);
@@ -366,82 +442,4 @@ impl<P> Upstream<P> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::WallClock;
-
-    fn upstream(now: Instant) -> Upstream<u32> {
-        let addresses = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
-        Upstream::new(addresses, Duration::from_secs(5), 7, now)
-    }
-
-    #[test]
-    fn it_is_connected_at_once_and_replies_come_back_in_order() {
-        let (now, mut out) =
-            (Instant::now(), Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)));
-        let mut upstream = upstream(now);
-        assert_eq!(upstream.send(&mut out, &[b"GET", b"a"], 1, now), Err(1), "it is down");
-        assert_eq!(upstream.deadline_reached(&mut out, now), Due::Connecting);
-        let conn = out.pop_connect().expect("it connects").conn;
-        assert_eq!(upstream.send(&mut out, &[b"GET", b"a"], 1, now), Ok(()));
-        upstream.connected(conn, now);
-        assert_eq!(upstream.send(&mut out, &[b"GET", b"b"], 2, now), Ok(()));
-        upstream.send(&mut out, &[b"GET", b"c"], 3, now).expect("it is up");
-        let mut input = Buffer::new();
-        input.push(b"$1\r\n");
-        assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
-        input.push(b"v\r\n$100\r\n");
-        assert_eq!(upstream.confirmed(), None);
-        let whole = Came::Reply(Answered { purpose: Some(1), length: Some(7) });
-        assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
-        assert_eq!(upstream.confirmed(), Some(now));
-        input.consume(7);
-        assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
-        input.push(&[b'x'; 100]);
-        assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
-        assert!(input.is_empty(), "what is too large is not kept");
-        input.push(b"\r\n+OK\r\n");
-        let too_large = Came::Reply(Answered { purpose: Some(2), length: None });
-        assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(too_large)));
-        let whole = Came::Reply(Answered { purpose: Some(3), length: Some(5) });
-        assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
-        assert!(upstream.next_reply(&mut input, 99).is_err(), "nobody asked for this");
-    }
-
-    #[test]
-    fn what_is_unanswered_for_too_long_costs_the_connection() {
-        let (now, mut out) =
-            (Instant::now(), Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)));
-        let mut upstream = upstream(now);
-        upstream.deadline_reached(&mut out, now);
-        let conn = out.pop_connect().expect("it connects").conn;
-        upstream.connected(conn, now);
-        upstream.send(&mut out, &[b"PING"], 1, now).expect("it is up");
-        let late = now + Duration::from_secs(5);
-        assert_eq!(upstream.deadline(), Some(late));
-        assert_eq!(upstream.deadline_reached(&mut out, late), Due::Overdue);
-        let (why, waiting) = upstream.lose(&mut out, Trouble::TimedOut, late);
-        assert_eq!((why, waiting.collect::<Vec<_>>()), (Trouble::TimedOut, vec![1]));
-        assert!(!upstream.is(conn) && out.output(conn).is_none());
-        assert_eq!(upstream.deadline(), Some(late), "the first attempt is made at once");
-    }
-
-    #[test]
-    fn attempts_back_off_to_a_most() {
-        let (mut now, mut out) =
-            (Instant::now(), Outbox::new(WallClock::new(Instant::now(), Duration::ZERO)));
-        let mut upstream = upstream(now);
-        let mut waits = Vec::new();
-        for _ in 0..20 {
-            upstream.deadline_reached(&mut out, now);
-            out.pop_connect().expect("it connects");
-            drop(upstream.lose(&mut out, Trouble::Lost, now));
-            let next = upstream.deadline().expect("it tries again");
-            waits.push(next - now);
-            now = next;
-        }
-        assert_eq!(waits[0], Duration::ZERO);
-        assert!(waits[1] >= limits::BACKOFF_FIRST / 2 && waits[1] <= limits::BACKOFF_FIRST);
-        assert!(waits[19] >= limits::BACKOFF_MOST / 2 && waits[19] <= limits::BACKOFF_MOST);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 
 use larder::connection::Stream;
 use larder::handler::ConnId;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -168,6 +168,8 @@ pub struct Network {
     pub random: Random,
     /// Each node's address, and what becomes of those who ask for it.
     pub sites: Vec<Site>,
+    /// What names stand for, and how long it takes to find out.
+    pub names: HashMap<String, (Vec<SocketAddr>, Duration)>,
     links: Vec<Link>,
     live: Vec<LinkId>,
 }
@@ -187,6 +189,7 @@ impl Network {
             step: 0,
             random: Random(seed),
             sites: Vec::new(),
+            names: HashMap::new(),
             links: Vec::new(),
             live: Vec::new(),
         }

@@ -12,7 +12,7 @@ use larder::stats::Stat;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where clients come from, as far as handlers are told.
 pub const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
@@ -42,6 +42,8 @@ pub struct Node {
     pub connections: ConnectionTable<FakeStream>,
     deadlines: BTreeSet<(Instant, ConnId)>,
     blocked: Vec<ConnId>,
+    /// Connections whose name is looked up, with the time when that ends and their deadline.
+    lookups: Vec<(Instant, Connect, Instant)>,
     pub scratch: Buffer,
     pub ticks: u64,
     limits: Limits,
@@ -57,6 +59,7 @@ impl Node {
             connections: ConnectionTable::default(),
             deadlines: BTreeSet::new(),
             blocked: Vec::new(),
+            lookups: Vec::new(),
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
             ticks: 0,
             limits: Limits::default(),
@@ -65,7 +68,9 @@ impl Node {
 
     pub fn next_deadline(&self) -> Option<Instant> {
         let own = self.policy.as_ref().and_then(Policy::next_deadline);
-        [own, self.deadlines.first().map(|&(at, _)| at)].into_iter().flatten().min()
+        let deadline = self.deadlines.first().map(|&(at, _)| at);
+        let lookup = self.lookups.iter().map(|it| it.0).min();
+        [own, deadline, lookup].into_iter().flatten().min()
     }
 
     pub fn has_work(&mut self, net: &Network) -> bool {
@@ -90,6 +95,7 @@ impl Node {
             }
         }
         self.note_room(net);
+        self.resolve(net);
         let events_full = self.note_nothing(net);
         self.read_upstreams(net, events_full);
         self.reach_deadlines(net);
@@ -275,6 +281,11 @@ impl Node {
                     }
                     self.conclude(net, id, step);
                     self.connections.list_if_ready(id);
+                } else if self.out.ending(id) != Ending::None
+                    && let Some(at) = self.lookups.iter().position(|it| it.1.conn == id)
+                {
+                    self.lookups.swap_remove(at);
+                    self.not_begun(net, id, CloseReason::Closed);
                 }
             } else if let Some(id) = self.out.pop_resumed() {
                 if let Some(connection) = self.connections.get(id) {
@@ -287,19 +298,53 @@ impl Node {
         }
     }
 
-    fn connect(&mut self, net: &mut Network, Connect { conn, to, timeout }: Connect) {
+    fn connect(&mut self, net: &mut Network, connect: Connect) {
+        let deadline = net.now + connect.timeout;
+        match connect.to.parse() {
+            Ok(address) => self.connect_to(net, connect.conn, address, deadline),
+            Err(_) => {
+                let known = net.now + net.names.get(&connect.to).map_or(Duration::ZERO, |it| it.1);
+                self.lookups.push((known.min(deadline), connect, deadline));
+            }
+        }
+    }
+
+    /// Goes on with the connections whose names are looked up by now.
+    fn resolve(&mut self, net: &mut Network) {
+        for (at, connect, deadline) in
+            self.lookups.extract_if(.., |it| it.0 <= net.now).collect::<Vec<_>>()
+        {
+            let addresses = net.names.get(&connect.to).map_or(Vec::new(), |it| it.0.clone());
+            match connect.choose(addresses) {
+                Some(_) if at == deadline => {
+                    self.not_begun(
+                        net,
+                        connect.conn,
+                        CloseReason::ConnectFailed(ErrorKind::TimedOut),
+                    );
+                }
+                Some(address) => self.connect_to(net, connect.conn, address, deadline),
+                None => self.not_begun(net, connect.conn, CloseReason::NoAddress),
+            }
+        }
+    }
+
+    fn not_begun(&mut self, net: &Network, conn: ConnId, why: CloseReason) {
+        self.out.release(conn);
+        if let Some(policy) = &mut self.policy {
+            policy.closed(&mut self.out, conn, why, net.now);
+        }
+    }
+
+    fn connect_to(&mut self, net: &mut Network, conn: ConnId, to: SocketAddr, deadline: Instant) {
         let site = net.sites.iter().position(|site| site.address == to).expect("a known address");
         if net.sites[site].reach == Reach::RefuseAtOnce {
-            self.out.release(conn);
             let why = CloseReason::ConnectFailed(ErrorKind::ConnectionRefused);
-            if let Some(policy) = &mut self.policy {
-                policy.closed(&mut self.out, conn, why, net.now);
-            }
-            return;
+            return self.not_begun(net, conn, why);
         }
         let link = net.link(End::Node(self.index, conn), site);
         let stream = FakeStream::new(link, Side::Initiator);
-        self.connections.insert(Connection::connecting(conn, stream, net.now + timeout));
+        self.connections.insert(Connection::connecting(conn, stream, deadline));
         self.conclude(net, conn, Ok(()));
     }
 

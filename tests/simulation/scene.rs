@@ -3,11 +3,11 @@
 use crate::support::lives::Lives;
 use crate::support::world::{ClientId, LinkId, NodeId, World};
 use larder::command::PutMode;
+use larder::credentials::Source;
 use larder::limits::Limits;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 /// What the proxy is made with, where it matters.
@@ -32,31 +32,44 @@ impl Default for Setup {
     }
 }
 
+impl Setup {
+    /// All that a proxy in front of `upstream` is made with.
+    pub fn options(self, world: &mut World, upstream: NodeId) -> Options {
+        Options {
+            limits: Limits::default(),
+            put_mode: self.put_mode,
+            upstream: world.address(upstream).to_string(),
+            credentials: Source::default(),
+            database: 0,
+            upstream_timeout: self.upstream_timeout,
+            ttl: self.ttl,
+            trust: self.trust,
+            cache_bytes: self.cache_bytes,
+            seed: world.random().next(),
+        }
+    }
+}
+
 pub struct Scene {
     pub world: World,
     pub proxy: NodeId,
     /// Our server, or a node by hand.
     pub upstream: NodeId,
     /// The connections to an upstream by hand whose greeting is answered.
-    greeted: HashMap<LinkId, Greeted>,
-    /// Whether the proxy has a cache.
-    keeps: bool,
+    greeted: Vec<LinkId>,
+    heard: HashMap<LinkId, Heard>,
 }
 
 /// What has come on one connection to an upstream by hand.
 #[derive(Default)]
-struct Greeted {
+struct Heard {
     lives: Lives,
     /// Requests that the test has not asked for.
     requests: Vec<String>,
 }
 
 /// What every connection to an upstream begins with, and what an upstream by hand says to it.
-const GREETING: [(&str, &str); 3] = [
-    ("HELLO 3", "-ERR unknown command 'HELLO'\r\n"),
-    ("CLIENT TRACKING ON", "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n"),
-    ("COMMAND", "*0\r\n"),
-];
+const NEITHER: [&str; 2] = ["-ERR unknown command 'HELLO'\r\n", "*0\r\n"];
 
 impl Scene {
     /// A proxy in front of our server.
@@ -78,19 +91,15 @@ impl Scene {
     }
 
     fn with(mut world: World, upstream: NodeId, setup: Setup) -> Scene {
-        let options = Options {
-            limits: Limits::default(),
-            put_mode: setup.put_mode,
-            upstream: vec![world.address(upstream)],
-            upstream_timeout: setup.upstream_timeout,
-            ttl: setup.ttl,
-            trust: setup.trust,
-            cache_bytes: setup.cache_bytes,
-            seed: world.random().next(),
-        };
+        let options = setup.options(&mut world, upstream);
+        Scene::with_options(world, upstream, options)
+    }
+
+    /// A proxy made with these, and its upstream.
+    pub fn with_options(mut world: World, upstream: NodeId, options: Options) -> Scene {
         let proxy = Proxy::new(options, world.now());
         let proxy = world.add_proxy(proxy);
-        Scene { world, proxy, upstream, greeted: HashMap::new(), keeps: setup.cache_bytes > 0 }
+        Scene { world, proxy, upstream, greeted: Vec::new(), heard: HashMap::new() }
     }
 
     /// A client of the proxy.
@@ -117,48 +126,45 @@ impl Scene {
     #[track_caller]
     pub fn link(&mut self) -> LinkId {
         let link = *self.world.hands(self.upstream).last().expect("the proxy is connected");
-        if let Entry::Vacant(new) = self.greeted.entry(link) {
-            new.insert(Greeted::default());
-            let answers = GREETING.iter().filter(|(question, _)| self.is_asked(question));
-            let answers: String = answers.map(|(_, answer)| *answer).collect();
-            self.reply(link, &answers);
+        if !self.greeted.contains(&link) {
+            self.greeted.push(link);
+            NEITHER.iter().for_each(|answer| self.reply(link, answer));
         }
         link
-    }
-
-    /// Takes what has come on a connection to an upstream by hand.
-    fn listen(&mut self, link: LinkId) {
-        let text = String::from_utf8(self.world.received(link)).expect("UTF-8");
-        let greeted = self.greeted.get_mut(&link).expect("its greeting is answered");
-        let mut lines = text.split("\r\n");
-        while let Some(count) = lines.next().and_then(|line| line.strip_prefix('*')) {
-            let count = count.parse().expect("a number of words");
-            let words: Vec<_> = (0..count).filter_map(|_| lines.nth(1)).collect();
-            let request = words.join(" ");
-            let greets = GREETING.iter().any(|(question, _)| *question == request);
-            if !greets && greeted.lives.note(&request) {
-                greeted.requests.push(request);
-            }
-        }
-    }
-
-    /// Whether a proxy that keeps nothing asks this, too.
-    fn is_asked(&self, question: &str) -> bool {
-        self.keeps || question != "CLIENT TRACKING ON"
     }
 
     /// The requests that came to an upstream by hand on one connection, after the greeting; their
     /// words joined. None after the life of a key: see [`Lives`].
     pub fn asked(&mut self, link: LinkId) -> Vec<String> {
-        self.listen(link);
-        std::mem::take(&mut self.greeted.get_mut(&link).expect("it is listened to").requests)
+        let mut requests = self.requests(link);
+        requests.retain(|request| !is_greeting(request));
+        requests
+    }
+
+    /// The same with the greeting.
+    pub fn requests(&mut self, link: LinkId) -> Vec<String> {
+        std::mem::take(&mut self.listen(link).requests)
+    }
+
+    /// Takes what has come on a connection to an upstream by hand.
+    fn listen(&mut self, link: LinkId) -> &mut Heard {
+        let text = String::from_utf8(self.world.received(link)).expect("UTF-8");
+        let heard = self.heard.entry(link).or_default();
+        let mut lines = text.split("\r\n");
+        while let Some(count) = lines.next().and_then(|line| line.strip_prefix('*')) {
+            let count = count.parse().expect("a number of words");
+            let words: Vec<_> = (0..count).filter_map(|_| lines.nth(1)).collect();
+            let request = words.join(" ");
+            if is_greeting(&request) || heard.lives.note(&request) {
+                heard.requests.push(request);
+            }
+        }
+        heard
     }
 
     /// Replies from an upstream by hand.
     pub fn reply(&mut self, link: LinkId, bytes: &str) {
-        self.listen(link);
-        let greeted = self.greeted.get_mut(&link).expect("its greeting is answered");
-        let bytes = greeted.lives.reply(bytes.as_bytes());
+        let bytes = self.listen(link).lives.reply(bytes.as_bytes());
         self.world.send(link, &bytes);
         self.world.run();
     }
@@ -175,4 +181,9 @@ impl Scene {
 
 pub fn new_server(world: &World) -> Server {
     Server::new(Limits::default(), PutMode::Create, world.now())
+}
+
+/// Whether a request is of those that a connection begins with.
+fn is_greeting(request: &str) -> bool {
+    ["HELLO", "AUTH", "SELECT", "CLIENT", "COMMAND"].iter().any(|word| request.starts_with(word))
 }

@@ -104,6 +104,13 @@ impl World {
         self.net.sites[node.0].address
     }
 
+    /// What a name stands for from now on, and how long it takes to find out. One that stands for
+    /// nothing has no address.
+    pub fn set_name(&mut self, name: &str, nodes: &[NodeId], takes: Duration) {
+        let addresses = nodes.iter().map(|&node| self.address(node)).collect();
+        self.net.names.insert(name.to_string(), (addresses, takes));
+    }
+
     /// What becomes of nodes that connect to a node from now on; a test's own clients always can.
     pub fn set_reach(&mut self, node: NodeId, reach: Reach) {
         self.net.sites[node.0].reach = reach;

@@ -50,8 +50,10 @@ impl Fake {
         let mut link = self.accept_in_silence();
         link.expect("HELLO 3");
         link.say(hello);
-        link.expect("CLIENT TRACKING ON");
-        link.say("-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n");
+        if hello.starts_with('%') {
+            link.expect("CLIENT TRACKING ON");
+            link.say("-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n");
+        }
         link.expect("COMMAND");
         link.say(commands);
         link
