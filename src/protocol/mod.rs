@@ -5,7 +5,7 @@
 //! [`Decoder`] gives the same requests however the bytes are split.
 //!
 //! - `text.rs`: lines and text replies      - `telnet.rs`: what telnet mixes into lines
-//! - `resp.rs`: RESP requests and replies, for clients of ours and for the proxy as a client
+//! - `resp/`: RESP requests and replies, for clients of ours and for the proxy as a client
 
 pub mod resp;
 pub mod telnet;

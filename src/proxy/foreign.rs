@@ -13,8 +13,11 @@ use crate::protocol::{Form, Refusal, Words, text};
 use std::collections::HashMap;
 
 /// How many fields an entry has since Redis 7, which is when `blocking` became a flag. In those
-/// before, what is not for scripts and yet for keys is what blocks.
+/// before, what is not for scripts and yet for keys is what blocks; in Redis 6 not all of it, but
+/// there the categories tell.
 const FIELDS_WITH_BLOCKING: usize = 10;
+/// The field with the categories, since Redis 6.
+const CATEGORIES: usize = 6;
 /// The field with the entries of the subcommands.
 const SUBCOMMANDS: usize = 9;
 /// No name is longer.
@@ -105,15 +108,18 @@ impl Row {
         let Some(Element::Array(fields @ 6..)) = elements.next() else { return None };
         let name = name(elements.next()?)?.to_ascii_lowercase();
         let Some(Element::Integer(arity)) = elements.next() else { return None };
-        let flags = Flags::read(&mut elements)?;
+        let mut flags = Flags::read(&mut elements)?;
         let mut number = || match elements.next() {
             Some(Element::Integer(number)) => Some(number),
             _ => None,
         };
         let (first, last, step) = (number()?, number()?, number()?);
         let mut subcommands = Commands::default();
+        if fields > CATEGORIES {
+            flags.read_categories(&mut elements)?;
+        }
         if fields > SUBCOMMANDS {
-            elements.pass_over(SUBCOMMANDS - 6);
+            elements.pass_over(SUBCOMMANDS - CATEGORIES - 1);
             if let Some(Element::Array(count)) = elements.next() {
                 subcommands = Commands::of(count, elements);
             }
@@ -173,6 +179,16 @@ impl Flags {
         Some(flags)
     }
 
+    fn read_categories(&mut self, elements: &mut Elements<'_>) -> Option<()> {
+        let Some(Element::Array(count) | Element::Set(count)) = elements.next() else {
+            return None;
+        };
+        for _ in 0..count {
+            self.is_harmless &= name(elements.next()?)? != b"@blocking";
+        }
+        Some(())
+    }
+
     /// What a command with these flags does, if it is sent on.
     fn access(&self, fields: usize) -> Option<Access> {
         let may_block = !self.is_for_scripts && fields < FIELDS_WITH_BLOCKING;
@@ -199,12 +215,14 @@ mod tests {
             start.split_whitespace().collect::<Vec<_>>().try_into().expect("six words");
         let flags: Vec<_> = flags.split(',').filter(|flag| *flag != "-").collect();
         let set = if resp3 { '~' } else { '*' };
+        let category = if name == "xread" { "@blocking" } else { "@all" };
         let mut entry = format!("*{fields}\r\n${}\r\n{name}\r\n:{arity}\r\n", name.len());
         entry += &format!("{set}{}\r\n", flags.len());
         entry.extend(flags.iter().map(|flag| format!("+{flag}\r\n")));
         entry += &format!(":{first}\r\n:{last}\r\n:{step}\r\n");
-        for field in 6..fields {
+        for field in CATEGORIES..fields {
             match field {
+                CATEGORIES => entry += &format!("{set}1\r\n+{category}\r\n"),
                 SUBCOMMANDS => {
                     entry += &format!("*{}\r\n{}", subcommands.len(), subcommands.concat());
                 }
@@ -232,6 +250,7 @@ mod tests {
             no_subcommands("blpop -3 write,noscript 1 -2 1"),
             no_subcommands("bzpopmin -3 write,blocking 1 -2 1"),
             no_subcommands("eval_ro -3 readonly,noscript 0 0 0"),
+            no_subcommands("xread -4 readonly 1 1 1"),
             no_subcommands("pfdebug -3 write,admin 2 2 1"),
             no_subcommands("publish 3 pubsub,fast 0 0 0"),
             no_subcommands("ASKING 1 - 0 0 0"),
@@ -304,6 +323,9 @@ mod tests {
             check("pfdebug a b", "pfdebug");
             check("Publish c m", "publish");
             check("ASKING", "asking");
+            if fields > CATEGORIES {
+                check("XREAD BLOCK 0 s", "xread");
+            }
             match fields {
                 // Nobody said which commands block.
                 6 | 7 => {
