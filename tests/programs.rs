@@ -236,8 +236,8 @@ fn waiting_on_a_silent_upstream(flags: &[&str]) -> (TcpListener, Process, Client
     let proxy = proxy(silent.local_addr().expect("it is bound"), flags);
     let mut client = proxy.client();
     client.send("GET k\r\n");
-    // Beside what the proxy itself asks of an upstream first.
-    wait_until("it waits", || stat(&mut proxy.client(), "upstream_unanswered") == 2);
+    // It asks for the life of the key, too; and beside both, first of all, for RESP3.
+    wait_until("it waits", || stat(&mut proxy.client(), "upstream_unanswered") == 3);
     (silent, proxy, client)
 }
 

@@ -239,7 +239,8 @@ fn who_waited_for_the_connection_has_the_whole_timeout_for_the_reply() {
     scene.world.advance(delay * 2);
     let link = scene.link();
     scene.world.advance(delay);
-    scene.reply(link, "$1\r\n1\r\n");
+    // The reply is on its way before the question has come.
+    scene.reply(link, ":-1\r\n$1\r\n1\r\n");
     scene.world.advance(delay);
     assert_eq!(scene.heard(client), "1\r\n");
     scene.ask(client, "GET other");

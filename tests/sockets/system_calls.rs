@@ -85,6 +85,8 @@ fn an_idle_program_asks_nothing_of_the_system() {
         for client in &mut clients {
             assert_eq!(client.ask("SET k v"), "OK");
             assert_eq!(client.ask("GET k"), "v");
+            // While a proxy keeps anything, it asks whether it is still true.
+            assert_eq!(client.ask("DEL k"), "OK");
         }
         let trace = Trace::attach(&process);
         // The time itself: nothing is to happen in it.

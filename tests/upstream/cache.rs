@@ -113,7 +113,8 @@ fn a_write_through_the_proxy_ends_the_cached_answer() {
         assert_eq!(client.ask("PUT k x"), "server: Key already exists");
         assert_eq!(client.ask("GET k"), format!("server: {round}"), "a write is a write");
         assert_eq!(behind.ask(&format!("SET k behind {round}")), "OK");
-        assert_eq!(other.ask("GET k"), format!("proxy: {round}"), "nobody told the proxy");
+        let told = format!(": behind {round}");
+        wait_until("the proxy is told", || other.ask("GET k").ends_with(&told));
         assert_eq!(other.ask("DEL k"), "server: OK");
         assert_eq!(client.ask("GET k"), "server: Key not found");
         assert_eq!(client.ask("GET k"), "server: Key not found");

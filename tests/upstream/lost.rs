@@ -1,6 +1,7 @@
 //! A server that is killed under a loaded proxy, and comes back.
 
 use crate::support::process::{Client, PATIENCE, Process, proxy};
+use crate::support::redis_server::Redis;
 use crate::support::tools::{own_loopback, stat, wait_until};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -91,8 +92,10 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
+/// An upstream that tells of changes is gone with all that it would tell: nothing is known to be
+/// true any more.
 #[test]
-fn what_is_cached_is_served_while_the_server_is_away() {
+fn what_is_cached_is_forgotten_when_the_server_that_told_of_changes_goes() {
     let mut upstream = server_at(SocketAddr::new(own_loopback(), 0));
     let address = upstream.address();
     let proxy = proxy(address, &[]);
@@ -101,16 +104,30 @@ fn what_is_cached_is_served_while_the_server_is_away() {
     assert_eq!(client.ask("GET k"), "v");
     upstream.kill();
     wait_until("the loss is noticed", || stat(&mut client, "upstream_up") == 0);
-    assert_eq!(client.ask("GET k"), "v");
-    assert_eq!(client.ask("GET other"), "ERR upstream unavailable");
-    let refused = client.ask("SET k w");
-    assert_eq!(refused, "ERR upstream unavailable");
+    for request in ["GET k", "GET other", "SET k w"] {
+        assert_eq!(client.ask(request), "ERR upstream unavailable");
+    }
+    assert_eq!(stat(&mut client, "flushes_lost"), 1);
     upstream = server_at(address);
     wait_until("it is back", || stat(&mut client, "upstream_up") == 1);
-    assert_eq!(client.ask("GET other"), "Key not found");
-    assert_eq!(client.ask("PUT k new"), "OK");
-    assert_eq!(client.ask("GET k"), "new");
+    assert_eq!(client.ask("GET k"), "Key not found", "it has forgotten");
     drop(upstream);
+}
+
+/// One that never told of any goes on being trusted for `--ttl`.
+#[test]
+fn what_is_cached_of_a_server_that_tells_nothing_is_served_while_it_is_away() {
+    let redis = Redis::start(&[]);
+    redis.tell("ACL SETUSER default -client|tracking");
+    let proxy = proxy(redis.address, &[]);
+    let mut client = proxy.client();
+    assert_eq!(client.ask("SET k v"), "OK");
+    assert_eq!(client.ask("GET k"), "v");
+    assert_eq!(stat(&mut client, "coherence_level"), 0);
+    drop(redis);
+    wait_until("the loss is noticed", || stat(&mut client, "upstream_up") == 0);
+    assert_eq!(client.ask("GET k"), "v");
+    assert_eq!(client.ask("GET other"), "ERR upstream unavailable");
 }
 
 /// A server that is stopped and not dead takes connections and answers nothing.
