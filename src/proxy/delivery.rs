@@ -267,8 +267,9 @@ fn life(bytes: &[u8]) -> Result<Life, Nonsense> {
     match Elements::new(bytes).next() {
         Some(Element::Integer(-2)) => Ok(Life::Absent),
         Some(Element::Integer(-1)) => Ok(Life::Forever),
+        // Counted from the beginning of the millisecond, of which most may have passed.
         Some(Element::Integer(millis)) => u64::try_from(millis)
-            .map(|it| Life::For(Duration::from_millis(it)))
+            .map(|it| Life::For(Duration::from_millis(it.saturating_sub(1))))
             .map_err(|_| Nonsense),
         Some(Element::Error(_)) => Ok(Life::Unknown),
         _ => Err(Nonsense),
