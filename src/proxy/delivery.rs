@@ -185,6 +185,13 @@ impl Proxy {
     /// Gives up the upstream's connection, and tells all who wait on it.
     pub(super) fn lose_upstream(&mut self, out: &mut Outbox, why: Trouble, now: Instant) {
         out.stats.add(Stat::UpstreamErrors, 1);
+        #[cfg(feature = "mutants")]
+        if why == Trouble::TimedOut && !self.keeps(Rule::AbandonLateConnection) {
+            for purpose in self.upstream.wait_no_longer() {
+                self.fail(out, purpose, why);
+            }
+            return;
+        }
         let (trouble, waiting) = self.upstream.lose(out, why, now);
         self.coherence_lost(out);
         for purpose in waiting {
