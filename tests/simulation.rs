@@ -7,12 +7,16 @@
 //! - `rounds.rs`: random rounds, `plan.rs`, what they are like, and `checks.rs`, what must hold of
 //!   them
 //! - `linearizable.rs`: whether a history could have happened one operation after the other
+//! - `coherence/`: the same with several proxies, others who write, and a server that tells of
+//!   changes
 //! - `scene.rs`, `traffic.rs`: the usual cast, and what they say
 
 mod support;
 
 #[path = "simulation/checks.rs"]
 mod checks;
+#[path = "simulation/coherence/mod.rs"]
+mod coherence;
 #[path = "simulation/dumps.rs"]
 mod dumps;
 #[path = "simulation/greeting.rs"]

@@ -185,6 +185,13 @@ impl Proxy {
     /// Gives up the upstream's connection, and tells all who wait on it.
     pub(super) fn lose_upstream(&mut self, out: &mut Outbox, why: Trouble, now: Instant) {
         out.stats.add(Stat::UpstreamErrors, 1);
+        #[cfg(feature = "mutants")]
+        if why == Trouble::TimedOut && !self.keeps(Rule::AbandonLateConnection) {
+            for purpose in self.upstream.wait_no_longer() {
+                self.fail(out, purpose, why);
+            }
+            return;
+        }
         let (trouble, waiting) = self.upstream.lose(out, why, now);
         self.coherence_lost(out);
         for purpose in waiting {
@@ -267,8 +274,9 @@ fn life(bytes: &[u8]) -> Result<Life, Nonsense> {
     match Elements::new(bytes).next() {
         Some(Element::Integer(-2)) => Ok(Life::Absent),
         Some(Element::Integer(-1)) => Ok(Life::Forever),
+        // Counted from the beginning of the millisecond, of which most may have passed.
         Some(Element::Integer(millis)) => u64::try_from(millis)
-            .map(|it| Life::For(Duration::from_millis(it)))
+            .map(|it| Life::For(Duration::from_millis(it.saturating_sub(1))))
             .map_err(|_| Nonsense),
         Some(Element::Error(_)) => Ok(Life::Unknown),
         _ => Err(Nonsense),

@@ -425,6 +425,12 @@ impl<P> Upstream<P> {
         (why, waiting.into_iter().map(|asked| asked.purpose))
     }
 
+    /// Waits for no reply any more, and goes on with the connection: wrongly.
+    #[cfg(feature = "mutants")]
+    pub fn wait_no_longer(&mut self) -> impl Iterator<Item = P> + use<P> {
+        std::mem::take(&mut self.unanswered).into_iter().map(|asked| asked.purpose)
+    }
+
     /// How long to wait before the next attempt: doubled by each failure, up to a most, of which a
     /// random half is taken off, so that many proxies do not come back in step.
     fn backoff(&mut self) -> Duration {

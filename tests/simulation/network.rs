@@ -179,6 +179,17 @@ pub struct Site {
     pub address: SocketAddr,
     pub reach: Reach,
     pub weather: Weather,
+    pub pulse: Pulse,
+}
+
+/// Whether a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulse {
+    Runs,
+    /// It was told to stop (SIGSTOP): what comes for it waits.
+    Frozen,
+    /// It goes on in the next step, and finds all at once that came meanwhile.
+    Wakes,
 }
 
 impl Network {
@@ -305,12 +316,26 @@ impl Network {
         }
     }
 
-    /// What arrives now: a parcel of each pipe, or more where they come together.
+    /// Whether the node at the end of a link runs.
+    fn pulse(&self, end: End) -> Pulse {
+        match end {
+            End::Node(node, _) | End::Listening(node) => self.sites[node].pulse,
+            End::Hand | End::Gone => Pulse::Runs,
+        }
+    }
+
+    /// What arrives now: a parcel of each pipe, or more where they come together, and all of them
+    /// for a node that wakes.
     pub fn take_due(&mut self) -> Vec<(LinkId, Side, Parcel)> {
-        let (mut due, links) = (Vec::new(), &mut self.links);
-        for &id in &self.live {
-            let Link { pipes, weather, .. } = &mut links[id.0];
+        let (mut due, live) = (Vec::new(), std::mem::take(&mut self.live));
+        for &id in &live {
             for side in [Side::Initiator, Side::Acceptor] {
+                let pulse = self.pulse(self.end(id, side));
+                if pulse == Pulse::Frozen {
+                    continue;
+                }
+                let Link { pipes, weather, .. } = &mut self.links[id.0];
+                let together = if pulse == Pulse::Wakes { 100 } else { weather.together };
                 let pipe = &mut pipes[side as usize];
                 while !pipe.silent && pipe.parcels.front().is_some_and(|&(at, _)| at <= self.now) {
                     let Some((_, parcel)) = pipe.parcels.pop_front() else { break };
@@ -318,16 +343,17 @@ impl Network {
                         pipe.in_transit -= bytes.len();
                     }
                     // Nothing can be read before the connection is accepted.
-                    let alone = weather.together == 0 || matches!(parcel, Parcel::Connect);
+                    let alone = together == 0 || matches!(parcel, Parcel::Connect);
                     due.push((id, side, parcel));
-                    if alone || !self.random.chance(weather.together) {
+                    if alone || !self.random.chance(together) {
                         break;
                     }
                 }
             }
         }
+        self.live = live;
         self.live.retain(|id| {
-            let Link { ends, pipes, .. } = &links[id.0];
+            let Link { ends, pipes, .. } = &self.links[id.0];
             let is_used = |end: &End| matches!(end, End::Node(..) | End::Listening(_));
             pipes.iter().any(|pipe| !pipe.parcels.is_empty()) || ends.iter().any(is_used)
         });
@@ -354,8 +380,12 @@ impl Network {
 
     /// When the next parcel arrives.
     pub fn next_arrival(&self) -> Option<Instant> {
-        let pipes = self.live.iter().flat_map(|id| &self.links[id.0].pipes);
-        pipes.filter(|pipe| !pipe.silent).filter_map(|pipe| Some(pipe.parcels.front()?.0)).min()
+        let pipes = self.live.iter().flat_map(|id| {
+            let Link { ends, pipes, .. } = &self.links[id.0];
+            ends.iter().zip(pipes)
+        });
+        let open = pipes.filter(|(end, pipe)| !pipe.silent && self.pulse(**end) != Pulse::Frozen);
+        open.filter_map(|(_, pipe)| Some(pipe.parcels.front()?.0)).min()
     }
 }
 

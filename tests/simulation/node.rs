@@ -44,9 +44,24 @@ pub struct Node {
     blocked: Vec<ConnId>,
     /// Connections whose name is looked up, with the time when that ends and their deadline.
     lookups: Vec<(Instant, Connect, Instant)>,
+    /// Events that poll had no room for.
+    unreported: Vec<(ConnId, Readiness)>,
     pub scratch: Buffer,
     pub ticks: u64,
     limits: Limits,
+    pub order: Order,
+}
+
+/// In which order a tick goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As the reactor's does.
+    UpstreamsFirst,
+    /// Wrongly: clients are served before what has come from upstream is read.
+    ClientsFirst,
+    /// Wrongly: upstreams are read only if poll has reported them, also when it could not report
+    /// all.
+    UpstreamsIfReported,
 }
 
 impl Node {
@@ -60,9 +75,11 @@ impl Node {
             deadlines: BTreeSet::new(),
             blocked: Vec::new(),
             lookups: Vec::new(),
+            unreported: Vec::new(),
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
             ticks: 0,
             limits: Limits::default(),
+            order: Order::UpstreamsFirst,
         }
     }
 
@@ -79,6 +96,7 @@ impl Node {
             stream.is_some_and(|stream| net.room(stream.link, stream.side.other()) > 0)
         };
         self.blocked.iter().any(&mut has_room)
+            || !self.unreported.is_empty()
             || self.connections.has_ready()
             || self.next_deadline().is_some_and(|at| at <= net.now)
     }
@@ -86,22 +104,34 @@ impl Node {
     /// One tick, in the order of the reactor's.
     pub fn tick(&mut self, net: &mut Network, inbox: Vec<(LinkId, Side, Parcel)>) {
         self.ticks += 1;
+        let events_full = net.random.chance(net.sites[self.index].weather.spurious);
         let mut accepted = Vec::new();
+        for (id, event) in std::mem::take(&mut self.unreported) {
+            self.note(net, id, event);
+        }
         for (link, side, parcel) in inbox {
             match (parcel, net.end(link, side)) {
                 (Parcel::Connect, _) => accepted.push(link),
-                (parcel, End::Node(_, id)) => self.arrived(net, id, parcel),
+                (parcel, End::Node(_, id)) => self.arrived(net, id, parcel, events_full),
                 _ => {}
             }
         }
         self.note_room(net);
         self.resolve(net);
-        let events_full = self.note_nothing(net);
-        self.read_upstreams(net, events_full);
+        self.note_nothing(net);
+        if self.order == Order::ClientsFirst {
+            self.serve_clients(net);
+        }
+        self.read_upstreams(net, events_full && self.order != Order::UpstreamsIfReported);
         self.reach_deadlines(net);
         for link in accepted {
             self.accept(net, link);
         }
+        self.serve_clients(net);
+        self.settle(net);
+    }
+
+    fn serve_clients(&mut self, net: &mut Network) {
         let turns = self.connections.turns();
         for index in 0..turns {
             if let Some(id) = self.connections.turn(index) {
@@ -110,12 +140,12 @@ impl Node {
             }
         }
         self.connections.end_turns(turns);
-        self.settle(net);
     }
 
-    fn arrived(&mut self, net: &mut Network, id: ConnId, parcel: Parcel) {
+    /// With `events_full`, poll reports what comes from upstream only next time.
+    fn arrived(&mut self, net: &mut Network, id: ConnId, parcel: Parcel, events_full: bool) {
         let Some(connection) = self.connections.get(id) else { return };
-        let connecting = connection.is_connecting();
+        let (connecting, kind) = (connection.is_connecting(), connection.kind);
         let stream = &mut connection.stream;
         stream.urgent = net.weather(stream.link).urgent;
         let mut event = Readiness { readable: true, read_on: stream.urgent, ..Default::default() };
@@ -143,7 +173,11 @@ impl Node {
                 event.broken = true;
             }
         }
-        self.note(net, id, event);
+        if events_full && kind == Kind::Upstream {
+            self.unreported.push((id, event));
+        } else {
+            self.note(net, id, event);
+        }
     }
 
     fn note(&mut self, net: &mut Network, id: ConnId, event: Readiness) {
@@ -176,11 +210,11 @@ impl Node {
         }
     }
 
-    /// Events that mean nothing; whether poll's event buffer is full.
-    fn note_nothing(&mut self, net: &mut Network) -> bool {
+    /// Events that mean nothing.
+    fn note_nothing(&mut self, net: &mut Network) {
         let spurious = net.sites[self.index].weather.spurious;
         if spurious == 0 {
-            return false;
+            return;
         }
         let all = self.connections.client_ids().into_iter();
         for id in all.chain(self.connections.upstream(0)).collect::<Vec<_>>() {
@@ -192,7 +226,6 @@ impl Node {
                 self.note(net, id, Readiness { readable, writable, read_on, broken: false });
             }
         }
-        net.random.chance(spurious)
     }
 
     fn read_upstreams(&mut self, net: &mut Network, events_full: bool) {

@@ -33,8 +33,9 @@ use larder::handler::{CloseReason, Handler, Via};
 use larder::proxy::Proxy;
 use larder::server::Server;
 use larder::stats::Stat;
-use network::{End, Network, Parcel, Site};
+use network::{End, Network, Parcel, Pulse, Site};
 pub use network::{LinkId, Random, Reach, Side, Stamp, Weather};
+pub use node::Order;
 use node::{CALLER, Node, Policy};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -78,12 +79,17 @@ impl World {
     }
 
     pub fn add_server(&mut self, server: Server) -> NodeId {
-        self.add(Some(Box::new(server)))
+        self.add_node(server)
+    }
+
+    /// Any other handler.
+    pub fn add_node(&mut self, handler: impl Handler + 'static) -> NodeId {
+        self.add(Some(Box::new(handler)))
     }
 
     /// The proxy's upstream is the [`World::address`] of another node.
     pub fn add_proxy(&mut self, proxy: Proxy) -> NodeId {
-        self.add(Some(Box::new(proxy)))
+        self.add_node(proxy)
     }
 
     /// A node played by the test: each connection to it is a hand, see [`World::hands`].
@@ -94,7 +100,8 @@ impl World {
     fn add(&mut self, handler: Option<Box<dyn Handler>>) -> NodeId {
         let index = self.nodes.len();
         let address = SocketAddr::from(([127, 0, 0, 1], 5000 + index as u16));
-        self.net.sites.push(Site { address, reach: Reach::Accept, weather: Weather::CALM });
+        let (reach, weather, pulse) = (Reach::Accept, Weather::CALM, Pulse::Runs);
+        self.net.sites.push(Site { address, reach, weather, pulse });
         self.nodes.push(Node::new(index, handler.map(Policy), self.clock));
         NodeId(index)
     }
@@ -133,12 +140,34 @@ impl World {
 
     /// Kills a node: its connections end, and it refuses new ones.
     pub fn stop(&mut self, node: NodeId) {
+        self.net.sites[node.0].pulse = Pulse::Runs;
         self.nodes[node.0].stop(&mut self.net);
     }
 
     /// Starts a node that was stopped.
     pub fn start(&mut self, node: NodeId, handler: impl Handler + 'static) {
         self.nodes[node.0].policy = Some(Policy(Box::new(handler)));
+    }
+
+    /// Freezes a node as SIGSTOP does: it gets no ticks, and what comes for it waits.
+    pub fn freeze(&mut self, node: NodeId) {
+        self.net.sites[node.0].pulse = Pulse::Frozen;
+    }
+
+    /// Wakes a frozen node: it finds everything at once that came meanwhile.
+    pub fn wake(&mut self, node: NodeId) {
+        if self.is_frozen(node) {
+            self.net.sites[node.0].pulse = Pulse::Wakes;
+        }
+    }
+
+    pub fn is_frozen(&self, node: NodeId) -> bool {
+        self.net.sites[node.0].pulse == Pulse::Frozen
+    }
+
+    /// In which order a node's ticks go from now on.
+    pub fn set_order(&mut self, node: NodeId, order: Order) {
+        self.nodes[node.0].order = order;
     }
 
     /// Tells a node to answer what it has and to take no more, as a signal does.
@@ -166,7 +195,12 @@ impl World {
                 End::Hand | End::Gone => self.net.deliver_by_hand(link, side, parcel),
             }
         }
-        for (node, inbox) in self.nodes.iter_mut().zip(inboxes) {
+        for (index, (node, inbox)) in self.nodes.iter_mut().zip(inboxes).enumerate() {
+            match self.net.sites[index].pulse {
+                Pulse::Frozen => continue,
+                Pulse::Wakes => self.net.sites[index].pulse = Pulse::Runs,
+                Pulse::Runs => {}
+            }
             if !inbox.is_empty() || node.has_work(&self.net) {
                 moved = true;
                 node.tick(&mut self.net, inbox);
@@ -201,7 +235,9 @@ impl World {
         let end = self.net.now + by;
         loop {
             self.run_with(observe);
-            let own = self.nodes.iter().filter_map(Node::next_deadline);
+            let running = self.nodes.iter().zip(&self.net.sites);
+            let running = running.filter(|(_, site)| site.pulse != Pulse::Frozen);
+            let own = running.filter_map(|(node, _)| node.next_deadline());
             match own.chain(self.net.next_arrival()).min() {
                 Some(next) if next <= end => self.net.now = next,
                 _ => break,

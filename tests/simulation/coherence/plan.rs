@@ -1,0 +1,256 @@
+//! What a random round is like: who asks what of whom, what the links are like, what breaks.
+
+use super::witness::Age;
+use crate::support::world::{Order, Random, Weather};
+use larder::proxy::Rule;
+use std::time::Duration;
+
+/// What a round is like, chosen by its seed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub keys: usize,
+    pub proxies: usize,
+    pub clients: usize,
+    /// How many of the clients, in percent, ask the server itself.
+    pub direct: usize,
+    /// How often, in percent, something breaks.
+    pub trouble: usize,
+    pub troubles: Vec<Trouble>,
+    /// The upstream's links are calm and nothing happens to them: what was acknowledged to anybody
+    /// is then seen at once.
+    pub is_calm: bool,
+    /// What the server is at first, and when it comes back.
+    pub ages: Vec<Age>,
+    pub most_pipelined: usize,
+    /// How many of the requests are reads, in percent: at the proxies, and at the server itself.
+    pub reads: usize,
+    pub direct_reads: usize,
+    /// How many of the writes, in percent, have a key expire.
+    pub expiries: usize,
+    /// By how much the server may be late with keys that expire.
+    pub lateness: Duration,
+    pub ttl: Duration,
+    pub trust: Duration,
+    pub upstream_timeout: Duration,
+    pub client_weather: Weather,
+    pub upstream_weather: Weather,
+    /// Of the links of those who ask the server itself.
+    pub direct_weather: Weather,
+    pub longest_pause: Duration,
+    /// The rule that the proxies break.
+    pub broken: Option<Broken>,
+}
+
+/// A rule that is switched off, to see that it would be noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The cache's.
+    Rule(Rule),
+    /// The loop's.
+    Order(Order),
+}
+
+impl Broken {
+    /// Every rule.
+    pub const ALL: [Broken; Rule::ALL.len() + 2] = {
+        let mut all = [Broken::Order(Order::ClientsFirst); Rule::ALL.len() + 2];
+        let mut at = 0;
+        while at < Rule::ALL.len() {
+            all[at] = Broken::Rule(Rule::ALL[at]);
+            at += 1;
+        }
+        all[at] = Broken::Order(Order::UpstreamsIfReported);
+        all
+    };
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// A proxy's link to the server breaks.
+    Cut,
+    /// It falls silent in one direction, or in both.
+    Silence,
+    Partition,
+    /// All links are heard again.
+    Sound,
+    /// It takes only a few bytes at a time from now on.
+    Narrow,
+    /// Nobody can connect to the server, until all can again.
+    Refuse,
+    Accept,
+    /// The server is killed. It comes back, with its data or without.
+    Kill,
+    Restart,
+    RestartEmpty,
+    FreezeProxy,
+    FreezeServer,
+    Wake,
+    /// A client vanishes.
+    Leave,
+}
+
+impl Trouble {
+    pub const ALL: [Trouble; 14] = [
+        Trouble::Cut,
+        Trouble::Silence,
+        Trouble::Partition,
+        Trouble::Sound,
+        Trouble::Narrow,
+        Trouble::Refuse,
+        Trouble::Accept,
+        Trouble::Kill,
+        Trouble::Restart,
+        Trouble::RestartEmpty,
+        Trouble::FreezeProxy,
+        Trouble::FreezeServer,
+        Trouble::Wake,
+        Trouble::Leave,
+    ];
+    /// Those that leave the upstream's links alone.
+    const CALM: [Trouble; 5] =
+        [Trouble::FreezeProxy, Trouble::Wake, Trouble::FreezeServer, Trouble::Wake, Trouble::Leave];
+}
+
+fn milliseconds(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+impl Plan {
+    /// A plan for the round of this seed, in which every rule is kept.
+    pub fn choose(random: &mut Random) -> Plan {
+        if random.chance(70) {
+            return Plan::any(random);
+        }
+        let broken = random.pick(&Broken::ALL);
+        Plan { broken: None, ..Plan::that_needs(broken, random) }
+    }
+
+    fn any(random: &mut Random) -> Plan {
+        let (fast, slow) = (Duration::from_micros(100), milliseconds(900));
+        let weather = |random: &mut Random, delays: &[u64]| Weather {
+            delay: (Duration::ZERO, Duration::from_micros(random.pick(delays))),
+            piece: random.pick(&[0, 0, 0, 40]),
+            together: random.pick(&[0, 50, 90]),
+            spurious: random.pick(&[0, 0, 20]),
+            ..Weather::CALM
+        };
+        let plan = Plan {
+            keys: random.pick(&[1, 1, 2, 3]),
+            proxies: 1 + random.below(3),
+            clients: 3 + random.below(5),
+            direct: random.pick(&[0, 30, 50]),
+            trouble: random.pick(&[0, 5, 15, 40]),
+            troubles: Trouble::ALL.to_vec(),
+            is_calm: false,
+            ages: vec![Age::New],
+            most_pipelined: random.pick(&[1, 3, 6]),
+            reads: random.pick(&[40, 60, 85, 97]),
+            direct_reads: random.pick(&[10, 50]),
+            expiries: random.pick(&[0, 15, 50]),
+            lateness: milliseconds(random.pick(&[0, 0, 100, 2000])),
+            ttl: milliseconds(random.pick(&[500, 60_000, 60_000])),
+            trust: milliseconds(random.pick(&[0, 0, 50, 1000])),
+            upstream_timeout: milliseconds(random.pick(&[500, 5000])),
+            client_weather: weather(random, &[0, 300, 50_000]),
+            upstream_weather: weather(random, &[0, 300, 20_000, 400_000]),
+            direct_weather: weather(random, &[0, 0, 20_000]),
+            longest_pause: random.pick(&[fast, milliseconds(50), slow]),
+            broken: None,
+        };
+        match random.below(10) {
+            0..3 => plan.calm(),
+            3..5 => plan.with_servers_that_change(random),
+            5 => plan.with_an_old_server(random),
+            _ => plan,
+        }
+    }
+
+    fn calm(mut self) -> Plan {
+        self.is_calm = true;
+        self.upstream_weather = Weather::CALM;
+        self.troubles = Trouble::CALM.to_vec();
+        self
+    }
+
+    /// Level 0: values may be old by the time to live.
+    fn with_an_old_server(mut self, random: &mut Random) -> Plan {
+        self.ages = vec![random.pick(&[Age::Middling, Age::Old])];
+        self.ttl = milliseconds(random.pick(&[50, 500]));
+        self
+    }
+
+    /// Old servers are replaced by new ones, and these by old ones.
+    fn with_servers_that_change(mut self, random: &mut Random) -> Plan {
+        self.ages = vec![random.pick(&[Age::Middling, Age::Old]), Age::New];
+        self.trouble = self.trouble.max(15);
+        self.troubles.extend([Trouble::Kill, Trouble::Restart, Trouble::Restart]);
+        self
+    }
+
+    /// A plan for proxies that break a rule, of those in which that matters most.
+    pub fn that_needs(broken: Broken, random: &mut Random) -> Plan {
+        use Trouble::*;
+        let mut plan = Plan { broken: Some(broken), ..Plan::any(random) };
+        plan.direct = 50;
+        let (short, long) = (milliseconds(500), milliseconds(5000));
+        match broken {
+            Broken::Order(_) => {
+                plan = plan.calm();
+                plan.troubles = vec![FreezeProxy, Wake];
+                plan.client_weather.spurious = 20;
+            }
+            Broken::Rule(Rule::PoisonAtInvalidations) => {
+                plan.upstream_timeout = long;
+                plan.upstream_weather.delay.1 = milliseconds(20);
+                plan.longest_pause = milliseconds(50);
+                plan.troubles = vec![Narrow];
+                plan.trust = milliseconds(0);
+                plan.proxies = 2;
+                plan.clients = 7;
+                plan.most_pipelined = 1;
+                plan.client_weather = Weather::CALM;
+            }
+            Broken::Rule(Rule::DropWithConnection) => {
+                plan.troubles = vec![Cut, Refuse, Refuse, Accept, Sound];
+            }
+            Broken::Rule(Rule::BeginEmpty) => {
+                plan = plan.with_servers_that_change(random);
+                plan.troubles = vec![Kill, Restart, Restart];
+            }
+            Broken::Rule(Rule::AbandonLateConnection) => {
+                plan.upstream_timeout = short;
+                plan.troubles = vec![Silence, Sound, FreezeServer, Wake];
+            }
+            Broken::Rule(Rule::ConfirmHits) => {
+                plan.upstream_timeout = long;
+                plan.troubles = vec![Silence, Partition, Sound];
+            }
+            Broken::Rule(Rule::ConfirmJoins) => {
+                plan.upstream_timeout = long;
+                plan.upstream_weather.delay.1 = milliseconds(400);
+            }
+            Broken::Rule(Rule::LiveNoLongerThanKey) => {}
+            Broken::Rule(_) => return plan,
+        }
+        if plan.is_always_told() {
+            plan.ttl = milliseconds(60_000);
+        }
+        Plan {
+            keys: 1,
+            reads: 90,
+            direct_reads: 10,
+            expiries: 50,
+            lateness: milliseconds(2000),
+            trouble: 40,
+            is_calm: matches!(broken, Broken::Order(_)),
+            direct_weather: Weather::CALM,
+            ..plan
+        }
+    }
+
+    /// Whether the server always tells of changes, so that level 1 always holds.
+    pub fn is_always_told(&self) -> bool {
+        self.ages.iter().all(|&age| age == Age::New)
+    }
+}

@@ -1,0 +1,246 @@
+//! Our server, with a witness beside it who looks at the keys after every request that may have
+//! changed one: so it is known which versions a key had, in which order, and since when.
+//!
+//! The server may be an old one that cannot tell of changes, and it may be late with keys that
+//! expire and that nobody asks for, as Redis is.
+
+use super::history::Version;
+use super::traffic::{self, Reply};
+use crate::support::world::{Random, Stamp};
+use larder::buffer::Buffer;
+use larder::command::PutMode;
+use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
+use larder::limits::Limits;
+use larder::server::Server;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// Who asks for the witness.
+const WITNESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
+/// What the server knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// It tells of changes.
+    New,
+    /// It has RESP3 and no tracking.
+    Middling,
+    /// It has neither.
+    Old,
+}
+
+/// What a key is now, and until when it is that.
+type Held = (Option<u32>, Option<Instant>);
+
+struct Change {
+    key: usize,
+    held: Held,
+}
+
+/// The server and its witness.
+pub struct Witness {
+    server: Server,
+    age: Age,
+    began: Instant,
+    /// By how much it may be late.
+    lateness: Duration,
+    held: Vec<Held>,
+    changes: Sender<Change>,
+}
+
+/// What the keys were, version by version.
+pub struct Truth {
+    pub versions: Vec<Vec<Version>>,
+    held: Vec<Held>,
+    receiver: Receiver<Change>,
+    sender: Sender<Change>,
+}
+
+impl Truth {
+    /// Of so many keys, all absent.
+    pub fn new(keys: usize, now: Stamp) -> Truth {
+        let (sender, receiver) = channel();
+        let first = Version { value: None, since: now, by_nobody: true };
+        Truth {
+            versions: vec![vec![first]; keys],
+            held: vec![(None, None); keys],
+            receiver,
+            sender,
+        }
+    }
+
+    /// A new server that holds nothing.
+    pub fn server(&self, age: Age, lateness: Duration, now: Instant) -> Witness {
+        Witness {
+            server: Server::new(Limits::default(), PutMode::Create, now),
+            age,
+            began: now,
+            lateness,
+            held: vec![(None, None); self.held.len()],
+            changes: self.sender.clone(),
+        }
+    }
+
+    /// The requests that give a server what another held before it.
+    pub fn restore(&self) -> String {
+        let held = self.held.iter().enumerate();
+        let held = held.filter_map(|(key, &(id, _))| Some((traffic::key(key), id?)));
+        held.map(|(key, id)| traffic::encode(&["SET", &key, &traffic::value(id)])).collect()
+    }
+
+    /// Everything is forgotten.
+    pub fn lost(&mut self, now: Stamp) {
+        for (versions, held) in self.versions.iter_mut().zip(&mut self.held) {
+            *held = (None, None);
+            versions.push(Version { value: None, since: now, by_nobody: true });
+        }
+    }
+
+    /// Takes what the witness has seen up to now.
+    pub fn observe(&mut self, now: Stamp) {
+        for (versions, held) in self.versions.iter_mut().zip(&mut self.held) {
+            if let Some(at) = held.1.filter(|&at| at <= now.at) {
+                *held = (None, None);
+                let since = Stamp { at, step: now.step };
+                versions.push(Version { value: None, since, by_nobody: true });
+            }
+        }
+        for Change { key, held } in self.receiver.try_iter() {
+            if held.0 != self.held[key].0 {
+                let version = Version { value: held.0, since: now, by_nobody: false };
+                self.versions[key].push(version);
+            }
+            self.held[key] = held;
+        }
+    }
+}
+
+impl Witness {
+    /// Looks at all keys.
+    fn look(&mut self, out: &mut Outbox, now: Instant) {
+        let ask = |key: usize| {
+            let key = traffic::key(key);
+            traffic::encode(&["GET", &key]) + &traffic::encode(&["PEXPIRETIME", &key])
+        };
+        let questions: String = (0..self.held.len()).map(ask).collect();
+        let id = out.admit();
+        self.server.opened(out, id, Via::Listener(WITNESS), now);
+        let mut input = Buffer::new();
+        input.push(questions.as_bytes());
+        self.server.received(out, id, &mut input, now);
+        let answers = out.pending(id).map_or(Vec::new(), |output| output.bytes().to_vec());
+        out.release(id);
+        self.server.closed(out, id, CloseReason::Closed, now);
+        let answers = String::from_utf8(answers).expect("all here is ASCII");
+        let mut rest = answers.as_str();
+        let mut next = || Reply::read(&mut rest).ok().flatten().expect("the server answers");
+        for (key, known) in self.held.iter_mut().enumerate() {
+            let value = next().value().expect("a value of ours");
+            let expires = match next() {
+                Reply::Number(unix @ 0..) => Some(out.clock.at(now).instant_of(unix as u64)),
+                _ => None,
+            };
+            // To the millisecond, which need not be whole where `now` is not.
+            let part = out.clock.unix(now).subsec_nanos() % 1_000_000;
+            let expires = expires.map(|at| at - Duration::from_nanos(part.into()));
+            if *known != (value, expires) {
+                *known = (value, expires);
+                self.changes.send(Change { key, held: *known }).expect("the truth is there");
+            }
+        }
+    }
+
+    /// What an old server answers to what it does not know.
+    fn refusal(&self, words: &[&str]) -> Option<&'static str> {
+        let asks_for = |name: &str, at: usize| {
+            words.get(at).is_some_and(|word| word.eq_ignore_ascii_case(name))
+        };
+        if self.age == Age::Old && asks_for("HELLO", 0) {
+            return Some("-ERR unknown command 'HELLO', with args beginning with: '3' \r\n");
+        }
+        let is_tracking = asks_for("CLIENT", 0) && asks_for("TRACKING", 1);
+        (self.age != Age::New && is_tracking)
+            .then_some("-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n")
+    }
+}
+
+/// The request at the front of `bytes`: its length and its words.
+fn request(bytes: &[u8]) -> Option<(usize, Vec<&str>)> {
+    let text = std::str::from_utf8(bytes).expect("all here is ASCII");
+    let mut lines = text.split_inclusive("\r\n").filter(|line| line.ends_with("\r\n"));
+    let head = lines.next()?;
+    let count: usize = head.trim_end().strip_prefix('*')?.parse().ok()?;
+    let (mut length, mut words) = (head.len(), Vec::new());
+    for _ in 0..count {
+        let (size, word) = (lines.next()?, lines.next()?);
+        length += size.len() + word.len();
+        words.push(word.trim_end());
+    }
+    Some((length, words))
+}
+
+fn only_reads(verb: &str) -> bool {
+    let reads = ["GET", "MGET", "PTTL", "PING", "HELLO", "COMMAND", "CLIENT", "MULTI"];
+    reads.iter().any(|name| verb.eq_ignore_ascii_case(name))
+}
+
+impl Handler for Witness {
+    fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
+        self.server.opened(out, conn, via, now);
+    }
+
+    /// Hands over one request after the other.
+    fn received(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        now: Instant,
+    ) -> Next {
+        while let Some((length, words)) = request(input.bytes()) {
+            if let Some(refusal) = self.refusal(&words)
+                && let Some(output) = out.output(conn)
+            {
+                output.push(refusal.as_bytes());
+                input.consume(length);
+                continue;
+            }
+            let only_reads = only_reads(words[0]);
+            let mut piece = Buffer::new();
+            piece.push(&input.bytes()[..length]);
+            let next = self.server.received(out, conn, &mut piece, now);
+            if !piece.is_empty() {
+                return next;
+            }
+            input.consume(length);
+            if !only_reads {
+                self.look(out, now);
+            }
+        }
+        Next::Read(None)
+    }
+
+    fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {
+        self.server.input_ended(out, conn, now);
+    }
+
+    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant> {
+        self.server.timed_out(out, conn, now)
+    }
+
+    fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) {
+        self.server.closed(out, conn, why, now);
+    }
+
+    /// Late, each time by another while.
+    fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.server.next_deadline()?;
+        let passed = deadline.saturating_duration_since(self.began).as_nanos() as u64;
+        Some(deadline + Random(passed).between(Duration::ZERO, self.lateness))
+    }
+
+    fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
+        self.server.deadline_reached(out, now);
+    }
+}
