@@ -7,8 +7,8 @@
 //! floor 3   edges      config, program, client, and the three binaries
 //! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
 //! floor 1   boundary   handler, session, transaction
-//! floor 0   values     buffer, clock, timer_wheel, index, glob, protocol, command, limits, units,
-//!                      settings, stats
+//! floor 0   values     buffer, clock, segmented_slab, timer_wheel, index, glob, protocol, command,
+//!                      limits, units, settings, stats
 //! ```
 //!
 //! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come
@@ -35,6 +35,7 @@ pub mod program;
 pub mod protocol;
 pub mod proxy;
 pub mod reactor;
+pub mod segmented_slab;
 pub mod server;
 pub mod session;
 pub mod settings;
