@@ -1,6 +1,7 @@
 //! What comes of the upstream's replies, and of the news that there will be none: each is given to
 //! those who wait for it.
 
+use super::cache::Found;
 use super::dump::Dump;
 use super::flight::Waiter;
 use super::purpose::{Nonsense, Purpose, Shape, Writes};
@@ -68,7 +69,8 @@ impl Proxy {
                 let flight = self.flights.land(id);
                 let reply = Shape::Value.read(bytes);
                 if let (Some(Reply::Value(value)), false) = (reply, flight.poisoned) {
-                    self.cache.insert(&flight.key, value, flight.sent_at + self.options.ttl, now);
+                    let deadline = flight.sent_at + self.options.ttl;
+                    self.cache.insert(&flight.key, Found::Value(value), deadline, now);
                 }
                 let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
                 for waiter in flight.waiters() {

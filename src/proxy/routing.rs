@@ -1,5 +1,6 @@
 //! What becomes of a client's requests: answered here, or sent upstream.
 
+use super::cache::Found;
 use super::dump::{Asked, Dump, Wanted};
 use super::flight::Waiter;
 use super::gather::Gather;
@@ -226,10 +227,10 @@ impl Proxy {
     ) -> Result<(), NotYet> {
         let caching = self.is_caching();
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        if caching && let Some(value) = self.cache.get(key, now) {
+        if caching && let Some(found) = self.cache.get(key, now) {
             if let Some((output, stats)) = out.output_and_stats(conn) {
                 stats.add(Stat::Hits, 1);
-                let reply = Reply::Value(value);
+                let reply = shown(found);
                 let write = |output: &mut Buffer| style.write(output, Origin::Cache, reply);
                 client.replies.answer(output, style, write);
             }
@@ -273,7 +274,7 @@ impl Proxy {
         let mut missing = Vec::new();
         for (place, key) in keys() {
             match self.cache.get(key, now) {
-                Some(value) => gather.take(place, Reply::Value(value)),
+                Some(found) => gather.take(place, shown(found)),
                 None => missing.push((place, key)),
             }
         }
@@ -342,6 +343,7 @@ impl Proxy {
                 stats.set(Stat::UptimeSeconds, (now - self.started).as_secs());
                 stats.set(Stat::Expired, self.cache.expired());
                 stats.set(Stat::Evicted, self.cache.evicted());
+                stats.set(Stat::TooLarge, self.cache.too_large());
                 stats.set(Stat::UpstreamUp, u64::from(self.upstream.is_up()));
                 stats.set(Stat::UpstreamUnanswered, self.upstream.unanswered() as u64);
                 stats.set(Stat::CacheEntries, self.cache.len() as u64);
@@ -422,5 +424,12 @@ impl Proxy {
                 None
             }
         }
+    }
+}
+
+fn shown(found: Found<'_>) -> Reply<'_> {
+    match found {
+        Found::Value(value) => Reply::Value(value),
+        Found::Absent => Reply::NotFound,
     }
 }
