@@ -81,6 +81,14 @@ fn the_next_deadline_leads_to_the_end_of_every_entry() {
 }
 
 #[test]
+fn an_entry_costs_what_the_manual_says() {
+    let now = Instant::now();
+    let mut cache = Cache::new(1 << 20, now);
+    assert!(cache.insert(&[b'k'; 16], Found::Value(&[b'v'; 32]), after(now, 1000), now));
+    assert_eq!(cache.bytes(), 64 + 65 + 12);
+}
+
+#[test]
 fn what_is_too_large_is_not_kept_and_its_older_version_neither() {
     let now = Instant::now();
     let late = after(now, 1000);
@@ -241,10 +249,13 @@ fn is_visited(cache: &Cache, key: &[u8]) -> bool {
     cache.entries.value(cache.find(key).expect("it is there")).visited
 }
 
+/// Of a key that may not exist.
+type Value = Option<Vec<u8>>;
+
 /// SIEVE and deadlines written down plainly.
 struct Model {
     /// Newest first: key, value if there is such a key, deadline in ms, visited.
-    queue: Vec<(Vec<u8>, Option<Vec<u8>>, u64, bool)>,
+    queue: Vec<(Vec<u8>, Value, u64, bool)>,
     hand: Option<usize>,
     counts: (u64, u64),
 }
@@ -286,7 +297,7 @@ impl Model {
         true
     }
 
-    fn get(&mut self, key: &[u8], now: u64) -> Option<Option<Vec<u8>>> {
+    fn get(&mut self, key: &[u8], now: u64) -> Option<Value> {
         let at = self.position(key)?;
         if self.queue[at].2 <= now {
             self.take_out(at);
@@ -305,7 +316,7 @@ impl Model {
     }
 }
 
-fn found(value: &Option<Vec<u8>>) -> Found<'_> {
+fn found(value: &Value) -> Found<'_> {
     value.as_ref().map_or(Found::Absent, |value| Found::Value(value))
 }
 
