@@ -87,9 +87,9 @@ fn expire(cache: &mut Cache, now: Instant) {
     }
 }
 
-/// The longest that one call holds the loop while a large cache is cleared and its memory freed. Its
-/// values had many lengths, and were all replaced, so that they lie in no order. Only the processor
-/// time of this thread counts: others would make every longest call long.
+/// The longest that one call holds the loop while a large cache is cleared and its memory freed.
+/// Its values had many lengths, and were all replaced, so that they lie in no order. Only the
+/// processor time of this thread counts: others would make every longest call long.
 fn longest_call(table: &mut Table) {
     let name = "longest call, 512 MiB cleared";
     if !table.wants(name) {

@@ -189,6 +189,8 @@ mod tests {
         let mut slab = SegmentedSlab::new();
         let numbers: Vec<u32> = (0..64_000).map(|value| slab.insert(value)).collect();
         assert_eq!(slab.vacant(), 0);
+        assert_eq!(slab.remove(700), 700);
+        assert_eq!(slab.insert(700), 700, "a segment with room for one is used");
         for number in &numbers[1..] {
             slab.remove(*number);
         }
@@ -200,6 +202,8 @@ mod tests {
         high.into_iter().for_each(|number| assert!(slab.remove(number) < 6400));
         assert!((0..62).all(|value| slab.insert(value) < 64));
         assert_eq!((slab[last], slab.vacant()), (6399, 64));
+        let places: usize = slab.segments.iter().map(Slab::capacity).sum();
+        assert_eq!(places, 2 * SEGMENT, "the memory of those between is given back");
     }
 
     proptest! {

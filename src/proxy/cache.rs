@@ -21,9 +21,9 @@
 //! Newcomers that are read once are sieved out soon, while LRU
 //! would let a scan of many keys push out everything that is read often.
 //!
-//! Time is the other bound. The entries live in a timer wheel, and the deadline of one is also looked
-//! at when it is found: it is never served at its deadline or later, however late the wheel is
-//! turned.
+//! Time is the other bound. The entries live in a timer wheel, and the deadline of one is also
+//! looked at when it is found: it is never served at its deadline or later, however late the wheel
+//! is turned.
 //!
 //! Nothing here holds the loop for long. What is to be freed, because its deadline has come or
 //! because everything was dropped at once, is freed a bounded piece at a time.
@@ -275,8 +275,9 @@ impl Cache {
         found.is_some()
     }
 
-    /// Drops all entries; the counts stay. Takes no longer for many than for a thousand: the rest of
-    /// their memory is put aside, for [`expire`](Self::expire) and [`insert`](Self::insert) to free.
+    /// Drops all entries; the counts stay. Takes no longer for many than for a thousand: the rest
+    /// of their memory is put aside, for [`expire`](Self::expire) and [`insert`](Self::insert) to
+    /// free.
     pub fn clear(&mut self) {
         if self.is_empty() {
             return;
