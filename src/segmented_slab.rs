@@ -17,35 +17,42 @@
 //! A value never moves. Where old values stay for good, the segments that they are in do, too:
 //! [`vacant`](SegmentedSlab::vacant) says how much that is.
 
-use slab::Slab;
+use std::array;
 use std::ops::{Index, IndexMut};
 
-/// Values in a segment. More would be held longer by one that stays; fewer would cost more than the
-/// byte a value that the list of segments takes now.
-pub const SEGMENT: usize = 64;
+/// Values in a segment: the bits of a word that says which places are used. More of them would be
+/// held longer by one value that stays; fewer would make the list of segments a burden.
+pub const SEGMENT: usize = BITS;
 
 const BITS: usize = u64::BITS as usize;
 
+type Places<T> = [Option<T>; SEGMENT];
+
 /// Values of type `T` by `u32` numbers, which are used again; see the head of the file.
 pub struct SegmentedSlab<T> {
-    segments: Vec<Slab<T>>,
-    /// A bit for each segment that is not full; empty ones are not.
+    /// `None`: it is empty.
+    segments: Vec<Option<Box<Places<T>>>>,
+    /// For each segment a bit for each place that is used.
+    used: Vec<u64>,
+    /// A bit for each segment that is not full.
     room: Vec<u64>,
-    /// No bit is set in the words before this one. An insert looks for the next that has one: each
-    /// stands for 4096 values, so a thousand of them are passed in a microsecond at worst.
+    /// No bit is set in the words of `room` before this one. An insert looks for the next that has
+    /// one: each stands for 4096 values, so a thousand of them are passed in a microsecond at
+    /// worst.
     first_room: usize,
-    /// How many of the segments have memory: those that are not empty.
+    /// How many of the segments have memory.
     allocated: usize,
     len: usize,
 }
 
 impl<T> SegmentedSlab<T> {
-    /// What one place takes, the list of segments included, while `T` has a niche for a tag.
-    pub const PLACE_BYTES: usize = size_of::<T>() + 1;
+    /// What one place takes.
+    pub const PLACE_BYTES: usize = size_of::<Option<T>>();
 
     /// An empty slab, which has no memory yet.
     pub fn new() -> Self {
-        Self { segments: Vec::new(), room: Vec::new(), first_room: 0, allocated: 0, len: 0 }
+        let (used, room) = (Vec::new(), Vec::new());
+        Self { segments: Vec::new(), used, room, first_room: 0, allocated: 0, len: 0 }
     }
 
     /// How many values are in it.
@@ -64,9 +71,10 @@ impl<T> SegmentedSlab<T> {
     }
 
     /// The value of this number, if there is one.
+    #[inline]
     pub fn get(&self, number: u32) -> Option<&T> {
         let (segment, place) = split(number);
-        self.segments.get(segment)?.get(place)
+        self.segments.get(segment)?.as_ref()?[place].as_ref()
     }
 
     /// Adds a value and gives its number.
@@ -75,17 +83,20 @@ impl<T> SegmentedSlab<T> {
     /// With 2^32 values.
     pub fn insert(&mut self, value: T) -> u32 {
         let segment = self.lowest_with_room();
-        let slab = &mut self.segments[segment];
-        if slab.is_empty() {
-            *slab = Slab::with_capacity(SEGMENT);
+        let used = &mut self.used[segment];
+        if *used == 0 {
+            self.segments[segment] = Some(Box::new(array::from_fn(|_| None)));
             self.allocated += 1;
         }
-        let place = slab.insert(value);
-        if slab.len() == SEGMENT {
+        let place = used.trailing_ones() as usize;
+        *used |= 1 << place;
+        if *used == u64::MAX {
             self.room[segment / BITS] &= !(1 << (segment % BITS));
         }
+        let number = u32::try_from(segment * SEGMENT + place).expect("fewer than 2^32 values");
+        *self.place(number).expect("it was made above") = Some(value);
         self.len += 1;
-        u32::try_from(segment * SEGMENT + place).expect("fewer than 2^32 values")
+        number
     }
 
     /// Takes a value out.
@@ -93,23 +104,30 @@ impl<T> SegmentedSlab<T> {
     /// # Panics
     /// If there is none of this number.
     pub fn remove(&mut self, number: u32) -> T {
-        let (segment, place) = split(number);
-        let slab = &mut self.segments[segment];
-        let value = slab.remove(place);
+        let place = self.place(number).and_then(Option::take);
+        let value = place.expect("there is a value of this number");
         self.len -= 1;
-        if slab.is_empty() {
-            *slab = Slab::new();
+        let (segment, place) = split(number);
+        self.used[segment] &= !(1 << place);
+        self.has_room(segment);
+        if self.used[segment] == 0 {
+            self.segments[segment] = None;
             self.allocated -= 1;
-            while self.segments.last().is_some_and(Slab::is_empty) {
+            while self.segments.last().is_some_and(Option::is_none) {
                 self.segments.pop();
+                self.used.pop();
                 let last = self.segments.len();
                 self.room[last / BITS] &= !(1 << (last % BITS));
             }
             self.room.truncate(self.segments.len().div_ceil(BITS));
-        } else if slab.len() == SEGMENT - 1 {
-            self.has_room(segment);
         }
         value
+    }
+
+    #[inline]
+    fn place(&mut self, number: u32) -> Option<&mut Option<T>> {
+        let (segment, place) = split(number);
+        Some(&mut self.segments.get_mut(segment)?.as_mut()?[place])
     }
 
     fn lowest_with_room(&mut self) -> usize {
@@ -120,7 +138,8 @@ impl<T> SegmentedSlab<T> {
             self.first_room += 1;
         }
         let added = self.segments.len();
-        self.segments.push(Slab::new());
+        self.segments.push(None);
+        self.used.push(0);
         self.room.resize(self.segments.len().div_ceil(BITS), 0);
         self.has_room(added);
         added
@@ -133,7 +152,7 @@ impl<T> SegmentedSlab<T> {
 
     /// The values, those with high numbers first. What has been taken of them is freed.
     pub fn into_values(self) -> impl Iterator<Item = T> {
-        self.segments.into_iter().rev().flatten().map(|(_, value)| value)
+        self.segments.into_iter().rev().flatten().flat_map(|places| *places).flatten()
     }
 }
 
@@ -148,16 +167,15 @@ impl<T> Index<u32> for SegmentedSlab<T> {
 
     #[inline]
     fn index(&self, number: u32) -> &T {
-        let (segment, place) = split(number);
-        &self.segments[segment][place]
+        self.get(number).expect("there is a value of this number")
     }
 }
 
 impl<T> IndexMut<u32> for SegmentedSlab<T> {
     #[inline]
     fn index_mut(&mut self, number: u32) -> &mut T {
-        let (segment, place) = split(number);
-        &mut self.segments[segment][place]
+        let place = self.place(number).and_then(Option::as_mut);
+        place.expect("there is a value of this number")
     }
 }
 
@@ -171,18 +189,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
-
-    #[test]
-    fn a_place_takes_no_more_than_its_value() {
-        // As in `slab`, which does not show its own.
-        #[allow(dead_code)]
-        enum Place<T> {
-            Vacant(usize),
-            Occupied(T),
-        }
-        type Value = (Box<[u8]>, u64);
-        assert_eq!(size_of::<Place<Value>>(), size_of::<Value>());
-    }
 
     #[test]
     fn memory_follows_the_values_though_some_of_the_old_ones_stay() {
@@ -202,8 +208,8 @@ mod tests {
         high.into_iter().for_each(|number| assert!(slab.remove(number) < 6400));
         assert!((0..62).all(|value| slab.insert(value) < 64));
         assert_eq!((slab[last], slab.vacant()), (6399, 64));
-        let places: usize = slab.segments.iter().map(Slab::capacity).sum();
-        assert_eq!(places, 2 * SEGMENT, "the memory of those between is given back");
+        let segments = slab.segments.iter().flatten().count();
+        assert_eq!(segments, 2, "the memory of those between is given back");
     }
 
     proptest! {

@@ -52,8 +52,7 @@ fn so_does_one_of_many_sizes_however_long_it_is_used() {
 }
 
 /// What was freed in pieces too small for the new values is lost until small ones come again: the
-/// allocator's holes, which nobody can count from here. What is left of the cache itself when the
-/// number of entries falls to a tenth is counted: it would be another half.
+/// allocator's holes, which nobody can count from here.
 #[test]
 fn when_all_sizes_change_at_once_only_the_allocators_holes_come_on_top() {
     let test = "when_all_sizes_change_at_once_only_the_allocators_holes_come_on_top";

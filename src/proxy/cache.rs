@@ -203,14 +203,15 @@ impl Cache {
     /// What is known of a key, unless the deadline of that has come. Marks the entry as visited.
     pub fn get(&mut self, key: &[u8], now: Instant) -> Option<Found<'_>> {
         let handle = self.find(key)?;
-        if self.entries.value(handle).deadline <= self.since_origin(now) {
+        let now = self.since_origin(now);
+        let entry = self.entries.value_mut(handle);
+        entry.visited = true;
+        if entry.deadline <= now {
             self.take_out(handle);
             self.expired += 1;
             return None;
         }
-        let entry = self.entries.value_mut(handle);
-        entry.visited = true;
-        Some(entry.found())
+        Some(self.entries.value(handle).found())
     }
 
     /// Keeps what was found of a key until `deadline`, as the newest entry, in place of an older
