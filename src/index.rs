@@ -232,6 +232,13 @@ impl Index {
         Some(handle)
     }
 
+    /// The memory in pieces of 64 KiB, as their sizes: each is given back when its size is taken,
+    /// so that no call has to free all.
+    pub fn into_pieces(self) -> impl Iterator<Item = usize> {
+        let segments = self.home.segments.into_iter().chain(self.overflow.segments);
+        segments.map(|segment| size_of_val(&*segment))
+    }
+
     /// Forgets everything and gives the memory back.
     pub fn clear(&mut self) {
         *self = Self::new();

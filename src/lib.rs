@@ -7,7 +7,8 @@
 //! floor 3   edges      config, program, client, and the three binaries
 //! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
 //! floor 1   boundary   handler, session, transaction
-//! floor 0   values     buffer, clock, timer_wheel, index, glob, protocol, command, credentials,
+//! floor 0   values     buffer, clock, segmented_slab, timer_wheel, index, glob, protocol, command,
+//!                      credentials,
 //!                      limits, units, settings, stats
 //! ```
 //!
@@ -36,6 +37,7 @@ pub mod program;
 pub mod protocol;
 pub mod proxy;
 pub mod reactor;
+pub mod segmented_slab;
 pub mod server;
 pub mod session;
 pub mod settings;

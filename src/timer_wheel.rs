@@ -28,10 +28,11 @@
 //! Eleven digits hold every tick a `u64` can count, 584 million years: no deadline lies beyond the
 //! top level, which would otherwise need a list of its own. The price is 3 KiB a wheel.
 //!
-//! The timers of one slot form a ring through their slab entries, in the order they were inserted:
-//! the slot knows the head, the head's `previous` is the tail. So a warm wheel allocates nothing.
+//! The timers of one slot form a ring through their places in a slab, in the order they were
+//! inserted: the slot knows the head, the head's `previous` is the tail. So a warm wheel allocates
+//! next to nothing.
 
-use slab::Slab;
+use crate::segmented_slab::SegmentedSlab;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -50,7 +51,7 @@ pub struct TimerWheel<T> {
     latest: Instant,
     /// Every timer of an earlier tick has fired. Behind `latest` while there is more to fire.
     current: u64,
-    nodes: Slab<Node<T>>,
+    nodes: SegmentedSlab<Node<T>>,
     /// Per level, bit `s` is set when slot `s` has timers; only then is its head valid.
     occupied: [u64; LEVELS],
     heads: [[u32; SLOTS]; LEVELS],
@@ -68,6 +69,12 @@ pub struct TimerId {
 }
 
 impl TimerId {
+    /// Which of the timers that are in the wheel at one time it is; see
+    /// [`TimerWheel::value`]. Numbers are used again.
+    pub fn number(self) -> u32 {
+        self.slot
+    }
+
     /// As a number, to be kept where there is no room for types.
     pub fn pack(self) -> u64 {
         u64::from(self.generation.get()) << 32 | u64::from(self.slot)
@@ -99,7 +106,7 @@ impl<T> TimerWheel<T> {
             origin,
             latest: origin,
             current: 0,
-            nodes: Slab::new(),
+            nodes: SegmentedSlab::new(),
             occupied: [0; LEVELS],
             heads: [[0; SLOTS]; LEVELS],
             generation: NonZeroU32::MIN,
@@ -110,7 +117,7 @@ impl<T> TimerWheel<T> {
     /// series of [`expire`](Self::expire) calls that is under way.
     ///
     /// # Panics
-    /// With 2³² timers in the wheel.
+    /// With nearly 2³² timers in the wheel.
     pub fn insert(&mut self, deadline: Instant, value: T) -> TimerId {
         let mut tick = self.ticks_rounded_up(deadline);
         if deadline <= self.latest {
@@ -119,21 +126,20 @@ impl<T> TimerWheel<T> {
         }
         let generation = self.generation;
         self.generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        let index = self.nodes.insert(Node {
+        let slot = self.nodes.insert(Node {
             tick: tick.max(self.current),
             generation,
             previous: 0,
             next: 0,
             value,
         });
-        let slot = u32::try_from(index).expect("fewer than 2^32 timers");
         self.link(slot);
         TimerId { slot, generation }
     }
 
     /// The value of a timer. `None` if it has fired, was cancelled or was cleared.
     pub fn get(&self, id: TimerId) -> Option<&T> {
-        let node = self.nodes.get(id.slot as usize)?;
+        let node = self.nodes.get(id.slot)?;
         (node.generation == id.generation).then_some(&node.value)
     }
 
@@ -143,7 +149,29 @@ impl<T> TimerWheel<T> {
         Some(self.remove(id.slot))
     }
 
-    /// One timer that is due at `now`; to be called until `None`.
+    /// The value of a timer that is in the wheel. For an owner who knows that it is, and keeps only
+    /// its number.
+    ///
+    /// # Panics
+    /// If there is none of this number; so do [`value_mut`](Self::value_mut) and
+    /// [`take`](Self::take).
+    #[inline]
+    pub fn value(&self, number: u32) -> &T {
+        &self.nodes[number].value
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn value_mut(&mut self, number: u32) -> &mut T {
+        &mut self.nodes[number].value
+    }
+
+    /// Takes such a timer out.
+    pub fn take(&mut self, number: u32) -> T {
+        self.remove(number)
+    }
+
+    /// One timer that is due at `now`, taken out; to be called until `None`.
     ///
     /// A timer fires once, never early and at most 1 ms late, in order of the deadlines rounded up
     /// to 1 ms, equal ones in the order of their inserts. However far `now` jumps, the cost is that
@@ -151,6 +179,11 @@ impl<T> TimerWheel<T> {
     /// timers over the next minute 70,000 at once, every 4 s. With a `now` earlier than one before,
     /// nothing fires.
     pub fn expire(&mut self, now: Instant) -> Option<T> {
+        self.due(now).map(|id| self.remove(id.slot))
+    }
+
+    /// The timer that [`expire`](Self::expire) would take out, which stays in.
+    pub fn due(&mut self, now: Instant) -> Option<TimerId> {
         if now < self.latest {
             return None;
         }
@@ -162,7 +195,8 @@ impl<T> TimerWheel<T> {
         {
             self.current = start;
             if level == 0 {
-                return Some(self.remove(self.heads[0][slot]));
+                let slot = self.heads[0][slot];
+                return Some(TimerId { slot, generation: self.nodes[slot].generation });
             }
             self.cascade(level, slot);
         }
@@ -186,6 +220,24 @@ impl<T> TimerWheel<T> {
         self.nodes.len()
     }
 
+    /// What one timer takes in memory.
+    pub const TIMER_BYTES: usize = SegmentedSlab::<Node<T>>::PLACE_BYTES;
+
+    /// Room for so many timers takes memory, but is vacant; see [`SegmentedSlab::vacant`].
+    pub fn vacant(&self) -> usize {
+        self.nodes.vacant()
+    }
+
+    /// The latest `now` that was given to [`expire`](Self::expire), at first the origin.
+    pub fn latest(&self) -> Instant {
+        self.latest
+    }
+
+    /// The values, in no order. The memory of what has been taken of them is given back.
+    pub fn into_values(self) -> impl Iterator<Item = T> {
+        self.nodes.into_values().map(|node| node.value)
+    }
+
     /// Whether there are no timers.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
@@ -193,7 +245,7 @@ impl<T> TimerWheel<T> {
 
     /// Drops all timers and gives their memory back. Their identifiers stay void.
     pub fn clear(&mut self) {
-        self.nodes = Slab::new();
+        self.nodes = SegmentedSlab::new();
         self.occupied = [0; LEVELS];
     }
 
@@ -235,7 +287,7 @@ impl<T> TimerWheel<T> {
         let head = self.heads[level][slot];
         let mut index = head;
         loop {
-            let next = self.nodes[index as usize].next;
+            let next = self.nodes[index].next;
             self.link(index);
             if next == head {
                 return;
@@ -246,7 +298,7 @@ impl<T> TimerWheel<T> {
 
     /// Appends a node to the ring of its slot.
     fn link(&mut self, index: u32) {
-        let (level, slot) = self.place(self.nodes[index as usize].tick);
+        let (level, slot) = self.place(self.nodes[index].tick);
         let bit = 1 << slot;
         let (mut tail, mut head) = (index, index);
         if self.occupied[level] & bit == 0 {
@@ -254,22 +306,22 @@ impl<T> TimerWheel<T> {
             self.heads[level][slot] = index;
         } else {
             head = self.heads[level][slot];
-            tail = self.nodes[head as usize].previous;
-            self.nodes[head as usize].previous = index;
-            self.nodes[tail as usize].next = index;
+            tail = self.nodes[head].previous;
+            self.nodes[head].previous = index;
+            self.nodes[tail].next = index;
         }
-        let node = &mut self.nodes[index as usize];
+        let node = &mut self.nodes[index];
         (node.previous, node.next) = (tail, head);
     }
 
     fn remove(&mut self, index: u32) -> T {
-        let node = self.nodes.remove(index as usize);
+        let node = self.nodes.remove(index);
         let (level, slot) = self.place(node.tick);
         if node.next == index {
             self.occupied[level] &= !(1 << slot);
         } else {
-            self.nodes[node.previous as usize].next = node.next;
-            self.nodes[node.next as usize].previous = node.previous;
+            self.nodes[node.previous].next = node.next;
+            self.nodes[node.next].previous = node.previous;
             if self.heads[level][slot] == index {
                 self.heads[level][slot] = node.next;
             }

@@ -26,11 +26,17 @@ impl Table {
     /// `cargo bench -- WORD…` leaves rows without any of the words out. What `cargo bench` and
     /// habit add to the command line (`--bench`, `--nocapture`) is accepted and ignored.
     pub fn new(title: &str) -> Table {
+        let columns = format!("{:>10}{:>12}{:>12}{:>16}", "min", "median", "max", "operations/s");
+        println!("{title:<42}{:>34}", "nanoseconds per operation");
+        Table::with_head("", &columns)
+    }
+
+    /// The same with other columns, for rows that the bench prints itself.
+    pub fn with_head(title: &str, columns: &str) -> Table {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let once = !arguments.iter().any(|argument| argument == "--bench");
         let filters = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
-        println!("{title:<42}{:>34}", "nanoseconds per operation");
-        println!("{:42}{:>10}{:>12}{:>12}{:>16}", "", "min", "median", "max", "operations/s");
+        println!("{title:<42}{columns}");
         Table { filters, once }
     }
 

@@ -21,15 +21,19 @@
 //! Newcomers that are read once are sieved out soon, while LRU
 //! would let a scan of many keys push out everything that is read often.
 //!
-//! Time is the other bound. Every entry has a timer in a wheel, and its deadline is also looked at
-//! when it is found: it is never served at its deadline or later, however late the wheel is turned.
+//! Time is the other bound. The entries live in a timer wheel, and the deadline of one is also
+//! looked at when it is found: it is never served at its deadline or later, however late the wheel
+//! is turned.
+//!
+//! Nothing here holds the loop for long. What is to be freed, because its deadline has come or
+//! because everything was dropped at once, is freed a bounded piece at a time.
 
 use crate::index::Index;
-use crate::timer_wheel::{TimerId, TimerWheel};
+use crate::segmented_slab::SEGMENT;
+use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
-use slab::Slab;
-use std::fmt;
 use std::time::Instant;
+use std::{fmt, iter};
 
 /// An entry may take an eighth of the budget, lest one large value push out everything else.
 const LARGEST_SHARE: usize = 8;
@@ -39,14 +43,15 @@ const LARGEST_SHARE: usize = 8;
 /// for 10 to 100 ms in a cache of a million entries. This many take a thousandth of it.
 const HAND_STEPS: usize = 1024;
 
-/// A slab entry of this file.
-const ENTRY_BYTES: usize = size_of::<Entry>();
+/// What one call of [`Cache::expire`] or [`Cache::clear`] frees, or little more: a thousand small
+/// entries, which take some 200 µs, or one large one.
+const FREED_AT_ONCE: usize = 128 << 10;
+
+/// An entry's place in the wheel, which is where it lives.
+const ENTRY_BYTES: usize = TimerWheel::<Entry>::TIMER_BYTES;
 
 /// The share of an entry in the index; see `GROW_ABOVE` there.
 const INDEX_BYTES: usize = 12;
-
-/// A node of the timer wheel.
-const TIMER_BYTES: usize = 24;
 
 /// What an allocation takes in the allocator of glibc: eight bytes more than asked for, in
 /// multiples of sixteen, at least 32.
@@ -57,16 +62,27 @@ fn allocated(bytes: usize) -> usize {
 /// No entry.
 const NONE: u32 = u32::MAX;
 
+/// What the upstream said of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// Its value.
+    Value(&'a [u8]),
+    /// That there is no such key.
+    Absent,
+}
+
 struct Entry {
     /// The key, then the value.
     bytes: Box<[u8]>,
     key_length: u32,
-    deadline: Instant,
-    timer: TimerId,
+    /// There is no such key; the value is empty.
+    absent: bool,
+    visited: bool,
+    /// Nanoseconds after the origin of the cache: half as long as an `Instant`.
+    deadline: u64,
     /// Neighbours in the queue.
     newer: u32,
     older: u32,
-    visited: bool,
 }
 
 impl Entry {
@@ -74,17 +90,21 @@ impl Entry {
         &self.bytes[..self.key_length as usize]
     }
 
-    fn value(&self) -> &[u8] {
-        &self.bytes[self.key_length as usize..]
+    fn found(&self) -> Found<'_> {
+        match self.absent {
+            true => Found::Absent,
+            false => Found::Value(&self.bytes[self.key_length as usize..]),
+        }
     }
 
     fn cost(&self) -> usize {
-        cost(self.key(), self.value())
+        cost(self.bytes.len())
     }
 }
 
-fn cost(key: &[u8], value: &[u8]) -> usize {
-    allocated(key.len() + value.len()) + ENTRY_BYTES + INDEX_BYTES + TIMER_BYTES
+/// Of an entry with so many bytes of key and value.
+fn cost(bytes: usize) -> usize {
+    allocated(bytes) + ENTRY_BYTES + INDEX_BYTES
 }
 
 /// Answers by key, each until its deadline; see the head of the file.
@@ -92,18 +112,29 @@ fn cost(key: &[u8], value: &[u8]) -> usize {
 /// Keys shorter than 4 GiB; fewer than 2^32 entries. A hit allocates nothing.
 pub struct Cache {
     budget: usize,
+    /// What the entries cost, one by one.
     bytes: usize,
+    origin: Instant,
     /// Random per process, so that nobody can choose keys that collide.
     hasher: RandomState,
     index: Index,
-    entries: Slab<Entry>,
-    timers: TimerWheel<u32>,
+    entries: TimerWheel<Entry>,
     newest: u32,
     oldest: u32,
     /// Where the next eviction begins; [`NONE`]: at the oldest.
     hand: u32,
     evicted: u64,
     expired: u64,
+    too_large: u64,
+    dropped: Vec<Dropped>,
+}
+
+/// The memory of a cache that was cleared.
+struct Dropped {
+    /// What is left of it.
+    bytes: usize,
+    /// Each gives back a piece when it is taken, and says how many bytes that were.
+    pieces: Box<dyn Iterator<Item = usize> + Send>,
 }
 
 impl fmt::Debug for Cache {
@@ -113,21 +144,23 @@ impl fmt::Debug for Cache {
 }
 
 impl Cache {
-    /// An empty cache that keeps at most `budget_bytes` (see [`bytes`](Self::bytes)); 0: nothing.
+    /// An empty cache that takes at most `budget_bytes` (see [`bytes`](Self::bytes)); 0: nothing.
     /// No deadline may lie before `now`.
     pub fn new(budget_bytes: usize, now: Instant) -> Self {
         Self {
             budget: budget_bytes,
             bytes: 0,
+            origin: now,
             hasher: RandomState::new(),
             index: Index::new(),
-            entries: Slab::new(),
-            timers: TimerWheel::new(now),
+            entries: TimerWheel::new(now),
             newest: NONE,
             oldest: NONE,
             hand: NONE,
             evicted: 0,
             expired: 0,
+            too_large: 0,
+            dropped: Vec::new(),
         }
     }
 
@@ -141,10 +174,15 @@ impl Cache {
         self.entries.is_empty()
     }
 
-    /// What the entries cost in memory: key and value as allocated, the entry itself, its timer
-    /// and its share of the index. Never more than the budget.
+    /// What it takes in memory: of each entry key and value as allocated, the entry itself and its
+    /// share of the index; the places of entries that have left, and what [`clear`](Self::clear)
+    /// has dropped, until they are given back. Never more than the budget.
+    ///
+    /// Not counted are the 72 KiB of an empty cache, places for 64 entries, and what the allocator
+    /// cannot use because it lies in pieces between what is used.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        let dropped: usize = self.dropped.iter().map(|dropped| dropped.bytes).sum();
+        self.bytes + self.vacant_bytes() + dropped
     }
 
     /// How many entries had to make room for others.
@@ -157,52 +195,74 @@ impl Cache {
         self.expired
     }
 
-    /// The value of a key, unless its deadline has come. Marks the entry as visited.
-    pub fn get(&mut self, key: &[u8], now: Instant) -> Option<&[u8]> {
+    /// How often something was not kept because of its size.
+    pub fn too_large(&self) -> u64 {
+        self.too_large
+    }
+
+    /// What is known of a key, unless the deadline of that has come. Marks the entry as visited.
+    pub fn get(&mut self, key: &[u8], now: Instant) -> Option<Found<'_>> {
         let handle = self.find(key)?;
-        let entry = &mut self.entries[handle as usize];
+        let now = self.since_origin(now);
+        let entry = self.entries.value_mut(handle);
+        entry.visited = true;
         if entry.deadline <= now {
             self.take_out(handle);
             self.expired += 1;
             return None;
         }
-        entry.visited = true;
-        Some(self.entries[handle as usize].value())
+        Some(self.entries.value(handle).found())
     }
 
-    /// Keeps a value until `deadline`, as the newest entry, in place of one under the same key.
-    /// Evicts others until it fits.
+    /// Keeps what was found of a key until `deadline`, as the newest entry, in place of an older
+    /// one. Evicts others until it fits.
     ///
     /// `false`: it is not kept, since it would cost more than an eighth of the budget or its
-    /// deadline is not after `now`; the key is then absent.
-    pub fn insert(&mut self, key: &[u8], value: &[u8], deadline: Instant, now: Instant) -> bool {
+    /// deadline is not after `now`; nothing is then known of the key.
+    pub fn insert(
+        &mut self,
+        key: &[u8],
+        found: Found<'_>,
+        deadline: Instant,
+        now: Instant,
+    ) -> bool {
         self.remove(key);
-        let cost = cost(key, value);
-        if cost > self.budget / LARGEST_SHARE || deadline <= now {
+        let (value, absent) = match found {
+            Found::Value(value) => (value, false),
+            Found::Absent => (&[][..], true),
+        };
+        let cost = cost(key.len() + value.len());
+        if cost > self.budget / LARGEST_SHARE {
+            self.too_large += 1;
             return false;
         }
-        while self.bytes + cost > self.budget {
-            self.evict();
+        if deadline <= now {
+            return false;
+        }
+        while self.bytes() + cost > self.budget {
+            // What is dead goes before what lives.
+            if self.free_dropped().is_none() {
+                self.evict();
+            }
         }
         self.bytes += cost;
-        let handle = u32::try_from(self.entries.vacant_key()).ok().filter(|&it| it != NONE);
-        let handle = handle.expect("fewer than 2^32 entries");
-        self.entries.insert(Entry {
+        let entry = Entry {
             bytes: [key, value].concat().into_boxed_slice(),
             key_length: u32::try_from(key.len()).expect("keys are shorter than 4 GiB"),
-            deadline,
-            timer: self.timers.insert(deadline, handle),
+            absent,
+            visited: false,
+            deadline: self.since_origin(deadline),
             newer: NONE,
             older: self.newest,
-            visited: false,
-        });
+        };
+        let handle = self.entries.insert(deadline, entry).number();
         match self.newest {
             NONE => self.oldest = handle,
-            second => self.entries[second as usize].newer = handle,
+            second => self.entries.value_mut(second).newer = handle,
         }
         self.newest = handle;
         let Self { hasher, index, entries, .. } = self;
-        let hash_of = |handle| hasher.hash_one(entries[handle as usize].key());
+        let hash_of = |handle| hasher.hash_one(entries.value(handle).key());
         index.insert(hash_of(handle), handle, hash_of);
         true
     }
@@ -216,39 +276,82 @@ impl Cache {
         found.is_some()
     }
 
-    /// Drops all entries; the counts stay. Takes some milliseconds for 64 MiB.
+    /// Drops all entries; the counts stay. Takes no longer for many than for a thousand: the rest
+    /// of their memory is put aside, for [`expire`](Self::expire) and [`insert`](Self::insert) to
+    /// free.
     pub fn clear(&mut self) {
-        self.index.clear();
-        self.entries.clear();
-        self.timers.clear();
-        self.bytes = 0;
+        if self.is_empty() {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.bytes) + self.vacant_bytes();
+        let index = std::mem::take(&mut self.index);
+        let now = self.entries.latest();
+        let entries = std::mem::replace(&mut self.entries, TimerWheel::new(now)).into_values();
+        let mut entries = entries.map(|entry| allocated(entry.bytes.len()) + ENTRY_BYTES);
+        let mut segments = index.into_pieces();
+        let mut turn = 0;
+        // A segment of the index now and then: an allocator may put off work until something large
+        // is freed (glibc joins small pieces then), and do too much at once if that comes last.
+        let pieces = Box::new(iter::from_fn(move || {
+            turn += 1;
+            let segment = if turn % 4096 == 0 { segments.next() } else { None };
+            segment.or_else(|| entries.next()).or_else(|| segments.next())
+        }));
+        self.dropped.push(Dropped { bytes, pieces });
         (self.newest, self.oldest, self.hand) = (NONE, NONE, NONE);
+        let mut freed = 0;
+        while freed < FREED_AT_ONCE
+            && let Some(bytes) = self.free_dropped()
+        {
+            freed += bytes;
+        }
     }
 
-    /// Drops the entries whose deadline has come, to the millisecond.
+    /// Drops entries whose deadline has come, to the millisecond, and frees what was cleared. Does
+    /// a bounded part of it: after it, [`next_deadline`](Self::next_deadline) says when there is
+    /// more to do, which may be now.
     pub fn expire(&mut self, now: Instant) {
-        while let Some(handle) = self.timers.expire(now) {
-            self.take_out(handle);
-            self.expired += 1;
+        let mut freed = 0;
+        while freed < FREED_AT_ONCE {
+            if let Some(id) = self.entries.due(now) {
+                freed += self.take_out(id.number());
+                self.expired += 1;
+            } else if let Some(bytes) = self.free_dropped() {
+                freed += bytes;
+            } else {
+                return;
+            }
         }
     }
 
     /// When [`expire`](Self::expire) should be called next; `None`: no need while nothing is
-    /// inserted.
+    /// inserted or cleared.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next_deadline()
+        match self.dropped.is_empty() {
+            true => self.entries.next_deadline(),
+            false => Some(self.entries.latest()),
+        }
+    }
+
+    fn vacant_bytes(&self) -> usize {
+        self.entries.vacant().saturating_sub(SEGMENT) * ENTRY_BYTES
+    }
+
+    fn since_origin(&self, at: Instant) -> u64 {
+        let nanoseconds = at.saturating_duration_since(self.origin).as_nanos();
+        u64::try_from(nanoseconds).unwrap_or(u64::MAX)
     }
 
     fn find(&self, key: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |handle| self.entries[handle as usize].key() == key)
+        self.index.find(hash, |handle| self.entries.value(handle).key() == key)
     }
 
     /// One step of SIEVE.
     fn evict(&mut self) {
         let mut hand = if self.hand == NONE { self.oldest } else { self.hand };
         for _ in 0..HAND_STEPS {
-            let entry = &mut self.entries[hand as usize];
+            let entry = self.entries.value_mut(hand);
             if !entry.visited {
                 break;
             }
@@ -260,37 +363,54 @@ impl Cache {
         self.evicted += 1;
     }
 
-    /// Removes an entry from everything. A hand that stood at it stands at its newer neighbour.
-    fn take_out(&mut self, handle: u32) {
+    /// Removes an entry from everything, and says what it cost. A hand that stood at it stands at
+    /// its newer neighbour.
+    fn take_out(&mut self, handle: u32) -> usize {
         let Self { hasher, index, entries, .. } = self;
-        let hash_of = |handle| hasher.hash_one(entries[handle as usize].key());
+        let hash_of = |handle| hasher.hash_one(entries.value(handle).key());
         index.remove(hash_of(handle), |it| it == handle, hash_of);
-        let entry = self.entries.remove(handle as usize);
-        self.timers.cancel(entry.timer);
+        let entry = self.entries.take(handle);
         self.bytes -= entry.cost();
         match entry.newer {
             NONE => self.newest = entry.older,
-            newer => self.entries[newer as usize].older = entry.older,
+            newer => self.entries.value_mut(newer).older = entry.older,
         }
         match entry.older {
             NONE => self.oldest = entry.newer,
-            older => self.entries[older as usize].newer = entry.newer,
+            older => self.entries.value_mut(older).newer = entry.newer,
         }
         if self.hand == handle {
             self.hand = entry.newer;
         }
+        entry.cost()
     }
 
-    /// Panics unless: the queue, the index and the wheel hold exactly the entries; the queue is
+    /// Frees a piece of what was dropped, and says how many bytes. `None`: there is nothing.
+    fn free_dropped(&mut self) -> Option<usize> {
+        let dropped = self.dropped.last_mut()?;
+        match dropped.pieces.next() {
+            Some(freed) => {
+                // The index was counted by its mean share, and is freed as it is.
+                dropped.bytes = dropped.bytes.saturating_sub(freed);
+                Some(freed)
+            }
+            None => {
+                self.dropped.pop();
+                Some(0)
+            }
+        }
+    }
+
+    /// Panics unless: the queue and the index hold exactly the entries; the queue is
     /// the same in both directions; the hand is in it; the bytes are right and within the budget.
     /// For tests.
     pub fn check_invariants(&self) {
-        let hash_of = |handle| self.hasher.hash_one(self.entries[handle as usize].key());
+        let hash_of = |handle| self.hasher.hash_one(self.entries.value(handle).key());
         self.index.check_invariants(hash_of);
         let (mut len, mut bytes, mut newer, mut handle) = (0, 0, NONE, self.newest);
         let mut hand_found = self.hand == NONE;
         while handle != NONE {
-            let entry = &self.entries[handle as usize];
+            let entry = self.entries.value(handle);
             assert_eq!(entry.newer, newer);
             assert_eq!(self.find(entry.key()), Some(handle));
             hand_found |= self.hand == handle;
@@ -300,9 +420,9 @@ impl Cache {
         }
         assert_eq!(self.oldest, newer);
         assert!(hand_found, "the hand is at an entry that is gone");
-        assert_eq!((len, len, len), (self.entries.len(), self.index.len(), self.timers.len()));
+        assert_eq!((len, len), (self.entries.len(), self.index.len()));
         assert_eq!(bytes, self.bytes);
-        assert!(bytes <= self.budget);
+        assert!(self.bytes() <= self.budget);
     }
 }
 

@@ -1,12 +1,13 @@
 //! What comes of the upstream's replies, and of the news that there will be none: each is given to
 //! those who wait for it.
 
+use super::cache::Found;
 use super::dump::Dump;
 use super::flight::{FlightId, Life, Waiter};
 use super::purpose::{Nonsense, Purpose, Shape};
 use super::replies::Replies;
 use super::rules::Rule;
-use super::state::Proxy;
+use super::state::{Level, Proxy};
 use super::upstream::{Answered, Came, Trouble};
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
@@ -121,7 +122,11 @@ impl Proxy {
         match (reply, flight.life) {
             _ if flight.poisoned => {}
             (Some(Reply::Value(value)), Life::Forever | Life::For(_)) => {
-                self.cache.insert(&flight.key, value, until, now);
+                self.cache.insert(&flight.key, Found::Value(value), until, now);
+            }
+            // Without word of it, it would hide that the key has come to be.
+            (Some(Reply::NotFound), Life::Absent) if self.level == Level::One => {
+                self.cache.insert(&flight.key, Found::Absent, until, now);
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! Reads of values: answered from the cache, from a flight that is under way, or by a new one.
 
+use super::cache::Found;
 use super::flight::Waiter;
 use super::gather::Gather;
 use super::purpose::{Purpose, Shape, Writes};
@@ -27,7 +28,7 @@ impl Proxy {
             return Ok(());
         };
         let fresh = self.is_fresh(covered, now);
-        if caching && let Some(value) = self.cache.get(key, now) {
+        if caching && let Some(found) = self.cache.get(key, now) {
             if !fresh {
                 return Err(self.unconfirmed(out));
             }
@@ -35,7 +36,7 @@ impl Proxy {
                 && let Some(client) = self.clients.get_mut(conn)
             {
                 stats.add(Stat::Hits, 1);
-                let reply = Reply::Value(value);
+                let reply = shown(found);
                 let write = |output: &mut Buffer| style.write(output, Origin::Cache, reply);
                 client.replies.answer(output, style, write);
             }
@@ -76,11 +77,11 @@ impl Proxy {
         let mut gather = Gather::new(keys().len(), self.options.limits.output_limit / 2);
         let mut missing = Vec::new();
         for (place, key) in keys() {
-            if let Some(value) = self.cache.get(key, now) {
+            if let Some(found) = self.cache.get(key, now) {
                 if !fresh {
                     return Err(self.unconfirmed(out));
                 }
-                gather.take(place, Reply::Value(value));
+                gather.take(place, shown(found));
             } else if self.may_fetch(key, covered, now) {
                 missing.push((place, key));
             } else {
@@ -135,5 +136,12 @@ impl Proxy {
             self.send(out, &[b"PTTL", key], Purpose::Life(flight), now);
             self.send(out, &[b"GET", key], Purpose::Fetch(flight), now);
         }
+    }
+}
+
+fn shown(found: Found<'_>) -> Reply<'_> {
+    match found {
+        Found::Value(value) => Reply::Value(value),
+        Found::Absent => Reply::NotFound,
     }
 }

@@ -17,10 +17,10 @@ impl<T> TimerWheel<T> {
             let head = self.heads[level][slot];
             let mut next = (self.occupied[level] & (1 << slot) != 0).then_some(head);
             while let Some(index) = next {
-                let node = &self.nodes[index as usize];
+                let node = &self.nodes[index];
                 assert!(node.tick >= self.current);
                 assert_eq!(self.place(node.tick), (level, slot));
-                assert_eq!(self.nodes[node.next as usize].previous, index);
+                assert_eq!(self.nodes[node.next].previous, index);
                 linked += 1;
                 next = Some(node.next).filter(|&next| next != head);
             }

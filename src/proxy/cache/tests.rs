@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 /// What an entry with a key and a value of one byte costs.
-const SMALL: usize = 32 + ENTRY_BYTES + INDEX_BYTES + TIMER_BYTES;
+const SMALL: usize = 32 + ENTRY_BYTES + INDEX_BYTES;
 
 fn after(start: Instant, milliseconds: u64) -> Instant {
     start + Duration::from_millis(milliseconds)
@@ -16,8 +16,8 @@ fn queue(cache: &Cache) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
     let mut handle = cache.newest;
     while handle != NONE {
-        keys.push(cache.entries[handle as usize].key().to_vec());
-        handle = cache.entries[handle as usize].older;
+        keys.push(cache.entries.value(handle).key().to_vec());
+        handle = cache.entries.value(handle).older;
     }
     keys
 }
@@ -34,7 +34,7 @@ fn the_example_of_the_header() {
     // passes them before it comes to A.
     let mut cache = Cache::new(8 * SMALL, now);
     let insert = |cache: &mut Cache, key: u8| {
-        assert!(cache.insert(&[key], b"-", after(now, 1000), now));
+        assert!(cache.insert(&[key], Found::Value(b"-"), after(now, 1000), now));
     };
     b"1234ABCD".iter().for_each(|&key| insert(&mut cache, key));
     b"1234AC".iter().for_each(|&key| assert!(cache.get(&[key], now).is_some()));
@@ -53,13 +53,13 @@ fn an_entry_is_served_until_just_before_its_deadline() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
     let deadline = after(now, 60_000) + Duration::from_micros(300);
-    assert!(cache.insert(b"k", b"v", deadline, now));
-    assert_eq!(cache.get(b"k", deadline - Duration::from_nanos(1)), Some(&b"v"[..]));
+    assert!(cache.insert(b"k", Found::Value(b"v"), deadline, now));
+    assert_eq!(cache.get(b"k", deadline - Duration::from_nanos(1)), Some(Found::Value(b"v")));
     assert_eq!(cache.get(b"k", deadline), None);
     assert_eq!((cache.len(), cache.bytes(), cache.expired()), (0, 0, 1));
     cache.expire(after(deadline, 10));
     assert_eq!(cache.expired(), 1, "it is counted once");
-    assert!(!cache.insert(b"k", b"v", deadline, deadline));
+    assert!(!cache.insert(b"k", Found::Value(b"v"), deadline, deadline));
     cache.check_invariants();
 }
 
@@ -68,7 +68,7 @@ fn the_next_deadline_leads_to_the_end_of_every_entry() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
     for n in 0..100 {
-        cache.insert(&[n], b"v", after(now, u64::from(n) * 777), now);
+        cache.insert(&[n], Found::Value(b"v"), after(now, u64::from(n) * 777), now);
     }
     let mut latest = now;
     while let Some(deadline) = cache.next_deadline() {
@@ -81,16 +81,152 @@ fn the_next_deadline_leads_to_the_end_of_every_entry() {
 }
 
 #[test]
+fn an_entry_costs_what_the_manual_says() {
+    let now = Instant::now();
+    let mut cache = Cache::new(1 << 20, now);
+    assert!(cache.insert(&[b'k'; 16], Found::Value(&[b'v'; 32]), after(now, 1000), now));
+    assert_eq!(cache.bytes(), 64 + 64 + 12);
+}
+
+#[test]
 fn what_is_too_large_is_not_kept_and_its_older_version_neither() {
     let now = Instant::now();
     let late = after(now, 1000);
     let mut cache = Cache::new(8 * SMALL, now);
-    assert!(cache.insert(b"k", b"v", late, now));
-    assert!(cache.insert(b"k", &[0; 23], late, now), "an allocation of 32 bytes holds 24");
-    assert!(!cache.insert(b"k", &[0; 24], late, now));
+    assert!(cache.insert(b"k", Found::Value(b"v"), late, now));
+    // An allocation of 32 bytes holds 24.
+    assert!(cache.insert(b"k", Found::Value(&[0; 23]), late, now), "exactly an eighth");
+    assert!(!cache.insert(b"k", Found::Value(&[0; 24]), late, now));
     assert_eq!(cache.get(b"k", now), None);
+    assert_eq!((cache.len(), cache.bytes(), cache.too_large()), (0, 0, 1));
+    assert!(!cache.insert(b"k", Found::Value(b"v"), now, now));
+    assert_eq!(cache.too_large(), 1, "that was for another reason");
+    for budget in [0, 1, 8 * SMALL - 1] {
+        let mut cache = Cache::new(budget, now);
+        assert!(!cache.insert(b"", Found::Absent, late, now), "room for {budget} bytes");
+        cache.check_invariants();
+    }
+}
+
+#[test]
+fn that_there_is_no_such_key_is_kept_like_an_empty_value_but_is_none() {
+    let now = Instant::now();
+    let late = after(now, 1000);
+    let mut cache = Cache::new(1 << 20, now);
+    assert!(cache.insert(b"k", Found::Absent, late, now));
+    assert_eq!(cache.get(b"k", now), Some(Found::Absent));
+    assert_eq!(cache.bytes(), SMALL);
+    assert!(cache.insert(b"k", Found::Value(b""), late, now));
+    assert_eq!(cache.get(b"k", now), Some(Found::Value(b"")));
+    assert!(cache.insert(b"k", Found::Absent, late, now));
+    assert_eq!(cache.get(b"k", late), None);
     assert_eq!((cache.len(), cache.bytes()), (0, 0));
-    assert!(!Cache::new(0, now).insert(b"", b"", late, now), "a budget of 0 keeps nothing");
+}
+
+#[test]
+fn the_latest_deadline_given_counts_earlier_or_later_and_is_the_only_one() {
+    let now = Instant::now();
+    let mut cache = Cache::new(1 << 20, now);
+    for lifetime in [60_000, 50, 70_000, 20] {
+        let deadline = after(now, lifetime);
+        assert!(cache.insert(b"k", Found::Value(b"v"), deadline, now));
+        cache.check_invariants();
+        assert_eq!(cache.len(), 1);
+        assert!(cache.next_deadline().is_some_and(|next| now < next && next <= deadline));
+    }
+    cache.expire(after(now, 19));
+    assert!(cache.get(b"k", after(now, 19)).is_some());
+    cache.expire(after(now, 20));
+    assert_eq!((cache.len(), cache.expired(), cache.next_deadline()), (0, 1, None));
+}
+
+/// Calls `expire` as often as `next_deadline` says, and checks that none does much.
+fn free_all(cache: &mut Cache, now: Instant) -> u32 {
+    let mut calls = 0;
+    while cache.next_deadline().is_some_and(|next| next <= now) {
+        let before = cache.bytes();
+        cache.expire(now);
+        calls += 1;
+        let freed = before - cache.bytes();
+        assert!(freed <= FREED_AT_ONCE + (64 << 10), "{freed} bytes at once");
+    }
+    calls
+}
+
+fn filled(budget: usize, now: Instant) -> Cache {
+    let mut cache = Cache::new(budget, now);
+    while cache.evicted() == 0 {
+        let key = cache.len().to_be_bytes();
+        cache.insert(&key, Found::Value(b"v"), after(now, 1000), now);
+    }
+    cache
+}
+
+#[test]
+fn clearing_and_expiring_free_a_bounded_piece_at_a_time() {
+    let now = Instant::now();
+    let mut cache = filled(4 << 20, now);
+    assert!(cache.bytes() > 4_000_000);
+    cache.clear();
+    cache.check_invariants();
+    assert_eq!(cache.len(), 0);
+    assert!(cache.bytes() > 3_900_000, "nearly all is still to be freed");
+    assert!(cache.get(&1usize.to_be_bytes(), now).is_none());
+    assert!(free_all(&mut cache, now) > 25);
+    assert_eq!((cache.bytes(), cache.next_deadline(), cache.expired()), (0, None, 0));
+
+    let mut cache = filled(4 << 20, now);
+    let entries = cache.len() as u64;
+    let late = after(now, 1000);
+    assert!(free_all(&mut cache, late) > 25);
+    assert_eq!((cache.len(), cache.bytes(), cache.next_deadline()), (0, 0, None));
+    assert_eq!(cache.expired(), entries);
+}
+
+#[test]
+fn what_was_cleared_makes_room_before_anything_that_lives() {
+    let now = Instant::now();
+    let mut cache = filled(1 << 20, now);
+    let entries = cache.len();
+    cache.clear();
+    for n in 0..entries {
+        assert!(cache.insert(&n.to_be_bytes(), Found::Value(b"w"), after(now, 1000), now));
+        assert!(cache.bytes() <= 1 << 20);
+        if n % 1000 == 0 {
+            cache.check_invariants();
+        }
+    }
+    assert_eq!((cache.len(), cache.evicted()), (entries, 1), "the one of before");
+}
+
+#[test]
+fn clearing_over_and_over_puts_nothing_by() {
+    let now = Instant::now();
+    let mut cache = Cache::new(1 << 20, now);
+    for _ in 0..100 {
+        cache.insert(b"k", Found::Value(b"v"), after(now, 1000), now);
+        cache.clear();
+        assert_eq!((cache.bytes(), cache.dropped.len()), (0, 0));
+    }
+}
+
+#[test]
+fn places_that_were_left_count_until_they_are_given_back() {
+    let now = Instant::now();
+    let mut cache = filled(4 << 20, now);
+    let (small, value) = (cache.len(), [0; 100_000]);
+    for n in 0..1000 {
+        // Large ones come, but one old one in each segment is asked for again and again.
+        for old in (0..small).step_by(SEGMENT) {
+            cache.get(&old.to_be_bytes(), now);
+        }
+        cache.insert(&(small + n).to_be_bytes(), Found::Value(&value), after(now, 1000), now);
+        let places = cache.entries.len() + cache.entries.vacant();
+        let is_there = |key: &usize| cache.find(&key.to_be_bytes()).is_some();
+        let large = (small..=small + n).filter(is_there).count();
+        let taken = places * ENTRY_BYTES + large * value.len();
+        assert!(taken <= (4 << 20) + SEGMENT * ENTRY_BYTES, "{taken} bytes");
+    }
     cache.check_invariants();
 }
 
@@ -99,20 +235,27 @@ fn an_eviction_is_bounded_though_everything_is_visited() {
     let now = Instant::now();
     let mut cache = Cache::new(3000 * SMALL, now);
     for n in 0..3000u16 {
-        cache.insert(&n.to_be_bytes(), b"", after(now, 1000), now);
+        cache.insert(&n.to_be_bytes(), Found::Absent, after(now, 1000), now);
         cache.get(&n.to_be_bytes(), now);
     }
-    cache.insert(b"k", b"", after(now, 1000), now);
+    cache.insert(b"k", Found::Absent, after(now, 1000), now);
     assert_eq!(cache.evicted(), 1);
     assert!(!cache.remove(&1024u16.to_be_bytes()), "the hand got that far");
-    let visited = cache.entries.iter().filter(|(_, entry)| entry.visited).count();
+    let visited = queue(&cache).iter().filter(|key| is_visited(&cache, key)).count();
     assert_eq!(visited, 3000 - HAND_STEPS - 1);
 }
 
+fn is_visited(cache: &Cache, key: &[u8]) -> bool {
+    cache.entries.value(cache.find(key).expect("it is there")).visited
+}
+
+/// Of a key that may not exist.
+type Value = Option<Vec<u8>>;
+
 /// SIEVE and deadlines written down plainly.
 struct Model {
-    /// Newest first: key, value, deadline in ms, visited.
-    queue: Vec<(Vec<u8>, Vec<u8>, u64, bool)>,
+    /// Newest first: key, value if there is such a key, deadline in ms, visited.
+    queue: Vec<(Vec<u8>, Value, u64, bool)>,
     hand: Option<usize>,
     counts: (u64, u64),
 }
@@ -128,15 +271,19 @@ impl Model {
         self.hand = self.hand.and_then(|hand| hand.checked_sub(usize::from(hand >= at)));
     }
 
-    fn insert(&mut self, key: &[u8], value: &[u8], deadline: u64, now: u64) -> bool {
+    fn insert(&mut self, key: &[u8], value: Option<&[u8]>, deadline: u64, now: u64) -> bool {
         if let Some(at) = self.position(key) {
             self.take_out(at);
         }
+        let cost =
+            |key: &[u8], value: Option<&[u8]>| cost(key.len() + value.map_or(0, <[u8]>::len));
         let added = cost(key, value);
         if added > BUDGET / 8 || deadline <= now {
             return false;
         }
-        while self.queue.iter().map(|it| cost(&it.0, &it.1)).sum::<usize>() + added > BUDGET {
+        while self.queue.iter().map(|it| cost(&it.0, it.1.as_deref())).sum::<usize>() + added
+            > BUDGET
+        {
             let mut hand = self.hand.unwrap_or(self.queue.len() - 1);
             while std::mem::take(&mut self.queue[hand].3) {
                 hand = hand.checked_sub(1).unwrap_or(self.queue.len() - 1);
@@ -145,12 +292,12 @@ impl Model {
             self.take_out(hand);
             self.counts.0 += 1;
         }
-        self.queue.insert(0, (key.to_vec(), value.to_vec(), deadline, false));
+        self.queue.insert(0, (key.to_vec(), value.map(<[u8]>::to_vec), deadline, false));
         self.hand = self.hand.map(|hand| hand + 1);
         true
     }
 
-    fn get(&mut self, key: &[u8], now: u64) -> Option<Vec<u8>> {
+    fn get(&mut self, key: &[u8], now: u64) -> Option<Value> {
         let at = self.position(key)?;
         if self.queue[at].2 <= now {
             self.take_out(at);
@@ -169,12 +316,16 @@ impl Model {
     }
 }
 
+fn found(value: &Value) -> Found<'_> {
+    value.as_ref().map_or(Found::Absent, |value| Found::Value(value))
+}
+
 const BUDGET: usize = 12 * SMALL;
 
 #[derive(Clone, Debug)]
 enum Step {
     Get(u8),
-    Insert(u8, usize, u64),
+    Insert(u8, Option<usize>, u64),
     Remove(u8),
     Wait(u64),
     Expire,
@@ -184,7 +335,8 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         100 => (0u8..40).prop_map(Step::Get),
-        100 => (0u8..40, 0usize..90, 0u64..9000).prop_map(|(k, l, t)| Step::Insert(k, l, t)),
+        100 => (0u8..40, prop::option::weighted(0.8, 0usize..90), 0u64..9000)
+            .prop_map(|(k, l, t)| Step::Insert(k, l, t)),
         10 => (0u8..40).prop_map(Step::Remove),
         20 => (0u64..300).prop_map(Step::Wait),
         10 => Just(Step::Expire),
@@ -204,12 +356,13 @@ proptest! {
             match step {
                 Step::Get(key) => {
                     let expected = model.get(&[key], now);
-                    prop_assert_eq!(cache.get(&[key], at), expected.as_deref());
+                    prop_assert_eq!(cache.get(&[key], at), expected.as_ref().map(found));
                 }
                 Step::Insert(key, length, lifetime) => {
-                    let (value, deadline) = (vec![key; length], now + lifetime);
-                    let expected = model.insert(&[key], &value, deadline, now);
-                    let kept = cache.insert(&[key], &value, after(start, deadline), at);
+                    let value = length.map(|length| vec![key; length]);
+                    let deadline = now + lifetime;
+                    let expected = model.insert(&[key], value.as_deref(), deadline, now);
+                    let kept = cache.insert(&[key], found(&value), after(start, deadline), at);
                     prop_assert_eq!(kept, expected);
                 }
                 Step::Remove(key) => {
