@@ -5,10 +5,9 @@ use super::history::{self, Event, Promise, Version, Violation};
 use super::plan::{Broken, Plan, Trouble};
 use super::traffic::{Command, Operation};
 use super::witness::Truth;
+use crate::scene::Setup;
 use crate::support::world::{ClientId, NodeId, Random, Reach, Side, Weather, World};
-use larder::command::PutMode;
-use larder::limits::Limits;
-use larder::proxy::{Options, Proxy};
+use larder::proxy::Proxy;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -426,16 +425,9 @@ impl ProxyNode {
 }
 
 fn add_proxy(world: &mut World, server: NodeId, plan: &Plan) -> ProxyNode {
-    let options = Options {
-        limits: Limits::default(),
-        put_mode: PutMode::Create,
-        upstream: vec![world.address(server)],
-        upstream_timeout: plan.upstream_timeout,
-        ttl: plan.ttl,
-        trust: plan.trust,
-        cache_bytes: 1 << 20,
-        seed: world.random().next(),
-    };
+    let Plan { upstream_timeout, ttl, trust, .. } = *plan;
+    let setup = Setup { upstream_timeout, ttl, trust, ..Setup::default() };
+    let options = setup.options(world, server);
     let mut proxy = Proxy::new(options, world.now());
     if let Some(Broken::Rule(rule)) = plan.broken {
         proxy = proxy.without(rule);
