@@ -25,6 +25,9 @@ pub struct Client {
     pub waiting: bool,
     /// No request follows: close once every owed reply is given.
     pub ended: bool,
+    /// How many of the replies that it waits for are to reads that were sent on as they are. One from
+    /// the cache must not come before them in time: it might be older.
+    pub reads_sent: u32,
     /// Whether a confirmation has come that was asked for after its present request had come.
     pub covered: bool,
     /// Bytes of its input that have been consumed, from its beginning.
@@ -46,6 +49,7 @@ impl Client {
             last_bytes: 0,
             waiting: false,
             ended: false,
+            reads_sent: 0,
             covered: false,
             taken: 0,
             is_unconfirmed: false,

@@ -24,13 +24,15 @@ impl Proxy {
         now: Instant,
     ) -> Result<(), NotYet> {
         let caching = self.is_caching();
-        let Some(covered) = self.clients.get_mut(conn).map(|client| client.covered) else {
-            return Ok(());
-        };
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let (covered, reads_sent) = (client.covered, client.reads_sent);
         let fresh = self.is_fresh(covered, now);
         if caching && let Some(found) = self.cache.get(key, now) {
             if !fresh {
                 return Err(self.unconfirmed(out));
+            }
+            if reads_sent > 0 {
+                return Err(NotYet::OwnRead);
             }
             if let Some((output, stats)) = out.output_and_stats(conn)
                 && let Some(client) = self.clients.get_mut(conn)
@@ -54,6 +56,7 @@ impl Proxy {
         if caching {
             self.fetch(out, key, waiter, now);
         } else {
+            client.reads_sent += 1;
             let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
             self.send(out, &[b"GET", key], purpose, now);
         }
@@ -69,9 +72,8 @@ impl Proxy {
         request: &Request<'_>,
         now: Instant,
     ) -> Result<(), NotYet> {
-        let Some(covered) = self.clients.get_mut(conn).map(|client| client.covered) else {
-            return Ok(());
-        };
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let (covered, reads_sent) = (client.covered, client.reads_sent);
         let fresh = self.is_fresh(covered, now);
         let keys = || request.keys().enumerate();
         let mut gather = Gather::new(keys().len(), self.options.limits.output_limit / 2);
@@ -80,6 +82,9 @@ impl Proxy {
             if let Some(found) = self.cache.get(key, now) {
                 if !fresh {
                     return Err(self.unconfirmed(out));
+                }
+                if reads_sent > 0 {
+                    return Err(NotYet::OwnRead);
                 }
                 gather.take(place, shown(found));
             } else if self.may_fetch(key, covered, now) {

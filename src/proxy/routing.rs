@@ -101,6 +101,8 @@ impl Proxy {
             client.waiting = true;
             match why {
                 NotYet::Upstream => self.held_back.push(conn),
+                // It goes on when it is given the reply.
+                NotYet::OwnRead => {}
                 NotYet::Confirmation => self.await_confirmation(conn, input.len(), now),
             }
         }
@@ -225,6 +227,7 @@ impl Proxy {
     ) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+        client.reads_sent += u32::from(!sent.writes.is_some());
         let writes = self.tracked(sent.writes);
         self.write_begun(out, &writes);
         let purpose = Purpose::Request(waiter, writes, sent.shape);

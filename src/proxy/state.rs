@@ -47,6 +47,8 @@ pub(super) enum NotYet {
     Upstream,
     /// What is kept is not known to be still true.
     Confirmation,
+    /// What is kept may be older than what a read brings that this client has sent before.
+    OwnRead,
 }
 
 /// What keeps the cache true.

@@ -198,14 +198,14 @@ impl Plan {
             Broken::Order(_) => {
                 plan = plan.calm();
                 plan.troubles = vec![FreezeProxy, Wake];
-                plan.client_weather.spurious = 20;
+                plan.client_weather.spurious = 50;
             }
             Broken::Rule(Rule::PoisonAtInvalidations) => {
                 plan.upstream_timeout = long;
                 plan.upstream_weather.delay.1 = milliseconds(20);
                 plan.longest_pause = milliseconds(50);
                 plan.troubles = vec![Narrow];
-                plan.trust = milliseconds(0);
+                plan.trust = Duration::ZERO;
                 plan.proxies = 2;
                 plan.clients = 7;
                 plan.most_pipelined = 1;
@@ -228,7 +228,10 @@ impl Plan {
             }
             Broken::Rule(Rule::ConfirmJoins) => {
                 plan.upstream_timeout = long;
-                plan.upstream_weather.delay.1 = milliseconds(400);
+                plan.upstream_weather.delay.1 = milliseconds(50);
+                plan.longest_pause = milliseconds(50);
+                plan.trust = Duration::ZERO;
+                plan.troubles = vec![Silence, Sound];
             }
             Broken::Rule(Rule::LiveNoLongerThanKey) => {}
             Broken::Rule(_) => return plan,

@@ -27,7 +27,7 @@ const EXPECTED: [&str; 15] = [
 ];
 
 /// Rounds in which a missing rule has to be noticed: mostly a hundred will do.
-const MOST_ROUNDS: u64 = 4000;
+const MOST_ROUNDS: u64 = 10_000;
 
 /// Plays the round of a seed; why it breaks the promises, if it does.
 fn play(seed: u64, plan: Plan) -> (Round, Result<(), String>) {
