@@ -223,7 +223,7 @@ impl Server {
                     if refusal.discards_transaction() {
                         self.keyspace.observers.watches.forget(conn);
                     }
-                    client.refuse(output, form, refusal);
+                    client.refuse(output, form, &refusal);
                 }
                 Decoded::Broken(refusal) => {
                     stats.add(Stat::RequestErrors, 1);
@@ -429,7 +429,7 @@ impl Server {
 
 impl Client {
     /// Answers a request that is not carried out.
-    fn refuse(&mut self, output: &mut Buffer, form: Form, refusal: Refusal<'_>) {
+    fn refuse(&mut self, output: &mut Buffer, form: Form, refusal: &Refusal<'_>) {
         if refusal.discards_transaction() {
             self.session.end_transaction();
         }
