@@ -233,12 +233,12 @@ proptest! {
                 model.remove(&key);
             }
             for news in table.tracking.take_news() {
-                let readers = news.readers().iter();
-                let readers: BTreeSet<_> = readers.copied().filter(|it| here.contains(it)).collect();
+                let told = news.readers().iter().copied().filter(|it| here.contains(it));
+                let told: BTreeSet<ReaderId> = told.collect();
                 match news.key {
-                    Some(key) => prop_assert_eq!(model.remove(&key[0]).unwrap_or_default(), readers),
+                    Some(key) => prop_assert_eq!(model.remove(&key[0]).unwrap_or_default(), told),
                     None => {
-                        prop_assert_eq!(here.iter().copied().collect::<BTreeSet<_>>(), readers);
+                        prop_assert_eq!(here.iter().copied().collect::<BTreeSet<_>>(), told);
                         model.clear();
                     }
                 }
