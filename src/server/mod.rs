@@ -31,7 +31,7 @@ use crate::stats::{Program, Stat, Stats};
 use commands::Dump;
 use keyspace::Keyspace;
 use std::time::Instant;
-use tracking::{Cause, News, ReaderId, Tracking};
+use tracking::{ReaderId, Tracking};
 
 /// How far ahead in the input requests are sought whose keys can be touched, in bytes.
 const LOOK_AHEAD: usize = 4096;
@@ -114,10 +114,13 @@ impl Handler for Server {
         // Lent out, so that a request does not borrow all of the server.
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut touched = 0;
+        if self.keyspace.observers.tracking.is_on() {
+            self.note_author(conn);
+        }
         let next = loop {
             let progress = self.serve(out, conn, input, &mut scratch, &mut touched, now);
             if self.keyspace.observers.tracking.has_news() {
-                self.tell_news(out, Some(conn));
+                self.tell_news(out);
             }
             match progress {
                 Progress::GoneOn => {}
@@ -160,7 +163,7 @@ impl Handler for Server {
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.keyspace.expire(out.clock.at(now));
-        self.tell_news(out, None);
+        self.tell_news(out);
     }
 }
 
@@ -223,7 +226,7 @@ impl Server {
                     if refusal.discards_transaction() {
                         self.keyspace.observers.watches.forget(conn);
                     }
-                    client.refuse(output, form, refusal);
+                    client.refuse(output, form, &refusal);
                 }
                 Decoded::Broken(refusal) => {
                     stats.add(Stat::RequestErrors, 1);
@@ -337,6 +340,7 @@ impl Server {
             (Some(_), false) => client.reader.take().into_iter().for_each(|it| tracking.leave(it)),
             _ => {}
         }
+        tracking.set_author(client.author());
         match outcome {
             Outcome::Answered => {}
             Outcome::Last => return Then::Close,
@@ -383,28 +387,32 @@ impl Server {
         }
     }
 
-    /// Tells clients what has changed. `own` is the one whose request was answered last.
+    /// Whoever is served now makes the changes that follow.
     #[cold]
-    fn tell_news(&mut self, out: &mut Outbox, own: Option<ConnId>) {
+    fn note_author(&mut self, conn: ConnId) {
+        let author = self.clients.get_mut(conn).and_then(|client| client.author());
+        self.keyspace.observers.tracking.set_author(author);
+    }
+
+    /// Tells clients what has changed, each after the last reply that it was given.
+    #[cold]
+    fn tell_news(&mut self, out: &mut Outbox) {
         for news in self.keyspace.observers.tracking.take_news() {
             for reader in news.readers() {
-                if let Some(conn) = self.keyspace.observers.tracking.client(*reader) {
-                    self.tell(out, conn, &news, own == Some(conn));
+                if let Some(conn) = self.keyspace.observers.tracking.client(reader) {
+                    self.tell(out, conn, news.key.as_deref());
                 }
             }
         }
     }
 
-    fn tell(&mut self, out: &mut Outbox, conn: ConnId, news: &News, is_own: bool) {
+    fn tell(&mut self, out: &mut Outbox, conn: ConnId, key: Option<&[u8]>) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let Some((output, stats)) = out.output_and_stats(conn) else { return };
-        if is_own && news.cause == Cause::Client && !client.session.tracks_own_changes() {
-            return;
-        }
         stats.add(Stat::InvalidationsSent, 1);
         match &mut client.dump {
-            Some(dumping) => dumping.hold(news.key.as_deref()),
-            None => push_invalidation(output, news.key.as_deref()),
+            Some(dumping) => dumping.hold(key),
+            None => push_invalidation(output, key),
         }
     }
 
@@ -428,8 +436,13 @@ impl Server {
 }
 
 impl Client {
+    /// Itself, if it is not to be told of its own changes.
+    fn author(&self) -> Option<ReaderId> {
+        self.reader.filter(|_| !self.session.tracks_own_changes())
+    }
+
     /// Answers a request that is not carried out.
-    fn refuse(&mut self, output: &mut Buffer, form: Form, refusal: Refusal<'_>) {
+    fn refuse(&mut self, output: &mut Buffer, form: Form, refusal: &Refusal<'_>) {
         if refusal.discards_transaction() {
             self.session.end_transaction();
         }

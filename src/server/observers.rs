@@ -25,7 +25,7 @@ impl Observers {
     /// A key was changed or deleted, by the client that is served now.
     #[inline]
     pub fn changed(&mut self, key: &[u8]) {
-        if self.watches.len() + self.tracking.len() > 0 {
+        if self.any() {
             self.tell(key, Cause::Client);
         }
     }
@@ -33,9 +33,15 @@ impl Observers {
     /// A key's time has come, and it is gone.
     #[inline]
     pub fn expired(&mut self, key: &[u8]) {
-        if self.watches.len() + self.tracking.len() > 0 {
+        if self.any() {
             self.tell(key, Cause::Nobody);
         }
+    }
+
+    /// Whether it can matter to somebody: one branch, for all writes.
+    #[inline]
+    fn any(&self) -> bool {
+        !(self.watches.is_empty() & self.tracking.is_empty())
     }
 
     #[cold]

@@ -46,7 +46,7 @@ pub struct ReaderId(u32);
 /// Why a key is not what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The client that is served now changed it.
+    /// The client that is served now changed it; see [`Tracking::set_author`].
     Client,
     /// It has expired, or is tracked no longer.
     Nobody,
@@ -57,15 +57,15 @@ pub enum Cause {
 pub struct News {
     /// What has changed; `None`: everything.
     pub key: Option<Box<[u8]>>,
-    /// Why.
-    pub cause: Cause,
     readers: Readers,
+    /// Who knows already.
+    but: Option<ReaderId>,
 }
 
 impl News {
     /// Who is to be told; some may have left.
-    pub fn readers(&self) -> &[ReaderId] {
-        self.readers.all()
+    pub fn readers(&self) -> impl Iterator<Item = ReaderId> {
+        self.readers.all().iter().copied().filter(|reader| Some(*reader) != self.but)
     }
 }
 
@@ -131,6 +131,8 @@ pub struct Tracking {
     hand: usize,
     next_sweep: Instant,
     news: Vec<News>,
+    /// Who is served now, if it is not to be told of its own changes.
+    author: Option<ReaderId>,
     /// Keys that made room.
     dropped: u64,
 }
@@ -158,6 +160,7 @@ impl Tracking {
             hand: 0,
             next_sweep: now,
             news: Vec::new(),
+            author: None,
             dropped: 0,
         }
     }
@@ -197,6 +200,12 @@ impl Tracking {
     /// Has at most so many keys tracked; those that are too many go little by little.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
+    }
+
+    /// From now on changes are made by this reader, which is not to be told of them; `None`: by one
+    /// that is, or by nobody that tracks.
+    pub fn set_author(&mut self, author: Option<ReaderId>) {
+        self.author = author;
     }
 
     /// A client begins to track.
@@ -252,7 +261,7 @@ impl Tracking {
         self.forget_all();
         if self.is_on() {
             let readers = Readers::Many(self.readers.keys().copied().collect());
-            self.news.push(News { key: None, cause: Cause::Nobody, readers });
+            self.news.push(News { key: None, readers, but: None });
         }
     }
 
@@ -344,19 +353,20 @@ impl Tracking {
     /// Takes an entry out and makes news of it.
     fn announce(&mut self, at: u32, cause: Cause) {
         let Entry { key, readers, .. } = self.take_out(at);
-        let mut living = 0;
+        let but = self.author.filter(|_| cause == Cause::Client);
+        let mut to_be_told = false;
         for reader in readers.all() {
             match self.readers.get_mut(reader) {
-                Some(reader) => {
-                    reader.keys -= 1;
-                    living += 1;
+                Some(found) => {
+                    found.keys -= 1;
+                    to_be_told |= Some(*reader) != but;
                 }
                 None => self.stale -= 1,
             }
         }
         self.pairs -= readers.all().len();
-        if living > 0 {
-            self.news.push(News { key: Some(key), cause, readers });
+        if to_be_told {
+            self.news.push(News { key: Some(key), readers, but });
         }
     }
 

@@ -57,10 +57,10 @@ impl Watches {
         watching.changed
     }
 
-    /// How many keys are watched.
+    /// Whether no key is watched.
     #[inline]
-    pub fn len(&self) -> usize {
-        self.by_key.len()
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
     }
 
     /// What a client watches.

@@ -6,11 +6,14 @@ redis_py.py <host:port> server|proxy <rounds>. It prints nothing but what fails.
 import asyncio
 import logging
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import redis
 import redis.asyncio
+from redis.cache import CacheConfig
+from redis.connection import CacheProxyConnection
 from checks import equal, refused
 
 URL, ROLE, ROUNDS = f"redis://{sys.argv[1]}", sys.argv[2], int(sys.argv[3])
@@ -92,6 +95,33 @@ def watch_is_refused(client):
         equal(pipe.execute(), [True, b"z"])
 
 
+def reads_are_kept():
+    """What the library keeps of its reads is dropped when the server tells of a change.
+
+    It asks by name for a Redis that is newer than ours, and than the one beside us.
+    """
+    with redis.Redis.from_url(URL, protocol=3) as other:
+        CacheProxyConnection.DEFAULT_SERVER_NAME = other.execute_command("HELLO")[b"server"].decode()
+        CacheProxyConnection.MIN_ALLOWED_VERSION = "0.0.1"
+        client = redis.Redis.from_url(URL, protocol=3, cache_config=CacheConfig())
+        gets = lambda: other.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"]
+        other.set("kept", 0)
+        for number in range(20):
+            deadline = time.monotonic() + 10
+            # The news and the reply to whom it came from arrive in no order.
+            while client.get("kept") != b"%d" % number:
+                assert time.monotonic() < deadline, "it is never told"
+            before = gets()
+            equal([client.get("kept") for _ in range(10)], [b"%d" % number] * 10)
+            equal(gets(), before)
+            if number % 2 == 0:
+                other.set("kept", number + 1)
+            else:
+                client.set("kept", number + 1)
+        equal(other.delete("kept"), 1)
+        client.close()
+
+
 def pool():
     """All connections of a pool at once."""
     together = Barrier(POOL)
@@ -129,5 +159,7 @@ for options in ({}, {"protocol": 2}, {"decode_responses": False, "health_check_i
 with redis.Redis.from_url(URL, decode_responses=True) as client:
     client.set("ключ", "значение")
     equal(client.get("ключ"), "значение")
+if ROLE == "server":
+    reads_are_kept()
 pool()
 asyncio.run(asynchronous())

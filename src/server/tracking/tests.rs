@@ -41,7 +41,7 @@ impl Table {
         news.map(|news| {
             let key = news.key.as_deref().map_or("*".into(), String::from_utf8_lossy);
             let here = |reader: &ReaderId| self.tracking.client(*reader).is_some();
-            let mut readers: Vec<_> = news.readers().iter().copied().filter(here).collect();
+            let mut readers: Vec<_> = news.readers().filter(here).collect();
             readers.sort();
             (key.to_string(), readers)
         })
@@ -109,9 +109,26 @@ fn for_a_key_too_many_the_oldest_is_told_and_forgotten() {
     let news = [("b", vec![first, second]), ("a", vec![first, second]), ("c", vec![first])];
     assert_eq!(table.news(), news.map(|(key, readers)| told(key, &readers)));
     assert_eq!((table.tracking.len(), table.tracking.dropped()), (3, 2));
-    // What is told so is nobody's doing: it concerns also who is not told of its own changes.
-    table.track(first, &["f"]);
-    assert!(table.tracking.take_news().iter().all(|news| news.cause == Cause::Nobody));
+}
+
+#[test]
+fn who_is_not_told_of_its_own_changes_is_told_of_what_nobody_did() {
+    let mut table = Table::with_limit(2);
+    let [author, other] = [table.enter(), table.enter()];
+    table.tracking.set_author(Some(author));
+    table.track(author, &["k", "l"]);
+    table.track(other, &["l"]);
+    table.change(&["k", "l"]);
+    assert_eq!(table.news(), [told("l", &[other])]);
+    table.track(author, &["k", "l", "m"]);
+    table.tracking.changed(b"l", Cause::Nobody);
+    table.tracking.all_changed();
+    let everyone = [author, other];
+    assert_eq!(table.news(), [told("k", &[author]), told("l", &[author]), told("*", &everyone)]);
+    table.tracking.set_author(None);
+    table.track(author, &["k"]);
+    table.change(&["k"]);
+    assert_eq!(table.news(), [told("k", &[author])]);
 }
 
 #[test]
@@ -233,12 +250,12 @@ proptest! {
                 model.remove(&key);
             }
             for news in table.tracking.take_news() {
-                let readers = news.readers().iter();
-                let readers: BTreeSet<_> = readers.copied().filter(|it| here.contains(it)).collect();
+                let told = news.readers().filter(|it| here.contains(it));
+                let told: BTreeSet<ReaderId> = told.collect();
                 match news.key {
-                    Some(key) => prop_assert_eq!(model.remove(&key[0]).unwrap_or_default(), readers),
+                    Some(key) => prop_assert_eq!(model.remove(&key[0]).unwrap_or_default(), told),
                     None => {
-                        prop_assert_eq!(here.iter().copied().collect::<BTreeSet<_>>(), readers);
+                        prop_assert_eq!(here.iter().copied().collect::<BTreeSet<_>>(), told);
                         model.clear();
                     }
                 }
