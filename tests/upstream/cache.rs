@@ -117,7 +117,7 @@ fn a_write_through_the_proxy_ends_the_cached_answer() {
         wait_until("the proxy is told", || other.ask("GET k").ends_with(&told));
         assert_eq!(other.ask("DEL k"), "server: OK");
         assert_eq!(client.ask("GET k"), "server: Key not found");
-        assert_eq!(client.ask("GET k"), "server: Key not found");
+        assert_eq!(client.ask("GET k"), "proxy: Key not found");
     }
 }
 

@@ -136,12 +136,8 @@ impl Event {
 }
 
 /// Whether a sight may not be older than what its client asked for before, answered or not.
-///
-/// A hit overtakes what its client has under way to the server, and may be older than what that
-/// comes to: but for writes of the key, which empty its place in the cache.
 fn is_bound_by_order(before: &Event, sight: &Event) -> bool {
-    let is_overtaken = before.is_sight() && before.from_server && !sight.from_server;
-    before.is_earlier_of_same(sight) && !is_overtaken
+    before.is_earlier_of_same(sight)
 }
 
 /// Whether what ended then has to be known, after so long, to what began then.
