@@ -25,8 +25,8 @@ pub struct Client {
     pub waiting: bool,
     /// No request follows: close once every owed reply is given.
     pub ended: bool,
-    /// How many of the replies that it waits for are to reads that were sent on as they are. What is
-    /// kept may be older than they, and so is not looked up before they have come.
+    /// How many of the replies that it waits for are to reads that were sent on as they are. What
+    /// is kept may be older than they, and so is not looked up before they have come.
     pub reads_sent: u32,
     /// Whether a confirmation has come that was asked for after its present request had come.
     pub covered: bool,

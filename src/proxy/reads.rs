@@ -13,6 +13,15 @@ use crate::session::{Origin, Style};
 use crate::stats::Stat;
 use std::time::Instant;
 
+/// What decides about what a client may be given that is kept.
+#[derive(Clone, Copy)]
+struct Reader {
+    /// The upstream has answered a question that was put after the request came.
+    covered: bool,
+    /// It waits for replies to reads that were sent on as they are.
+    has_reads_sent: bool,
+}
+
 impl Proxy {
     /// `GET`.
     pub(super) fn get(
@@ -25,15 +34,10 @@ impl Proxy {
     ) -> Result<(), NotYet> {
         let caching = self.is_caching();
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        let (covered, reads_sent) = (client.covered, client.reads_sent);
-        let fresh = self.is_fresh(covered, now);
+        let reader = Reader { covered: client.covered, has_reads_sent: client.reads_sent > 0 };
+        let may_hit = self.may_hit(reader, now);
         if caching && let Some(found) = self.cache.get(key, now) {
-            if !fresh {
-                return Err(self.unconfirmed(out));
-            }
-            if reads_sent > 0 {
-                return Err(NotYet::OwnRead);
-            }
+            may_hit?;
             if let Some((output, stats)) = out.output_and_stats(conn)
                 && let Some(client) = self.clients.get_mut(conn)
             {
@@ -47,8 +51,8 @@ impl Proxy {
         if self.upstream.is_full(out) {
             return Err(NotYet::Upstream);
         }
-        if caching && !self.may_fetch(key, covered, now) {
-            return Err(self.unconfirmed(out));
+        if caching {
+            self.may_fetch(key, reader, now)?;
         }
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         out.stats.add(Stat::Misses, 1);
@@ -73,24 +77,18 @@ impl Proxy {
         now: Instant,
     ) -> Result<(), NotYet> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        let (covered, reads_sent) = (client.covered, client.reads_sent);
-        let fresh = self.is_fresh(covered, now);
+        let reader = Reader { covered: client.covered, has_reads_sent: client.reads_sent > 0 };
+        let may_hit = self.may_hit(reader, now);
         let keys = || request.keys().enumerate();
         let mut gather = Gather::new(keys().len(), self.options.limits.output_limit / 2);
         let mut missing = Vec::new();
         for (place, key) in keys() {
             if let Some(found) = self.cache.get(key, now) {
-                if !fresh {
-                    return Err(self.unconfirmed(out));
-                }
-                if reads_sent > 0 {
-                    return Err(NotYet::OwnRead);
-                }
+                may_hit?;
                 gather.take(place, shown(found));
-            } else if self.may_fetch(key, covered, now) {
-                missing.push((place, key));
             } else {
-                return Err(self.unconfirmed(out));
+                self.may_fetch(key, reader, now)?;
+                missing.push((place, key));
             }
         }
         if !missing.is_empty() && self.upstream.is_full(out) {
@@ -112,21 +110,30 @@ impl Proxy {
         Ok(())
     }
 
-    fn unconfirmed(&self, out: &mut Outbox) -> NotYet {
-        out.stats.add(Stat::HitsUnconfirmed, 1);
-        NotYet::Confirmation
+    /// Whether a hit may be given.
+    fn may_hit(&self, reader: Reader, now: Instant) -> Result<(), NotYet> {
+        match self.is_fresh(reader.covered, now) {
+            false => Err(NotYet::Confirmation),
+            true if reader.has_reads_sent => Err(NotYet::OwnRead),
+            true => Ok(()),
+        }
     }
 
-    /// Whether a key can be fetched now: there is no flight of it, or one that may be joined. One
-    /// that is too old for that is left behind at level 0; at level 1 it will have landed when the
+    /// Whether a key can be fetched: there is no flight of it, or one that may be joined. One that
+    /// is too old for that is left behind at level 0; at level 1 it will have landed when the
     /// upstream has confirmed.
-    fn may_fetch(&mut self, key: &[u8], covered: bool, now: Instant) -> bool {
-        let Some(sent_at) = self.flights.joinable(key) else { return true };
+    fn may_fetch(&mut self, key: &[u8], reader: Reader, now: Instant) -> Result<(), NotYet> {
+        let Some(sent_at) = self.flights.joinable(key) else { return Ok(()) };
         if now.saturating_duration_since(sent_at) >= self.options.ttl {
             self.flights.poison(key);
-            return true;
+            return Ok(());
         }
-        self.is_joinable(sent_at, covered, now)
+        match self.is_joinable(sent_at, reader.covered, now) {
+            false => Err(NotYet::Confirmation),
+            // It may have been sent before them.
+            true if reader.has_reads_sent => Err(NotYet::OwnRead),
+            true => Ok(()),
+        }
     }
 
     /// Joins or begins a flight.

@@ -51,12 +51,12 @@ impl Proxy {
                 if let Err(why) = self.carry_out(out, conn, &request, now) {
                     // It will be decoded, and counted, again.
                     out.stats.take_back_request(request.command);
-                    return Some(self.hold_back(conn, input, scratch, why, now));
+                    return Some(self.hold_back(out, conn, input, scratch, why, now));
                 }
             }
             Decoded::Refused(Form::Resp, Refusal::Unknown(words, _)) => {
                 if let Err(why) = self.carry_out_foreign(out, conn, words, now) {
-                    return Some(self.hold_back(conn, input, scratch, why, now));
+                    return Some(self.hold_back(out, conn, input, scratch, why, now));
                 }
             }
             Decoded::Refused(form, refusal) => {
@@ -88,6 +88,7 @@ impl Proxy {
     /// Has a client wait for the upstream, its last request taken back.
     fn hold_back(
         &mut self,
+        out: &mut Outbox,
         conn: ConnId,
         input: &mut Buffer,
         mut scratch: Scratch,
@@ -103,7 +104,10 @@ impl Proxy {
                 NotYet::Upstream => self.held_back.push(conn),
                 // It goes on when it is given the reply.
                 NotYet::OwnRead => {}
-                NotYet::Confirmation => self.await_confirmation(conn, input.len(), now),
+                NotYet::Confirmation => {
+                    out.stats.add(Stat::HitsUnconfirmed, 1);
+                    self.await_confirmation(conn, input.len(), now);
+                }
             }
         }
         self.scratch = scratch;

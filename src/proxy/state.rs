@@ -42,6 +42,7 @@ pub struct Options {
 }
 
 /// Why a request cannot be carried out yet.
+#[derive(Clone, Copy)]
 pub(super) enum NotYet {
     /// The upstream can take no more for now, or has not said whether it can take this.
     Upstream,
