@@ -225,14 +225,17 @@ fn rules_for_documents_see_who_breaks_them() {
 
     let config = (
         "src/config.rs",
-        "flag(For::Both, \"l\", \"listen\", \"\"),\nflag(For::Proxy, \"\", \"ttl\", \"\"),\n",
+        "flag(Program::Server, \"l\", \"listen\", \"\"),\nflag(Program::Proxy, \"\", \"listen\"),\n",
     );
+    let rows =
+        "row(Both, \"put\", LIVE),\nrow(Server, \"keys\", LIVE),\nrow(Proxy, \"ttl\", LIVE),\n";
+    let settings = ("src/settings.rs", rows);
     let options = ("src/client/options.rs", "    flags.optflag(\"r\", \"raw\", \"\");\n");
     let all = ("tests/all", "--full)\n");
     let commands = |command: &str, expected: &[&str]| {
         let text = format!("`./none`\n```\n{command}\nPUT ./x\n```\n");
         let programs = ["server", "proxy", "client"].map(|name| format!("src/bin/{name}.rs"));
-        let mut files = vec![("README.md", &text[..]), config, options, all];
+        let mut files = vec![("README.md", &text[..]), config, settings, options, all];
         files.extend(programs.iter().map(|path| (&path[..], "")));
         let expected = expected.iter().map(|what| format!("README.md:3: `{command}`: {what}"));
         assert_eq!(documents::commands(&Tree::of(&files)), expected.collect::<Vec<_>>());
@@ -250,14 +253,15 @@ fn rules_for_documents_see_who_breaks_them() {
     commands("./none", &["there is no such program or script"]);
     commands("tests/all --none", &["`--none` does not stand in tests/all"]);
 
-    let operating = ("docs/operating.md", "`--listen`, `--help`, `--version`, --ttl-x\n");
+    let operating =
+        ("docs/operating.md", "`--listen`, `--help`, `--version`, --put, --keys, --ttl-x\n");
     check(
         documents::flags_told,
-        &[config, operating],
+        &[config, settings, operating],
         &["docs/operating.md:1: `--ttl` is not told"],
     );
     let none = "docs/operating.md:1: there is none, and it is to tell every flag";
-    check(documents::flags_told, &[config], &[none]);
+    check(documents::flags_told, &[config, settings], &[none]);
 
     // Put together here, since this file is read too.
     let place = format!("x\ncd /{}/x ../{0}/x\n", "root");

@@ -14,10 +14,10 @@
 //!   replies       a client's replies, in order     gather     the values of an MGET
 //!   dump          DUMP, made of SCANs and GETs     flight     fetches and writes under way, by key
 //!   cache         answers that are kept            upstream   the connection
+//!   rules         what tests can switch off
 //! ```
 //!
-//! The promise (level 0): no value is served once its time to live has passed since the request for
-//! it was *sent*; a write through this proxy is seen by the next read through it.
+//! What is promised of cached values, and the rules that keep the promise: `docs/coherence.md`.
 
 pub mod cache;
 mod client;

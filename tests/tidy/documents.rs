@@ -170,21 +170,34 @@ fn flags_exist(tree: &Tree, program: &str, words: &[&str]) -> Result<(), String>
 
 /// The flags of a program, with their dashes, read from the source that defines them.
 fn flags(tree: &Tree, program: &str) -> BTreeSet<String> {
-    let (path, marks) = match program {
-        "client" => ("src/client/options.rs", vec!["flags.opt"]),
-        "server" => ("src/config.rs", vec!["flag(For::Both", "flag(For::Server"]),
-        _ => ("src/config.rs", vec!["flag(For::Both", "flag(For::Proxy"]),
+    // A row begins with this; the flag's letter comes first, or there is none.
+    let rows: &[(&str, &str, bool)] = match program {
+        "client" => &[("src/client/options.rs", "flags.opt", true)],
+        "server" => &[
+            ("src/config.rs", "flag(Program::Server", true),
+            ("src/settings.rs", "row(Both", false),
+            ("src/settings.rs", "row(Server", false),
+        ],
+        _ => &[
+            ("src/config.rs", "flag(Program::Proxy", true),
+            ("src/settings.rs", "row(Both", false),
+            ("src/settings.rs", "row(Proxy", false),
+        ],
     };
     let mut found: BTreeSet<String> =
         ["-h", "--help", "-V", "--version"].map(str::to_string).into();
-    for line in tree.file(path).iter().flat_map(|file| file.text.lines()) {
-        if marks.iter().any(|mark| line.trim_start().starts_with(mark)) {
-            // Every second piece stands between quotes: the letter, the word, ...
-            let mut literals = line.split('"').skip(1).step_by(2);
-            let (letter, word) = (literals.next(), literals.next());
-            found.extend(letter.filter(|it| !it.is_empty()).map(|it| format!("-{it}")));
-            found.extend(word.map(|it| format!("--{it}")));
+    for &(path, mark, has_letter) in rows {
+        let before = found.len();
+        for line in tree.file(path).iter().flat_map(|file| file.text.lines()) {
+            if line.trim_start().starts_with(mark) {
+                // Every second piece stands between quotes: the letter, the word, ...
+                let mut literals = line.split('"').skip(1).step_by(2);
+                let letter = if has_letter { literals.next() } else { None };
+                found.extend(letter.filter(|it| !it.is_empty()).map(|it| format!("-{it}")));
+                found.extend(literals.next().map(|it| format!("--{it}")));
+            }
         }
+        assert!(found.len() > before, "{path} has no row that begins with {mark}");
     }
     found
 }
