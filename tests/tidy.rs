@@ -225,7 +225,7 @@ fn rules_for_documents_see_who_breaks_them() {
 
     let config = (
         "src/config.rs",
-        "flag(Program::Server, \"l\", \"listen\", \"\"),\nflag(Program::Proxy, \"\", \"listen\"),\n",
+        "flag(Program::Server, \"l\", \"listen\"),\nflag(Program::Proxy, \"\", \"listen\"),\n",
     );
     let rows =
         "row(Both, \"put\", LIVE),\nrow(Server, \"keys\", LIVE),\nrow(Proxy, \"ttl\", LIVE),\n";

@@ -4,7 +4,7 @@
 use super::cache::Found;
 use super::dump::Dump;
 use super::flight::{FlightId, Life, Waiter};
-use super::purpose::{Nonsense, Purpose, Shape, Writes};
+use super::purpose::{Nonsense, Purpose, Shape, Writes, reads};
 use super::replies::Replies;
 use super::rules::Rule;
 use super::state::{Level, Proxy};
@@ -85,7 +85,7 @@ impl Proxy {
             None => expect(bytes, b"QUEUED"),
             Some(Purpose::Fetch(id)) => self.fetched(out, id, bytes, now),
             Some(Purpose::Request(waiter, writes, shape)) => {
-                self.request_ended(out, waiter, &writes);
+                self.request_ended(out, waiter, &writes, &shape);
                 let (reply, from) = (shape.read(bytes), self.version);
                 let lost = Reply::Error(Trouble::Lost.message(writes.is_some()));
                 let shown = reply.unwrap_or(lost);
@@ -104,10 +104,11 @@ impl Proxy {
     }
 
     /// A request that was sent for one client is answered, or never will be.
-    fn request_ended(&mut self, out: &mut Outbox, waiter: Waiter, writes: &Writes) {
-        if writes.is_some() {
-            self.write_ended(out, writes);
-        } else if let Some(client) = self.clients.get_mut(waiter.conn) {
+    fn request_ended(&mut self, out: &mut Outbox, waiter: Waiter, writes: &Writes, shape: &Shape) {
+        self.write_ended(out, writes);
+        if reads(writes, shape)
+            && let Some(client) = self.clients.get_mut(waiter.conn)
+        {
             client.reads_sent -= 1;
         }
     }
@@ -155,8 +156,8 @@ impl Proxy {
                     self.fulfil(out, waiter, Reply::Error(trouble.message(false)));
                 }
             }
-            Purpose::Request(waiter, writes, _) => {
-                self.request_ended(out, waiter, &writes);
+            Purpose::Request(waiter, writes, shape) => {
+                self.request_ended(out, waiter, &writes, &shape);
                 self.fulfil(out, waiter, Reply::Error(trouble.message(writes.is_some())));
             }
             Purpose::DumpKeys(conn) | Purpose::DumpValue(conn) => {

@@ -129,6 +129,11 @@ pub enum Shape {
     Each(Box<[Shape]>),
 }
 
+/// Whether a request may read keys that it does not write.
+pub fn reads(writes: &Writes, shape: &Shape) -> bool {
+    !writes.is_some() || matches!(shape, Shape::Each(_))
+}
+
 /// A reply of the upstream that cannot belong to its request.
 pub struct Nonsense;
 

@@ -2,7 +2,7 @@
 
 use super::dump::{Asked, Dump, Wanted};
 use super::flight::Waiter;
-use super::purpose::{Purpose, Sent};
+use super::purpose::{Purpose, Sent, reads};
 use super::state::{Level, NotYet, Proxy};
 use super::transactions::QUEUED;
 use super::upstream::Trouble;
@@ -231,7 +231,7 @@ impl Proxy {
     ) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        client.reads_sent += u32::from(!sent.writes.is_some());
+        client.reads_sent += u32::from(reads(&sent.writes, &sent.shape));
         let writes = self.tracked(sent.writes);
         self.write_begun(out, &writes);
         let purpose = Purpose::Request(waiter, writes, sent.shape);

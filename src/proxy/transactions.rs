@@ -171,7 +171,7 @@ impl Proxy {
             }
         };
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        client.reads_sent += u32::from(!block.writes.is_some());
+        client.reads_sent += 1;
         let writes = self.tracked(block.writes);
         self.write_begun(out, &writes);
         let before = block.shapes.len();
