@@ -11,8 +11,10 @@ use crate::stats::Stat;
 use log::{info, warn};
 use std::time::{Duration, Instant};
 
-/// Of `--trust`, after which part of it without a request the upstream is asked whether it lives.
+/// Of `--trust`, after which part of it without a request the upstream is asked whether it lives;
+/// and how often at the most.
 const PINGS_PER_TRUST: u32 = 3;
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
 impl Proxy {
     /// Whether a rule is in force: always, but in a test that has switched it off.
@@ -120,7 +122,8 @@ impl Proxy {
         let keeps_asking = self.level == Level::One
             && !self.cache.is_empty()
             && self.options.trust > Duration::ZERO;
-        keeps_asking.then(|| self.upstream.sent() + self.options.trust / PINGS_PER_TRUST)
+        let pause = (self.options.trust / PINGS_PER_TRUST).max(LEAST_PAUSE);
+        keeps_asking.then(|| self.upstream.sent() + pause)
     }
 
     /// Puts the question, if it is due.
