@@ -2,8 +2,8 @@
 //! is, which RESP is spoken, which database is meant, and which commands there are.
 //!
 //! ```text
-//!   HELLO 3 [AUTH <user> <password>] ──▶ [SELECT <n>] ──▶ COMMAND ──▶ greeted
-//!          └─ not known ──▶ [AUTH [<user>] <password>] ──┘
+//!   HELLO 3 [AUTH <user> <password>] ──▶ [SELECT <n>] ──▶ [CLIENT TRACKING ON] ──▶ COMMAND ──▶
+//!          └─ not known ──▶ [AUTH [<user>] <password>] ──┘                           greeted
 //! ```
 //!
 //! One question is asked after the other. An error to one of them is sorted by its first word:
@@ -11,6 +11,7 @@
 //! | question | first word | what becomes of the connection |
 //! | --- | --- | --- |
 //! | `HELLO` | `ERR`, `NOPROTO`, `NOPERM` | RESP2 is spoken on it |
+//! | `CLIENT TRACKING` | `ERR`, `NOPROTO`, `NOPERM` | it does not tell of changes: level 0 |
 //! | `COMMAND` | `ERR`, `NOPERM` | it has no commands but those of our own table |
 //! | any | any other | it is given up: to clients the upstream is unavailable, and tried again |
 //!
