@@ -11,10 +11,12 @@ mod history;
 mod link;
 #[path = "coherence/upstream.rs"]
 mod upstream;
+#[path = "coherence/wire.rs"]
+mod wire;
 #[path = "coherence/work.rs"]
 mod work;
 
-use faults::{Fault, Scene};
+use faults::{Fault, LINKS, PROCESSES, Scene};
 use history::{Judged, Upheavals, judge};
 use std::collections::HashMap;
 use std::thread;
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 use support::process::proxy;
 use support::tools::Random;
 use upstream::{Kind, Upstream};
+use wire::Wire;
 use work::{End, HOT, Reads, SLOTS, Shared, Written};
 
 /// So many readers at each proxy read now this, now that.
@@ -29,32 +32,42 @@ const READERS: usize = 2;
 
 #[test]
 fn redis_is_never_older_than_a_second() {
-    check(Kind::Redis, 1.0);
+    check(Kind::Redis, 1.0, PROCESSES);
 }
 
 #[test]
 fn redis_is_never_older_than_a_fifth_of_a_second() {
-    check(Kind::Redis, 0.2);
+    check(Kind::Redis, 0.2, PROCESSES);
 }
 
 #[test]
 fn redis_is_never_old_without_trust() {
-    check(Kind::Redis, 0.0);
+    check(Kind::Redis, 0.0, PROCESSES);
 }
 
 #[test]
 fn our_server_is_never_older_than_a_second() {
-    check(Kind::Larder, 1.0);
+    check(Kind::Larder, 1.0, PROCESSES);
 }
 
 #[test]
 fn our_server_is_never_older_than_a_fifth_of_a_second() {
-    check(Kind::Larder, 0.2);
+    check(Kind::Larder, 0.2, PROCESSES);
 }
 
 #[test]
 fn our_server_is_never_old_without_trust() {
-    check(Kind::Larder, 0.0);
+    check(Kind::Larder, 0.0, PROCESSES);
+}
+
+#[test]
+fn redis_is_never_old_behind_links_that_fall_silent() {
+    check(Kind::Redis, 0.2, LINKS);
+}
+
+#[test]
+fn our_server_is_never_old_behind_links_that_fall_silent() {
+    check(Kind::Larder, 0.2, LINKS);
 }
 
 /// Ends the run also when it has failed.
@@ -68,22 +81,29 @@ impl Drop for AtEnd<'_> {
 
 /// How long each fault is made to happen.
 fn time_per_fault() -> Duration {
-    Duration::from_millis(if support::is_full() { 5_000 } else { 400 })
+    Duration::from_millis(if support::is_full() { 5_000 } else { 250 })
 }
 
-fn check(kind: Kind, trust: f64) {
+fn check(kind: Kind, trust: f64, faults: &[Fault]) {
     let seed = support::seed();
     let upstream = Upstream::start(kind);
-    let flags = ["--trust", &trust.to_string(), "--upstream-timeout", "0.5"];
-    let proxies = [(); 2].map(|()| proxy(upstream.address(), &flags));
+    let wires = if faults == LINKS { 2 } else { 0 };
+    let wires: Vec<Wire> = (0..wires).map(|_| Wire::to(upstream.address())).collect();
+    // Some stops are longer than the timeout, and many longer than the trust.
+    let (timeout, longest_stop) = (0.5 + trust, 0.6 + 1.3 * trust);
+    let flags = ["--trust", &trust.to_string(), "--upstream-timeout", &timeout.to_string()];
+    let place = |at| wires.get(at).map_or(upstream.address(), |wire: &Wire| wire.address);
+    let proxies = [0, 1].map(|at| proxy(place(at), &flags));
     let shared = Shared::new(upstream.address(), [proxies[0].address(), proxies[1].address()]);
     let mut scene = Scene {
         kind,
         upstream: Some(upstream),
         proxies: &proxies,
+        wires: &wires,
+        faults,
         shared: &shared,
         random: Random::new(seed),
-        longest_stop: Duration::from_secs_f64(0.3 + 1.3 * trust),
+        longest_stop: Duration::from_secs_f64(longest_stop),
         upheavals: Upheavals::default(),
         phases: vec![(Instant::now(), Fault::Calm)],
     };
@@ -124,7 +144,7 @@ fn report(scene: &Scene<'_>, trust: f64, written: Vec<Written>, mut reads: Reads
             judge(scene.phases[0].0, &history.writes, &mut seen, &scene.upheavals, trust);
         violations.extend(broken.into_iter().map(|what| format!("{:?} at {what}", history.key)));
         for (at, transit) in here.into_iter().filter(|_| history.key.0 == HOT) {
-            transits.entry(scene.phase(at) as usize).or_default().push(transit);
+            transits.entry(scene.phase(at)).or_default().push(transit);
         }
     }
     println!("{:?}, --trust {trust:?}:", scene.kind);
@@ -132,8 +152,8 @@ fn report(scene: &Scene<'_>, trust: f64, written: Vec<Written>, mut reads: Reads
     for name in ["hits", "misses", "invalidations", "flights_poisoned", "flushes_lost"] {
         println!("  {name} {}", scene.counted(name));
     }
-    for fault in Fault::ALL {
-        let mut of_fault = transits.remove(&(fault as usize)).unwrap_or_default();
+    for &fault in scene.faults {
+        let mut of_fault = transits.remove(&fault).unwrap_or_default();
         of_fault.sort();
         let Some(most) = of_fault.len().checked_sub(1) else { continue };
         let part = |per_mille: usize| of_fault[most * per_mille / 1_000];

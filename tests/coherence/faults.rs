@@ -4,11 +4,12 @@ use crate::history::{Span, Upheavals};
 use crate::support::process::Process;
 use crate::support::tools::{Random, stat, stats, wait_until};
 use crate::upstream::{Kind, Upstream, signal};
+use crate::wire::Wire;
 use crate::work::Shared;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// Nothing.
     Calm,
@@ -24,28 +25,35 @@ pub enum Fault {
     SmallTable,
     /// It is killed, and comes back with nothing.
     Restart,
-    /// Now this, now that.
+    /// Now one of the others of the run, now another.
     Mixed,
+    /// A proxy does not hear the upstream for a while, which hears it. There must be wires.
+    Silence,
 }
 
-impl Fault {
-    pub const ALL: [Fault; 8] = [
-        Fault::Calm,
-        Fault::ClientKill,
-        Fault::StopProxy,
-        Fault::StopUpstream,
-        Fault::FlushAll,
-        Fault::SmallTable,
-        Fault::Restart,
-        Fault::Mixed,
-    ];
-}
+/// What can be done to the processes.
+pub const PROCESSES: &[Fault] = &[
+    Fault::Calm,
+    Fault::ClientKill,
+    Fault::StopProxy,
+    Fault::StopUpstream,
+    Fault::FlushAll,
+    Fault::SmallTable,
+    Fault::Restart,
+    Fault::Mixed,
+];
+
+/// What can be done to the links, and with them.
+pub const LINKS: &[Fault] = &[Fault::Silence, Fault::StopProxy, Fault::Restart, Fault::Mixed];
 
 /// What faults are done to.
 pub struct Scene<'a> {
     pub kind: Kind,
     pub upstream: Option<Upstream>,
     pub proxies: &'a [Process; 2],
+    /// The links of the proxies to the upstream, or none.
+    pub wires: &'a [Wire],
+    pub faults: &'a [Fault],
     pub shared: &'a Shared,
     pub random: Random,
     /// The longest time for which anything stands still.
@@ -58,14 +66,14 @@ pub struct Scene<'a> {
 impl Scene<'_> {
     /// Does one thing after the other, each again and again for `time`.
     pub fn run(&mut self, time: Duration) {
-        for fault in Fault::ALL {
+        for &fault in self.faults {
             let began = Instant::now();
             self.phases.push((began, fault));
             self.set_table(if fault == Fault::SmallTable { 2 } else { 1_000_000 });
             let mut count = 0;
             while count == 0 || began.elapsed() < time {
                 let one = match fault {
-                    Fault::Mixed => Fault::ALL[1 + self.random.below(6)],
+                    Fault::Mixed => self.faults[self.random.below(self.faults.len())],
                     fault => fault,
                 };
                 self.happen(one);
@@ -97,6 +105,12 @@ impl Scene<'_> {
     fn happen(&mut self, fault: Fault) {
         match fault {
             Fault::Calm | Fault::SmallTable | Fault::Mixed => {}
+            Fault::Silence => {
+                let at = self.random.below(self.wires.len());
+                self.wires[at].set_silent(true);
+                self.pass(self.longest_stop);
+                self.wires[at].set_silent(false);
+            }
             Fault::ClientKill => {
                 self.upstream().kill_connections();
             }
