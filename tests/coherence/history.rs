@@ -2,8 +2,8 @@
 //!
 //! A key has one writer, who counts: each write has a number, and the next is sent when that before
 //! is answered. A write whose answer was lost, or while which all keys were *removed* (by a flush,
-//! or with the upstream), is the last of its key. So the *versions* of a key are in one order, though
-//! nobody has seen the inside of the upstream:
+//! or with the upstream), is the last of its key. So the *versions* of a key are in one order,
+//! though nobody has seen the inside of the upstream:
 //!
 //! ```text
 //!   absent ── 1 ── 2 ── expired ── 3 ── removed ── 4 ── 5 (perhaps) ── removed (perhaps)
@@ -265,3 +265,7 @@ fn message(
     }
     text
 }
+
+#[cfg(test)]
+#[path = "history/tests.rs"]
+mod tests;

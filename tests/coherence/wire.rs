@@ -6,7 +6,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-/// A place that passes connections on to the upstream. Its threads live until the test program ends.
+/// A place that passes connections on to the upstream. Its threads live until the test program
+/// ends.
 pub struct Wire {
     pub address: SocketAddr,
     silence: Arc<Silence>,
