@@ -43,8 +43,8 @@ pub const PROCESSES: &[Fault] = &[
     Fault::Mixed,
 ];
 
-/// What can be done to the links, and with them.
-pub const LINKS: &[Fault] = &[Fault::Silence, Fault::StopProxy, Fault::Restart, Fault::Mixed];
+/// What can be done to the links.
+pub const LINKS: &[Fault] = &[Fault::Silence, Fault::Restart];
 
 /// What faults are done to.
 pub struct Scene<'a> {
