@@ -20,6 +20,8 @@ mod login;
 mod lost;
 #[path = "upstream/names.rs"]
 mod names;
+#[path = "upstream/pushes.rs"]
+mod pushes;
 #[path = "upstream/redis.rs"]
 mod redis;
 #[path = "upstream/silence.rs"]

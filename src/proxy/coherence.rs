@@ -2,7 +2,7 @@
 //! proxy change, and when the upstream was last heard of. `docs/coherence.md` has the rules, their
 //! reasons and the races that they close.
 
-use super::purpose::{Purpose, Writes};
+use super::purpose::{Nonsense, Purpose, Writes};
 use super::rules::Rule;
 use super::state::{Level, Proxy};
 use crate::handler::{ConnId, Outbox};
@@ -50,31 +50,36 @@ impl Proxy {
 
     /// Word that nobody asked for: that keys were changed, or all of them; anything else is passed
     /// over.
-    pub(super) fn push_came(&mut self, out: &mut Outbox, push: &[u8]) {
+    ///
+    /// # Errors
+    /// Something was changed, and it is not understood what.
+    pub(super) fn push_came(&mut self, out: &mut Outbox, push: &[u8]) -> Result<(), Nonsense> {
         let mut elements = Elements::new(push);
-        if !matches!(elements.next(), Some(Element::Push(2)))
-            || !matches!(elements.next(), Some(Element::Bulk(b"invalidate")))
+        let head = elements.next();
+        if !matches!(elements.next(), Some(Element::Bulk(b"invalidate")))
             || !self.keeps(Rule::HeedInvalidations)
         {
-            return;
+            return Ok(());
         }
-        match elements.next() {
-            Some(Element::Array(count)) => {
-                out.stats.add(Stat::Invalidations, count as u64);
+        match (head, elements.next()) {
+            (Some(Element::Push(2)), Some(Element::Array(count))) => {
                 for _ in 0..count {
-                    let Some(Element::Bulk(key)) = elements.next() else { return };
+                    let Some(Element::Bulk(key)) = elements.next() else { return Err(Nonsense) };
+                    out.stats.add(Stat::Invalidations, 1);
                     self.drop_entry(out, key);
                     if self.keeps(Rule::PoisonAtInvalidations) {
                         self.flights.poison(key);
                     }
                 }
+                Ok(())
             }
-            Some(Element::Null) => {
+            (Some(Element::Push(2)), Some(Element::Null)) => {
                 out.stats.add(Stat::Invalidations, 1);
                 self.drop_entries(out, Stat::FlushesTold);
                 self.flights.poison_all();
+                Ok(())
             }
-            _ => {}
+            _ => Err(Nonsense),
         }
     }
 

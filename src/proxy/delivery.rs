@@ -39,8 +39,9 @@ impl Proxy {
                 None if self.upstream.is_ahead(out) => return Err(Nonsense),
                 None => return Ok(()),
                 Some(Came::Push(length)) => {
-                    self.push_came(out, &input.bytes()[..length]);
+                    let understood = self.push_came(out, &input.bytes()[..length]);
                     input.consume(length);
+                    understood?;
                 }
                 Some(Came::Reply(Answered { purpose, length: None })) => {
                     self.deliver(out, purpose, TOO_LARGE, now)?;

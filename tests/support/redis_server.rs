@@ -22,10 +22,15 @@ impl Redis {
         let place = TcpListener::bind(SocketAddr::new(host, 0)).expect("there is a port");
         let address = place.local_addr().expect("it is bound");
         drop(place);
+        Redis::start_at(address, flags)
+    }
+
+    /// The same where another was before.
+    pub fn start_at(address: SocketAddr, flags: &[&str]) -> Redis {
         let directory = env::temp_dir().join(format!("larder-redis-{address}"));
         fs::create_dir_all(&directory).expect("there is room");
         let mut command = Command::new("redis-server");
-        command.args(["--port", &address.port().to_string(), "--bind", &host.to_string()]);
+        command.args(["--port", &address.port().to_string(), "--bind", &address.ip().to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(&directory);
         command.args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -33,6 +38,11 @@ impl Redis {
         let redis = Redis { child, address, directory };
         wait_until("redis-server listens", || TcpStream::connect(address).is_ok());
         redis
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Tells it something directly.

@@ -59,6 +59,22 @@ impl Fake {
         link
     }
 
+    /// The next connection of the proxy, which is told that it will hear of changes.
+    #[track_caller]
+    pub fn accept_telling(&self) -> Link {
+        let mut link = self.accept_in_silence();
+        let greeting = [
+            ("HELLO 3", "%1\r\n+proto\r\n:3\r\n"),
+            ("CLIENT TRACKING ON", "+OK\r\n"),
+            ("COMMAND", "*0\r\n"),
+        ];
+        for (question, answer) in greeting {
+            link.expect(question);
+            link.say(answer);
+        }
+        link
+    }
+
     /// The next connection of the proxy, which is told nothing.
     #[track_caller]
     pub fn accept_in_silence(&self) -> Link {
@@ -100,6 +116,18 @@ impl Link {
     pub fn say(&mut self, reply: &str) {
         let reply = self.lives.reply(reply.as_bytes());
         let _ = self.stream.get_mut().write_all(&reply);
+    }
+
+    /// Sends what nobody asked for, between replies. The proxy may have left.
+    pub fn push(&mut self, push: &str) {
+        let _ = self.stream.get_mut().write_all(push.as_bytes());
+    }
+
+    /// Says that keys have changed.
+    pub fn push_invalidation(&mut self, keys: &[&str]) {
+        let keys_said = keys.iter().map(|key| format!("${}\r\n{key}\r\n", key.len()));
+        let keys_said = keys_said.collect::<String>();
+        self.push(&format!(">2\r\n$10\r\ninvalidate\r\n*{}\r\n{keys_said}", keys.len()));
     }
 
     /// Sends a value.

@@ -1,16 +1,19 @@
 //! Several clients that want the same, and replies in the order of requests.
 
-use crate::fake::Fake;
-use crate::support::process::{Client, PATIENCE, proxy};
+use crate::fake::{Fake, Link};
+use crate::support::process::{Client, PATIENCE, Process, proxy};
 use crate::support::tools::{reset, stat, wait_until};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-#[test]
-fn a_thousand_clients_that_ask_for_one_cold_key_are_one_request_upstream() {
+/// A trust that no test outlasts: the upstream is not asked whether it lives.
+const TRUSTING: &[&str] = &["--trust", "60"];
+
+/// A thousand clients that wait for the same, at an upstream that tells of changes or one that does
+/// not.
+fn crowd(fake: &Fake, flags: &[&str], is_telling: bool) -> (Process, Link, Vec<Client>) {
     rlimit::increase_nofile_limit(3_000).expect("the limit can be read");
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), &[]);
-    let mut link = fake.accept();
+    let proxy = proxy(fake.address(), &[TRUSTING, flags].concat());
+    let mut link = if is_telling { fake.accept_telling() } else { fake.accept() };
     let mut clients: Vec<Client> = (0..1_000).map(|_| proxy.client()).collect();
     for client in &mut clients {
         client.send("GET cold\r\n");
@@ -19,14 +22,44 @@ fn a_thousand_clients_that_ask_for_one_cold_key_are_one_request_upstream() {
     let mut watcher = proxy.client();
     wait_until("all are waiting", || stat(&mut watcher, "misses") == 1_000);
     assert_eq!(stat(&mut watcher, "coalesced"), 999);
-    link.say_value("answer");
-    for client in &mut clients {
-        assert_eq!(client.line(), "answer");
+    assert_eq!(stat(&mut watcher, "coherence_level"), u64::from(is_telling));
+    (proxy, link, clients)
+}
+
+#[test]
+fn a_thousand_clients_that_ask_for_one_cold_key_are_one_request_upstream() {
+    for is_telling in [false, true] {
+        let fake = Fake::start();
+        let (proxy, mut link, mut clients) = crowd(&fake, &[], is_telling);
+        link.say_value("answer");
+        for client in &mut clients {
+            assert_eq!(client.line(), "answer");
+        }
+        let mut watcher = proxy.client();
+        watcher.send("GET cold\r\nGET other\r\n");
+        link.expect("GET other");
+        link.say("$-1\r\n");
+        assert_eq!(watcher.lines(2), ["answer", "Key not found"]);
     }
-    watcher.send("GET cold\r\nGET other\r\n");
-    link.expect("GET other");
-    link.say("$-1\r\n");
-    assert_eq!(watcher.lines(2), ["answer", "Key not found"]);
+}
+
+#[test]
+fn a_thousand_clients_are_told_that_the_upstream_is_killed_or_silent() {
+    for (is_killed, error) in [(true, "ERR upstream lost"), (false, "ERR upstream timed out")] {
+        for is_telling in [false, true] {
+            let fake = Fake::start();
+            let timeout = if is_killed { "60" } else { "2" };
+            let flags = ["--upstream-timeout", timeout];
+            let (_proxy, link, mut clients) = crowd(&fake, &flags, is_telling);
+            let link = (!is_killed).then_some(link);
+            let started = Instant::now();
+            for client in &mut clients {
+                assert_eq!(client.line(), error);
+            }
+            assert!(started.elapsed() < PATIENCE / 3, "{:?}", started.elapsed());
+            drop(link);
+        }
+    }
 }
 
 #[test]

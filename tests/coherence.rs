@@ -1,0 +1,169 @@
+//! The promises of `docs/coherence.md` over real sockets: clients of two proxies and writers beside
+//! them, in front of a redis-server and of our own, while all that can happen does.
+
+mod support;
+
+#[path = "coherence/faults.rs"]
+mod faults;
+#[path = "coherence/history.rs"]
+mod history;
+#[path = "coherence/link.rs"]
+mod link;
+#[path = "coherence/upstream.rs"]
+mod upstream;
+#[path = "coherence/wire.rs"]
+mod wire;
+#[path = "coherence/work.rs"]
+mod work;
+
+use faults::{Fault, LINKS, PROCESSES, Scene};
+use history::{Judged, Upheavals, judge};
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+use support::process::proxy;
+use support::tools::Random;
+use upstream::{Kind, Upstream};
+use wire::Wire;
+use work::{End, HOT, Reads, SLOTS, Shared, Written};
+
+/// So many readers at each proxy read now this, now that.
+const READERS: usize = 2;
+
+#[test]
+fn redis_is_never_older_than_a_second() {
+    check(Kind::Redis, 1.0, PROCESSES);
+}
+
+#[test]
+fn redis_is_never_older_than_a_fifth_of_a_second() {
+    check(Kind::Redis, 0.2, PROCESSES);
+}
+
+#[test]
+fn redis_is_never_old_without_trust() {
+    check(Kind::Redis, 0.0, PROCESSES);
+}
+
+#[test]
+fn our_server_is_never_older_than_a_second() {
+    check(Kind::Larder, 1.0, PROCESSES);
+}
+
+#[test]
+fn our_server_is_never_older_than_a_fifth_of_a_second() {
+    check(Kind::Larder, 0.2, PROCESSES);
+}
+
+#[test]
+fn our_server_is_never_old_without_trust() {
+    check(Kind::Larder, 0.0, PROCESSES);
+}
+
+#[test]
+fn redis_is_never_old_behind_links_that_fall_silent() {
+    check(Kind::Redis, 0.2, LINKS);
+}
+
+#[test]
+fn our_server_is_never_old_behind_links_that_fall_silent() {
+    check(Kind::Larder, 0.2, LINKS);
+}
+
+/// Ends the run also when it has failed.
+struct AtEnd<'a>(&'a End);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.come();
+    }
+}
+
+/// How long all faults together are made to happen.
+fn time() -> Duration {
+    Duration::from_millis(if support::is_full() { 40_000 } else { 2_500 })
+}
+
+fn check(kind: Kind, trust: f64, faults: &[Fault]) {
+    let seed = support::seed();
+    let upstream = Upstream::start(kind);
+    let wires = if faults == LINKS { 2 } else { 0 };
+    let wires: Vec<Wire> = (0..wires).map(|_| Wire::to(upstream.address())).collect();
+    // Some stops are longer than the timeout, and many longer than the trust.
+    let (timeout, longest_stop) = (0.5 + trust, 0.6 + 1.3 * trust);
+    let flags = ["--trust", &trust.to_string(), "--upstream-timeout", &timeout.to_string()];
+    let place = |at| wires.get(at).map_or(upstream.address(), |wire: &Wire| wire.address);
+    let proxies = [0, 1].map(|at| proxy(place(at), &flags));
+    let shared = Shared::new(upstream.address(), [proxies[0].address(), proxies[1].address()]);
+    let mut scene = Scene {
+        kind,
+        upstream: Some(upstream),
+        proxies: &proxies,
+        wires: &wires,
+        faults,
+        shared: &shared,
+        random: Random::new(seed),
+        longest_stop: Duration::from_secs_f64(longest_stop),
+        upheavals: Upheavals::default(),
+        phases: vec![(Instant::now(), Fault::Calm)],
+    };
+    let (mut written, mut reads) = (Vec::new(), Reads::default());
+    thread::scope(|scope| {
+        let at_end = AtEnd(&shared.end);
+        let random = |salt: usize| Random::new(seed.wrapping_add(salt as u64 * 2));
+        let shared = &shared;
+        let write = |slot| scope.spawn(move || shared.write(slot, random(slot + 1)));
+        let writers: Vec<_> = (0..SLOTS).map(write).collect();
+        let read = |at: usize| {
+            let slot = (at < 2).then_some(HOT);
+            scope.spawn(move || shared.read(at % 2, slot, random(SLOTS + at + 1)))
+        };
+        let readers: Vec<_> = (0..2 + 2 * READERS).map(read).collect();
+        scene.run(time() / faults.len() as u32);
+        drop(at_end);
+        for writer in writers {
+            written.extend(writer.join().expect("a writer failed"));
+        }
+        for reader in readers {
+            reads.extend(reader.join().expect("a reader failed"));
+        }
+    });
+    report(&scene, trust, written, reads);
+}
+
+/// Judges what clients saw, and prints what they waited for.
+fn report(scene: &Scene<'_>, trust: f64, written: Vec<Written>, mut reads: Reads) {
+    let trust = Duration::from_secs_f64(trust);
+    let (mut violations, mut transits) = (Vec::new(), HashMap::<_, Vec<Duration>>::new());
+    let (mut writes, mut judged) = (0, 0);
+    let keys = written.len();
+    for history in written {
+        let mut seen = reads.seen.remove(&history.key).unwrap_or_default();
+        (writes, judged) = (writes + history.writes.len(), judged + seen.len());
+        let Judged { violations: broken, transits: here } =
+            judge(scene.phases[0].0, &history.writes, &mut seen, &scene.upheavals, trust);
+        violations.extend(broken.into_iter().map(|what| format!("{:?} at {what}", history.key)));
+        for (at, transit) in here.into_iter().filter(|_| history.key.0 == HOT) {
+            transits.entry(scene.phase(at)).or_default().push(transit);
+        }
+    }
+    println!("{:?}, --trust {trust:?}:", scene.kind);
+    println!("  {writes} writes of {keys} keys; {judged} reads, {} errors", reads.errors);
+    for name in ["hits", "misses", "invalidations", "flights_poisoned", "flushes_lost"] {
+        println!("  {name} {}", scene.counted(name));
+    }
+    for &fault in scene.faults {
+        let mut of_fault = transits.remove(&fault).unwrap_or_default();
+        of_fault.sort();
+        let Some(most) = of_fault.len().checked_sub(1) else { continue };
+        let part = |per_mille: usize| of_fault[most * per_mille / 1_000];
+        let (half, tail, all) = (part(500), part(999), part(1_000));
+        println!("  {fault:?}: {} transits: p50 {half:?}, p99.9 {tail:?}, max {all:?}", most + 1);
+    }
+    println!("  violations {}", violations.len());
+    assert!(violations.is_empty(), "{}: {}", violations.len(), violations[0]);
+    for name in ["hits", "invalidations", "flushes_lost"] {
+        assert!(scene.counted(name) > 0, "no {name}: nothing was tested");
+    }
+    assert!(writes > 0 && judged > writes);
+}

@@ -1,0 +1,86 @@
+//! What is behind the proxies: a redis-server or our own, which can be killed and comes back at
+//! the same place with nothing.
+
+use crate::link::{Link, Reply};
+use crate::support::process::Process;
+use crate::support::redis_server::Redis;
+use crate::support::tools::own_loopback;
+use std::net::SocketAddr;
+use std::process::Command;
+
+/// Which program it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Redis,
+    Larder,
+}
+
+/// A running upstream; killed when dropped.
+pub enum Upstream {
+    Redis(Redis),
+    Larder(Process),
+}
+
+impl Upstream {
+    pub fn start(kind: Kind) -> Upstream {
+        match kind {
+            Kind::Redis => Upstream::Redis(Redis::start(&[])),
+            Kind::Larder => Upstream::larder_at(SocketAddr::new(own_loopback(), 0)),
+        }
+    }
+
+    fn larder_at(place: SocketAddr) -> Upstream {
+        let flags = ["--listen", &place.to_string()];
+        Upstream::Larder(Process::start(env!("CARGO_BIN_EXE_server"), &flags, 1))
+    }
+
+    /// Another one, where this was that has been killed.
+    pub fn start_again(kind: Kind, address: SocketAddr) -> Upstream {
+        match kind {
+            Kind::Redis => Upstream::Redis(Redis::start_at(address, &[])),
+            Kind::Larder => Upstream::larder_at(address),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Upstream::Redis(redis) => redis.address,
+            Upstream::Larder(server) => server.address(),
+        }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        match self {
+            Upstream::Redis(redis) => redis.id(),
+            Upstream::Larder(server) => server.id(),
+        }
+    }
+
+    /// Tells it something directly.
+    pub fn tell(&self, words: &[&str]) -> Reply {
+        let mut link = Link::connect(self.address()).expect("it listens");
+        let reply = link.ask(words).expect("it answers");
+        assert!(!matches!(reply, Reply::Error(_)), "{words:?}: {reply:?}");
+        reply
+    }
+
+    /// Closes the connections of the proxies: those that speak RESP3.
+    pub fn kill_connections(&self) -> usize {
+        let Reply::Text(Some(list)) = self.tell(&["CLIENT", "LIST"]) else { panic!("no list") };
+        let field = |line: &str, name: &str| {
+            let mut fields = line.split(' ').filter_map(|field| field.split_once('='));
+            fields.find_map(|(it, value)| (it == name).then(|| value.to_string()))
+        };
+        let of_proxies = list.lines().filter(|line| field(line, "resp").as_deref() == Some("3"));
+        let ids: Vec<String> = of_proxies.filter_map(|line| field(line, "id")).collect();
+        let kill = |id: &&String| self.tell(&["CLIENT", "KILL", "ID", id]) == Reply::Number(1);
+        ids.iter().filter(kill).count()
+    }
+}
+
+/// Sends a process a signal by name.
+pub fn signal(id: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
+    assert!(status.expect("kill runs").success(), "kill -{name} {id}");
+}

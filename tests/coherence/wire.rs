@@ -1,0 +1,70 @@
+//! A link to the upstream which can fall silent in one direction: what the proxy says arrives, what
+//! it is told waits.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+/// A place that passes connections on to the upstream. Its threads live until the test program
+/// ends.
+pub struct Wire {
+    pub address: SocketAddr,
+    silence: Arc<Silence>,
+}
+
+#[derive(Default)]
+struct Silence {
+    is_silent: Mutex<bool>,
+    ended: Condvar,
+}
+
+impl Wire {
+    pub fn to(upstream: SocketAddr) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let address = listener.local_addr().expect("it is bound");
+        let silence = Arc::new(Silence::default());
+        let wire = Wire { address, silence: Arc::clone(&silence) };
+        thread::spawn(move || {
+            for proxy in listener.incoming().map_while(Result::ok) {
+                // If there is no upstream, the proxy's connection ends at once.
+                if let Ok(upstream) = TcpStream::connect(upstream) {
+                    // A connection that ends while it is set up ends as any other.
+                    let _ = pass(proxy, upstream, Arc::clone(&silence));
+                }
+            }
+        });
+        wire
+    }
+
+    /// Whether what the upstream says has to wait.
+    pub fn set_silent(&self, is_silent: bool) {
+        *self.silence.is_silent.lock().expect("nobody panicked with it") = is_silent;
+        self.silence.ended.notify_all();
+    }
+}
+
+fn pass(proxy: TcpStream, upstream: TcpStream, silence: Arc<Silence>) -> io::Result<()> {
+    proxy.set_nodelay(true)?;
+    upstream.set_nodelay(true)?;
+    let (mut from_proxy, mut to_upstream) = (proxy.try_clone()?, upstream.try_clone()?);
+    thread::spawn(move || {
+        let _ = io::copy(&mut from_proxy, &mut to_upstream);
+        let _ = to_upstream.shutdown(Shutdown::Write);
+    });
+    let (mut from_upstream, mut to_proxy) = (upstream, proxy);
+    thread::spawn(move || {
+        let mut bytes = vec![0; 1 << 16];
+        loop {
+            let read = from_upstream.read(&mut bytes).unwrap_or(0);
+            let is_silent = silence.is_silent.lock().expect("nobody panicked with it");
+            drop(silence.ended.wait_while(is_silent, |is_silent| *is_silent));
+            if read == 0 || to_proxy.write_all(&bytes[..read]).is_err() {
+                break;
+            }
+        }
+        let _ = to_proxy.shutdown(Shutdown::Both);
+        let _ = from_upstream.shutdown(Shutdown::Both);
+    });
+    Ok(())
+}
