@@ -2,6 +2,7 @@
 
 use super::dump::Dump;
 use super::replies::Replies;
+use super::upstream::Trouble;
 use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::handler::{ConnId, Next, Outbox};
@@ -35,6 +36,8 @@ pub struct Client {
     /// Whether it waits for a confirmation, and how far its input had come when it was asked for.
     is_unconfirmed: bool,
     asked_to: u64,
+    /// Why the confirmation that its present request has waited for will not come.
+    pub trouble: Option<Trouble>,
     /// The same of the confirmation that came last.
     confirmed_to: u64,
 }
@@ -54,6 +57,7 @@ impl Client {
             taken: 0,
             is_unconfirmed: false,
             asked_to: 0,
+            trouble: None,
             confirmed_to: 0,
         }
     }
@@ -83,9 +87,10 @@ impl Client {
     }
 
     /// The confirmation has come, or will not.
-    pub fn confirmation_ended(&mut self, has_come: bool) {
+    pub fn confirmation_ended(&mut self, trouble: Option<Trouble>) {
         self.is_unconfirmed = false;
-        if has_come {
+        self.trouble = trouble;
+        if trouble.is_none() {
             self.confirmed_to = self.asked_to;
         }
     }

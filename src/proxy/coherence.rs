@@ -5,6 +5,7 @@
 use super::purpose::{Nonsense, Purpose, Writes};
 use super::rules::Rule;
 use super::state::{Level, Proxy};
+use super::upstream::Trouble;
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::resp::{Element, Elements};
 use crate::stats::Stat;
@@ -29,22 +30,22 @@ impl Proxy {
         }
     }
 
-    /// The upstream tells of changes on this connection from now on.
-    pub(super) fn track(&mut self, out: &mut Outbox) {
-        if self.keeps(Rule::BeginEmpty) {
+    /// The upstream tells of changes on this connection from now on, or it does not.
+    pub(super) fn begin_level(&mut self, out: &mut Outbox, level: Level) {
+        if level == Level::One && self.keeps(Rule::BeginEmpty) {
             self.drop_entries(out, Stat::FlushesLevel);
         }
-        self.level = Level::One;
-        if !self.upstream.is_retrying() {
-            info!("the upstream tells of changes: cached values are coherent (level 1)");
-        }
-    }
-
-    /// It does not.
-    pub(super) fn tell_of_level_zero(&self) {
-        if !self.upstream.is_retrying() {
-            let age = "cached values may be old by as much as --ttl";
-            warn!("the upstream cannot tell of changes: {age} (level 0)");
+        self.level = level;
+        if self.level_told.replace(level) != Some(level) {
+            match level {
+                Level::One => {
+                    info!("the upstream tells of changes: cached values are coherent (level 1)")
+                }
+                Level::Zero => warn!(
+                    "the upstream cannot tell of changes: cached values may be old by as much as \
+                     --ttl (level 0)"
+                ),
+            }
         }
     }
 
@@ -125,6 +126,7 @@ impl Proxy {
             return Some(self.unconfirmed.since);
         }
         let keeps_asking = self.level == Level::One
+            && !self.is_asking
             && !self.cache.is_empty()
             && self.options.trust > Duration::ZERO;
         let pause = (self.options.trust / PINGS_PER_TRUST).max(LEAST_PAUSE);
@@ -135,20 +137,23 @@ impl Proxy {
     pub(super) fn confirm(&mut self, out: &mut Outbox, now: Instant) {
         if self.confirmation_due().is_some_and(|due| due <= now) {
             let waiting = std::mem::take(&mut self.unconfirmed.clients);
+            self.is_asking = true;
             self.send(out, &[b"PING"], Purpose::Confirmation(waiting), now);
         }
     }
 
-    /// The question is answered, or never will be: those who waited look again.
+    /// The question is answered, and those who waited look again; or it never will be, and they are
+    /// told.
     pub(super) fn confirmation_ended(
         &mut self,
         out: &mut Outbox,
         waiting: Vec<ConnId>,
-        is_answered: bool,
+        trouble: Option<Trouble>,
     ) {
+        self.is_asking = false;
         for conn in waiting {
             if let Some(client) = self.clients.get_mut(conn) {
-                client.confirmation_ended(is_answered);
+                client.confirmation_ended(trouble);
                 if client.waiting {
                     client.go_on(out, conn);
                 }
@@ -157,13 +162,13 @@ impl Proxy {
     }
 
     /// The connection has gone: what it told is all that will be told of what was kept.
-    pub(super) fn coherence_lost(&mut self, out: &mut Outbox) {
+    pub(super) fn coherence_lost(&mut self, out: &mut Outbox, trouble: Trouble) {
         if self.level == Level::One && self.keeps(Rule::DropWithConnection) {
             self.drop_entries(out, Stat::FlushesLost);
         }
         self.level = Level::Zero;
         let waiting = std::mem::take(&mut self.unconfirmed.clients);
-        self.confirmation_ended(out, waiting, false);
+        self.confirmation_ended(out, waiting, Some(trouble));
     }
 
     /// What is to be remembered of a request's keys: without a cache, nothing. A `ttl` of 0 is not

@@ -69,7 +69,7 @@ impl Proxy {
         match purpose {
             Some(Purpose::Greeting(question)) => self.greeting_answered(out, question, bytes, now),
             Some(Purpose::Confirmation(waiting)) => {
-                self.confirmation_ended(out, waiting, true);
+                self.confirmation_ended(out, waiting, None);
                 expect(bytes, b"PONG")
             }
             Some(Purpose::Life(id)) => {
@@ -164,7 +164,9 @@ impl Proxy {
             Purpose::DumpKeys(conn) | Purpose::DumpValue(conn) => {
                 self.dump_failed(out, conn, trouble.message(false));
             }
-            Purpose::Confirmation(waiting) => self.confirmation_ended(out, waiting, false),
+            Purpose::Confirmation(waiting) => {
+                self.confirmation_ended(out, waiting, Some(trouble));
+            }
             Purpose::Greeting(_) | Purpose::Multi | Purpose::Life(_) => {}
         }
     }
@@ -209,7 +211,7 @@ impl Proxy {
             return;
         }
         let (trouble, waiting) = self.upstream.lose(out, why, now);
-        self.coherence_lost(out);
+        self.coherence_lost(out, trouble);
         for purpose in waiting {
             self.fail(out, purpose, trouble);
         }

@@ -21,7 +21,7 @@
 
 use super::foreign::Commands;
 use super::purpose::{Nonsense, Purpose, Question};
-use super::state::Proxy;
+use super::state::{Level, Proxy};
 use super::upstream::Trouble;
 use crate::handler::Outbox;
 use crate::protocol::resp::{Element, Elements, Version};
@@ -88,22 +88,22 @@ impl Proxy {
             _ if is_early => return Err(Nonsense),
             (Question::Hello, Some(Element::Map(_))) => {
                 self.version = Version::Three;
-                self.after_login()
+                self.after_login(out)
             }
             (Question::Hello, Some(Element::Error(_))) => {
                 if !self.upstream.is_retrying() {
                     info!("the upstream speaks RESP2");
                 }
-                if self.credentials.is_some() { Question::Auth } else { self.after_login() }
+                if self.credentials.is_some() { Question::Auth } else { self.after_login(out) }
             }
-            (Question::Auth, Some(Element::Simple(b"OK"))) => self.after_login(),
-            (Question::Select, Some(Element::Simple(b"OK"))) => self.after_select(),
+            (Question::Auth, Some(Element::Simple(b"OK"))) => self.after_login(out),
+            (Question::Select, Some(Element::Simple(b"OK"))) => self.after_select(out),
             (Question::Tracking, Some(Element::Simple(b"OK"))) => {
-                self.track(out);
+                self.begin_level(out, Level::One);
                 Question::Commands
             }
             (Question::Tracking, Some(Element::Error(_))) => {
-                self.tell_of_level_zero();
+                self.begin_level(out, Level::Zero);
                 Question::Commands
             }
             (Question::Commands, Some(Element::Array(_))) => {
@@ -121,19 +121,19 @@ impl Proxy {
     }
 
     /// Database 0 is the one that a connection begins with.
-    fn after_login(&self) -> Question {
-        if self.options.database == 0 { self.after_select() } else { Question::Select }
+    fn after_login(&mut self, out: &mut Outbox) -> Question {
+        if self.options.database == 0 { self.after_select(out) } else { Question::Select }
     }
 
     /// In RESP2 it has no way to tell of changes, and without a cache there is no need.
-    fn after_select(&self) -> Question {
+    fn after_select(&mut self, out: &mut Outbox) -> Question {
         if self.options.cache_bytes == 0 {
             return Question::Commands;
         }
         if self.version == Version::Three {
             return Question::Tracking;
         }
-        self.tell_of_level_zero();
+        self.begin_level(out, Level::Zero);
         Question::Commands
     }
 

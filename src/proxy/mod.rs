@@ -46,7 +46,6 @@ use crate::protocol::text::Reply;
 use crate::stats::Stat;
 use client::Client;
 use log::info;
-use state::Level;
 use std::time::Instant;
 use upstream::{Due, Trouble};
 
@@ -150,6 +149,6 @@ impl Handler for Proxy {
     }
 
     fn is_punctual(&self) -> bool {
-        self.level == Level::One
+        self.is_caching()
     }
 }

@@ -3,7 +3,8 @@
 use super::cache::Found;
 use super::flight::Waiter;
 use super::gather::Gather;
-use super::purpose::{Purpose, Shape, Writes};
+use super::purpose::{Purpose, Sent, Shape, Writes};
+use super::rules::Rule;
 use super::state::{NotYet, Proxy};
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
@@ -36,6 +37,10 @@ impl Proxy {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let reader = Reader { covered: client.covered, has_reads_sent: client.reads_sent > 0 };
         let may_hit = self.may_hit(reader, now);
+        if caching && reader.has_reads_sent && self.knows(key, now) {
+            // What is kept may be older than what its own reads find; what is read after them is not.
+            return self.get_anew(out, conn, style, key, now);
+        }
         if caching && let Some(found) = self.cache.get(key, now) {
             may_hit?;
             if let Some((output, stats)) = out.output_and_stats(conn)
@@ -48,23 +53,45 @@ impl Proxy {
             }
             return Ok(());
         }
+        if !caching {
+            return self.get_anew(out, conn, style, key, now);
+        }
         if self.upstream.is_full(out) {
             return Err(NotYet::Upstream);
         }
-        if caching {
-            self.may_fetch(key, reader, now)?;
-        }
+        self.may_fetch(key, reader, now)?;
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         out.stats.add(Stat::Misses, 1);
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        if caching {
-            self.fetch(out, key, waiter, now);
-        } else {
-            client.reads_sent += 1;
-            let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
-            self.send(out, &[b"GET", key], purpose, now);
-        }
+        self.fetch(out, key, waiter, now);
         Ok(())
+    }
+
+    /// Asks the upstream for one client alone; nothing is kept.
+    fn get_anew(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        key: &[u8],
+        now: Instant,
+    ) -> Result<(), NotYet> {
+        if self.upstream.is_full(out) {
+            return Err(NotYet::Upstream);
+        }
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        out.stats.add(Stat::Misses, 1);
+        client.reads_sent += 1;
+        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+        let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
+        self.send(out, &[b"GET", key], purpose, now);
+        Ok(())
+    }
+
+    /// Whether a key is in the cache, or fetched by a flight that can be joined.
+    fn knows(&mut self, key: &[u8], now: Instant) -> bool {
+        self.keeps(Rule::ReadBehindOwnReads)
+            && (self.flights.joinable(key).is_some() || self.cache.get(key, now).is_some())
     }
 
     /// `MGET`: gathers values from the cache, and from a flight for each that is not there.
@@ -78,6 +105,14 @@ impl Proxy {
     ) -> Result<(), NotYet> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let reader = Reader { covered: client.covered, has_reads_sent: client.reads_sent > 0 };
+        if reader.has_reads_sent && request.keys().any(|key| self.knows(key, now)) {
+            if self.upstream.is_full(out) {
+                return Err(NotYet::Upstream);
+            }
+            let sent = Sent::new(request, self.options.put_mode);
+            self.forward(out, conn, style, sent, now);
+            return Ok(());
+        }
         let may_hit = self.may_hit(reader, now);
         let keys = || request.keys().enumerate();
         let mut gather = Gather::new(keys().len(), self.options.limits.output_limit / 2);
@@ -112,11 +147,7 @@ impl Proxy {
 
     /// Whether a hit may be given.
     fn may_hit(&self, reader: Reader, now: Instant) -> Result<(), NotYet> {
-        match self.is_fresh(reader.covered, now) {
-            false => Err(NotYet::Confirmation),
-            true if reader.has_reads_sent => Err(NotYet::OwnRead),
-            true => Ok(()),
-        }
+        if self.is_fresh(reader.covered, now) { Ok(()) } else { Err(NotYet::Confirmation) }
     }
 
     /// Whether a key can be fetched: there is no flight of it, or one that may be joined. One that
@@ -128,12 +159,8 @@ impl Proxy {
             self.flights.poison(key);
             return Ok(());
         }
-        match self.is_joinable(sent_at, reader.covered, now) {
-            false => Err(NotYet::Confirmation),
-            // It may have been sent before them.
-            true if reader.has_reads_sent => Err(NotYet::OwnRead),
-            true => Ok(()),
-        }
+        let may_join = self.is_joinable(sent_at, reader.covered, now);
+        if may_join { Ok(()) } else { Err(NotYet::Confirmation) }
     }
 
     /// Joins or begins a flight.

@@ -102,8 +102,6 @@ impl Proxy {
             client.waiting = true;
             match why {
                 NotYet::Upstream => self.held_back.push(conn),
-                // It goes on when it is given the reply.
-                NotYet::OwnRead => {}
                 NotYet::Confirmation => {
                     out.stats.add(Stat::HitsUnconfirmed, 1);
                     self.await_confirmation(conn, input.len(), now);
@@ -139,6 +137,12 @@ impl Proxy {
     ) -> Result<(), NotYet> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let verb = request.command.verb;
+        if let Some(trouble) = client.trouble.take() {
+            let style = client.session.style(request.form, Some(verb));
+            client.answer(out, conn, style, Reply::Error(trouble.message(false)));
+            client.session.replied();
+            return Ok(());
+        }
         client.session.noted(verb);
         let style = client.session.style(request.form, Some(verb));
         if verb == Verb::Get && client.session.is_plain() {
@@ -221,7 +225,7 @@ impl Proxy {
     }
 
     /// Sends a request for one client.
-    fn forward(
+    pub(super) fn forward(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,

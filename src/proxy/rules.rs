@@ -24,11 +24,13 @@ pub enum Rule {
     ConfirmJoins,
     /// An entry lives no longer than its key.
     LiveNoLongerThanKey,
+    /// What a client asks for behind a read of its own that was sent on is not looked up.
+    ReadBehindOwnReads,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 11] = [
         Rule::HeedInvalidations,
         Rule::PoisonAtInvalidations,
         Rule::DetachAtWrites,
@@ -39,5 +41,6 @@ impl Rule {
         Rule::ConfirmHits,
         Rule::ConfirmJoins,
         Rule::LiveNoLongerThanKey,
+        Rule::ReadBehindOwnReads,
     ];
 }

@@ -48,8 +48,6 @@ pub(super) enum NotYet {
     Upstream,
     /// What is kept is not known to be still true.
     Confirmation,
-    /// What is kept may be older than what a read brings that this client has sent before.
-    OwnRead,
 }
 
 /// What keeps the cache true.
@@ -91,6 +89,10 @@ pub struct Proxy {
     pub(super) held_back: Vec<ConnId>,
     /// What keeps the cache true on this connection.
     pub(super) level: Level,
+    /// Whether it was asked for a confirmation and has not answered.
+    pub(super) is_asking: bool,
+    /// The level that was told last in the log.
+    pub(super) level_told: Option<Level>,
     pub(super) unconfirmed: Unconfirmed,
     #[cfg(feature = "mutants")]
     pub(super) broken: Option<Rule>,
@@ -113,6 +115,8 @@ impl Proxy {
             multi_refused: false,
             held_back: Vec::new(),
             level: Level::Zero,
+            level_told: None,
+            is_asking: false,
             unconfirmed: Unconfirmed { clients: Vec::new(), since: now },
             #[cfg(feature = "mutants")]
             broken: None,
