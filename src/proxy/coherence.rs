@@ -37,14 +37,11 @@ impl Proxy {
         }
         self.level = level;
         if self.level_told.replace(level) != Some(level) {
-            match level {
-                Level::One => {
-                    info!("the upstream tells of changes: cached values are coherent (level 1)")
-                }
-                Level::Zero => warn!(
-                    "the upstream cannot tell of changes: cached values may be old by as much as \
-                     --ttl (level 0)"
-                ),
+            if level == Level::One {
+                info!("the upstream tells of changes: cached values are coherent (level 1)");
+            } else {
+                let age = "cached values may be old by as much as --ttl";
+                warn!("the upstream cannot tell of changes: {age} (level 0)");
             }
         }
     }

@@ -5,7 +5,7 @@ use super::flight::Waiter;
 use super::gather::Gather;
 use super::purpose::{Purpose, Sent, Shape, Writes};
 use super::rules::Rule;
-use super::state::{NotYet, Proxy};
+use super::state::{Level, NotYet, Proxy};
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::Request;
@@ -38,7 +38,7 @@ impl Proxy {
         let reader = Reader { covered: client.covered, has_reads_sent: client.reads_sent > 0 };
         let may_hit = self.may_hit(reader, now);
         if caching && reader.has_reads_sent && self.knows(key, now) {
-            // What is kept may be older than what its own reads find; what is read after them is not.
+            // What is kept may be older than what they find; what is read after them is not.
             return self.get_anew(out, conn, style, key, now);
         }
         if caching && let Some(found) = self.cache.get(key, now) {
@@ -88,9 +88,11 @@ impl Proxy {
         Ok(())
     }
 
-    /// Whether a key is in the cache, or fetched by a flight that can be joined.
+    /// Whether a key is in the cache, or fetched by a flight that can be joined, and the upstream
+    /// tells of changes: else what is kept may be older in any case.
     fn knows(&mut self, key: &[u8], now: Instant) -> bool {
-        self.keeps(Rule::ReadBehindOwnReads)
+        self.level == Level::One
+            && self.keeps(Rule::ReadBehindOwnReads)
             && (self.flights.joinable(key).is_some() || self.cache.get(key, now).is_some())
     }
 

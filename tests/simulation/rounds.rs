@@ -418,7 +418,8 @@ impl Round {
         let ttl = if caches { setup.ttl } else { Duration::ZERO };
         checks::check_time_to_live(&self.operations, &self.truth, ttl, self.began);
         let slack = Duration::from_secs(1);
-        let most = 2 * (setup.upstream_timeout + client_weather.delay.1) + slack;
+        // To connect, to be let in, and to be answered.
+        let most = 3 * (setup.upstream_timeout + client_weather.delay.1) + slack;
         checks::check_errors(&self.operations, most);
         if self.plan.forgets {
             return 0;

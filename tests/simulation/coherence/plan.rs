@@ -25,6 +25,8 @@ pub struct Plan {
     /// How many of the requests are reads, in percent: at the proxies, and at the server itself.
     pub reads: usize,
     pub direct_reads: usize,
+    /// How many of the reads, in percent, are transactions.
+    pub blocks: usize,
     /// How many of the writes, in percent, have a key expire.
     pub expiries: usize,
     /// By how much the server may be late with keys that expire.
@@ -147,6 +149,7 @@ impl Plan {
             most_pipelined: random.pick(&[1, 3, 6]),
             reads: random.pick(&[40, 60, 85, 97]),
             direct_reads: random.pick(&[10, 50]),
+            blocks: random.pick(&[0, 0, 20]),
             expiries: random.pick(&[0, 15, 50]),
             lateness: milliseconds(random.pick(&[0, 0, 100, 2000])),
             ttl: milliseconds(random.pick(&[500, 60_000, 60_000])),
@@ -232,6 +235,17 @@ impl Plan {
                 plan.longest_pause = milliseconds(50);
                 plan.trust = Duration::ZERO;
                 plan.troubles = vec![Silence, Sound];
+            }
+            Broken::Rule(Rule::ReadBehindOwnReads) => {
+                plan.upstream_timeout = long;
+                plan.upstream_weather.delay.1 = milliseconds(20);
+                plan.client_weather = Weather::CALM;
+                plan.blocks = 20;
+                plan.longest_pause = milliseconds(5);
+                plan.trust = milliseconds(1000);
+                plan.most_pipelined = 6;
+                plan.proxies = 1;
+                plan.troubles = vec![Sound];
             }
             Broken::Rule(Rule::LiveNoLongerThanKey) => {}
             Broken::Rule(_) => return plan,

@@ -141,7 +141,7 @@ impl Round {
     }
 
     fn new_command(&mut self, client: usize) -> Command {
-        let Plan { keys, reads, direct_reads, expiries, .. } = self.plan;
+        let Plan { keys, reads, direct_reads, blocks, expiries, .. } = self.plan;
         let reads = if self.clients[client].proxy.is_some() { reads } else { direct_reads };
         let last = &mut self.last_value;
         let random = self.world.random();
@@ -155,6 +155,9 @@ impl Round {
         let life = 1 + random.below(most) as u64;
         let has_two = first != second;
         if random.chance(reads) {
+            if random.chance(blocks) {
+                return Command::Block(vec![Command::Get(first)]);
+            }
             let many = has_two && random.chance(15);
             return if many { Command::Mget(vec![first, second]) } else { Command::Get(first) };
         }
