@@ -74,6 +74,12 @@ impl Proxy {
             }
             Some(Purpose::Life(id)) => {
                 let life = life(bytes)?;
+                if life == Life::Unknown && !self.is_life_refusal_told {
+                    self.is_life_refusal_told = true;
+                    warn!(
+                        "the upstream refuses PTTL: nothing is cached, for want of knowing how long"
+                    );
+                }
                 self.flights.life_came(id, life);
                 Ok(())
             }

@@ -91,6 +91,8 @@ pub struct Proxy {
     pub(super) level: Level,
     /// Whether it was asked for a confirmation and has not answered.
     pub(super) is_asking: bool,
+    /// Whether it was told in the log that nothing can be kept.
+    pub(super) is_life_refusal_told: bool,
     /// The level that was told last in the log.
     pub(super) level_told: Option<Level>,
     pub(super) unconfirmed: Unconfirmed,
@@ -115,6 +117,7 @@ impl Proxy {
             multi_refused: false,
             held_back: Vec::new(),
             level: Level::Zero,
+            is_life_refusal_told: false,
             level_told: None,
             is_asking: false,
             unconfirmed: Unconfirmed { clients: Vec::new(), since: now },

@@ -127,3 +127,29 @@ fn a_transaction_that_is_refused_harms_nobody_else() {
     assert_eq!(client.line(), "-ERR EXEC without MULTI");
     assert_eq!(crate::support::tools::stat(&mut client, "upstream_connects"), 1);
 }
+
+#[test]
+fn the_level_is_told_each_time_that_it_changes() {
+    let (redis, proxy, mut client) = pair();
+    proxy.wait_for_log("(level 1)");
+    redis.tell("ACL SETUSER default -client|tracking");
+    redis.tell("CLIENT KILL TYPE normal");
+    proxy.wait_for_log("(level 0)");
+    assert_eq!(client.ask("SET k v"), "OK");
+    assert_eq!(crate::support::tools::stat(&mut client, "coherence_level"), 0);
+    redis.tell("ACL SETUSER default +client|tracking");
+    redis.tell("CLIENT KILL TYPE normal");
+    wait_until("it is told again", || proxy.log().matches("(level 1)").count() == 2);
+}
+
+#[test]
+fn nothing_is_cached_of_an_upstream_that_does_not_tell_how_long_keys_live() {
+    let (redis, proxy, mut client) = pair();
+    redis.tell("ACL SETUSER default -pttl");
+    assert_eq!(client.ask("SET k v"), "OK");
+    for _ in 0..3 {
+        assert_eq!(client.ask("GET k"), "v");
+    }
+    assert_eq!(crate::support::tools::stat(&mut client, "hits"), 0);
+    proxy.wait_for_log("the upstream refuses PTTL");
+}

@@ -48,6 +48,28 @@ fn an_upstream_that_never_answers_is_given_up_and_asked_on_a_new_connection() {
     assert_eq!(reader.line(), "at last");
 }
 
+/// It is not asked anew on the next connection: that would take the time again.
+#[test]
+fn a_hit_that_nobody_confirms_is_an_error_after_one_timeout() {
+    let fake = Fake::start();
+    let flags = [IMPATIENT, &["--trust", "0"]].concat();
+    let proxy = proxy(fake.address(), &flags);
+    let mut client = proxy.client();
+    let mut link = fake.accept_telling();
+    client.send("GET k\r\n");
+    link.expect("GET k");
+    link.say_value("v");
+    assert_eq!(client.line(), "v");
+    client.send("GET k\r\nPING\r\n");
+    link.expect("PING");
+    assert_eq!(client.lines(2), ["ERR upstream timed out", "PONG"]);
+    let mut link = fake.accept_telling();
+    client.send("GET k\r\n");
+    link.expect("GET k");
+    link.say_value("w");
+    assert_eq!(client.line(), "w");
+}
+
 #[test]
 fn an_answer_after_the_timeout_reaches_nobody() {
     let fake = Fake::start();
