@@ -211,7 +211,7 @@ impl Proxy {
         }
     }
 
-    fn drop_entry(&mut self, out: &mut Outbox, key: &[u8]) {
+    pub(super) fn drop_entry(&mut self, out: &mut Outbox, key: &[u8]) {
         if self.cache.remove(key) {
             out.stats.add(Stat::Invalidated, 1);
         }

@@ -3,7 +3,7 @@
 use super::cache::Found;
 use super::flight::Waiter;
 use super::gather::Gather;
-use super::purpose::{Purpose, Sent, Shape, Writes};
+use super::purpose::{Purpose, Shape, Writes};
 use super::rules::Rule;
 use super::state::{Level, NotYet, Proxy};
 use crate::buffer::Buffer;
@@ -37,9 +37,8 @@ impl Proxy {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let reader = Reader { covered: client.covered, has_reads_sent: client.reads_sent > 0 };
         let may_hit = self.may_hit(reader, now);
-        if caching && reader.has_reads_sent && self.knows(key, now) {
-            // What is kept may be older than what they find; what is read after them is not.
-            return self.get_anew(out, conn, style, key, now);
+        if caching && reader.has_reads_sent {
+            self.forget_what_may_be_older(out, key);
         }
         if caching && let Some(found) = self.cache.get(key, now) {
             may_hit?;
@@ -53,47 +52,35 @@ impl Proxy {
             }
             return Ok(());
         }
-        if !caching {
-            return self.get_anew(out, conn, style, key, now);
-        }
         if self.upstream.is_full(out) {
             return Err(NotYet::Upstream);
         }
-        self.may_fetch(key, reader, now)?;
-        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        out.stats.add(Stat::Misses, 1);
-        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        self.fetch(out, key, waiter, now);
-        Ok(())
-    }
-
-    /// Asks the upstream for one client alone; nothing is kept.
-    fn get_anew(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        key: &[u8],
-        now: Instant,
-    ) -> Result<(), NotYet> {
-        if self.upstream.is_full(out) {
-            return Err(NotYet::Upstream);
+        if caching {
+            self.may_fetch(key, reader, now)?;
         }
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         out.stats.add(Stat::Misses, 1);
-        client.reads_sent += 1;
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
-        self.send(out, &[b"GET", key], purpose, now);
+        if caching {
+            self.fetch(out, key, waiter, now);
+        } else {
+            client.reads_sent += 1;
+            let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
+            self.send(out, &[b"GET", key], purpose, now);
+        }
         Ok(())
     }
 
-    /// Whether a key is in the cache, or fetched by a flight that can be joined, and the upstream
-    /// tells of changes: else what is kept may be older in any case.
-    fn knows(&mut self, key: &[u8], now: Instant) -> bool {
-        self.level == Level::One
-            && self.keeps(Rule::ReadBehindOwnReads)
-            && (self.flights.joinable(key).is_some() || self.cache.get(key, now).is_some())
+    /// Before a client is given what is known of a key, although a read that it sent before is not
+    /// answered: what is known may be older than what that read finds. A new flight is not. Without
+    /// word of changes, what is cached may be older in any case.
+    fn forget_what_may_be_older(&mut self, out: &mut Outbox, key: &[u8]) {
+        if self.keeps(Rule::ReadBehindOwnReads) {
+            self.flights.poison(key);
+            if self.level == Level::One {
+                self.drop_entry(out, key);
+            }
+        }
     }
 
     /// `MGET`: gathers values from the cache, and from a flight for each that is not there.
@@ -107,13 +94,8 @@ impl Proxy {
     ) -> Result<(), NotYet> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let reader = Reader { covered: client.covered, has_reads_sent: client.reads_sent > 0 };
-        if reader.has_reads_sent && request.keys().any(|key| self.knows(key, now)) {
-            if self.upstream.is_full(out) {
-                return Err(NotYet::Upstream);
-            }
-            let sent = Sent::new(request, self.options.put_mode);
-            self.forward(out, conn, style, sent, now);
-            return Ok(());
+        if reader.has_reads_sent {
+            request.keys().for_each(|key| self.forget_what_may_be_older(out, key));
         }
         let may_hit = self.may_hit(reader, now);
         let keys = || request.keys().enumerate();

@@ -225,7 +225,7 @@ impl Proxy {
     }
 
     /// Sends a request for one client.
-    pub(super) fn forward(
+    fn forward(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
