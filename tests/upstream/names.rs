@@ -49,8 +49,8 @@ fn nobody_waits_for_a_name_that_takes_long() {
     let server = server(&[]);
     let upstream = format!("localhost:{}", server.address().port());
     let flags = ["-D", "-f", "-qq", "-o", "/dev/null", "-P", "/etc/hosts", "-e", "trace=openat"];
-    let inject = ["-e", "inject=openat:delay_enter=3000000:when=1", PROXY];
-    let own = ["--listen", "127.0.0.1:0", "--upstream-timeout", "0.3", "--upstream", &upstream];
+    let inject = ["-e", "inject=openat:delay_enter=2000000:when=1", PROXY];
+    let own = ["--listen", "127.0.0.1:0", "--upstream-timeout", "0.7", "--upstream", &upstream];
     let proxy = Process::start("strace", &[&flags[..], &inject, &own].concat(), 1);
     let (mut client, started) = (proxy.client(), Instant::now());
     assert_eq!(client.ask("GET k"), UNAVAILABLE);
@@ -58,11 +58,12 @@ fn nobody_waits_for_a_name_that_takes_long() {
         assert_eq!(client.ask("PING"), "PONG");
     }
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(2), "{took:?} for a timeout of 0.3 s");
+    assert!(took < Duration::from_millis(1_800), "{took:?} for a timeout of 0.7 s");
     assert_eq!(client.ask("SET k v"), UNAVAILABLE);
     let threads = fs::read_dir(format!("/proc/{}/task", proxy.id())).expect("it runs").count();
     assert!(threads <= 2, "{threads} threads: one lookup is enough");
-    wait_until("the lookup has ended", || client.ask("SET k v") == "OK");
+    // Each lookup is held up as long; one that ends while an attempt is under way is of use to it.
+    wait_until("a lookup has ended", || client.ask("SET k v") == "OK");
 }
 
 /// A file that takes the place of `/etc/hosts` for one process; deleted when dropped.
