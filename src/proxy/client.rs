@@ -36,10 +36,12 @@ pub struct Client {
     /// Whether it waits for a confirmation, and how far its input had come when it was asked for.
     is_unconfirmed: bool,
     asked_to: u64,
-    /// Why the confirmation that its present request has waited for will not come.
-    pub trouble: Option<Trouble>,
     /// The same of the confirmation that came last.
     confirmed_to: u64,
+    /// Whether its present request is what waits.
+    is_held: bool,
+    /// Why what its present request has waited for will not come.
+    trouble: Option<Trouble>,
 }
 
 impl Client {
@@ -57,8 +59,9 @@ impl Client {
             taken: 0,
             is_unconfirmed: false,
             asked_to: 0,
-            trouble: None,
             confirmed_to: 0,
+            is_held: false,
+            trouble: None,
         }
     }
 
@@ -78,6 +81,7 @@ impl Client {
     /// Waits for a confirmation, with so many bytes of input that are not consumed. `false`: it
     /// does so already.
     pub fn ask_for_confirmation(&mut self, input: usize) -> bool {
+        self.is_held = true;
         if self.is_unconfirmed {
             return false;
         }
@@ -89,10 +93,17 @@ impl Client {
     /// The confirmation has come, or will not.
     pub fn confirmation_ended(&mut self, trouble: Option<Trouble>) {
         self.is_unconfirmed = false;
-        self.trouble = trouble;
         if trouble.is_none() {
             self.confirmed_to = self.asked_to;
+        } else if self.is_held {
+            self.trouble = trouble;
         }
+    }
+
+    /// Goes on to its present request, which may be one that was held: why it is to fail, if so.
+    pub fn take_up(&mut self) -> Option<Trouble> {
+        self.is_held = false;
+        self.trouble.take()
     }
 
     /// Whether the client's own replies keep it from going on.

@@ -137,7 +137,7 @@ impl Proxy {
     ) -> Result<(), NotYet> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let verb = request.command.verb;
-        if let Some(trouble) = client.trouble.take() {
+        if let Some(trouble) = client.take_up() {
             let style = client.session.style(request.form, Some(verb));
             client.answer(out, conn, style, Reply::Error(trouble.message(false)));
             client.session.replied();

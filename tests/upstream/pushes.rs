@@ -176,3 +176,26 @@ fn a_word_that_is_never_whole_holds_nobody_for_longer_than_the_timeout() {
     fetch(&mut client, &mut link, "k", "value of k");
     assert_eq!(client.ask("GET k"), "value of k");
 }
+
+/// A request that was held and then went on for another reason is what fails, and none after it.
+#[test]
+fn what_comes_after_a_hit_that_was_given_up_does_not_fail_for_it() {
+    let fake = Fake::start();
+    let proxy = proxy(fake.address(), &["--trust", "0"]);
+    let mut client = proxy.client();
+    let mut link = fake.accept_telling();
+    client.send("GET k\r\n");
+    link.expect("GET k");
+    link.say_value("v");
+    assert_eq!(client.line(), "v");
+    client.send("GET x\r\nGET k\r\n");
+    link.expect("GET x");
+    link.expect("PING");
+    link.push_invalidation(&["k"]);
+    link.say_value("1");
+    assert_eq!(client.line(), "1");
+    link.expect("GET k");
+    drop(link);
+    assert_eq!(client.line(), "ERR upstream lost");
+    assert_eq!(client.ask("PING"), "PONG");
+}
