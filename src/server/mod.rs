@@ -50,8 +50,14 @@ pub struct Server {
 #[derive(Debug)]
 struct Client {
     session: Session,
+    /// What few clients have, so that the others need no room for it.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
     /// A text `DUMP` that is under way.
-    dump: Option<Box<Dumping>>,
+    dumping: Option<Dumping>,
     /// While it is told of changes.
     reader: Option<ReaderId>,
 }
@@ -99,7 +105,7 @@ impl Handler for Server {
         if let Via::Listener(peer) = via {
             let mut session = Session::new(peer, out.clock.at(now));
             session.offer_tracking();
-            self.clients.insert(conn, Client { session, dump: None, reader: None });
+            self.clients.insert(conn, Client { session, rare: None });
         }
     }
 
@@ -187,10 +193,10 @@ impl Server {
             if output.len() > limits::HIGH_WATER {
                 return Progress::Stop(Next::Drain);
             }
-            if let Some(dumping) = &mut client.dump {
+            if let Some(dumping) = client.dumping() {
                 if dumping.dump.step(&self.keyspace, output, now) {
                     output.push(dumping.held.bytes());
-                    client.dump = None;
+                    client.end_dump();
                 }
                 return Progress::Stop(Next::Drain);
             }
@@ -208,7 +214,7 @@ impl Server {
                     let style = client.session.style(request.form, Some(request.command.verb));
                     let dump =
                         commands::carry_out(&mut self.keyspace, &request, style, output, now);
-                    client.dump = dump.map(Dumping::new);
+                    client.begin(dump);
                     let tracking = &mut self.keyspace.observers.tracking;
                     if tracking.is_on() && client.follow(tracking, &request) {
                         // Told between this reply and the next.
@@ -275,7 +281,7 @@ impl Server {
             && client.session.is_quiet()
             && let Some(output) = out.output(conn)
         {
-            client.dump = None;
+            client.end_dump();
             output.truncate(mark);
         }
     }
@@ -314,7 +320,7 @@ impl Server {
                     && let Some(output) = out.output(conn)
                 {
                     let dump = commands::carry_out(&mut self.keyspace, request, style, output, now);
-                    client.dump = dump.map(Dumping::new);
+                    client.begin(dump);
                     client.track(&mut self.keyspace.observers.tracking, request);
                 }
                 Then::GoOn
@@ -335,9 +341,12 @@ impl Server {
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
         let outcome = client.session.connection_command(request, conn, unix, output);
         let tracking = &mut self.keyspace.observers.tracking;
-        match (client.reader, client.session.is_tracking()) {
-            (None, true) => client.reader = Some(tracking.enter(conn)),
-            (Some(_), false) => client.reader.take().into_iter().for_each(|it| tracking.leave(it)),
+        match (client.reader(), client.session.is_tracking()) {
+            (None, true) => client.change_rare(|rare| rare.reader = Some(tracking.enter(conn))),
+            (Some(reader), false) => {
+                client.change_rare(|rare| rare.reader = None);
+                tracking.leave(reader);
+            }
             _ => {}
         }
         tracking.set_author(client.author());
@@ -382,7 +391,7 @@ impl Server {
     fn forget(&mut self, conn: ConnId) {
         let client = self.clients.remove(conn);
         self.keyspace.observers.watches.forget(conn);
-        if let Some(reader) = client.and_then(|client| client.reader) {
+        if let Some(reader) = client.and_then(|client| client.reader()) {
             self.keyspace.observers.tracking.leave(reader);
         }
     }
@@ -410,7 +419,7 @@ impl Server {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let Some((output, stats)) = out.output_and_stats(conn) else { return };
         stats.add(Stat::InvalidationsSent, 1);
-        match &mut client.dump {
+        match client.dumping() {
             Some(dumping) => dumping.hold(key),
             None => push_invalidation(output, key),
         }
@@ -436,9 +445,41 @@ impl Server {
 }
 
 impl Client {
+    #[inline]
+    fn reader(&self) -> Option<ReaderId> {
+        self.rare.as_ref()?.reader
+    }
+
+    #[inline]
+    fn dumping(&mut self) -> Option<&mut Dumping> {
+        self.rare.as_mut()?.dumping.as_mut()
+    }
+
+    /// Goes on with a `DUMP`, if there is one.
+    #[inline]
+    fn begin(&mut self, dump: Option<Dump>) {
+        if let Some(dump) = dump {
+            self.change_rare(|rare| rare.dumping = Some(Dumping { dump, held: Buffer::new() }));
+        }
+    }
+
+    #[cold]
+    fn end_dump(&mut self) {
+        if self.rare.is_some() {
+            self.change_rare(|rare| rare.dumping = None);
+        }
+    }
+
+    /// Keeps it only while there is any of it.
+    fn change_rare(&mut self, change: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare.take().unwrap_or_default();
+        change(&mut rare);
+        self.rare = Some(rare).filter(|it| it.dumping.is_some() || it.reader.is_some());
+    }
+
     /// Itself, if it is not to be told of its own changes.
     fn author(&self) -> Option<ReaderId> {
-        self.reader.filter(|_| !self.session.tracks_own_changes())
+        self.reader().filter(|_| !self.session.tracks_own_changes())
     }
 
     /// Answers a request that is not carried out.
@@ -464,7 +505,7 @@ impl Client {
 
     /// Has it told of changes to the keys that it has just read.
     fn track(&self, tracking: &mut Tracking, request: &Request<'_>) {
-        if let Some(reader) = self.reader
+        if let Some(reader) = self.reader()
             && request.command.access == Access::Read
             && self.session.tracks_reads()
         {
@@ -474,10 +515,6 @@ impl Client {
 }
 
 impl Dumping {
-    fn new(dump: Dump) -> Box<Dumping> {
-        Box::new(Dumping { dump, held: Buffer::new() })
-    }
-
     /// Too much of it becomes the one word that everything has changed.
     fn hold(&mut self, key: Option<&[u8]>) {
         if key.is_none() || self.held.len() > limits::HIGH_WATER {
