@@ -26,6 +26,18 @@
 //! To find the bucket of …110 among 6: three bits say 6, which does not exist yet, so two bits: 2.
 //! Removals undo the splits in the opposite order. Buckets live in segments that never move, so no
 //! operation copies or allocates more than one segment: none ever pauses.
+//!
+//! A *walk* over all entries goes by *position*: the bits of the hash, read backwards. Since the low
+//! bits choose the bucket, each bucket is an interval of positions, and a split cuts it in two:
+//!
+//! ```text
+//! 4 buckets  │ 0: …00    │ 2: …10    │ 1: …01    │ 3: …11    │
+//! 5 buckets  │ 0   │ 4   │ 2         │ 1         │ 3         │
+//! ```
+//!
+//! So a walk in this order that stops at a position and goes on there later meets each entry that
+//! stays exactly once, however many buckets there were before and are now. (`SCAN` of Redis goes in
+//! the same order, bucket by bucket; it may meet an entry twice when its table has shrunk.)
 
 use std::iter;
 
@@ -44,6 +56,12 @@ const GROW_ABOVE: usize = 6;
 /// One bucket is merged by a removal that leaves fewer entries per bucket than this; half of
 /// [`GROW_ABOVE`], so that an index of a steady size does neither.
 const SHRINK_BELOW: usize = GROW_ABOVE / 2;
+
+/// The bits of a position.
+const POSITION_BITS: u32 = 53;
+
+/// The last position of a walk.
+pub const MAX_POSITION: u64 = (1 << POSITION_BITS) - 1;
 
 /// The link of a chain's last bucket.
 const NONE: u32 = u32::MAX;
@@ -232,6 +250,37 @@ impl Index {
         Some(handle)
     }
 
+    /// Has `new` be the handle under `hash` in place of `old`, which must be there.
+    #[inline]
+    pub fn replace(&mut self, hash: u64, old: u32, new: u32) {
+        let found = self.locate(hash, |handle| handle == old);
+        let (place, slot, _) = found.expect("the old handle is there");
+        self.bucket_mut(place).handles[slot] = new;
+    }
+
+    /// The handles of the bucket in whose interval a position lies, and where the next interval
+    /// begins; 0 after the last. See the head of the file, and [`position`].
+    pub fn bucket_at(&self, position: u64) -> (impl Iterator<Item = u32> + '_, u64) {
+        let home = self.home_of((position << (u64::BITS - POSITION_BITS)).reverse_bits());
+        let half = self.mask.div_ceil(2);
+        let is_split = home >= half || home + half < self.home.len;
+        let bits = self.mask.count_ones() - u32::from(!is_split);
+        let width = 1 << (POSITION_BITS - bits);
+        let next = (position / width + 1) * width;
+        (self.handles(home), next % (1 << POSITION_BITS))
+    }
+
+    /// How many buckets there are.
+    pub fn buckets(&self) -> usize {
+        self.home.len
+    }
+
+    /// The handles of a bucket, by its number, which must be below [`buckets`](Self::buckets).
+    pub fn handles(&self, number: usize) -> impl Iterator<Item = u32> + '_ {
+        let buckets = self.chain(number).map(|place| self.bucket(place));
+        buckets.flat_map(|bucket| bucket.entries().map(|(_, handle)| handle))
+    }
+
     /// The memory in pieces of 64 KiB, as their sizes: each is given back when its size is taken,
     /// so that no call has to free all.
     pub fn into_pieces(self) -> impl Iterator<Item = usize> {
@@ -416,6 +465,13 @@ impl Index {
         }
         assert_eq!((entries, overflows), (self.len, self.overflow.len));
     }
+}
+
+/// Where the entry with this hash is met in a walk: below 2^53, which every client can keep as a
+/// number.
+#[inline]
+pub fn position(hash: u64) -> u64 {
+    hash.reverse_bits() >> (u64::BITS - POSITION_BITS)
 }
 
 /// Of the high bits, since the low ones are mostly the same within a bucket. Not 0, which means

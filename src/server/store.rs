@@ -1,25 +1,22 @@
 //! The store: keys to values, for ever or until a deadline.
 //!
-//! An entry lives in a numbered *place* for as long as its key exists, also when its value is
-//! replaced. The index leads from the hash of a key to its place:
+//! The index leads from the hash of a key to the place of its entry, in a page of entries of about
+//! the same length:
 //!
 //! ```text
-//!  index                 places, in pages of 1,024                 one allocation per entry
-//!  hash(color) ─→ 0 ──→  0  used ──────────────────────────────→  │ 5 │ color │ blue    │
-//!                        1  free, next free: 3                      4 bytes
-//!  hash(size)  ─→ 2 ──→  2  used ──────────────────────────────→  │ 4 │ size  │ 42      │
-//!                        3  free, the last                        key length, key, value
-//!  first free: 1         4  not used so far
+//!  index                  pages                                 page 1, in places of 24 bytes
+//!  hash(color) ─→ 1:0 ──→  0  entries of up to 16 bytes         0  color blue
+//!  hash(shape) ─→ 1:1 ──→  1  entries of 17 to 24 bytes ──────→ 1  shape square
+//!  hash(size)  ─→ 0:0      2  …                                 2  (not used so far)
 //! ```
 //!
-//! `SET shape …` would take place 1. A place is 16 bytes, and pages never move: the store grows
-//! without copying anything.
+//! `pages.rs` has no holes: when an entry goes, the last of its class moves to its place, and the
+//! index and the timers are told. A value that is replaced by one of about the same length stays;
+//! else its entry goes from one class to another. So memory is always that of the entries that
+//! there are, whatever came before.
 //!
-//! Since entries stay where they are, a walk over all keys is a walk over the places, and its
-//! cursor is the number of the next one. Above, a scan of two places from 0 visits `color` and
-//! returns 2. Whatever is then deleted or inserted, the next step from 2 visits `size`, if it is
-//! still there, and `color` is behind it: so a key that stays is visited once. A hash table that
-//! moves entries as it grows could promise only "at least once", as `SCAN` of Redis does.
+//! A walk over all keys goes by the index, in an order that no move of an entry changes; its cursor
+//! is a *position* there (see `index.rs`), and a key that stays is met exactly once.
 //!
 //! A key whose deadline has come is absent at once, for whoever asks: the deadline is compared.
 //! Its memory goes later. Each entry with a deadline has a timer in a wheel, and [`Store::expire`]
@@ -30,25 +27,24 @@
 //! early and is set anew. If it is set forward, a timer fires too late, and that costs memory only.
 //! A deadline that moves later leaves its timer where it is, as with one that fires too early: so
 //! a key that is kept alive by being set again and again costs the wheel next to nothing.
+//!
+//! Nothing here takes long, however many keys there are: what would ([`Store::clear`], and deadlines
+//! that come for many at a time) is done in parts by [`Store::expire`].
 
 mod entry;
+mod pages;
 
 use crate::clock::Now;
-use crate::index::Index;
+use crate::index::{self, Index};
 use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
-use entry::{Entry, Lease};
+use entry::{Entry, Lease, Parts};
+use pages::{Handle, Pages};
 use std::fmt;
 use std::hint::black_box;
 use std::mem;
 use std::ops::ControlFlow;
 use std::time::Instant;
-
-/// Places in a page: 16 KiB, a microsecond's work to make ready.
-const PAGE: usize = 1024;
-
-/// No free place.
-const NONE: u32 = u32::MAX;
 
 /// The most keys that one [`Store::touch`] takes: enough to have as many misses under way as a
 /// processor can.
@@ -58,16 +54,18 @@ pub const TOUCHED: usize = 32;
 /// millisecond.
 pub const EXPIRED_AT_ONCE: usize = 1000;
 
-/// Places that [`Store::random`] looks at before it walks. Where every tenth place holds a live
-/// key, one walk in a thousand calls is left.
+/// The memory that one [`Store::expire`] gives back of what was cleared, in bytes: some 200 µs.
+const FREED_AT_ONCE: usize = 4 * 1024 * 1024;
+
+/// Places that [`Store::random`] looks at before it walks. One in six has a key, so that one walk
+/// in a hundred thousand calls is left.
 const PROBES: u64 = 64;
 
-enum Place {
-    Used(Entry),
-    Free { next: u32 },
-}
+/// Places in a bucket that [`Store::random`] chooses from. More have next to no bucket.
+const PROBED_PLACES: u64 = 32;
 
-const _: () = assert!(size_of::<Place>() == 16);
+/// The most buckets over which [`Store::random`] walks: a millisecond's work.
+const WALKED: usize = 4096;
 
 /// How long a value is to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,24 +80,24 @@ pub enum Expiry {
 
 /// Keys and their values; see the head of the file.
 ///
-/// Keys of 0 to 2^31 − 1 bytes (the protocol allows 64 KiB), values of any length, up to 2^32 − 1
-/// entries. Places that become free are used again, but their 16 bytes are not given back before
-/// [`clear`](Self::clear). A deadline costs 16 bytes in the entry and 24 in the wheel.
+/// Keys of 0 to 4 MiB (the protocol allows 64 KiB), values of any length, up to 64 GiB of entries
+/// below 4 KiB and any number of larger ones. An entry takes 16 bytes more than key and value: 12 in
+/// the index and 4 in front; it is rounded up to 8 bytes, or above 128 bytes to an eighth. A deadline
+/// costs 16 bytes in the entry and 40 in the wheel.
 ///
 /// `now` may not go back on the monotonic clock; on the wall clock it may.
 pub struct Store {
     /// Random per process, so that nobody can choose keys that collide.
     hasher: RandomState,
     index: Index,
-    pages: Vec<Box<[Place; PAGE]>>,
-    /// Places used so far; those beyond were never used.
-    used: usize,
-    first_free: u32,
+    pages: Pages,
     key_bytes: u64,
     value_bytes: u64,
     /// The place of each entry with a lease.
-    timers: Box<TimerWheel<u32>>,
+    timers: Box<TimerWheel<Handle>>,
     expired: u64,
+    /// What was cleared and is yet to be given back, piece by piece, as the sizes of the pieces.
+    cleared: Vec<Box<dyn Iterator<Item = usize> + Send>>,
 }
 
 impl fmt::Debug for Store {
@@ -114,13 +112,12 @@ impl Store {
         Self {
             hasher: RandomState::new(),
             index: Index::new(),
-            pages: Vec::new(),
-            used: 0,
-            first_free: NONE,
+            pages: Pages::new(),
             key_bytes: 0,
             value_bytes: 0,
             timers: Box::new(TimerWheel::new(now)),
             expired: 0,
+            cleared: Vec::new(),
         }
     }
 
@@ -157,15 +154,14 @@ impl Store {
     /// The value of a key.
     #[inline]
     pub fn get(&self, key: &[u8], now: Now) -> Option<&[u8]> {
-        let place = self.find_live(key, now)?;
-        Some(self.entry(place).value())
+        Some(self.find_live(key, now)?.1.value())
     }
 
     /// When a key expires, in Unix milliseconds: `None`, if there is no such key, and `Some(None)`,
     /// if it does not.
     pub fn deadline(&self, key: &[u8], now: Now) -> Option<Option<u64>> {
-        let place = self.find_live(key, now)?;
-        Some(self.entry(place).lease().map(|lease| lease.deadline))
+        let (_, entry) = self.find_live(key, now)?;
+        Some(entry.lease().map(|lease| lease.deadline))
     }
 
     /// Brings the entries with these hashes into the processor's cache. A lookup is a chain
@@ -173,15 +169,11 @@ impl Store {
     /// that the misses of different keys overlap. Changes nothing.
     pub fn touch(&self, hashes: &[u64]) {
         let mut likely = [None; TOUCHED];
-        let mut entries = [None; TOUCHED];
-        for (place, hash) in likely.iter_mut().zip(hashes) {
-            *place = self.index.likely(*hash);
+        for (handle, hash) in likely.iter_mut().zip(hashes) {
+            *handle = self.index.likely(*hash);
         }
-        for (found, place) in entries.iter_mut().zip(likely) {
-            *found = place.map(|place| self.entry(place));
-        }
-        let first = |entry: &Option<&Entry>| entry.map_or(0, Entry::first_byte);
-        black_box(entries.iter().map(first).fold(0, u8::wrapping_add));
+        let near = |handle| self.pages.entry(handle).ends();
+        black_box(likely.into_iter().flatten().map(near).fold(0, u8::wrapping_add));
     }
 
     /// Stores a value, in place of one that is there. If it is to live until a time that has come
@@ -189,19 +181,20 @@ impl Store {
     /// is there.
     pub fn set(&mut self, key: &[u8], value: &[u8], expiry: Expiry, now: Now) {
         let hash = self.hash(key);
-        let Some(place) = self.find_to_write(hash, key, now) else {
+        let Some(handle) = self.find_to_write(hash, key, now) else {
             let deadline = if let Expiry::At(deadline) = expiry { Some(deadline) } else { None };
             return self.insert(hash, key, value, deadline, now);
         };
-        let entry = entry_mut(&mut self.pages, place);
+        let entry = self.pages.entry(handle);
+        let old_length = entry.value().len();
         let lease = match (expiry, entry.lease()) {
             (Expiry::Never, None) => None,
             (Expiry::Keep, old) => old,
-            (Expiry::Never, old) => renew(&mut self.timers, place, old, None, now),
-            (Expiry::At(at), old) => renew(&mut self.timers, place, old, Some(at), now),
+            (Expiry::Never, old) => renew(&mut self.timers, handle, old, None, now),
+            (Expiry::At(at), old) => renew(&mut self.timers, handle, old, Some(at), now),
         };
-        let old_length = entry.replace(value, lease);
         self.value_bytes = self.value_bytes - old_length as u64 + value.len() as u64;
+        self.rewrite(hash, handle, &Parts { key, value, lease });
     }
 
     /// Stores a value, for ever, unless the key exists: then nothing changes, and the answer is
@@ -219,11 +212,15 @@ impl Store {
     /// key. With a time that has come already, the key is absent at once: better to
     /// [`remove`](Self::remove) it.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<u64>, now: Now) -> bool {
-        let Some(place) = self.find_live(key, now) else {
+        let Some((handle, entry)) = self.find_live(key, now) else {
             return false;
         };
-        let entry = entry_mut(&mut self.pages, place);
-        entry.set_lease(renew(&mut self.timers, place, entry.lease(), deadline, now));
+        let old = entry.lease();
+        let lease = renew(&mut self.timers, handle, old, deadline, now);
+        if !self.pages.set_lease(handle, lease) {
+            let value = self.pages.entry(handle).value().to_vec();
+            self.rewrite(self.hash(key), handle, &Parts { key, value: &value, lease });
+        }
         true
     }
 
@@ -231,133 +228,171 @@ impl Store {
     /// empty, and lives for ever. Gives the new length in bytes.
     pub fn append(&mut self, key: &[u8], tail: &[u8], now: Now) -> usize {
         let hash = self.hash(key);
-        let Some(place) = self.find_to_write(hash, key, now) else {
+        let Some(handle) = self.find_to_write(hash, key, now) else {
             self.insert(hash, key, tail, None, now);
             return tail.len();
         };
+        let entry = self.pages.entry(handle);
+        let length = entry.value().len() + tail.len();
         self.value_bytes += tail.len() as u64;
-        let entry = entry_mut(&mut self.pages, place);
-        entry.append(tail);
-        entry.value().len()
+        if !self.pages.append(handle, tail) {
+            let entry = self.pages.entry(handle);
+            let (lease, value) = (entry.lease(), [entry.value(), tail].concat());
+            self.rewrite(hash, handle, &Parts { key, value: &value, lease });
+        }
+        length
     }
 
     /// Moves a value and its deadline to another key, in place of what is there. `false`: there is
     /// nothing to move, and nothing changes.
     pub fn rename(&mut self, from: &[u8], to: &[u8], now: Now) -> bool {
-        if from == to {
-            return self.find_live(from, now).is_some();
-        }
-        let Some(moved) = self.take_out_live(from, now) else {
+        let Some((_, entry)) = self.find_live(from, now) else {
             return false;
         };
-        let expiry = moved.lease().map_or(Expiry::Never, |lease| Expiry::At(lease.deadline));
-        self.set(to, moved.value(), expiry, now);
+        if from != to {
+            let expiry = entry.lease().map_or(Expiry::Never, |lease| Expiry::At(lease.deadline));
+            let value = entry.value().to_vec();
+            self.remove(from, now);
+            self.set(to, &value, expiry, now);
+        }
         true
     }
 
     /// Deletes a key. `false`: it does not exist. One that has expired is left to
     /// [`expire`](Self::expire), which tells of it.
     pub fn remove(&mut self, key: &[u8], now: Now) -> bool {
-        self.take_out_live(key, now).is_some()
+        self.take_out(self.hash(key), |_, entry| {
+            entry.key() == key && entry.is_live(now.unix_millis)
+        })
     }
 
     /// Deletes a key that has expired, before [`expire`](Self::expire) does. `false`: it lives, or
     /// there is none.
     pub fn purge(&mut self, key: &[u8], now: Now) -> bool {
         let found = self.find(self.hash(key), key);
-        let expired = found.filter(|&place| !self.entry(place).is_live(now.unix_millis));
-        if let Some(place) = expired {
-            self.take_out_expired(place);
+        let expired = found.filter(|(_, entry)| !entry.is_live(now.unix_millis));
+        if let Some((handle, _)) = expired {
+            self.take_out_expired(handle);
+            return true;
         }
-        expired.is_some()
+        false
     }
 
-    /// Deletes all keys and gives the memory back, which takes some 50 ns for each. The count of
-    /// the expired stays.
+    /// Deletes all keys. Takes no longer for many than for some: the rest of their memory is put
+    /// aside, for [`expire`](Self::expire) to give back. The count of the expired stays.
     pub fn clear(&mut self) {
-        self.index.clear();
-        self.timers.clear();
-        self.pages = Vec::new();
-        (self.used, self.first_free) = (0, NONE);
+        if self.is_empty() {
+            return;
+        }
+        let timers = TimerWheel::new(self.timers.latest());
+        let timers = mem::replace(&mut self.timers, Box::new(timers)).into_values();
+        let timers = timers.map(|_| TimerWheel::<Handle>::TIMER_BYTES);
+        let pages = mem::replace(&mut self.pages, Pages::new()).into_pieces();
+        let index = mem::take(&mut self.index).into_pieces();
+        self.cleared.push(Box::new(pages.chain(index).chain(timers)));
         (self.key_bytes, self.value_bytes) = (0, 0);
+        self.free_some();
     }
 
-    /// Removes keys whose deadline has come, and tells of each before it goes. Takes a bounded
-    /// number of them ([`EXPIRED_AT_ONCE`]): after it, [`next_deadline`](Self::next_deadline) says
-    /// when there is more to do, which may be now.
+    /// Removes keys whose deadline has come, and tells of each before it goes; then gives memory
+    /// back that [`clear`](Self::clear) has put aside. Does a bounded part of it (of the keys,
+    /// [`EXPIRED_AT_ONCE`]): after it, [`next_deadline`](Self::next_deadline) says when there is
+    /// more to do, which may be now.
     ///
     /// A key is removed at most 2 ms after its deadline, if the wall clock is not set forward and
     /// the calls come when they should.
     pub fn expire(&mut self, now: Now, mut tell: impl FnMut(&[u8])) {
         for _ in 0..EXPIRED_AT_ONCE {
-            let Some(place) = self.timers.expire(now.instant) else {
-                return;
+            let Some(handle) = self.timers.expire(now.instant) else {
+                return self.free_some();
             };
-            let entry = entry_mut(&mut self.pages, place);
+            let entry = self.pages.entry(handle);
             if entry.is_live(now.unix_millis) {
                 let deadline = entry.lease().map(|lease| lease.deadline);
-                entry.set_lease(renew(&mut self.timers, place, None, deadline, now));
+                let lease = renew(&mut self.timers, handle, None, deadline, now);
+                assert!(self.pages.set_lease(handle, lease), "it has room for a lease");
             } else {
                 tell(entry.key());
-                self.take_out_expired(place);
+                self.take_out_expired(handle);
             }
         }
     }
 
     /// When [`expire`](Self::expire) should be called next; `None`: no need while no deadline is
-    /// set.
+    /// set and nothing was cleared.
+    #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next_deadline()
+        match self.cleared.is_empty() {
+            true => self.timers.next_deadline(),
+            false => Some(self.timers.latest()),
+        }
     }
 
-    /// Some key; `None`, if there is none. Another for another `seed`, and each as likely as any
-    /// other, as long as most places are used; where few are, one that has many free places before
-    /// it comes more often.
+    /// Some key, each as likely as any other; another for another `seed`. `None`, if there is none,
+    /// or hardly one that has not expired.
     ///
-    /// Looks at some places and, if no key is in them, walks from one to the next key: a nanosecond
-    /// for each place between.
+    /// Looks at some places of the index and, if no key is in them, walks over a bounded part of it.
     pub fn random(&self, seed: u64, now: Now) -> Option<&[u8]> {
-        if self.is_empty() {
-            return None;
-        }
-        let probe = |n| (mixed(seed, n) % self.used as u64) as usize;
-        let begin = probe(PROBES);
-        let walk = (begin..self.used).chain(0..begin);
-        (0..PROBES).map(probe).chain(walk).find_map(|place| Some(self.live_at(place, now)?.key()))
+        let buckets = self.index.buckets();
+        let probe = |n| {
+            let number = mixed(seed, n);
+            let (bucket, place) = (number / PROBED_PLACES, number % PROBED_PLACES);
+            self.index.handles((bucket % buckets as u64) as usize).nth(place as usize)
+        };
+        let begin = (seed % buckets as u64) as usize;
+        let walk = (begin..buckets).chain(0..begin).take(WALKED);
+        let walk = walk.flat_map(|number| self.index.handles(number));
+        let mut entries = (0..PROBES).filter_map(probe).chain(walk).map(|it| self.pages.entry(it));
+        entries.find(|entry| entry.is_live(now.unix_millis)).map(Entry::key)
     }
 
     /// One step of a walk over all entries, in no particular order.
     ///
-    /// Begins at `cursor` (0 for the first step), looks at no more than `places` places (at least
-    /// one), calls `visit(key, value)` for each entry found that has not expired, and returns the
-    /// cursor of the next step; 0 when there is none. If `visit` breaks, the step ends after that
-    /// entry.
+    /// Begins at `cursor` (0 for the first step), looks at `most` entries or some more, calls
+    /// `visit(key, value)` for each of them that has not expired, and returns the cursor of the next
+    /// step; 0 when there is none. An empty bucket of the index counts as an entry. If `visit`
+    /// breaks, the step ends after that entry, and those whose hashes are equal in 53 bits.
     ///
     /// An entry that exists from the first step to the last is visited exactly once, whatever is
-    /// inserted, replaced, given a deadline or deleted between the steps; others at most once for
-    /// each time that their key was inserted. Any `cursor` is allowed; one past the end ends the
-    /// walk.
+    /// inserted, replaced, given a deadline or deleted between the steps; a key that is deleted and
+    /// inserted again at most once. Any `cursor` is allowed; one past the end ends the walk.
     pub fn scan(
         &self,
         cursor: u64,
-        places: usize,
+        most: usize,
         now: Now,
         mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> u64 {
-        let begin = usize::try_from(cursor).unwrap_or(usize::MAX).min(self.used);
-        let end = begin.saturating_add(places.max(1)).min(self.used);
-        let mut next = begin;
-        while next < end {
-            let entry = self.live_at(next, now);
-            next += 1;
-            if let Some(entry) = entry {
+        let mut position = cursor;
+        let mut looked_at = 0;
+        let mut bucket: Vec<(u64, Handle)> = Vec::new();
+        while position <= index::MAX_POSITION {
+            let (handles, next) = self.index.bucket_at(position);
+            bucket.clear();
+            bucket.extend(handles.map(|handle| {
+                let hash = self.hash(self.pages.entry(handle).key());
+                (index::position(hash), handle)
+            }));
+            looked_at += bucket.len().max(1);
+            bucket.retain(|&(at, _)| at >= position);
+            bucket.sort_unstable();
+            let mut last = None;
+            for &(at, handle) in &bucket {
+                if last.is_some_and(|last| last != at) {
+                    return at;
+                }
+                let entry = self.pages.entry(handle);
                 let (key, value) = entry.split();
-                if visit(key, value).is_break() {
-                    break;
+                if entry.is_live(now.unix_millis) && visit(key, value).is_break() {
+                    last = Some(at);
                 }
             }
+            if last.is_some() || looked_at >= most || next == 0 {
+                return next;
+            }
+            position = next;
         }
-        if next == self.used { 0 } else { next as u64 }
+        0
     }
 
     /// The hash of a key, in this process.
@@ -366,165 +401,140 @@ impl Store {
         self.hasher.hash_one(key)
     }
 
-    /// The place of a key, whether it has expired or not.
+    /// The entry of a key, whether it has expired or not.
     #[inline]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |place| self.entry(place).key() == key)
+    fn find(&self, hash: u64, key: &[u8]) -> Option<(Handle, Entry<'_>)> {
+        let handle = self.index.find(hash, |handle| self.pages.entry(handle).key() == key)?;
+        Some((handle, self.pages.entry(handle)))
     }
 
     #[inline]
-    fn find_live(&self, key: &[u8], now: Now) -> Option<u32> {
-        let place = self.find(self.hash(key), key)?;
-        self.entry(place).is_live(now.unix_millis).then_some(place)
+    fn find_live(&self, key: &[u8], now: Now) -> Option<(Handle, Entry<'_>)> {
+        self.find(self.hash(key), key).filter(|(_, entry)| entry.is_live(now.unix_millis))
     }
 
     /// The place of a key that is about to be written; if it has expired, it makes room first.
     #[inline]
-    fn find_to_write(&mut self, hash: u64, key: &[u8], now: Now) -> Option<u32> {
-        let place = self.find(hash, key)?;
-        if self.entry(place).is_live(now.unix_millis) {
-            return Some(place);
+    fn find_to_write(&mut self, hash: u64, key: &[u8], now: Now) -> Option<Handle> {
+        let (handle, entry) = self.find(hash, key)?;
+        if entry.is_live(now.unix_millis) {
+            return Some(handle);
         }
-        self.take_out_expired(place);
+        self.take_out_expired(handle);
         None
     }
 
-    #[inline]
-    fn live_at(&self, place: usize, now: Now) -> Option<&Entry> {
-        match &self.pages[place / PAGE][place % PAGE] {
-            Place::Used(entry) => Some(entry).filter(|entry| entry.is_live(now.unix_millis)),
-            Place::Free { .. } => None,
-        }
-    }
-
-    #[inline]
-    fn entry(&self, place: u32) -> &Entry {
-        entry(&self.pages, place)
-    }
-
-    fn place_mut(&mut self, place: u32) -> &mut Place {
-        &mut self.pages[place as usize / PAGE][place as usize % PAGE]
-    }
-
     fn insert(&mut self, hash: u64, key: &[u8], value: &[u8], deadline: Option<u64>, now: Now) {
-        let place = self.take_place();
-        let lease = deadline.and_then(|at| renew(&mut self.timers, place, None, Some(at), now));
-        *self.place_mut(place) = Place::Used(Entry::new(key, value, lease));
+        // The timer must name a place, and the entry its timer.
+        let timer = deadline.map(|at| self.timers.insert(now.instant_of(at), Handle::MAX));
+        let lease = deadline.zip(timer).map(|(deadline, timer)| Lease { deadline, timer });
+        let handle = self.pages.insert(&Parts { key, value, lease });
+        point(&mut self.timers, lease, handle);
         self.key_bytes += key.len() as u64;
         self.value_bytes += value.len() as u64;
         let Self { hasher, index, pages, .. } = self;
-        index.insert(hash, place, |place| hasher.hash_one(entry(pages, place).key()));
+        index.insert(hash, handle, |handle| hasher.hash_one(pages.entry(handle).key()));
     }
 
+    /// Writes an entry anew, where it is or where it fits.
     #[inline]
-    fn take_out_live(&mut self, key: &[u8], now: Now) -> Option<Entry> {
-        self.take_out(self.hash(key), |_, entry| {
-            entry.key() == key && entry.is_live(now.unix_millis)
-        })
+    fn rewrite(&mut self, hash: u64, handle: Handle, parts: &Parts<'_>) {
+        if !self.pages.replace(handle, parts) {
+            let new = self.pages.insert(parts);
+            self.index.replace(hash, handle, new);
+            point(&mut self.timers, parts.lease, new);
+            self.vacate(handle);
+        }
+    }
+
+    /// Frees a place to which nothing leads any more.
+    #[inline]
+    fn vacate(&mut self, handle: Handle) {
+        if let Some(from) = self.pages.remove(handle) {
+            let moved = self.pages.entry(handle);
+            self.index.replace(self.hasher.hash_one(moved.key()), from, handle);
+            point(&mut self.timers, moved.lease(), handle);
+        }
     }
 
     #[cold]
-    fn take_out_expired(&mut self, place: u32) {
-        let hash = self.hash(self.entry(place).key());
-        self.take_out(hash, |it, _| it == place);
+    fn take_out_expired(&mut self, handle: Handle) {
+        let hash = self.hash(self.pages.entry(handle).key());
+        self.take_out(hash, |it, _| it == handle);
         self.expired += 1;
     }
 
-    /// Removes the entry for which `is_it` says yes from everything, and frees its place.
+    /// Removes the entry for which `is_it` says yes from everything. `false`: there is none.
     #[inline]
-    fn take_out(&mut self, hash: u64, is_it: impl Fn(u32, &Entry) -> bool) -> Option<Entry> {
+    fn take_out(&mut self, hash: u64, is_it: impl Fn(Handle, Entry<'_>) -> bool) -> bool {
         let Self { hasher, index, pages, .. } = self;
-        let place = index.remove(
+        let removed = index.remove(
             hash,
-            |place| is_it(place, entry(pages, place)),
-            |place| hasher.hash_one(entry(pages, place).key()),
-        )?;
-        let free = Place::Free { next: self.first_free };
-        let Place::Used(entry) = mem::replace(self.place_mut(place), free) else {
-            unreachable!("the index leads to used places only");
-        };
-        self.first_free = place;
-        if let Some(lease) = entry.lease() {
-            self.timers.cancel(lease.timer);
-        }
+            |handle| is_it(handle, pages.entry(handle)),
+            |handle| hasher.hash_one(pages.entry(handle).key()),
+        );
+        let Some(handle) = removed else { return false };
+        let entry = self.pages.entry(handle);
         let (key, value) = entry.split();
         self.key_bytes -= key.len() as u64;
         self.value_bytes -= value.len() as u64;
-        Some(entry)
+        if let Some(lease) = entry.lease() {
+            self.timers.cancel(lease.timer);
+        }
+        self.vacate(handle);
+        true
     }
 
-    /// A free place, the one freed last if there is any: it is likely to be in the processor's
-    /// cache.
-    fn take_place(&mut self) -> u32 {
-        let place = self.first_free;
-        if place != NONE {
-            let Place::Free { next } = *self.place_mut(place) else {
-                unreachable!("the free list leads to free places only");
-            };
-            self.first_free = next;
-            return place;
-        }
-        if self.used == self.pages.len() * PAGE {
-            self.pages.push(Box::new([const { Place::Free { next: NONE } }; PAGE]));
-        }
-        let place = u32::try_from(self.used).ok().filter(|&place| place != NONE);
-        self.used += 1;
-        place.expect("fewer than 2^32 entries")
-    }
-
-    /// Panics unless: the index leads to every used place and to nothing else; every free place is
-    /// in the free list once; every lease has a timer and every timer a lease; the sums are right.
-    /// For tests.
-    pub fn check_invariants(&self) {
-        self.index.check_invariants(|place| self.hash(self.entry(place).key()));
-        let (mut entries, mut leases, mut key_bytes, mut value_bytes) = (0, 0, 0, 0);
-        for place in 0..self.used {
-            if let Place::Used(entry) = &self.pages[place / PAGE][place % PAGE] {
-                let (key, value) = entry.split();
-                assert_eq!(self.find(self.hash(key), key), Some(place as u32));
-                entries += 1;
-                key_bytes += key.len() as u64;
-                value_bytes += value.len() as u64;
-                if let Some(lease) = entry.lease() {
-                    // No two leases share a timer: it names one place.
-                    assert_eq!(self.timers.get(lease.timer), Some(&(place as u32)));
-                    leases += 1;
-                }
+    /// Gives back some of what was cleared.
+    #[cold]
+    fn free_some(&mut self) {
+        let mut freed = 0;
+        while freed < FREED_AT_ONCE
+            && let Some(pieces) = self.cleared.last_mut()
+        {
+            match pieces.next() {
+                Some(bytes) => freed += bytes,
+                None => _ = self.cleared.pop(),
             }
         }
+    }
+
+    /// Panics unless: the index leads to every entry and to nothing else; every lease has a timer
+    /// and every timer a lease; the sums are right. For tests.
+    pub fn check_invariants(&self) {
+        self.index.check_invariants(|handle| self.hash(self.pages.entry(handle).key()));
+        let (mut entries, mut leases, mut key_bytes, mut value_bytes) = (0, 0, 0, 0);
+        for handle in (0..self.index.buckets()).flat_map(|number| self.index.handles(number)) {
+            let entry = self.pages.entry(handle);
+            let (key, value) = entry.split();
+            assert_eq!(self.find(self.hash(key), key).map(|(found, _)| found), Some(handle));
+            entries += 1;
+            key_bytes += key.len() as u64;
+            value_bytes += value.len() as u64;
+            if let Some(lease) = entry.lease() {
+                // No two leases share a timer: it names one place.
+                assert_eq!(self.timers.get(lease.timer), Some(&handle));
+                leases += 1;
+            }
+        }
+        assert_eq!(entries, self.pages.check_invariants());
         assert_eq!((entries, leases), (self.len(), self.expiring()));
         assert_eq!((key_bytes, value_bytes), (self.key_bytes, self.value_bytes));
-        let mut free = self.first_free;
-        for _ in entries..self.used {
-            match self.pages[free as usize / PAGE][free as usize % PAGE] {
-                Place::Free { next } => free = next,
-                Place::Used(_) => panic!("a used place in the free list"),
-            }
-        }
-        assert_eq!(free, NONE, "the free list is longer than the free places");
     }
 }
 
+/// Has the timer of a lease lead to the place of its entry.
 #[inline]
-fn entry(pages: &[Box<[Place; PAGE]>], place: u32) -> &Entry {
-    match &pages[place as usize / PAGE][place as usize % PAGE] {
-        Place::Used(entry) => entry,
-        Place::Free { .. } => unreachable!("the index leads to used places only"),
+fn point(timers: &mut TimerWheel<Handle>, lease: Option<Lease>, handle: Handle) {
+    if let Some(lease) = lease {
+        *timers.value_mut(lease.timer.number()) = handle;
     }
 }
 
-#[inline]
-fn entry_mut(pages: &mut [Box<[Place; PAGE]>], place: u32) -> &mut Entry {
-    match &mut pages[place as usize / PAGE][place as usize % PAGE] {
-        Place::Used(entry) => entry,
-        Place::Free { .. } => unreachable!("the index leads to used places only"),
-    }
-}
-
-/// The lease of a place until a new deadline, with its timer, in place of an old lease.
+/// The lease of an entry until a new deadline, with its timer, in place of an old lease.
 fn renew(
-    timers: &mut TimerWheel<u32>,
-    place: u32,
+    timers: &mut TimerWheel<Handle>,
+    handle: Handle,
     old: Option<Lease>,
     deadline: Option<u64>,
     now: Now,
@@ -537,7 +547,7 @@ fn renew(
         (None, _) => {}
     }
     let deadline = deadline?;
-    Some(Lease { deadline, timer: timers.insert(now.instant_of(deadline), place) })
+    Some(Lease { deadline, timer: timers.insert(now.instant_of(deadline), handle) })
 }
 
 /// The `n`th number that a seed leads to; all bits look random (Steele et al., *SplitMix*, 2014).

@@ -1,27 +1,40 @@
-//! One entry of the store, in one allocation: the key, the value and, only if it expires, when.
+//! One entry of the store, as bytes: the key, the value and, only if it expires, when.
 //!
 //! ```text
-//!  never expires   │ 5        │ color │ blue │
+//!  never expires   │ head │ color │ blue │ slack │
 //!                    4 bytes
-//!  expires         │ 5 + 2^31 │ deadline │ timer │ color │ blue │
-//!                    4 bytes    8 bytes    8 bytes
+//!  expires         │ head │ deadline │ timer │ color │ blue │ slack │
+//!                    4 bytes  8 bytes  8 bytes
 //! ```
 //!
-//! The first word is the length of the key; its highest bit says that there is a deadline. The
-//! word mostly vanishes in the allocator's rounding; as a field outside, it would make every place
-//! larger by eight bytes. An entry that never expires has no byte that speaks of expiry.
+//! The head is a number: the length of the key in its low 22 bits, the length of the slack in nine,
+//! and in the highest bit whether there is room for a *lease*, a deadline with its timer. The
+//! slack is what the place of an entry is longer than the entry. So the length of the value need
+//! not be written down, and an entry that never expires has no byte that speaks of expiry, unless
+//! it is so large that it does not matter: then there is always room for a lease, with a timer of
+//! 0 if it has none, and a deadline that comes or goes does not move it.
 
 use crate::timer_wheel::TimerId;
-use std::mem;
+use std::io::{self, Write};
 
-/// Bytes of the first word.
-const WORD: usize = size_of::<u32>();
+/// Bytes of the head.
+const HEAD: usize = size_of::<u32>();
 
-/// In the first word: there is a deadline.
-const EXPIRES: u32 = 1 << 31;
+/// Bits of the head that hold the length of the key.
+const KEY_BITS: u32 = 22;
+/// Bits of the head that hold the length of the slack.
+const SLACK_BITS: u32 = 9;
+
+/// In the head: there is room for a lease.
+const ROOM: u32 = 1 << (KEY_BITS + SLACK_BITS);
 
 /// Bytes of a deadline and its timer.
 const LEASE: usize = 2 * size_of::<u64>();
+
+/// The longest key, in bytes.
+pub const MAX_KEY: usize = (1 << KEY_BITS) - 1;
+/// The most by which a place may be longer than its entry.
+pub const MAX_SLACK: usize = (1 << SLACK_BITS) - 1;
 
 /// Until when an entry lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,130 +45,184 @@ pub struct Lease {
     pub timer: TimerId,
 }
 
-/// A key with its value, and with a lease if it expires; see the head of the file.
-pub struct Entry(Box<[u8]>);
+/// What an entry is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Of at most [`MAX_KEY`] bytes.
+    pub key: &'a [u8],
+    /// Of any length.
+    pub value: &'a [u8],
+    /// `None`: it never expires.
+    pub lease: Option<Lease>,
+}
 
-impl Entry {
-    /// A new entry.
-    ///
-    /// # Panics
-    /// With a key of 2^31 bytes or more.
-    pub fn new(key: &[u8], value: &[u8], lease: Option<Lease>) -> Entry {
-        let length = u32::try_from(key.len()).ok().filter(|length| length & EXPIRES == 0);
-        let length = length.expect("keys are shorter than 2 GiB");
-        let (flag, lease_length) = if lease.is_some() { (EXPIRES, LEASE) } else { (0, 0) };
-        let mut bytes = Vec::with_capacity(WORD + lease_length + key.len() + value.len());
-        bytes.extend_from_slice(&(length | flag).to_ne_bytes());
-        if let Some(lease) = lease {
-            bytes.extend_from_slice(&lease_bytes(lease));
-        }
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(value);
-        Entry(bytes.into_boxed_slice())
+impl Parts<'_> {
+    /// How many bytes the entry takes, without room for a lease that it has not.
+    #[inline]
+    pub fn len(&self) -> usize {
+        let lease = if self.lease.is_some() { LEASE } else { 0 };
+        HEAD + lease + self.key.len() + self.value.len()
     }
 
+    /// Fills a place of a length of at least [`len`](Self::len), and no more than [`MAX_SLACK`]
+    /// above it.
+    pub fn fill(&self, mut place: &mut [u8]) {
+        let slack = place.len() - self.len();
+        let written = self.write(&mut place, slack, self.lease.is_some());
+        written.expect("there is room");
+    }
+
+    /// As bytes of their own, with room for a lease in any case.
+    pub fn to_vec(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD + LEASE + self.key.len() + self.value.len());
+        self.write(&mut bytes, 0, true).expect("a vector grows");
+        bytes
+    }
+
+    #[inline]
+    fn write(&self, to: &mut impl Write, slack: usize, room: bool) -> io::Result<()> {
+        assert!(self.key.len() <= MAX_KEY && slack <= MAX_SLACK, "it does not fit the head");
+        let flag = if room { ROOM } else { 0 };
+        let head = self.key.len() as u32 | (slack as u32) << KEY_BITS | flag;
+        to.write_all(&head.to_ne_bytes())?;
+        if room {
+            to.write_all(&lease_bytes(self.lease))?;
+        }
+        to.write_all(self.key)?;
+        to.write_all(self.value)
+    }
+}
+
+/// The bytes of an entry, to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a>(pub &'a [u8]);
+
+impl<'a> Entry<'a> {
     /// The key and the value.
     #[inline]
-    pub fn split(&self) -> (&[u8], &[u8]) {
-        let (word, rest) = self.0.split_first_chunk().expect("an entry begins with a word");
-        let word = u32::from_ne_bytes(*word);
-        let rest = if word & EXPIRES == 0 { rest } else { &rest[LEASE..] };
-        rest.split_at((word & !EXPIRES) as usize)
+    pub fn split(self) -> (&'a [u8], &'a [u8]) {
+        let head = head(self.0);
+        let value_end = self.0.len() - slack(head);
+        self.0[key_start(head)..value_end].split_at(key_length(head))
     }
 
     /// The key.
     #[inline]
-    pub fn key(&self) -> &[u8] {
-        self.split().0
+    pub fn key(self) -> &'a [u8] {
+        let head = head(self.0);
+        &self.0[key_start(head)..][..key_length(head)]
     }
 
     /// The value.
     #[inline]
-    pub fn value(&self) -> &[u8] {
+    pub fn value(self) -> &'a [u8] {
         self.split().1
     }
 
     /// Until when it lives; `None`: for ever.
     #[inline]
-    pub fn lease(&self) -> Option<Lease> {
-        if !self.expires() {
+    pub fn lease(self) -> Option<Lease> {
+        if head(self.0) & ROOM == 0 {
             return None;
         }
-        let (deadline, timer) = self.0[WORD..WORD + LEASE].split_at(LEASE / 2);
+        let (deadline, timer) = self.0[HEAD..HEAD + LEASE].split_at(LEASE / 2);
         let number = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("it has 8 bytes"));
-        Some(Lease { deadline: number(deadline), timer: TimerId::unpack(number(timer)) })
+        let timer = number(timer);
+        let deadline = number(deadline);
+        (timer != 0).then(|| Lease { deadline, timer: TimerId::unpack(timer) })
     }
 
     /// Whether its deadline is yet to come at this Unix time, if it has one.
     #[inline]
-    pub fn is_live(&self, unix_millis: u64) -> bool {
-        !self.expires() || self.lease().is_none_or(|lease| lease.deadline > unix_millis)
+    pub fn is_live(self, unix_millis: u64) -> bool {
+        head(self.0) & ROOM == 0 || self.lease().is_none_or(|lease| lease.deadline > unix_millis)
     }
 
-    /// The first byte, to have it brought near.
+    /// Its ends, so that they are brought near.
     #[inline]
-    pub fn first_byte(&self) -> u8 {
-        self.0.first().copied().unwrap_or(0)
-    }
-
-    /// Sets the value and the lease: in place, if they take as many bytes as the old ones. Gives
-    /// the length of the old value.
-    #[inline]
-    pub fn replace(&mut self, value: &[u8], lease: Option<Lease>) -> usize {
-        let (key, old) = self.split();
-        let old_length = old.len();
-        if old_length == value.len() && self.expires() == lease.is_some() {
-            self.overwrite_lease(lease);
-            let begin = self.0.len() - value.len();
-            self.0[begin..].copy_from_slice(value);
-        } else {
-            *self = Entry::new(key, value, lease);
-        }
-        old_length
-    }
-
-    /// Sets the lease.
-    pub fn set_lease(&mut self, lease: Option<Lease>) {
-        if self.expires() == lease.is_some() {
-            self.overwrite_lease(lease);
-        } else {
-            let (key, value) = self.split();
-            *self = Entry::new(key, value, lease);
-        }
-    }
-
-    /// Appends to the value. The allocator may move the entry, or find room behind it.
-    pub fn append(&mut self, tail: &[u8]) {
-        let mut bytes = mem::take(&mut self.0).into_vec();
-        bytes.reserve_exact(tail.len());
-        bytes.extend_from_slice(tail);
-        self.0 = bytes.into_boxed_slice();
-    }
-
-    #[inline]
-    fn word(&self) -> u32 {
-        u32::from_ne_bytes(*self.0.first_chunk().expect("an entry begins with a word"))
-    }
-
-    #[inline]
-    fn expires(&self) -> bool {
-        self.word() & EXPIRES != 0
-    }
-
-    /// Only if there is a lease already, or none is given.
-    #[inline]
-    fn overwrite_lease(&mut self, lease: Option<Lease>) {
-        if let Some(lease) = lease {
-            self.0[WORD..][..LEASE].copy_from_slice(&lease_bytes(lease));
-        }
+    pub fn ends(self) -> u8 {
+        self.0.first().copied().unwrap_or(0) ^ self.0.last().copied().unwrap_or(0)
     }
 }
 
-fn lease_bytes(lease: Lease) -> [u8; LEASE] {
+/// The bytes of an entry, to be changed where they are.
+#[derive(Debug)]
+pub struct EntryMut<'a>(pub &'a mut [u8]);
+
+impl EntryMut<'_> {
+    /// Sets the value of an entry in a place of such a length that the new one fits it.
+    #[inline]
+    pub fn set_value(&mut self, value: &[u8]) {
+        let head = head(self.0);
+        let start = value_start(head);
+        self.0[start..][..value.len()].copy_from_slice(value);
+        self.set_slack(head, self.0.len() - start - value.len());
+    }
+
+    /// Appends to the value what the slack has room for. `false`: it has not, and nothing changes.
+    pub fn append(&mut self, tail: &[u8]) -> bool {
+        let head = head(self.0);
+        let fits = tail.len() <= slack(head);
+        if fits {
+            let start = self.0.len() - slack(head);
+            self.0[start..][..tail.len()].copy_from_slice(tail);
+            self.set_slack(head, slack(head) - tail.len());
+        }
+        fits
+    }
+
+    /// Whether there is room for a lease.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        head(self.0) & ROOM != 0
+    }
+
+    /// Sets the lease of an entry with room for it.
+    pub fn set_lease(&mut self, lease: Option<Lease>) {
+        self.0[HEAD..][..LEASE].copy_from_slice(&lease_bytes(lease));
+    }
+
+    #[inline]
+    fn set_slack(&mut self, head: u32, slack: usize) {
+        assert!(slack <= MAX_SLACK, "it does not fit the head");
+        let other = head & !((MAX_SLACK as u32) << KEY_BITS);
+        let head = other | (slack as u32) << KEY_BITS;
+        self.0[..HEAD].copy_from_slice(&head.to_ne_bytes());
+    }
+}
+
+#[inline]
+fn head(bytes: &[u8]) -> u32 {
+    u32::from_ne_bytes(*bytes.first_chunk().expect("an entry begins with its head"))
+}
+
+#[inline]
+fn key_length(head: u32) -> usize {
+    head as usize & MAX_KEY
+}
+
+#[inline]
+fn slack(head: u32) -> usize {
+    (head >> KEY_BITS) as usize & MAX_SLACK
+}
+
+#[inline]
+fn key_start(head: u32) -> usize {
+    if head & ROOM == 0 { HEAD } else { HEAD + LEASE }
+}
+
+#[inline]
+fn value_start(head: u32) -> usize {
+    key_start(head) + key_length(head)
+}
+
+fn lease_bytes(lease: Option<Lease>) -> [u8; LEASE] {
     let mut bytes = [0; LEASE];
-    let (deadline, timer) = bytes.split_at_mut(LEASE / 2);
-    deadline.copy_from_slice(&lease.deadline.to_ne_bytes());
-    timer.copy_from_slice(&lease.timer.pack().to_ne_bytes());
+    if let Some(lease) = lease {
+        let (deadline, timer) = bytes.split_at_mut(LEASE / 2);
+        deadline.copy_from_slice(&lease.deadline.to_ne_bytes());
+        timer.copy_from_slice(&lease.timer.pack().to_ne_bytes());
+    }
     bytes
 }
 
@@ -163,42 +230,64 @@ fn lease_bytes(lease: Lease) -> [u8; LEASE] {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_what_expires_pays_for_it() {
-        let lease = Lease { deadline: u64::MAX, timer: TimerId::unpack(u64::MAX) };
-        let mut entry = Entry::new(b"color", b"blue", None);
-        assert_eq!((entry.0.len(), entry.lease()), (4 + 5 + 4, None));
-        entry.set_lease(Some(lease));
-        assert_eq!((entry.0.len(), entry.lease()), (4 + 16 + 5 + 4, Some(lease)));
-        assert_eq!(entry.split(), (&b"color"[..], &b"blue"[..]));
-        entry.replace(b"red", None);
-        assert_eq!((entry.0.len(), entry.lease()), (4 + 5 + 3, None));
-        assert_eq!(entry.split(), (&b"color"[..], &b"red"[..]));
+    fn lease(deadline: u64) -> Option<Lease> {
+        Some(Lease { deadline, timer: TimerId::unpack(1 << 32) })
+    }
+
+    fn placed(parts: Parts<'_>, slack: usize) -> Vec<u8> {
+        let mut place = vec![b'#'; parts.len() + slack];
+        parts.fill(&mut place);
+        place
     }
 
     #[test]
-    fn what_takes_as_many_bytes_stays_where_it_is() {
-        let lease = |deadline| Some(Lease { deadline, timer: TimerId::unpack(1 << 32) });
-        let changes = [(None, b"one", None, true), (lease(1), b"two", lease(2), true)];
-        let moves = [(None, b"one", lease(2), false), (lease(1), b"two", None, false)];
-        for (old, value, new, stays) in changes.into_iter().chain(moves) {
-            let mut entry = Entry::new(b"k", b"old", old);
-            let before = (entry.0.len(), entry.0.as_ptr());
-            entry.replace(value, new);
-            assert_eq!((entry.0.len(), entry.0.as_ptr()) == before, stays);
-            assert_eq!((entry.split(), entry.lease()), ((&b"k"[..], &value[..]), new));
+    fn only_what_expires_pays_for_it() {
+        let never = Parts { key: b"color", value: b"blue", lease: None };
+        let expires = Parts { lease: lease(u64::MAX), ..never };
+        assert_eq!((never.len(), expires.len()), (4 + 5 + 4, 4 + 16 + 5 + 4));
+        for (parts, slack) in [(never, 0), (never, 3), (expires, 0), (expires, MAX_SLACK)] {
+            let place = placed(parts, slack);
+            let entry = Entry(&place);
+            assert_eq!(entry.split(), (&b"color"[..], &b"blue"[..]));
+            assert_eq!((entry.key(), entry.value()), entry.split());
+            assert_eq!(entry.lease(), parts.lease);
         }
     }
 
     #[test]
-    fn a_tail_changes_nothing_but_the_value() {
-        let lease = Lease { deadline: 7, timer: TimerId::unpack(1 << 32) };
-        for lease in [None, Some(lease)] {
-            let mut entry = Entry::new(b"", b"", lease);
-            entry.append(b"ab");
-            entry.append(b"");
-            entry.append(b"c");
-            assert_eq!((entry.split(), entry.lease()), ((&b""[..], &b"abc"[..]), lease));
+    fn what_is_large_has_room_for_a_lease_that_comes_and_goes() {
+        let mut bytes = Parts { key: b"k", value: b"v", lease: None }.to_vec();
+        assert_eq!((bytes.len(), Entry(&bytes).lease()), (4 + 16 + 1 + 1, None));
+        for lease in [lease(7), None, lease(0)] {
+            assert!(EntryMut(&mut bytes).has_room());
+            EntryMut(&mut bytes).set_lease(lease);
+            assert_eq!(
+                (Entry(&bytes).lease(), Entry(&bytes).split()),
+                (lease, (&b"k"[..], &b"v"[..]))
+            );
+        }
+        assert!(Entry(&bytes).is_live(u64::MAX) == false);
+    }
+
+    #[test]
+    fn a_value_changes_within_its_place() {
+        for lease in [None, lease(7)] {
+            let mut place = placed(Parts { key: b"k", value: b"", lease }, 5);
+            for value in [&b"ab"[..], b"", b"abcde"] {
+                EntryMut(&mut place).set_value(value);
+                assert_eq!(
+                    (Entry(&place).split(), Entry(&place).lease()),
+                    ((&b"k"[..], value), lease)
+                );
+            }
+            EntryMut(&mut place).set_value(b"ab");
+            assert!(EntryMut(&mut place).append(b"cd") && EntryMut(&mut place).append(b""));
+            assert!(!EntryMut(&mut place).append(b"ef"), "there is room for one byte");
+            assert!(EntryMut(&mut place).append(b"e"));
+            assert_eq!(
+                (Entry(&place).split(), Entry(&place).lease()),
+                ((&b"k"[..], &b"abcde"[..]), lease)
+            );
         }
     }
 }

@@ -80,39 +80,42 @@ fn a_scan_stops_where_the_visitor_says_and_goes_on_behind() {
     let mut store = Store::new(now.instant);
     (0..10).for_each(|n| store.set(&number(n), b"", NEVER, now));
     let mut seen = Vec::new();
-    let mut cursor = 0;
-    for _ in 0..10 {
+    let (mut cursor, mut steps) = (0, 0);
+    while steps == 0 || cursor != 0 {
         cursor = store.scan(cursor, 1000, now, |key, _| {
             seen.push(key.to_vec());
             ControlFlow::Break(())
         });
+        steps += 1;
     }
-    assert_eq!(cursor, 0, "the last entry is the end");
+    assert!((10..12).contains(&steps), "there may be nothing behind the last");
     assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 10);
     assert_eq!(seen.len(), 10);
 }
 
 #[test]
-fn a_scan_looks_at_no_more_places_than_asked_and_takes_any_cursor() {
+fn a_scan_looks_at_about_as_many_entries_as_asked_and_takes_any_cursor() {
     let now = start();
     let mut store = Store::new(now.instant);
     assert_eq!(step(&store, 0, 10, now), (vec![], 0));
     (0..5000).for_each(|n| store.set(&number(n), b"", NEVER, now));
-    (0..4999).for_each(|n| assert!(store.remove(&number(n), now)));
-    let (mut cursor, mut steps, mut keys) = (0, 0, Vec::new());
+    let (mut cursor, mut steps, mut keys) = (0, 0, HashSet::new());
     loop {
         let (found, next) = step(&store, cursor, 100, now);
+        // The bucket with the last of them is looked at whole.
+        assert!((80..150).contains(&found.len()) || next == 0, "{}", found.len());
         keys.extend(found);
         (cursor, steps) = (next, steps + 1);
         if cursor == 0 {
             break;
         }
     }
-    assert_eq!((steps, keys), (50, vec![number(4999).to_vec()]));
-    for cursor in [5000, 5001, u64::from(u32::MAX), u64::MAX] {
+    assert!(keys.len() == 5000 && steps <= 55, "{} keys in {steps} steps", keys.len());
+    for cursor in [1 << 53, u64::from(u32::MAX) << 32, u64::MAX] {
         assert_eq!(step(&store, cursor, 10, now), (vec![], 0));
     }
-    assert_eq!(step(&store, 0, 0, now), (vec![], 1), "a step of no places would never end");
+    let (found, next) = step(&store, 0, 0, now);
+    assert!(!found.is_empty() && next > 0, "a step of no entries would never end");
 }
 
 #[test]
@@ -250,7 +253,10 @@ fn a_key_that_is_kept_alive_costs_a_timer_each_time_it_fires_and_not_each_time_i
     let mut now = start();
     let mut store = Store::new(now.instant);
     store.set(b"k", b"v", in_millis(now, 1000), now);
-    let timer = |store: &Store| store.entry(0).lease().map(|lease| lease.timer);
+    let timer = |store: &Store| {
+        let (_, entry) = store.find(store.hash(b"k"), b"k").expect("it is there");
+        entry.lease().map(|lease| lease.timer)
+    };
     let first = timer(&store);
     for _ in 0..10 {
         now = now.plus(Duration::from_millis(99));
@@ -274,8 +280,9 @@ fn a_cleared_store_is_as_small_as_a_new_one() {
     store.clear();
     assert_eq!((store.len(), store.expiring(), store.next_deadline()), (0, 0, None));
     assert_eq!((store.key_bytes(), store.value_bytes()), (0, 0));
-    assert_eq!((store.used, store.pages.capacity()), (0, 0));
+    assert_eq!(store.pages.memory_bytes(), 0);
     assert_eq!(store.index.memory_bytes(), Index::new().memory_bytes());
+    assert!(store.cleared.is_empty(), "so little is given back at once");
     assert_eq!(step(&store, 0, 10, now), (vec![], 0));
     assert_eq!(store.random(0, now), None);
     store.check_invariants();

@@ -33,7 +33,11 @@ fn some_millis() -> impl Strategy<Value = i64> {
 }
 
 fn any_change() -> impl Strategy<Value = Change> {
-    let value = || prop::collection::vec(any::<u8>(), 0..4);
+    let short = || prop::collection::vec(any::<u8>(), 0..4);
+    // Of every class of places, and beyond.
+    let long = || (any::<u8>(), 0..13, 0..100_usize);
+    let long = || long().prop_map(|(byte, shift, length)| vec![byte; length << shift >> 3]);
+    let value = || prop_oneof![3 => short(), 1 => long()];
     let ahead = || prop_oneof![8 => some_millis(), 1 => some_millis().prop_map(|it| -it)];
     let until = prop_oneof![Just(Until::Never), Just(Until::Keep), ahead().prop_map(Until::In),];
     let deadline = prop::option::weighted(0.8, ahead());
