@@ -24,11 +24,11 @@
 //! ```
 //!
 //! To find the bucket of …110 among 6: three bits say 6, which does not exist yet, so two bits: 2.
-//! Removals undo the splits in the opposite order. Buckets live in segments that never move, so no
-//! operation copies or allocates more than one segment: none ever pauses.
+//! Removals undo the splits in the opposite order. Buckets never move in memory as it grows (see
+//! `arena.rs`), so no operation ever pauses.
 //!
-//! A *walk* over all entries goes by *position*: the bits of the hash, read backwards. Since the low
-//! bits choose the bucket, each bucket is an interval of positions, and a split cuts it in two:
+//! A *walk* over all entries goes by *position*: the bits of the hash, read backwards. Since the
+//! low bits choose the bucket, each bucket is an interval of positions, and a split cuts it in two:
 //!
 //! ```text
 //! 4 buckets  │ 0: …00    │ 2: …10    │ 1: …01    │ 3: …11    │
@@ -39,13 +39,12 @@
 //! stays exactly once, however many buckets there were before and are now. (`SCAN` of Redis goes in
 //! the same order, bucket by bucket; it may meet an entry twice when its table has shrunk.)
 
+use crate::arena::Arena;
+use bytemuck::{Pod, Zeroable};
 use std::iter;
 
 /// Entries a bucket holds: what fits a cache line of 64 bytes beside the link.
 const SLOTS: usize = 10;
-
-/// Buckets in a segment: 64 KiB, which take some microseconds to make ready.
-const SEGMENT: usize = 1024;
 
 /// One bucket is split by an insert that leaves more entries per bucket than this. Since a bucket
 /// whose turn is yet to come holds up to twice the mean, there are always some that overflow: with
@@ -66,7 +65,7 @@ pub const MAX_POSITION: u64 = (1 << POSITION_BITS) - 1;
 /// The link of a chain's last bucket.
 const NONE: u32 = u32::MAX;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Bucket {
     tags: [u16; SLOTS],
@@ -105,46 +104,6 @@ impl Bucket {
     }
 }
 
-/// Buckets by number, in segments: growing moves none of them.
-#[derive(Default)]
-struct Buckets {
-    segments: Vec<Box<[Bucket; SEGMENT]>>,
-    len: usize,
-}
-
-impl Buckets {
-    #[inline]
-    fn at(&self, number: usize) -> &Bucket {
-        &self.segments[number / SEGMENT][number % SEGMENT]
-    }
-
-    #[inline]
-    fn at_mut(&mut self, number: usize) -> &mut Bucket {
-        &mut self.segments[number / SEGMENT][number % SEGMENT]
-    }
-
-    fn push(&mut self, bucket: Bucket) {
-        if self.len == self.segments.len() * SEGMENT {
-            self.segments.push(Box::new([Bucket::EMPTY; SEGMENT]));
-        }
-        self.len += 1;
-        *self.at_mut(self.len - 1) = bucket;
-    }
-
-    /// One unused segment is kept, so that a length that goes up and down costs no allocations.
-    fn pop(&mut self) {
-        self.len -= 1;
-        if self.segments.len() * SEGMENT >= self.len + 2 * SEGMENT {
-            self.segments.pop();
-        }
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.segments.len() * size_of::<[Bucket; SEGMENT]>()
-            + self.segments.capacity() * size_of::<Box<[Bucket; SEGMENT]>>()
-    }
-}
-
 /// Where a bucket is: a home bucket, or an overflow bucket in its chain.
 #[derive(Clone, Copy, PartialEq)]
 struct Place {
@@ -162,9 +121,9 @@ struct Place {
 /// them: with well mixed hashes at most thirty, however large the index is.
 pub struct Index {
     /// Addressed by hash; at least one.
-    home: Buckets,
+    home: Arena<Bucket>,
     /// What does not fit; linked from the home buckets. Without holes, none of them empty.
-    overflow: Buckets,
+    overflow: Arena<Bucket>,
     /// As many low bits of a hash as address the largest home bucket.
     mask: usize,
     len: usize,
@@ -179,11 +138,11 @@ impl Default for Index {
 }
 
 impl Index {
-    /// An empty index, of one segment (64 KiB).
+    /// An empty index, of one bucket.
     pub fn new() -> Self {
-        let mut home = Buckets::default();
-        home.push(Bucket::EMPTY);
-        Self { home, overflow: Buckets::default(), mask: 0, len: 0, moving: Vec::new() }
+        let mut home = Arena::default();
+        *home.grow() = Bucket::EMPTY;
+        Self { home, overflow: Arena::default(), mask: 0, len: 0, moving: Vec::new() }
     }
 
     /// How many handles are in it.
@@ -215,7 +174,7 @@ impl Index {
     pub fn insert(&mut self, hash: u64, handle: u32, hash_of: impl FnMut(u32) -> u64) {
         self.append(self.home_of(hash), (tag_of(hash), handle));
         self.len += 1;
-        if self.len > self.home.len * GROW_ABOVE {
+        if self.len > self.home.len() * GROW_ABOVE {
             self.split(hash_of);
         }
     }
@@ -244,7 +203,7 @@ impl Index {
             self.release(last.overflow, &mut hash_of);
         }
         self.len -= 1;
-        if self.len < self.home.len * SHRINK_BELOW && self.home.len > 1 {
+        if self.len < self.home.len() * SHRINK_BELOW && self.home.len() > 1 {
             self.merge(hash_of);
         }
         Some(handle)
@@ -263,7 +222,7 @@ impl Index {
     pub fn bucket_at(&self, position: u64) -> (impl Iterator<Item = u32> + '_, u64) {
         let home = self.home_of((position << (u64::BITS - POSITION_BITS)).reverse_bits());
         let half = self.mask.div_ceil(2);
-        let is_split = home >= half || home + half < self.home.len;
+        let is_split = home >= half || home + half < self.home.len();
         let bits = self.mask.count_ones() - u32::from(!is_split);
         let width = 1 << (POSITION_BITS - bits);
         let next = (position / width + 1) * width;
@@ -272,7 +231,7 @@ impl Index {
 
     /// How many buckets there are.
     pub fn buckets(&self) -> usize {
-        self.home.len
+        self.home.len()
     }
 
     /// The handles of a bucket, by its number, which must be below [`buckets`](Self::buckets).
@@ -281,11 +240,10 @@ impl Index {
         buckets.flat_map(|bucket| bucket.entries().map(|(_, handle)| handle))
     }
 
-    /// The memory in pieces of 64 KiB, as their sizes: each is given back when its size is taken,
-    /// so that no call has to free all.
+    /// The memory in pieces, as their sizes: each is given back when its size is taken, so that no
+    /// call has to free all.
     pub fn into_pieces(self) -> impl Iterator<Item = usize> {
-        let segments = self.home.segments.into_iter().chain(self.overflow.segments);
-        segments.map(|segment| size_of_val(&*segment))
+        self.home.into_pieces().chain(self.overflow.into_pieces())
     }
 
     /// Forgets everything and gives the memory back.
@@ -329,7 +287,7 @@ impl Index {
     fn home_of(&self, hash: u64) -> usize {
         let number = hash as usize & self.mask;
         let before_its_split = number & (self.mask >> 1);
-        if number < self.home.len { number } else { before_its_split }
+        if number < self.home.len() { number } else { before_its_split }
     }
 
     fn bucket(&self, place: Place) -> &Bucket {
@@ -368,7 +326,7 @@ impl Index {
 
     fn append(&mut self, home: usize, entry: (u16, u32)) {
         let last = self.last_of_chain(home);
-        let next = self.overflow.len as u32;
+        let next = self.overflow.len() as u32;
         let bucket = self.bucket_mut(last);
         let end = bucket.len();
         if end < SLOTS {
@@ -377,14 +335,14 @@ impl Index {
             bucket.link = next;
             let mut overflow = Bucket::EMPTY;
             overflow.put(0, entry);
-            self.overflow.push(overflow);
+            *self.overflow.grow() = overflow;
         }
     }
 
     /// Frees an overflow bucket to which nothing links any more. The one with the highest number
     /// takes its place, and so memory is given back when the index shrinks.
     fn release(&mut self, number: u32, hash_of: &mut impl FnMut(u32) -> u64) {
-        let moved_from = self.overflow.len as u32 - 1;
+        let moved_from = self.overflow.len() as u32 - 1;
         if number != moved_from {
             let moved = *self.overflow.at(moved_from as usize);
             let home = self.home_of(hash_of(moved.handles[0]));
@@ -419,10 +377,10 @@ impl Index {
 
     /// Adds a home bucket, and moves there what belongs there from the bucket whose turn it is.
     fn split(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
-        let from = image(self.home.len);
+        let from = image(self.home.len());
         self.drain(from, from, &mut hash_of);
-        self.home.push(Bucket::EMPTY);
-        self.mask = self.home.len.next_power_of_two() - 1;
+        *self.home.grow() = Bucket::EMPTY;
+        self.mask = self.home.len().next_power_of_two() - 1;
         // All hashes first, as no branch depends on them here: the cache misses that `hash_of`
         // runs into overlap.
         for i in 0..self.moving.len() {
@@ -434,10 +392,10 @@ impl Index {
 
     /// Undoes the latest split.
     fn merge(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
-        let from = self.home.len - 1;
+        let from = self.home.len() - 1;
         self.drain(from, image(from), &mut hash_of);
         self.home.pop();
-        self.mask = self.home.len.next_power_of_two() - 1;
+        self.mask = self.home.len().next_power_of_two() - 1;
         self.settle();
     }
 
@@ -446,8 +404,8 @@ impl Index {
     /// in exactly one chain and not empty; the counts are right. For tests.
     pub fn check_invariants(&self, mut hash_of: impl FnMut(u32) -> u64) {
         let (mut entries, mut overflows) = (0, 0);
-        assert_eq!(self.mask, self.home.len.next_power_of_two() - 1);
-        for place in (0..self.home.len).flat_map(|home| self.chain(home)) {
+        assert_eq!(self.mask, self.home.len().next_power_of_two() - 1);
+        for place in (0..self.home.len()).flat_map(|home| self.chain(home)) {
             let bucket = self.bucket(place);
             let len = bucket.len();
             assert!(bucket.tags[len..].iter().all(|&tag| tag == 0), "a gap");
@@ -460,10 +418,10 @@ impl Index {
             if place.overflow != NONE {
                 assert!(len > 0, "an empty overflow bucket");
                 overflows += 1;
-                assert!(overflows <= self.overflow.len, "a bucket is in two chains, or twice");
+                assert!(overflows <= self.overflow.len(), "a bucket is in two chains, or twice");
             }
         }
-        assert_eq!((entries, overflows), (self.len, self.overflow.len));
+        assert_eq!((entries, overflows), (self.len, self.overflow.len()));
     }
 }
 

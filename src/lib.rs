@@ -7,9 +7,8 @@
 //! floor 3   edges      config, program, client, and the three binaries
 //! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
 //! floor 1   boundary   handler, session, transaction
-//! floor 0   values     buffer, clock, segmented_slab, timer_wheel, index, glob, protocol, command,
-//!                      credentials,
-//!                      limits, units, settings, stats
+//! floor 0   values     arena, buffer, clock, segmented_slab, timer_wheel, index, glob, protocol,
+//!                      command, credentials, limits, units, settings, stats
 //! ```
 //!
 //! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come
@@ -21,6 +20,7 @@
 //! [`server`] the simplest policy on it, [`proxy`] the other. `docs/architecture.md` tells the life
 //! of a request through them.
 
+pub mod arena;
 pub mod buffer;
 pub mod client;
 pub mod clock;

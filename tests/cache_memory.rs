@@ -4,10 +4,14 @@
 //! the allocator would be used by the next unseen. The count is made for the allocator of glibc.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
+#[path = "support/memory.rs"]
+mod memory;
+
 use larder::proxy::cache::{Cache, Found};
+use memory::resident_bytes;
+use std::env;
 use std::process::{self, Command};
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 const BUDGET: usize = 64 << 20;
 /// The lengths of values that the process is to fill its cache with, one after the other; those
@@ -88,12 +92,4 @@ fn fill(lengths: &str) {
         let taken = (resident_bytes() - before) as f64 / cache.bytes() as f64;
         println!("filled {word} {taken:.4}");
     }
-}
-
-/// Memory of this process that is not swapped out.
-fn resident_bytes() -> usize {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")).expect("Linux tells");
-    kibibytes.parse::<usize>().expect("it is a number") << 10
 }

@@ -34,21 +34,37 @@ fn no_operation_looks_at_many_entries() {
 
 #[test]
 fn memory_follows_the_number_of_entries_up_and_down() {
+    const MANY: u32 = 4_000_000;
     let mut index = Index::new();
     let empty = index.memory_bytes();
-    for handle in 0..300_000 {
+    for handle in 0..MANY {
         index.insert(mixed(handle), handle, mixed);
     }
     let full = index.memory_bytes();
-    assert!(full < 300_000 * 15, "{full}");
-    for handle in 10..300_000 {
+    assert!(full < MANY as usize * 13, "{full}");
+    for handle in 10..MANY {
         index.remove(mixed(handle), |it| it == handle, mixed);
     }
-    index.check_invariants(mixed);
     assert!((0..10).all(|handle| index.find(mixed(handle), |it| it == handle).is_some()));
-    assert!(index.memory_bytes() < empty + 4 * 64 * 1024, "{}", index.memory_bytes());
+    assert!(index.memory_bytes() < full / 2, "{} of {full}", index.memory_bytes());
     index.clear();
     assert_eq!((index.len(), index.memory_bytes()), (0, empty));
+}
+
+/// The handles that a walk meets from one position to another, or to the end.
+fn walk(index: &Index, from: u64, until: Option<u64>, hash_of: impl Fn(u32) -> u64) -> Vec<u32> {
+    let (mut met, mut at) = (Vec::new(), from);
+    loop {
+        let (handles, next) = index.bucket_at(at);
+        met.extend(handles.filter(|&handle| {
+            let position = position(hash_of(handle));
+            position >= from && until.is_none_or(|until| position < until)
+        }));
+        if next == 0 || until.is_some_and(|until| next >= until) {
+            return met;
+        }
+        at = next;
+    }
 }
 
 /// Hashes that spread, and hashes that collide in bucket, in tag, or wholly.
@@ -91,5 +107,32 @@ proptest! {
             index.check_invariants(|handle| model[&handle]);
             prop_assert_eq!(index.len(), model.len());
         }
+    }
+
+    #[test]
+    fn a_walk_meets_each_entry_once_whatever_the_buckets_are(
+        stops in prop::collection::vec((any_hash(), 0u32..3000), 1..10)
+    ) {
+        // From one stop to the next, with another number of entries, and so of buckets, each time.
+        let mut stops: Vec<_> = stops.iter().map(|&(hash, len)| (position(hash), len)).collect();
+        stops.sort_unstable();
+        let mut index = Index::new();
+        let mut met = Vec::new();
+        let (mut from, mut len) = (0, 10);
+        (0..len).for_each(|handle| index.insert(mixed(handle), handle, mixed));
+        for (until, next_len) in stops {
+            met.extend(walk(&index, from, Some(until), mixed));
+            from = until;
+            let next_len = next_len.max(10);
+            (len..next_len).for_each(|handle| index.insert(mixed(handle), handle, mixed));
+            for handle in next_len..len {
+                prop_assert!(index.remove(mixed(handle), |it| it == handle, mixed).is_some());
+            }
+            len = next_len;
+        }
+        met.extend(walk(&index, from, None, mixed));
+        met.sort_unstable();
+        prop_assert!(met.is_sorted_by(|one, next| one < next), "one is met twice: {met:?}");
+        prop_assert!((0..10).all(|handle| met.contains(&handle)), "one is missed: {met:?}");
     }
 }

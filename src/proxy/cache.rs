@@ -32,8 +32,9 @@ use crate::index::Index;
 use crate::segmented_slab::SEGMENT;
 use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
+use std::fmt;
+use std::hint::black_box;
 use std::time::Instant;
-use std::{fmt, iter};
 
 /// An entry may take an eighth of the budget, lest one large value push out everything else.
 const LARGEST_SHARE: usize = 8;
@@ -287,16 +288,15 @@ impl Cache {
         let index = std::mem::take(&mut self.index);
         let now = self.entries.latest();
         let entries = std::mem::replace(&mut self.entries, TimerWheel::new(now)).into_values();
-        let mut entries = entries.map(|entry| allocated(entry.bytes.len()) + ENTRY_BYTES);
-        let mut segments = index.into_pieces();
-        let mut turn = 0;
-        // A segment of the index now and then: an allocator may put off work until something large
-        // is freed (glibc joins small pieces then), and do too much at once if that comes last.
-        let pieces = Box::new(iter::from_fn(move || {
-            turn += 1;
-            let segment = if turn % 4096 == 0 { segments.next() } else { None };
-            segment.or_else(|| entries.next()).or_else(|| segments.next())
-        }));
+        let entries = entries.enumerate().map(|(number, entry)| {
+            if number % 4096 == 0 {
+                // An allocator may put off work until it is asked for something large (glibc joins
+                // what is small then), and do too much at once if that comes last.
+                black_box(Vec::<u8>::with_capacity(64 << 10));
+            }
+            allocated(entry.bytes.len()) + ENTRY_BYTES
+        });
+        let pieces = Box::new(entries.chain(index.into_pieces()));
         self.dropped.push(Dropped { bytes, pieces });
         (self.newest, self.oldest, self.hand) = (NONE, NONE, NONE);
         let mut freed = 0;

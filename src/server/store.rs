@@ -15,9 +15,6 @@
 //! else its entry goes from one class to another. So memory is always that of the entries that
 //! there are, whatever came before.
 //!
-//! A walk over all keys goes by the index, in an order that no move of an entry changes; its cursor
-//! is a *position* there (see `index.rs`), and a key that stays is met exactly once.
-//!
 //! A key whose deadline has come is absent at once, for whoever asks: the deadline is compared.
 //! Its memory goes later. Each entry with a deadline has a timer in a wheel, and [`Store::expire`]
 //! removes what is due there, a bounded number at a time, and tells of each key. What else comes
@@ -28,22 +25,22 @@
 //! A deadline that moves later leaves its timer where it is, as with one that fires too early: so
 //! a key that is kept alive by being set again and again costs the wheel next to nothing.
 //!
-//! Nothing here takes long, however many keys there are: what would ([`Store::clear`], and deadlines
+//! Nothing here takes long, however many keys there are: what would ([`Store::clear`], deadlines
 //! that come for many at a time) is done in parts by [`Store::expire`].
 
 mod entry;
 mod pages;
+mod walk;
 
 use crate::clock::Now;
-use crate::index::{self, Index};
+use crate::index::Index;
 use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
 use entry::{Entry, Lease, Parts};
-use pages::{Handle, Pages};
+use pages::{Handle, Moved, Pages};
 use std::fmt;
 use std::hint::black_box;
 use std::mem;
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// The most keys that one [`Store::touch`] takes: enough to have as many misses under way as a
@@ -56,16 +53,6 @@ pub const EXPIRED_AT_ONCE: usize = 1000;
 
 /// The memory that one [`Store::expire`] gives back of what was cleared, in bytes: some 200 µs.
 const FREED_AT_ONCE: usize = 4 * 1024 * 1024;
-
-/// Places that [`Store::random`] looks at before it walks. One in six has a key, so that one walk
-/// in a hundred thousand calls is left.
-const PROBES: u64 = 64;
-
-/// Places in a bucket that [`Store::random`] chooses from. More have next to no bucket.
-const PROBED_PLACES: u64 = 32;
-
-/// The most buckets over which [`Store::random`] walks: a millisecond's work.
-const WALKED: usize = 4096;
 
 /// How long a value is to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +67,10 @@ pub enum Expiry {
 
 /// Keys and their values; see the head of the file.
 ///
-/// Keys of 0 to 4 MiB (the protocol allows 64 KiB), values of any length, up to 64 GiB of entries
-/// below 4 KiB and any number of larger ones. An entry takes 16 bytes more than key and value: 12 in
-/// the index and 4 in front; it is rounded up to 8 bytes, or above 128 bytes to an eighth. A deadline
-/// costs 16 bytes in the entry and 40 in the wheel.
+/// Keys of 0 to 128 KiB (the protocol allows 64 KiB), values of any length; up to 60 GiB of entries
+/// of up to 16 KiB, and 2^28 larger ones. An entry takes 16 bytes more than key and value, 12 in the
+/// index and 4 in front, and is rounded up to 8 bytes, above 128 bytes by an eighth, or above 4 KiB by a quarter at most. A deadline
+/// costs 16 bytes in the entry and some 40 in the wheel.
 ///
 /// `now` may not go back on the monotonic clock; on the wall clock it may.
 pub struct Store {
@@ -328,73 +315,6 @@ impl Store {
         }
     }
 
-    /// Some key, each as likely as any other; another for another `seed`. `None`, if there is none,
-    /// or hardly one that has not expired.
-    ///
-    /// Looks at some places of the index and, if no key is in them, walks over a bounded part of it.
-    pub fn random(&self, seed: u64, now: Now) -> Option<&[u8]> {
-        let buckets = self.index.buckets();
-        let probe = |n| {
-            let number = mixed(seed, n);
-            let (bucket, place) = (number / PROBED_PLACES, number % PROBED_PLACES);
-            self.index.handles((bucket % buckets as u64) as usize).nth(place as usize)
-        };
-        let begin = (seed % buckets as u64) as usize;
-        let walk = (begin..buckets).chain(0..begin).take(WALKED);
-        let walk = walk.flat_map(|number| self.index.handles(number));
-        let mut entries = (0..PROBES).filter_map(probe).chain(walk).map(|it| self.pages.entry(it));
-        entries.find(|entry| entry.is_live(now.unix_millis)).map(Entry::key)
-    }
-
-    /// One step of a walk over all entries, in no particular order.
-    ///
-    /// Begins at `cursor` (0 for the first step), looks at `most` entries or some more, calls
-    /// `visit(key, value)` for each of them that has not expired, and returns the cursor of the next
-    /// step; 0 when there is none. An empty bucket of the index counts as an entry. If `visit`
-    /// breaks, the step ends after that entry, and those whose hashes are equal in 53 bits.
-    ///
-    /// An entry that exists from the first step to the last is visited exactly once, whatever is
-    /// inserted, replaced, given a deadline or deleted between the steps; a key that is deleted and
-    /// inserted again at most once. Any `cursor` is allowed; one past the end ends the walk.
-    pub fn scan(
-        &self,
-        cursor: u64,
-        most: usize,
-        now: Now,
-        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> u64 {
-        let mut position = cursor;
-        let mut looked_at = 0;
-        let mut bucket: Vec<(u64, Handle)> = Vec::new();
-        while position <= index::MAX_POSITION {
-            let (handles, next) = self.index.bucket_at(position);
-            bucket.clear();
-            bucket.extend(handles.map(|handle| {
-                let hash = self.hash(self.pages.entry(handle).key());
-                (index::position(hash), handle)
-            }));
-            looked_at += bucket.len().max(1);
-            bucket.retain(|&(at, _)| at >= position);
-            bucket.sort_unstable();
-            let mut last = None;
-            for &(at, handle) in &bucket {
-                if last.is_some_and(|last| last != at) {
-                    return at;
-                }
-                let entry = self.pages.entry(handle);
-                let (key, value) = entry.split();
-                if entry.is_live(now.unix_millis) && visit(key, value).is_break() {
-                    last = Some(at);
-                }
-            }
-            if last.is_some() || looked_at >= most || next == 0 {
-                return next;
-            }
-            position = next;
-        }
-        0
-    }
-
     /// The hash of a key, in this process.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
@@ -454,6 +374,13 @@ impl Store {
             let moved = self.pages.entry(handle);
             self.index.replace(self.hasher.hash_one(moved.key()), from, handle);
             point(&mut self.timers, moved.lease(), handle);
+        }
+        if let Some(Moved { from, to }) = self.pages.move_last() {
+            for (old, new) in from.zip(to..) {
+                let moved = self.pages.entry(new);
+                self.index.replace(self.hasher.hash_one(moved.key()), old, new);
+                point(&mut self.timers, moved.lease(), new);
+            }
         }
     }
 
@@ -548,14 +475,6 @@ fn renew(
     }
     let deadline = deadline?;
     Some(Lease { deadline, timer: timers.insert(now.instant_of(deadline), handle) })
-}
-
-/// The `n`th number that a seed leads to; all bits look random (Steele et al., *SplitMix*, 2014).
-fn mixed(seed: u64, n: u64) -> u64 {
-    let number = seed.wrapping_add(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 #[cfg(test)]

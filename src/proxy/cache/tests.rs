@@ -140,15 +140,16 @@ fn the_latest_deadline_given_counts_earlier_or_later_and_is_the_only_one() {
     assert_eq!((cache.len(), cache.expired(), cache.next_deadline()), (0, 1, None));
 }
 
-/// Calls `expire` as often as `next_deadline` says, and checks that none does much.
+/// Calls `expire` as often as `next_deadline` says, and checks that none does much: the index is
+/// one piece here.
 fn free_all(cache: &mut Cache, now: Instant) -> u32 {
-    let mut calls = 0;
+    let (mut calls, index) = (0, 600 << 10);
     while cache.next_deadline().is_some_and(|next| next <= now) {
         let before = cache.bytes();
         cache.expire(now);
         calls += 1;
         let freed = before - cache.bytes();
-        assert!(freed <= FREED_AT_ONCE + (64 << 10), "{freed} bytes at once");
+        assert!(freed <= FREED_AT_ONCE + index, "{freed} bytes at once");
     }
     calls
 }

@@ -245,7 +245,7 @@ mod tests {
             ("KEYS **", "*0"),
         ]);
         let mut stage = with_keys(Stage::new(), 12);
-        assert!(stage.says("KEYS *").starts_with("*12 $2 k"));
+        assert!(stage.says("KEYS *").starts_with("*12 $"));
     }
 
     #[test]
@@ -255,14 +255,14 @@ mod tests {
         assert_eq!((all.len(), steps), (95, 10));
         assert_eq!(walk(&mut stage, " count 30").1, 4);
         assert_eq!(walk(&mut stage, " COUNT 5 COUNT 100 MATCH *"), (all.clone(), 1));
-        assert_eq!(walk(&mut stage, " TYPE String COUNT 95"), (all, 1));
+        assert_eq!(walk(&mut stage, " TYPE String COUNT 96"), (all, 1));
         assert_eq!(walk(&mut stage, " TYPE hash"), (vec![], 10));
         assert_eq!(walk(&mut stage, " MATCH x MATCH k7 COUNT 50"), (vec!["k7".to_string()], 2));
     }
 
     #[test]
     fn a_step_of_a_scan_is_bounded_whatever_its_count() {
-        let mut stage = with_keys(Stage::new(), SCAN_STEP + 10);
+        let mut stage = with_keys(Stage::new(), SCAN_STEP + 100);
         assert_eq!(walk(&mut stage, " COUNT 1000000").1, 2);
         let mut stage = Stage::new();
         for number in 0..10 {

@@ -7,7 +7,7 @@
 //!                    4 bytes  8 bytes  8 bytes
 //! ```
 //!
-//! The head is a number: the length of the key in its low 22 bits, the length of the slack in nine,
+//! The head is a number: the length of the key in its low 17 bits, the length of the slack in 14,
 //! and in the highest bit whether there is room for a *lease*, a deadline with its timer. The
 //! slack is what the place of an entry is longer than the entry. So the length of the value need
 //! not be written down, and an entry that never expires has no byte that speaks of expiry, unless
@@ -21,9 +21,9 @@ use std::io::{self, Write};
 const HEAD: usize = size_of::<u32>();
 
 /// Bits of the head that hold the length of the key.
-const KEY_BITS: u32 = 22;
+const KEY_BITS: u32 = 17;
 /// Bits of the head that hold the length of the slack.
-const SLACK_BITS: u32 = 9;
+const SLACK_BITS: u32 = 14;
 
 /// In the head: there is room for a lease.
 const ROOM: u32 = 1 << (KEY_BITS + SLACK_BITS);
@@ -266,7 +266,7 @@ mod tests {
                 (lease, (&b"k"[..], &b"v"[..]))
             );
         }
-        assert!(Entry(&bytes).is_live(u64::MAX) == false);
+        assert!(!Entry(&bytes).is_live(u64::MAX));
     }
 
     #[test]

@@ -1,35 +1,43 @@
 //! Entries in pages, without holes.
 //!
 //! A page is 64 KiB and holds entries of one *size class*, in places of equal length: 16 bytes, 24,
-//! and so on by 8 up to 128; from there eight classes for each doubling, up to 4096. What is
-//! larger has memory of its own, and its place only leads there.
+//! and so on by 8 up to 128; from there eight classes for each doubling up to 4096, and then what
+//! 15, 14 and so on to a page need, up to 16 KiB. What is larger has memory of its own.
 //!
 //! ```text
 //!   page 0   48 bytes   │ a │ b │ c │ d │ … │ m │ n │       full
 //!   page 1   56 bytes   │ A │ B │ C │           │           the last of its class: the next goes
 //!   page 2   48 bytes   │ o │ p │ q │ r │       │             behind C; here, behind r
-//!   page 3   large      │ →X│ →Y│     │
+//!   large               │ →X│ →Y│
 //! ```
 //!
 //! All pages of a class are full but the last. When an entry goes, *the last of its class takes its
 //! place*: above, `r` moves to where `b` was. So deletes leave no holes, the memory of one class is
 //! free for another as soon as it holds a page less, and there is nothing to be compacted later.
-//! The price is that entries move: whoever keeps a handle must be told ([`Pages::remove`]).
+//! When an eighth of the pages is free, the last page moves to the first free one, and the memory
+//! at the end goes back to the system.
 //!
-//! A handle is the number of a page (20 bits) and of a place in it (12 bits).
+//! The price is that entries move: whoever keeps a handle must be told ([`Pages::remove`],
+//! [`Pages::move_last`]).
+//!
+//! A handle is the number of a page (20 bits) and of a place in it (12 bits); the highest ones are
+//! the numbers of what is large.
 
 use super::entry::{self, Entry, EntryMut, Lease, Parts};
+use crate::arena::Arena;
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of a page: below what glibc maps one by one, and a few microseconds' work to make ready.
+/// Bytes of a page.
 const PAGE: usize = 64 * 1024;
 
 /// Bits of a handle that number the places in a page.
 const PLACE_BITS: u32 = 12;
 const MAX_PLACES: usize = 1 << PLACE_BITS;
 
-/// The most pages: 64 GiB, without what is large.
-const MAX_PAGES: usize = 1 << (u32::BITS - PLACE_BITS);
+/// The first handle of what is large. 60 GiB of pages are before it, and 2^28 large entries behind.
+const LARGE_FROM: Handle = 0xf000_0000;
 
 const SMALLEST: usize = PAGE / MAX_PLACES;
 /// Up to here the classes are a step of 8 bytes apart.
@@ -38,15 +46,19 @@ const FINE_STEP: usize = 8;
 const FINE_CLASSES: usize = (FINE - SMALLEST) / FINE_STEP + 1;
 /// Above, so many classes for each doubling.
 const CLASSES_A_DOUBLING: usize = 8;
-const LARGEST: usize = 4096;
+/// Up to here. Above, places are a fifteenth of a page, a fourteenth, and so on.
+const MEDIUM: usize = 4096;
+const MEDIUM_CLASSES: usize = FINE_CLASSES + (MEDIUM / FINE).ilog2() as usize * CLASSES_A_DOUBLING;
+/// Up to here entries lie in pages.
+const LARGEST: usize = PAGE / 4;
 
-/// What is longer than [`LARGEST`]: the last class.
-const LARGE: usize = FINE_CLASSES + (LARGEST / FINE).ilog2() as usize * CLASSES_A_DOUBLING;
+/// The number of classes; that of what is longer than [`LARGEST`], too.
+const CLASSES: usize = MEDIUM_CLASSES + PAGE / MEDIUM - PAGE / LARGEST;
 
-/// The bytes of a place, for each class but the last.
-const SIZES: [u16; LARGE] = sizes();
+/// The bytes of a place, for each class.
+const SIZES: [u16; CLASSES] = sizes();
 
-const _: () = assert!(SMALLEST == 16 && LARGEST / CLASSES_A_DOUBLING / 2 <= entry::MAX_SLACK);
+const _: () = assert!(SMALLEST == 16 && LARGEST - 1 <= entry::MAX_SLACK);
 
 /// The class of entries of this length.
 #[inline]
@@ -58,15 +70,18 @@ const fn class_of(length: usize) -> usize {
         return length.div_ceil(FINE_STEP) - SMALLEST / FINE_STEP;
     }
     if length > LARGEST {
-        return LARGE;
+        return CLASSES;
+    }
+    if length > MEDIUM {
+        return MEDIUM_CLASSES + PAGE / MEDIUM - 1 - PAGE / length;
     }
     let doubling = (length - 1).ilog2();
     let within = ((length - 1) >> (doubling - CLASSES_A_DOUBLING.ilog2())) % CLASSES_A_DOUBLING;
     FINE_CLASSES + (doubling - FINE.ilog2()) as usize * CLASSES_A_DOUBLING + within
 }
 
-const fn sizes() -> [u16; LARGE] {
-    let mut sizes = [0; LARGE];
+const fn sizes() -> [u16; CLASSES] {
+    let mut sizes = [0; CLASSES];
     let mut length = SMALLEST;
     while length <= LARGEST {
         // The longest of a class is written last.
@@ -79,22 +94,15 @@ const fn sizes() -> [u16; LARGE] {
 /// Where an entry is.
 pub type Handle = u32;
 
-/// Memory for an entry of its own. Shared with outputs that it is being sent from.
+/// An entry with memory of its own. Shared with the outputs by which it is being sent.
 pub type Large = Arc<Vec<u8>>;
 
-enum Page {
-    /// A number to be used again.
-    Vacant,
-    Places {
-        class: u8,
-        size: u16,
-        memory: Box<[u8; PAGE]>,
-    },
-    #[allow(clippy::box_collection)] // twice as many pages fit a cache line
-    Large(Box<Vec<Large>>),
-}
+/// So many pages may be free, and this share of all, before the last page moves.
+const FREE_PAGES: usize = 16;
+const FREE_SHARE: usize = 8;
 
-const _: () = assert!(size_of::<Page>() == 16);
+/// In place of a class: the page is free.
+const FREE: u8 = u8::MAX;
 
 /// The pages of one class.
 #[derive(Default)]
@@ -107,24 +115,33 @@ struct Class {
 
 /// All entries; see the head of the file.
 pub struct Pages {
-    pages: Vec<Page>,
-    vacant: Vec<u32>,
-    classes: [Class; LARGE + 1],
-    /// One page that became free, so that a number of entries that goes up and down by one costs
-    /// no allocations.
-    spare: Option<Box<[u8; PAGE]>>,
-    /// Bytes of what has memory of its own.
+    memory: Arena<[u8; PAGE]>,
+    /// The class of each page, or [`FREE`].
+    class_of_page: Vec<u8>,
+    free: BTreeSet<u32>,
+    classes: [Class; CLASSES],
+    large: Vec<Large>,
+    /// Bytes of what is large.
     large_bytes: usize,
+}
+
+/// A page that has moved.
+pub struct Moved {
+    /// Where its entries were.
+    pub from: Range<Handle>,
+    /// Where the first of them is.
+    pub to: Handle,
 }
 
 impl Pages {
     /// No entries, and hardly any memory.
     pub fn new() -> Pages {
         Pages {
-            pages: Vec::new(),
-            vacant: Vec::new(),
+            memory: Arena::default(),
+            class_of_page: Vec::new(),
+            free: BTreeSet::new(),
             classes: std::array::from_fn(|_| Class::default()),
-            spare: None,
+            large: Vec::new(),
             large_bytes: 0,
         }
     }
@@ -132,260 +149,239 @@ impl Pages {
     /// An entry.
     #[inline]
     pub fn entry(&self, handle: Handle) -> Entry<'_> {
-        match &self.pages[page_of(handle)] {
-            Page::Places { size, memory, .. } => {
-                let size = usize::from(*size);
-                Entry(&memory[place_of(handle) * size..][..size])
-            }
-            Page::Large(entries) => Entry(&entries[place_of(handle)]),
-            Page::Vacant => unreachable!("a handle leads to an entry"),
+        if handle < LARGE_FROM {
+            let place = self.place(handle);
+            return Entry(&self.memory.at(page_of(handle))[place]);
         }
+        Entry(&self.large[large_number(handle)])
     }
 
     /// Adds an entry.
     ///
     /// # Panics
-    /// If it would take more than [`MAX_PAGES`] pages.
+    /// With more than 60 GiB of pages, or 2^28 large entries.
     pub fn insert(&mut self, parts: &Parts<'_>) -> Handle {
         let class = class_of(parts.len());
-        let handle = self.take_place(class);
-        match &mut self.pages[page_of(handle)] {
-            Page::Places { size, memory, .. } => {
-                let size = usize::from(*size);
-                parts.fill(&mut memory[place_of(handle) * size..][..size]);
-            }
-            Page::Large(entries) => {
-                let entry = Arc::new(parts.to_vec());
-                self.large_bytes += entry.capacity();
-                entries.push(entry);
-            }
-            Page::Vacant => unreachable!("a place was taken in it"),
+        if class == CLASSES {
+            return self.insert_large(parts);
         }
+        let it = &self.classes[class];
+        if it.pages.is_empty() || it.last_used as usize == places(class) {
+            self.add_page(class);
+        }
+        let it = &mut self.classes[class];
+        it.last_used += 1;
+        let handle = it.last().expect("a page was added");
+        let place = self.place(handle);
+        parts.fill(&mut self.memory.at_mut(page_of(handle))[place]);
         handle
     }
 
     /// Writes an entry anew where it is. `false`: it is of another class now, and nothing changes.
     #[inline]
     pub fn replace(&mut self, handle: Handle, parts: &Parts<'_>) -> bool {
-        let new_class = class_of(parts.len());
-        match &mut self.pages[page_of(handle)] {
-            Page::Places { class, size, memory } if usize::from(*class) == new_class => {
-                let size = usize::from(*size);
-                let place = &mut memory[place_of(handle) * size..][..size];
-                let mut entry = EntryMut(place);
-                if entry.has_room() || parts.lease.is_some() {
-                    parts.fill(place);
-                } else {
-                    entry.set_value(parts.value);
-                }
-                true
-            }
-            Page::Large(entries) if new_class == LARGE => {
-                let entry = &mut entries[place_of(handle)];
-                self.large_bytes -= entry.capacity();
-                match Arc::get_mut(entry) {
-                    Some(bytes) if Entry(bytes).value().len() == parts.value.len() => {
-                        let mut entry = EntryMut(bytes);
-                        entry.set_value(parts.value);
-                        entry.set_lease(parts.lease);
-                    }
-                    _ => *entry = Arc::new(parts.to_vec()),
-                }
-                self.large_bytes += entry.capacity();
-                true
-            }
-            _ => false,
+        if handle >= LARGE_FROM {
+            return self.replace_large(handle, parts);
         }
+        let stays = class_of(parts.len()) == self.class(handle);
+        if stays {
+            let place = self.place_mut(handle);
+            let mut entry = EntryMut(place);
+            if entry.has_room() || parts.lease.is_some() {
+                parts.fill(place);
+            } else {
+                entry.set_value(parts.value);
+            }
+        }
+        stays
     }
 
     /// Sets a lease, or takes one away, without moving anything. `false`: that cannot be.
     pub fn set_lease(&mut self, handle: Handle, lease: Option<Lease>) -> bool {
-        match &mut self.pages[page_of(handle)] {
-            Page::Places { size, memory, .. } => {
-                let size = usize::from(*size);
-                let mut entry = EntryMut(&mut memory[place_of(handle) * size..][..size]);
-                let both = entry.has_room() && lease.is_some();
-                if both {
-                    entry.set_lease(lease);
-                }
-                both || (!entry.has_room() && lease.is_none())
-            }
-            Page::Large(entries) => {
-                let bytes = Arc::make_mut(&mut entries[place_of(handle)]);
-                EntryMut(bytes).set_lease(lease);
-                true
-            }
-            Page::Vacant => unreachable!("a handle leads to an entry"),
+        if handle >= LARGE_FROM {
+            let bytes = Arc::make_mut(&mut self.large[large_number(handle)]);
+            EntryMut(bytes).set_lease(lease);
+            return true;
         }
+        let mut entry = EntryMut(self.place_mut(handle));
+        let stays = entry.has_room() == lease.is_some();
+        if stays && lease.is_some() {
+            entry.set_lease(lease);
+        }
+        stays
     }
 
     /// Appends to a value, without moving anything. `false`: that cannot be.
     pub fn append(&mut self, handle: Handle, tail: &[u8]) -> bool {
-        match &mut self.pages[page_of(handle)] {
-            Page::Places { size, memory, .. } => {
-                let size = usize::from(*size);
-                EntryMut(&mut memory[place_of(handle) * size..][..size]).append(tail)
-            }
-            Page::Large(entries) => {
-                let entry = &mut entries[place_of(handle)];
-                self.large_bytes -= entry.capacity();
-                let bytes = Arc::make_mut(entry);
-                // In steps of an eighth: a value that grows by and by is copied now and then.
-                if bytes.capacity() - bytes.len() < tail.len() {
-                    bytes.reserve_exact(tail.len().max(bytes.len() / 8));
-                }
-                bytes.extend_from_slice(tail);
-                self.large_bytes += bytes.capacity();
-                true
-            }
-            Page::Vacant => unreachable!("a handle leads to an entry"),
+        if handle < LARGE_FROM {
+            return EntryMut(self.place_mut(handle)).append(tail);
         }
+        let entry = &mut self.large[large_number(handle)];
+        self.large_bytes -= entry.capacity();
+        let bytes = Arc::make_mut(entry);
+        // In steps of an eighth: a value that grows by and by is copied now and then.
+        if bytes.capacity() - bytes.len() < tail.len() {
+            bytes.reserve_exact(tail.len().max(bytes.len() / 8));
+        }
+        bytes.extend_from_slice(tail);
+        self.large_bytes += bytes.capacity();
+        true
     }
 
     /// Removes an entry. The last of its class moves to its place: returns where that was, or
     /// `None` if it was the entry itself.
     pub fn remove(&mut self, handle: Handle) -> Option<Handle> {
-        let class = match &self.pages[page_of(handle)] {
-            Page::Places { class, .. } => usize::from(*class),
-            Page::Large(_) => LARGE,
-            Page::Vacant => unreachable!("a handle leads to an entry"),
-        };
+        if handle >= LARGE_FROM {
+            let gone = self.large.swap_remove(large_number(handle));
+            self.large_bytes -= gone.capacity();
+            let last = LARGE_FROM + self.large.len() as Handle;
+            return (last != handle).then_some(last);
+        }
+        let class = self.class(handle);
         let last = self.classes[class].last().expect("the entry is in its class");
-        self.fill_hole(handle, last);
-        self.give_place_back(class);
+        let (to, from) = (self.place(handle), self.place(last));
+        if page_of(handle) == page_of(last) {
+            self.memory.at_mut(page_of(last)).copy_within(from, to.start);
+        } else {
+            let [page, last_page] = self.memory.two_mut([page_of(handle), page_of(last)]);
+            page[to].copy_from_slice(&last_page[from]);
+        }
+        let it = &mut self.classes[class];
+        it.last_used -= 1;
+        if it.last_used == 0 {
+            let page = it.pages.pop().expect("it had an entry");
+            it.last_used = if it.pages.is_empty() { 0 } else { places(class) as u32 };
+            self.set_free(page);
+        }
         (last != handle).then_some(last)
     }
 
-    /// The memory that is held, in bytes, without the allocator's own share.
-    #[cfg(test)]
-    pub fn memory_bytes(&self) -> usize {
-        let pages = self.pages.len() - self.vacant.len();
-        let places = self.pages.capacity() * size_of::<Page>();
-        pages * PAGE + places + self.large_bytes
+    /// If too many pages are free, moves the last to a free one. To be called after each
+    /// [`remove`](Self::remove).
+    #[inline]
+    pub fn move_last(&mut self) -> Option<Moved> {
+        let most_free = FREE_PAGES + self.class_of_page.len() / FREE_SHARE;
+        if self.free.len() > most_free { self.move_to_free() } else { None }
     }
 
     /// The memory in pieces, as their sizes: each is given back when its size is taken, so that no
     /// call has to free all.
     pub fn into_pieces(self) -> impl Iterator<Item = usize> {
-        self.pages.into_iter().flat_map(|page| {
-            let (small, large) = match page {
-                Page::Places { memory, .. } => (Some(memory), None),
-                Page::Large(entries) => (None, Some(entries)),
-                Page::Vacant => (None, None),
-            };
-            let large = large.map(|entries| *entries).into_iter().flatten();
-            small.into_iter().map(|memory| memory.len()).chain(large.map(|entry| entry.capacity()))
-        })
+        let large = self.large.into_iter().map(|entry| entry.capacity());
+        self.memory.into_pieces().chain(large)
     }
 
-    /// The number of the first place of its class that is not used.
-    fn take_place(&mut self, class: usize) -> Handle {
-        let full = self.classes[class].is_full(class);
-        if full {
-            let number = self.add_page(class);
-            let class = &mut self.classes[class];
-            class.pages.push(number);
-            class.last_used = 0;
+    #[cold]
+    fn move_to_free(&mut self) -> Option<Moved> {
+        let last = self.class_of_page.len() as u32 - 1;
+        let class = usize::from(self.class_of_page[last as usize]);
+        let to = self.free.pop_first()?;
+        let [page, last_page] = self.memory.two_mut([to as usize, last as usize]);
+        page.copy_from_slice(last_page);
+        self.class_of_page[to as usize] = class as u8;
+        let Class { pages, last_used } = &mut self.classes[class];
+        let at = pages.iter().rposition(|&page| page == last).expect("it is in its class");
+        pages[at] = to;
+        let used = if at + 1 == pages.len() { *last_used } else { places(class) as u32 };
+        self.set_free(last);
+        let from = last << PLACE_BITS;
+        Some(Moved { from: from..from + used, to: to << PLACE_BITS })
+    }
+
+    fn insert_large(&mut self, parts: &Parts<'_>) -> Handle {
+        let handle = LARGE_FROM + self.large.len() as Handle;
+        assert!(handle < Handle::MAX, "fewer than 2^28 large entries");
+        let entry = Arc::new(parts.to_vec());
+        self.large_bytes += entry.capacity();
+        self.large.push(entry);
+        handle
+    }
+
+    fn replace_large(&mut self, handle: Handle, parts: &Parts<'_>) -> bool {
+        if class_of(parts.len()) != CLASSES {
+            return false;
         }
+        let entry = &mut self.large[large_number(handle)];
+        self.large_bytes -= entry.capacity();
+        match Arc::get_mut(entry) {
+            Some(bytes) if Entry(bytes).value().len() == parts.value.len() => {
+                let mut entry = EntryMut(bytes);
+                entry.set_value(parts.value);
+                entry.set_lease(parts.lease);
+            }
+            _ => *entry = Arc::new(parts.to_vec()),
+        }
+        self.large_bytes += entry.capacity();
+        true
+    }
+
+    fn add_page(&mut self, class: usize) {
+        let number = self.free.pop_first().unwrap_or_else(|| {
+            self.memory.grow();
+            self.class_of_page.push(FREE);
+            self.class_of_page.len() as u32 - 1
+        });
+        assert!(number < LARGE_FROM >> PLACE_BITS, "more than 60 GiB of pages");
+        self.class_of_page[number as usize] = class as u8;
         let class = &mut self.classes[class];
-        class.last_used += 1;
-        class.last().expect("a place was added")
+        class.pages.push(number);
+        class.last_used = 0;
     }
 
-    fn add_page(&mut self, class: usize) -> u32 {
-        let page = if class == LARGE {
-            Page::Large(Box::default())
-        } else {
-            let memory = self.spare.take().unwrap_or_else(fresh_memory);
-            Page::Places { class: class as u8, size: SIZES[class], memory }
-        };
-        if let Some(number) = self.vacant.pop() {
-            self.pages[number as usize] = page;
-            return number;
-        }
-        assert!(self.pages.len() < MAX_PAGES, "more than 64 GiB of small entries");
-        self.pages.push(page);
-        self.pages.len() as u32 - 1
-    }
-
-    /// Moves the last entry of a class to the place of another, which goes.
-    fn fill_hole(&mut self, hole: Handle, last: Handle) {
-        let (to, from) = (place_of(hole), place_of(last));
-        let pages = [page_of(hole), page_of(last)];
-        if pages[0] == pages[1] {
-            match &mut self.pages[pages[0]] {
-                Page::Places { size, memory, .. } => {
-                    let size = usize::from(*size);
-                    memory.copy_within(from * size..(from + 1) * size, to * size);
-                }
-                Page::Large(entries) => self.large_bytes -= entries.swap_remove(to).capacity(),
-                Page::Vacant => unreachable!("a handle leads to an entry"),
-            }
-            return;
-        }
-        match self.pages.get_disjoint_mut(pages).expect("two pages") {
-            [Page::Places { size, memory, .. }, Page::Places { memory: last, .. }] => {
-                let size = usize::from(*size);
-                memory[to * size..][..size].copy_from_slice(&last[from * size..][..size]);
-            }
-            [Page::Large(entries), Page::Large(last)] => {
-                let filler = last.pop().expect("the last page is not empty");
-                self.large_bytes -= std::mem::replace(&mut entries[to], filler).capacity();
-            }
-            _ => unreachable!("pages of one class are alike"),
+    /// Frees a page, and gives back what is free at the end.
+    fn set_free(&mut self, page: u32) {
+        self.class_of_page[page as usize] = FREE;
+        self.free.insert(page);
+        while self.class_of_page.last() == Some(&FREE) {
+            self.class_of_page.pop();
+            self.free.remove(&(self.class_of_page.len() as u32));
+            self.memory.pop();
         }
     }
 
-    /// The last place of a class is free now.
-    fn give_place_back(&mut self, class: usize) {
-        let it = &mut self.classes[class];
-        it.last_used -= 1;
-        if it.last_used > 0 {
-            return;
-        }
-        let number = it.pages.pop().expect("it had an entry");
-        it.last_used = if it.pages.is_empty() { 0 } else { places(class) as u32 };
-        let page = std::mem::replace(&mut self.pages[number as usize], Page::Vacant);
-        if let Page::Places { memory, .. } = page {
-            self.spare.get_or_insert(memory);
-        }
-        self.vacant.push(number);
+    /// Where a place is in its page.
+    #[inline]
+    fn place(&self, handle: Handle) -> Range<usize> {
+        let size = usize::from(SIZES[self.class(handle)]);
+        let start = handle as usize % MAX_PLACES * size;
+        start..start + size
     }
 
-    /// Panics unless every class has as many places as its pages have and every page is in one
-    /// class; says how many entries there are. For tests.
+    #[inline]
+    fn place_mut(&mut self, handle: Handle) -> &mut [u8] {
+        let place = self.place(handle);
+        &mut self.memory.at_mut(page_of(handle))[place]
+    }
+
+    /// The class of what is not large.
+    #[inline]
+    fn class(&self, handle: Handle) -> usize {
+        usize::from(self.class_of_page[page_of(handle)])
+    }
+
+    /// Panics unless each page is in one class or free, and none but the last of a class has room;
+    /// says how many entries there are. For tests.
     pub fn check_invariants(&self) -> usize {
-        let (mut entries, mut pages) = (0, 0);
+        let (mut entries, mut pages) = (self.large.len(), 0);
         for (number, class) in self.classes.iter().enumerate() {
-            let full = class.pages.len().saturating_sub(1) * places(number);
             assert!(class.pages.is_empty() == (class.last_used == 0), "an empty page");
             assert!(class.last_used as usize <= places(number), "more places than a page has");
-            for (at, &page) in class.pages.iter().enumerate() {
-                let is_last = at + 1 == class.pages.len();
-                let used = if is_last { class.last_used as usize } else { places(number) };
-                match &self.pages[page as usize] {
-                    Page::Places { class, size, .. } => {
-                        assert_eq!((usize::from(*class), *size), (number, SIZES[number]));
-                    }
-                    Page::Large(entries) => assert_eq!((number, entries.len()), (LARGE, used)),
-                    Page::Vacant => panic!("a vacant page in a class"),
-                }
-            }
-            entries += full + class.last_used as usize;
+            let all_its = |&page: &u32| usize::from(self.class_of_page[page as usize]) == number;
+            assert!(class.pages.iter().all(all_its), "a page of another class");
+            entries += class.pages.len().saturating_sub(1) * places(number);
+            entries += class.last_used as usize;
             pages += class.pages.len();
         }
-        assert_eq!(pages + self.vacant.len(), self.pages.len());
-        assert!(self.vacant.iter().all(|&page| matches!(self.pages[page as usize], Page::Vacant)));
+        assert_eq!(pages + self.free.len(), self.class_of_page.len());
+        assert_eq!(self.memory.len(), self.class_of_page.len());
+        assert!(self.free.iter().all(|&page| self.class_of_page[page as usize] == FREE));
+        assert_ne!(self.class_of_page.last(), Some(&FREE), "memory that could be given back");
+        assert_eq!(self.large_bytes, self.large.iter().map(|entry| entry.capacity()).sum());
         entries
     }
 }
 
 impl Class {
-    #[inline]
-    fn is_full(&self, class: usize) -> bool {
-        self.pages.is_empty() || self.last_used as usize == places(class)
-    }
-
     /// Its last entry.
     #[inline]
     fn last(&self) -> Option<Handle> {
@@ -397,7 +393,7 @@ impl Class {
 /// How many places a page of this class has.
 #[inline]
 fn places(class: usize) -> usize {
-    if class == LARGE { MAX_PLACES } else { PAGE / usize::from(SIZES[class]) }
+    PAGE / usize::from(SIZES[class])
 }
 
 #[inline]
@@ -406,14 +402,8 @@ fn page_of(handle: Handle) -> usize {
 }
 
 #[inline]
-fn place_of(handle: Handle) -> usize {
-    handle as usize % MAX_PLACES
-}
-
-#[cold]
-fn fresh_memory() -> Box<[u8; PAGE]> {
-    let memory = vec![0; PAGE].into_boxed_slice();
-    memory.try_into().expect("it is as long as a page")
+fn large_number(handle: Handle) -> usize {
+    (handle - LARGE_FROM) as usize
 }
 
 #[cfg(test)]
