@@ -67,10 +67,11 @@ pub enum Expiry {
 
 /// Keys and their values; see the head of the file.
 ///
-/// Keys of 0 to 128 KiB (the protocol allows 64 KiB), values of any length; up to 60 GiB of entries
-/// of up to 16 KiB, and 2^28 larger ones. An entry takes 16 bytes more than key and value, 12 in the
-/// index and 4 in front, and is rounded up to 8 bytes, above 128 bytes by an eighth, or above 4 KiB by a quarter at most. A deadline
-/// costs 16 bytes in the entry and some 40 in the wheel.
+/// Keys of 0 to 128 KiB (the protocol allows 64 KiB), values of any length; up to 60 GiB of
+/// entries of up to 16 KiB, and 2^28 larger ones. An entry takes 16 bytes more than key and value,
+/// 12 in the index and 4 in front. It is rounded up to 8 bytes; above 128 bytes by an eighth at
+/// most, above 4 KiB by a quarter, above 16 KiB not at all. A deadline costs 16 bytes in the entry
+/// and some 40 in the wheel.
 ///
 /// `now` may not go back on the monotonic clock; on the wall clock it may.
 pub struct Store {
