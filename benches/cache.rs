@@ -3,10 +3,9 @@
 mod support;
 
 use larder::proxy::cache::{Cache, Found};
-use nix::time::ClockId;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use support::{Numbers, Table, key, shuffled_keys};
+use support::{Numbers, Table, key, processor_time, shuffled_keys};
 
 const KEYS: usize = 100_000;
 const VALUE: [u8; 32] = [b'v'; 32];
@@ -120,11 +119,9 @@ fn longest_call(table: &mut Table) {
 }
 
 fn timed(work: impl FnOnce()) -> Duration {
-    let clock = ClockId::CLOCK_THREAD_CPUTIME_ID;
-    let time = || Duration::from(clock.now().expect("every system of today has this clock"));
-    let start = time();
+    let start = processor_time();
     work();
-    time() - start
+    processor_time() - start
 }
 
 fn fill(cache: &mut Cache, keys: &[[u8; 16]], deadline: Instant, now: Instant) {

@@ -4,6 +4,7 @@
 //! The rounds of a row differ by what else the machine does: *min* is the code, *max* the others.
 #![allow(dead_code)] // each bench uses a part of it
 
+use nix::time::ClockId;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -87,8 +88,15 @@ impl Table {
     }
 }
 
+/// How long the processor has worked for this thread. For the longest of many calls: by any other
+/// clock it would be one that was interrupted.
+pub fn processor_time() -> Duration {
+    let clock = ClockId::CLOCK_THREAD_CPUTIME_ID;
+    clock.now().expect("every system of today has this clock").into()
+}
+
 /// A number with its thousands apart.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
