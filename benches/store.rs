@@ -1,26 +1,35 @@
-//! The store with 100,000 keys in it, looked up in no order; and the hash it stands on.
+//! The store, looked up in no order: as it grows to 20 million keys, and with 100,000 keys in it;
+//! and the hash it stands on.
 //!
 //! 100,000 entries of about 64 bytes are more than the second-level cache of most processors and
-//! less than the third: what a lookup costs here is mostly waiting for memory, as in real use.
+//! less than the third; 5 and 20 million are more than any. What a lookup costs is mostly waiting
+//! for memory, as in real use.
 
 mod support;
 
 use larder::clock::Now;
-use larder::server::store::{Expiry, Store};
+use larder::server::store::{Expiry, Store, TOUCHED};
 use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-use support::{Numbers, Table, shuffled_keys};
+use support::{Numbers, Table, grouped, key, resident_bytes, shuffled_keys};
 
 const KEYS: usize = 100_000;
 const VALUE: [u8; 32] = [b'v'; 32];
+/// The sizes at which the rows of [`growing`] are measured.
+const SIZES: [usize; 3] = [KEYS, 5_000_000, 20_000_000];
+/// Keys that one measurement of a large store looks up, all over it; and new ones that it takes in.
+const PROBES: usize = 1_000_000;
 
 fn main() {
-    let mut table = Table::new("store, 100,000 keys");
+    let mut table = Table::new("store");
+    let now = Now { instant: Instant::now(), unix_millis: 1_700_000_000_000 };
+    // First, while no memory has been freed that would be used again without being counted.
+    growing(&mut table, now);
+
     let present = shuffled_keys(0, KEYS);
     let absent = shuffled_keys(KEYS, KEYS);
-    let now = Now { instant: Instant::now(), unix_millis: 1_700_000_000_000 };
     let mut store = Store::new(now.instant);
     present.iter().for_each(|key| store.set(key, &VALUE, Expiry::Never, now));
 
@@ -74,6 +83,64 @@ fn main() {
     hash(&mut table, "hash of 16 bytes, ahash", &ahash::RandomState::new(), &present);
     let sip = std::hash::RandomState::new();
     hash(&mut table, "hash of 16 bytes, SipHash of std", &sip, &present);
+}
+
+/// One store that grows from size to size. Its keys are not kept beside it: they follow from their
+/// numbers.
+fn growing(table: &mut Table, now: Now) {
+    const ROWS: [&str; 4] = ["get", "touch, then get", "set, same length", "set, new key"];
+    let row = |size: usize, what: &str| format!("{} keys: {what}", grouped(size as u64));
+    let mut probes = vec![key(0); if table.once() { 1000 } else { PROBES }];
+    let mut numbers = Numbers(3);
+    let mut store = Store::new(now.instant);
+    let before = resident_bytes(std::process::id());
+    for size in SIZES {
+        let memory = row(size, "memory");
+        if !ROWS.iter().any(|what| table.wants(&row(size, what))) && !table.wants(&memory) {
+            continue;
+        }
+        let count = if table.once() { size / 1000 } else { size };
+        for number in store.len()..count {
+            store.set(&key(number), &VALUE, Expiry::Never, now);
+        }
+        if let Some((before, after)) = before.zip(resident_bytes(std::process::id()))
+            && table.wants(&memory)
+        {
+            let each = (after as f64 - before as f64) / count as f64;
+            let over = each - (key(0).len() + VALUE.len()) as f64;
+            println!("{memory:<42}{each:>10.1} bytes a key, {over:.1} over key and value");
+        }
+        probes.iter_mut().for_each(|probe| *probe = key(numbers.below(count)));
+        table.row(&row(size, ROWS[0]), probes.len(), || {
+            for key in &probes {
+                black_box(store.get(black_box(key), now).expect("it is present"));
+            }
+        });
+        table.row(&row(size, ROWS[1]), probes.len(), || {
+            let mut hashes = [0; TOUCHED];
+            for batch in probes.chunks(TOUCHED) {
+                for (hash, key) in hashes.iter_mut().zip(batch) {
+                    *hash = store.hash(black_box(key));
+                }
+                store.touch(&hashes[..batch.len()]);
+                for key in batch {
+                    black_box(store.get(key, now).expect("it is present"));
+                }
+            }
+        });
+        table.row(&row(size, ROWS[2]), probes.len(), || {
+            for key in &probes {
+                store.set(black_box(key), black_box(&VALUE), Expiry::Never, now);
+            }
+        });
+        let new = shuffled_keys(count, PROBES.min(count));
+        table.timed_row(&row(size, ROWS[3]), new.len(), || {
+            let fill = || new.iter().for_each(|key| store.set(key, &VALUE, Expiry::Never, now));
+            let took = timed(fill);
+            new.iter().for_each(|key| assert!(store.remove(key, now)));
+            took
+        });
+    }
 }
 
 /// Deadlines over the next minute, in no order.

@@ -13,32 +13,22 @@ const ROUNDS: usize = 11;
 /// A thousand times what a timer interrupt costs.
 const ROUND: Duration = Duration::from_millis(40);
 
-/// A table that is measured row by row.
-pub struct Table {
+/// What the command line asks for.
+pub struct Selection {
     /// Rows without any of these in their names are left out.
     filters: Vec<String>,
     /// `cargo test --benches` runs every row once, to see that it still works.
     once: bool,
 }
 
-impl Table {
-    /// Prints the head of a table, unless the command line asks for other rows only.
-    ///
+impl Selection {
     /// `cargo bench -- WORD…` leaves rows without any of the words out. What `cargo bench` and
-    /// habit add to the command line (`--bench`, `--nocapture`) is accepted and ignored.
-    pub fn new(title: &str) -> Table {
-        let columns = format!("{:>10}{:>12}{:>12}{:>16}", "min", "median", "max", "operations/s");
-        println!("{title:<42}{:>34}", "nanoseconds per operation");
-        Table::with_head("", &columns)
-    }
-
-    /// The same with other columns, for rows that the bench prints itself.
-    pub fn with_head(title: &str, columns: &str) -> Table {
+    /// habit add to the command line (`--bench`, `--nocapture`) is no word.
+    pub fn from_arguments() -> Selection {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let once = !arguments.iter().any(|argument| argument == "--bench");
         let filters = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
-        println!("{title:<42}{columns}");
-        Table { filters, once }
+        Selection { filters, once }
     }
 
     /// Whether a row is wanted; for those whose preparation takes long.
@@ -49,6 +39,36 @@ impl Table {
     /// Whether a row only has to work, and its times do not matter.
     pub fn once(&self) -> bool {
         self.once
+    }
+}
+
+/// A table that is measured row by row.
+pub struct Table {
+    selection: Selection,
+}
+
+impl Table {
+    /// Prints the head of a table.
+    pub fn new(title: &str) -> Table {
+        let columns = format!("{:>10}{:>12}{:>12}{:>16}", "min", "median", "max", "operations/s");
+        println!("{title:<42}{:>34}", "nanoseconds per operation");
+        Table::with_head("", &columns)
+    }
+
+    /// The same with other columns, for rows that the bench prints itself.
+    pub fn with_head(title: &str, columns: &str) -> Table {
+        println!("{title:<42}{columns}");
+        Table { selection: Selection::from_arguments() }
+    }
+
+    /// See [`Selection::wants`].
+    pub fn wants(&self, name: &str) -> bool {
+        self.selection.wants(name)
+    }
+
+    /// See [`Selection::once`].
+    pub fn once(&self) -> bool {
+        self.selection.once()
     }
 
     /// Measures a closure that carries out `operations` operations.
@@ -69,7 +89,7 @@ impl Table {
         // The first call warms caches and the allocator up, and tells how many make up a round.
         let first = work().max(work()).max(Duration::from_nanos(1));
         let calls = ROUND.as_nanos().div_ceil(first.as_nanos()).max(1) as u32;
-        let (rounds, calls) = if self.once { (1, 1) } else { (ROUNDS, calls) };
+        let (rounds, calls) = if self.once() { (1, 1) } else { (ROUNDS, calls) };
         let per_round = operations as f64 * f64::from(calls);
         let round = |_| (0..calls).map(|_| work()).sum::<Duration>().as_secs_f64();
         let nanoseconds = (0..rounds).map(round).map(|seconds| seconds * 1e9 / per_round);
@@ -136,10 +156,24 @@ impl Numbers {
 /// The key of this number: 16 bytes, all of them text.
 pub fn key(number: usize) -> [u8; 16] {
     let mut key = *b"key:000000000000";
-    let digits = number.to_string();
-    let at = key.len() - digits.len();
-    key[at..].copy_from_slice(digits.as_bytes());
+    write_digits(&mut key[4..], number);
     key
+}
+
+/// Writes a number in decimal, at the end of a place that is full of zeros or digits.
+pub fn write_digits(place: &mut [u8], mut number: usize) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// The memory that a process has now, in bytes; `None` where the system does not tell.
+pub fn resident_bytes(process: u32) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// So many keys from this number on, in no order.
