@@ -4,6 +4,12 @@
 //! The rounds of a row differ by what else the machine does: *min* is the code, *max* the others.
 #![allow(dead_code)] // each bench uses a part of it
 
+pub mod exchange;
+pub mod histogram;
+pub mod load;
+pub mod programs;
+pub mod report;
+
 use nix::time::ClockId;
 use std::io::Write;
 use std::time::{Duration, Instant};
