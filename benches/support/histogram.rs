@@ -42,6 +42,11 @@ impl Histogram {
         Duration::from_nanos(most).min(self.longest)
     }
 
+    /// How many there are.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
     /// The longest of all, exactly.
     pub fn longest(&self) -> Duration {
         self.longest
