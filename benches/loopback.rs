@@ -1,192 +1,130 @@
-//! The real programs over the loopback interface: 50 connections, each with one batch of requests
-//! under way.
+//! The real programs over the loopback interface: some text and some RESP, few and many connections,
+//! small and large values.
 //!
-//! One thread sends the load. It takes the connections in turn: reads the replies to the last batch
-//! and writes the next one, so that 49 others are always under way. Every byte of every reply is
-//! compared. The first columns are wall time: they hold also what the load's own thread costs, and
-//! need a second processor. The last column is the processor time of the program alone, as the
-//! scheduler of Linux counts it.
+//! Program and load are two processes, each on a processor of its own. Each connection has one batch
+//! of requests under way, and every byte of every reply is compared. The first columns are wall
+//! time, of which more is the load's than the program's. The last is the processor time of the
+//! program alone, as the system counts it.
 
 mod support;
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use support::{Numbers, Table, key};
+use support::Table;
+use support::exchange::{Form, Verb};
+use support::load::{Clients, Load};
+use support::programs::{self, Program, VALUE_BYTES};
 
 const CONNECTIONS: usize = 50;
 const KEYS: usize = 100_000;
-const VALUE: &[u8] = &[b'v'; 32];
 const ROUNDS: usize = 7;
 /// About a quarter of a second each at pipeline 1 and 16.
 const REQUESTS: [(usize, usize); 2] = [(1, 25_000), (16, 160_000)];
 /// The proxy's own server has the same keys, and these are in the cache after the first round.
 const CACHED_KEYS: usize = 1_000;
-/// No reply takes that long: a program that hangs ends the bench.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-#[derive(Clone, Copy)]
-enum Verb {
-    Get,
-    Set,
-}
-
-#[derive(Clone, Copy)]
-enum Form {
-    Text,
-    Resp,
-}
+const MANY_CONNECTIONS: [(&str, usize); 2] = [("1,000", 1_000), ("10,000", 10_000)];
+/// Few at a time, so that what is under way fits into the caches of a processor as the rest does.
+const LARGE_CONNECTIONS: usize = 4;
+const LARGE_KEYS: usize = 16;
+/// Values of so many bytes, and requests that take about a quarter of a second.
+const LARGE: [(&str, usize, usize); 3] =
+    [("16 KiB", 16 << 10, 8_000), ("64 KiB", 64 << 10, 3_000), ("1 MiB", 1 << 20, 200)];
 
 fn main() {
-    let mut table = Table::new("loopback, 50 connections");
-    let server = Program::start(env!("CARGO_BIN_EXE_server"), &[]);
-    fill(&server);
-    let upstream = server.address.clone();
-    let proxy = Program::start(env!("CARGO_BIN_EXE_proxy"), &["--upstream", &upstream]);
+    let mut table = Table::new("loopback");
+    programs::pin_bench();
+    small(&mut table);
+    many(&mut table);
+    large(&mut table);
+}
+
+fn small(table: &mut Table) {
+    let server = Program::server();
+    server.fill(KEYS, VALUE_BYTES);
+    let proxy = Program::proxy("proxy", server.address, &[]);
     for (pipeline, requests) in REQUESTS {
         for (form_name, form) in [("text", Form::Text), ("RESP", Form::Resp)] {
-            for (verb_name, verb) in [("GET", Verb::Get), ("SET", Verb::Set)] {
-                let name = format!("server, {form_name} {verb_name}, pipeline {pipeline}");
-                let load = Load { form, verb, keys: KEYS, pipeline, requests };
-                measure(&mut table, &name, &server, &load);
+            let load = |verb, keys| Load {
+                form,
+                verb,
+                value_bytes: VALUE_BYTES,
+                keys,
+                in_order: false,
+                pipeline,
+                connections: CONNECTIONS,
+            };
+            for verb in Verb::BOTH {
+                let name = format!("server, {form_name} {}, pipeline {pipeline}", verb.name());
+                measure(table, &name, &server, &load(verb, KEYS), requests);
             }
             let name = format!("proxy, {form_name} GET, cached, pipeline {pipeline}");
-            let load = Load { form, verb: Verb::Get, keys: CACHED_KEYS, pipeline, requests };
-            measure(&mut table, &name, &proxy, &load);
+            measure(table, &name, &proxy, &load(Verb::Get, CACHED_KEYS), requests);
         }
     }
 }
 
-/// A program that listens on a port of its own until it is dropped.
-struct Program {
-    process: Child,
-    address: String,
-}
-
-impl Program {
-    fn start(path: &str, arguments: &[&str]) -> Program {
-        let mut command = Command::new(path);
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).env("RUST_LOG", "warn");
-        let mut process = command.spawn().expect("the program starts");
-        let stdout = process.stdout.take().expect("stdout is a pipe");
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).expect("stdout is text");
-        let word = line.split([' ', ',']).find(|word| word.starts_with("127.0.0.1:"));
-        let address = word.expect("the line names the address").to_string();
-        Program { process, address }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).expect("the program listens");
-        stream.set_nodelay(true).expect("TCP has this option");
-        stream.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
-        stream.set_write_timeout(Some(PATIENCE)).expect("the timeout is not zero");
-        stream
-    }
-
-    /// The processor time it has taken so far; `None` where the system does not tell.
-    fn processor_time(&self) -> Option<Duration> {
-        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.process.id())).ok()?;
-        Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn fill(server: &Program) {
-    let mut stream = server.connect();
-    for first in (0..KEYS).step_by(1000) {
-        let numbers = first..first + 1000;
-        let batch: Vec<u8> = numbers.flat_map(|it| request(Form::Text, Verb::Set, it)).collect();
-        stream.write_all(&batch).expect("the server reads");
-        let mut replies = vec![0; 1000 * b"OK\r\n".len()];
-        stream.read_exact(&mut replies).expect("the server answers");
-    }
-}
-
-fn request(form: Form, verb: Verb, number: usize) -> Vec<u8> {
-    let key = key(number);
-    match (form, verb) {
-        (Form::Text, Verb::Get) => [b"GET ", &key[..], b"\r\n"].concat(),
-        (Form::Text, Verb::Set) => [b"SET ", &key[..], b" ", VALUE, b"\r\n"].concat(),
-        (Form::Resp, Verb::Get) => [b"*2\r\n$3\r\nGET\r\n$16\r\n", &key[..], b"\r\n"].concat(),
-        (Form::Resp, Verb::Set) => {
-            [b"*3\r\n$3\r\nSET\r\n$16\r\n", &key[..], b"\r\n$32\r\n", VALUE, b"\r\n"].concat()
+fn many(table: &mut Table) {
+    let server = Program::server();
+    server.fill(KEYS, VALUE_BYTES);
+    for (count_name, connections) in MANY_CONNECTIONS {
+        let connections = if table.once() { connections / 100 } else { connections };
+        if !programs::can_open(connections) {
+            println!("(left out: {count_name} connections, for which there are no descriptors)");
+            continue;
+        }
+        for (pipeline, requests) in REQUESTS {
+            let name = format!("{count_name} connections, RESP GET, pipeline {pipeline}");
+            let load = Load {
+                form: Form::Resp,
+                verb: Verb::Get,
+                value_bytes: VALUE_BYTES,
+                keys: KEYS,
+                in_order: false,
+                pipeline,
+                connections,
+            };
+            measure(table, &name, &server, &load, requests);
         }
     }
 }
 
-fn reply(form: Form, verb: Verb) -> Vec<u8> {
-    match (form, verb) {
-        (Form::Text, Verb::Get) => [VALUE, b"\r\n"].concat(),
-        (Form::Text, Verb::Set) => b"OK\r\n".to_vec(),
-        (Form::Resp, Verb::Get) => [b"$32\r\n", VALUE, b"\r\n"].concat(),
-        (Form::Resp, Verb::Set) => b"+OK\r\n".to_vec(),
+fn large(table: &mut Table) {
+    for (size_name, value_bytes, requests) in LARGE {
+        let name = |verb: Verb| format!("values of {size_name}, RESP {}", verb.name());
+        if !Verb::BOTH.into_iter().any(|verb| table.wants(&name(verb))) {
+            continue;
+        }
+        let server = Program::server();
+        server.fill(LARGE_KEYS, value_bytes);
+        for verb in Verb::BOTH {
+            let load = Load {
+                form: Form::Resp,
+                verb,
+                value_bytes,
+                keys: LARGE_KEYS,
+                in_order: false,
+                pipeline: 1,
+                connections: LARGE_CONNECTIONS,
+            };
+            measure(table, &name(verb), &server, &load, requests);
+        }
     }
 }
 
-struct Load {
-    form: Form,
-    verb: Verb,
-    keys: usize,
-    pipeline: usize,
-    requests: usize,
-}
-
-fn measure(table: &mut Table, name: &str, program: &Program, load: &Load) {
+fn measure(table: &mut Table, name: &str, program: &Program, load: &Load, requests: usize) {
     if !table.wants(name) {
         return;
     }
-    let mut streams: Vec<TcpStream> = (0..CONNECTIONS).map(|_| program.connect()).collect();
-    let batches = if table.once() { 2 } else { load.requests / load.pipeline / CONNECTIONS };
-    let rounds = if table.once() { 1 } else { ROUNDS };
-    let requests = batches * load.pipeline * CONNECTIONS;
-    // What is sent is made beforehand, and sent again in every round: also in the first, which only
-    // warms up.
-    let mut numbers = Numbers(1);
-    let mut random_request = |_| request(load.form, load.verb, numbers.below(load.keys));
-    let sent: Vec<Vec<u8>> = (0..batches * CONNECTIONS)
-        .map(|_| (0..load.pipeline).flat_map(&mut random_request).collect())
-        .collect();
-    let expected = reply(load.form, load.verb).repeat(load.pipeline);
-    round(&mut streams, &sent, &expected);
-
-    let before = program.processor_time();
-    let mut nanoseconds: Vec<f64> = (0..rounds)
-        .map(|_| round(&mut streams, &sent, &expected).as_secs_f64() * 1e9 / requests as f64)
-        .collect();
-    let after = program.processor_time();
-    let remark = before.zip(after).map_or(String::new(), |(before, after)| {
-        let each = (after - before).as_secs_f64() * 1e9 / (rounds * requests) as f64;
-        format!("   {each:.0} ns of CPU")
-    });
+    let (rounds, least) = if table.once() { (1, 1) } else { (ROUNDS, requests) };
+    // Each connection has its part in what is measured.
+    let requests = least.max(2 * load.connections * load.pipeline);
+    let mut clients = Clients::connect(program.address, load);
+    // What is fetched or allocated only once is not what is measured.
+    clients.run(requests);
+    let before = program.cpu();
+    let runs: Vec<_> = (0..rounds).map(|_| clients.run(requests)).collect();
+    let cpu = program.cpu().since(before).all.as_secs_f64() * 1e9;
+    let each = |count: usize| count as f64 * requests as f64;
+    let remark = format!("   {:.0} ns of CPU", cpu / each(rounds));
+    let mut nanoseconds: Vec<f64> =
+        runs.iter().map(|run| run.took.as_secs_f64() * 1e9 / each(1)).collect();
     table.print(name, &mut nanoseconds, &remark);
-}
-
-/// Sends every batch once, and says how long it took until the last reply was read.
-fn round(streams: &mut [TcpStream], batches: &[Vec<u8>], expected: &[u8]) -> Duration {
-    let mut replies = vec![0; expected.len()];
-    let mut read = |stream: &mut TcpStream| {
-        stream.read_exact(&mut replies).expect("the program answers");
-        assert!(replies == expected, "got {}", replies.escape_ascii());
-    };
-    let start = Instant::now();
-    for (turn, batches) in batches.chunks(streams.len()).enumerate() {
-        for (stream, batch) in streams.iter_mut().zip(batches) {
-            if turn > 0 {
-                read(stream);
-            }
-            stream.write_all(batch).expect("the program reads");
-        }
-    }
-    streams.iter_mut().for_each(read);
-    start.elapsed()
 }

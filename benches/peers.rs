@@ -224,6 +224,9 @@ impl Bench {
             return;
         }
         let (keys, idle) = if self.selection.once() { (1000, 100) } else { (keys, IDLE) };
+        if !programs::can_open(idle) {
+            return println!("(left out: memory, as there are no descriptors for {idle} clients)");
+        }
         let columns = ["program", "bytes a key", "over key and value", "bytes a connection"];
         self.report.table(1, &columns);
         type Start = fn() -> Option<Program>;
@@ -240,8 +243,7 @@ impl Bench {
             self.print_memory(&for_keys.name, Some([each, over]), connection);
         }
         let Some(redis) = Program::redis() else { return };
-        let flags = ["--max-connections", "15000"];
-        let proxy = Program::proxy("Larder's proxy", redis.address, &flags);
+        let proxy = Program::proxy("Larder's proxy", redis.address, &[]);
         for proxy in [Some(proxy), Program::nutcracker(redis.address)].into_iter().flatten() {
             let connection = memory_of_connections(&proxy, idle);
             self.print_memory(&proxy.name, None, connection);

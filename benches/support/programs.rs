@@ -15,10 +15,10 @@ use std::{env, fs, process, thread};
 /// Keys are filled in, and values set, with this many bytes, where nothing else is said.
 pub const VALUE_BYTES: usize = 32;
 
-/// Larder's programs, and those of others that the benches know; on Debian, the packages have the
-/// same names.
-pub const SERVER: &str = env!("CARGO_BIN_EXE_server");
-pub const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
+const SERVER: &str = env!("CARGO_BIN_EXE_server");
+const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
+
+/// Programs of others that the benches know; on Debian, the packages have the same names.
 pub const PEERS: [&str; 3] = ["redis-server", "memcached", "nutcracker"];
 
 /// How long a program may take to listen.
@@ -66,7 +66,11 @@ impl Program {
     /// One of Larder's programs, or another that says as they do where it listens.
     pub fn start(name: &str, path: &str, arguments: &[&str]) -> Program {
         let mut command = pinned(path);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).env("RUST_LOG", "warn");
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .env("RUST_LOG", "error");
         let mut process = command.spawn().expect("the program starts");
         let stdout = process.stdout.take().expect("stdout is a pipe");
         let mut line = String::new();
@@ -76,10 +80,9 @@ impl Program {
         Program { name: name.to_string(), address, form: Form::Resp, process, folder: None }
     }
 
-    /// Larder's server with room for many connections.
+    /// Larder's server as it is without flags.
     pub fn server() -> Program {
-        let arguments = ["--listen", "127.0.0.1:0", "--max-connections", "15000"];
-        Program::start("Larder", SERVER, &arguments)
+        Program::start("Larder", SERVER, &["--listen", "127.0.0.1:0"])
     }
 
     /// Larder's proxy.
@@ -93,7 +96,7 @@ impl Program {
     pub fn redis() -> Option<Program> {
         let name = "redis-server";
         Program::of_others(name, name, Form::Resp, |_, port| {
-            let text = format!("--port {port} --bind 127.0.0.1 --maxclients 15000 --appendonly no");
+            let text = format!("--port {port} --bind 127.0.0.1 --appendonly no");
             text.split(' ').map(str::to_string).chain(["--save".into(), String::new()]).collect()
         })
     }
@@ -102,7 +105,7 @@ impl Program {
     pub fn memcached() -> Option<Program> {
         Program::of_others("memcached -t 1", "memcached", Form::Memcached, |_, port| {
             // The user counts only for root, as whom it does not run unless told to.
-            let text = format!("-u root -t 1 -l 127.0.0.1 -p {port} -U 0 -m 8192 -c 15000");
+            let text = format!("-u root -t 1 -l 127.0.0.1 -p {port} -U 0 -m 8192 -c 10000");
             text.split(' ').map(str::to_string).collect()
         })
     }
@@ -208,6 +211,13 @@ pub fn tell_what_is_missing() {
     for peer in PEERS.into_iter().filter(|peer| !is_installed(peer)) {
         println!("(left out: {peer} is not installed; on Debian: apt-get install {peer})");
     }
+}
+
+/// Whether this process, and each that it starts, may have so many connections at a time.
+pub fn can_open(connections: usize) -> bool {
+    // And what else is open: files, pipes, the poll.
+    let wanted = connections as u64 + 100;
+    rlimit::increase_nofile_limit(wanted).is_ok_and(|limit| limit >= wanted)
 }
 
 /// Keeps this thread, and those that it starts, on processor 1, where there are two.
