@@ -3,8 +3,8 @@
 //! *From outside*: requests are due at times fixed beforehand, so many a second, and each is
 //! charged from the time it was due until its reply was read. A program that stalls is so charged
 //! for all that it delayed, also for what could not even be sent; and the load, if it is late
-//! itself, shows that in a column of its own. Four of five requests set a new key, one gets a key
-//! that is there. Redis and memcached stand beside it, where they are installed.
+//! itself, shows that in a column of its own. Of each burst of eight requests, seven set
+//! new keys and one gets a key that is there. Redis and memcached stand beside it, where they are installed.
 //!
 //! *From inside*: the server as the reactor calls it, over plain memory, with the processor time of
 //! each call. Other programs make those longer only by what they leave in the caches.
@@ -35,15 +35,15 @@ use support::{Numbers, Selection, grouped, key};
 
 const KEYS: usize = 20_000_000;
 const PHASES: usize = 4;
-/// Requests a second: a third of what the slowest of the programs can do when they come like this.
-const RATE: usize = 150_000;
+/// Requests a second, in bursts that come one by one on the connections in turn: far below what the
+/// slowest of the programs can do.
+const RATE: usize = 200_000;
+const BURST: usize = 8;
 const CONNECTIONS: usize = 50;
 /// Keys that are there from the beginning.
 const FIRST_KEYS: usize = 1000;
-/// One in so many requests gets, the others set.
-const GETS: usize = 5;
-/// What a tick of the loop brings at this rate: that of a tenth of a millisecond.
-const TICK: usize = 16;
+/// What a tick of the loop brings at this rate, if the one before took a little.
+const TICK: usize = 2 * BURST;
 
 fn main() {
     programs::pin_bench();
@@ -96,9 +96,7 @@ struct OpenLoop {
     set: Exchange,
     get: Exchange,
     numbers: Numbers,
-    /// Requests so far, and the turns in which they were sent.
-    requests: usize,
-    turns: usize,
+    bursts: usize,
     /// The keys that were set so far, and how many of them are certainly there.
     keys: usize,
     present: usize,
@@ -138,8 +136,7 @@ impl OpenLoop {
             set: Exchange::new(program.form, Verb::Set, VALUE_BYTES, 1),
             get: Exchange::new(program.form, Verb::Get, VALUE_BYTES, 1),
             numbers: Numbers(1),
-            requests: 0,
-            turns: 0,
+            bursts: 0,
             keys: FIRST_KEYS,
             present: FIRST_KEYS,
             scratch: vec![0; READ_BYTES],
@@ -149,51 +146,41 @@ impl OpenLoop {
     /// Goes on until there are so many keys, and all is answered.
     fn grow_to(&mut self, keys: usize) -> Phase {
         let mut phase = Phase::default();
-        let (start, first) = (Instant::now(), self.requests);
-        let due = |number: usize| {
-            start + Duration::from_nanos((number - first) as u64 * 1_000_000_000 / RATE as u64)
-        };
-        let mut answered = Instant::now();
+        let (start, first) = (Instant::now(), self.bursts);
+        let mut answered = start;
         loop {
             let now = Instant::now();
-            // What has come due since the last turn goes out on one connection; the next takes what
-            // comes due during this turn.
-            let turn = self.turns % self.clients.len();
-            self.turns += 1;
-            while self.keys < keys && due(self.requests) <= now {
-                let due = due(self.requests);
+            let nanoseconds = (self.bursts - first) * BURST * 1_000_000_000 / RATE;
+            let due = start + Duration::from_nanos(nanoseconds as u64);
+            if self.keys < keys && due <= now {
                 phase.lateness.record(now - due, 1);
-                self.ask(turn, due);
+                self.send_burst(due);
             }
-            self.clients[turn].send();
             let before = phase.latencies.total();
             self.take_replies(&mut phase.latencies);
             if phase.latencies.total() > before {
                 answered = now;
             }
-            if self.keys == keys && self.clients.iter().all(|client| client.waiting.is_empty()) {
-                self.present = keys;
+            if self.keys >= keys && self.clients.iter().all(|client| client.waiting.is_empty()) {
+                self.present = self.keys;
                 return phase;
             }
             assert!(now - answered < PATIENCE, "no answer any more");
         }
     }
 
-    /// Appends the next request to the output of a client.
-    fn ask(&mut self, client: usize, due: Instant) {
-        self.requests += 1;
-        let exchange = if self.requests.is_multiple_of(GETS) {
-            let number = self.numbers.below(self.present);
-            self.get.set_keys(|| number);
-            &self.get
-        } else {
+    fn send_burst(&mut self, due: Instant) {
+        let turn = self.bursts % self.clients.len();
+        let client = &mut self.clients[turn];
+        self.bursts += 1;
+        for _ in 1..BURST {
             self.set.set_keys(|| self.keys);
             self.keys += 1;
-            &self.set
-        };
-        let client = &mut self.clients[client];
-        client.output.extend_from_slice(&exchange.request);
-        client.waiting.push_back((due, exchange.reply.len()));
+            client.ask(&self.set, due);
+        }
+        self.get.set_keys(|| self.numbers.below(self.present));
+        client.ask(&self.get, due);
+        client.send();
     }
 
     /// Reads what has come, without waiting for it.
@@ -212,6 +199,11 @@ impl OpenLoop {
 }
 
 impl Client {
+    fn ask(&mut self, exchange: &Exchange, due: Instant) {
+        self.output.extend_from_slice(&exchange.request);
+        self.waiting.push_back((due, exchange.reply.len()));
+    }
+
     fn send(&mut self) {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {

@@ -29,17 +29,9 @@ const PROXY_KEYS: usize = 10_000;
 /// What Redis and Larder allow unless told otherwise is 10,000.
 const IDLE: usize = 9_000;
 
-const FIGURES: [&str; 9] = [
-    "requests/s",
-    "CPU µs",
-    "user µs",
-    "system µs",
-    "× floor",
-    "p50 µs",
-    "p99 µs",
-    "p99.9 µs",
-    "longest µs",
-];
+/// What is measured in a round.
+const FIGURES: [&str; 8] =
+    ["requests/s", "CPU µs", "user µs", "system µs", "p50 µs", "p99 µs", "p99.9 µs", "longest µs"];
 
 fn main() {
     floor::serve_if_asked();
@@ -78,14 +70,15 @@ impl Comparison {
     }
 }
 
-/// What is measured of a program in one round.
-struct Figures {
-    run: Run,
-    cpu: Cpu,
+/// What came of it: each program's name, and the medians of its [`FIGURES`].
+struct Compared {
+    title: String,
+    programs: Vec<(String, [f64; FIGURES.len()])>,
 }
 
 impl Bench {
     fn servers(&mut self) {
+        let mut compared = Vec::new();
         for size in SIZES {
             let keys = if self.selection.once() { size / 1000 } else { size };
             let all = Verb::BOTH.into_iter().flat_map(|verb| {
@@ -102,15 +95,15 @@ impl Bench {
             let running = [Some(Program::server()), Program::redis(), Program::memcached()];
             let running: Vec<Program> = running.into_iter().flatten().collect();
             running.iter().for_each(|program| program.fill(keys, VALUE_BYTES));
-            self.head();
             for comparison in wanted {
                 let floor = floor::start(comparison.verb);
                 let mut programs = vec![(&floor, Form::Resp)];
                 programs.extend(running.iter().map(|program| (program, program.form)));
                 programs.push((&running[0], Form::Text));
-                self.compare(&comparison, &programs);
+                compared.push(self.compare(&comparison, &programs));
             }
         }
+        self.print(&compared);
     }
 
     fn proxies(&mut self) {
@@ -143,78 +136,62 @@ impl Bench {
         let all = [Some(&floor), Some(&redis), Some(&hit), Some(&small), Some(&without)];
         let all = all.into_iter().chain([nutcracker.as_ref()]).flatten();
         let programs: Vec<_> = all.map(|program| (program, Form::Resp)).collect();
-        self.head();
-        for comparison in wanted {
-            self.compare(&comparison, &programs);
-        }
-    }
-
-    fn head(&self) {
-        self.report.table(2, &[&["", "program"], &FIGURES[..]].concat());
+        let compared: Vec<_> = wanted.iter().map(|it| self.compare(it, &programs)).collect();
+        self.print(&compared);
     }
 
     /// Measures the programs in turn; the first is the floor.
-    fn compare(&mut self, comparison: &Comparison, programs: &[(&Program, Form)]) {
+    fn compare(&mut self, comparison: &Comparison, programs: &[(&Program, Form)]) -> Compared {
         let (rounds, requests) = match self.selection.once() {
             true => (1, 20 * comparison.pipeline),
             false => (ROUNDS, comparison.requests),
         };
+        let title = comparison.title.clone();
+        eprintln!("({title} …)");
         let clients = programs.iter().map(|&(program, form)| {
             let clients = Clients::connect(program.address, &comparison.load(form));
-            (program, clients, Vec::new())
+            let text = if form == Form::Text { ", in text" } else { "" };
+            (program, format!("{}{text}", program.name), clients, Vec::new())
         });
         let mut all: Vec<_> = clients.collect();
-        for _ in 0..rounds {
-            for (program, clients, figures) in &mut all {
+        for round in 1..=rounds {
+            for (program, name, clients, rounds) in &mut all {
                 let before = program.cpu();
                 let run = clients.run(requests);
-                let cpu = program.cpu().since(before);
-                figures.push(Figures { run, cpu });
+                let figures = figures(&run, program.cpu().since(before));
+                let named: Vec<_> = FIGURES.into_iter().zip(figures).collect();
+                self.report.raw(comparison.table, &format!("{title}, {name}"), round, &named);
+                rounds.push(figures);
             }
         }
-        let mut floor = None;
-        for ((program, _, rounds), (_, form)) in all.iter().zip(programs) {
-            let text = if *form == Form::Text { ", in text" } else { "" };
-            let name = format!("{}{text}", program.name);
-            self.print(comparison, &name, rounds, &mut floor);
-        }
+        let medians = |rounds: &[[f64; FIGURES.len()]]| {
+            std::array::from_fn(|at| median(rounds.iter().map(|figures| figures[at]).collect()))
+        };
+        let programs = all.into_iter().map(|(_, name, _, rounds)| (name, medians(&rounds)));
+        Compared { title, programs: programs.collect() }
     }
 
-    /// A row; the first of all is the floor.
-    fn print(
-        &mut self,
-        Comparison { table, title, .. }: &Comparison,
-        name: &str,
-        rounds: &[Figures],
-        floor: &mut Option<f64>,
-    ) {
-        let mut raw = Vec::new();
-        for (round, Figures { run, cpu }) in rounds.iter().enumerate() {
-            let each = |time: Duration| micros(time) / run.requests as f64;
-            let of = |share| micros(run.latencies.quantile(share));
-            let figures = [
-                run.requests as f64 / run.took.as_secs_f64(),
-                each(cpu.all),
-                each(cpu.user()),
-                each(cpu.all - cpu.user()),
-                of(0.5),
-                of(0.99),
-                of(0.999),
-                micros(run.latencies.longest()),
-            ];
-            let names = FIGURES.into_iter().filter(|name| *name != "× floor");
-            let named: Vec<_> = names.zip(figures).collect();
-            self.report.raw(table, &format!("{title}, {name}"), round + 1, &named);
-            raw.push(figures);
+    /// A table for each thing that one wants to know, with the programs side by side.
+    fn print(&self, compared: &[Compared]) {
+        let Some(first) = compared.first() else { return };
+        type Cell = fn(&[f64; FIGURES.len()], &[f64; FIGURES.len()]) -> String;
+        let tables: [(&str, Cell); 3] = [
+            ("CPU µs a request, × floor", |it, floor| {
+                format!("{:.2}, × {:.2}", it[1], it[1] / floor[1])
+            }),
+            ("requests/s", |it, _| grouped(it[0] as u64)),
+            ("p50 / p99 / p99.9, µs", |it, _| {
+                it[4..7].iter().map(|&it| grouped(it as u64)).collect::<Vec<_>>().join(" / ")
+            }),
+        ];
+        for (head, cell) in tables {
+            let names = first.programs.iter().map(|(name, _)| &name[..]);
+            self.report.table(1, &std::iter::once(head).chain(names).collect::<Vec<_>>());
+            for Compared { title, programs } in compared {
+                let cells = programs.iter().map(|(_, figures)| cell(figures, &programs[0].1));
+                self.report.row(&std::iter::once(title.clone()).chain(cells).collect::<Vec<_>>());
+            }
         }
-        let figure = |at: usize| median(raw.iter().map(|figures| figures[at]).collect());
-        let cpu = figure(1);
-        let floor = *floor.get_or_insert(cpu);
-        let mut cells = vec![title.to_string(), name.to_string(), grouped(figure(0) as u64)];
-        cells.extend((1..4).map(|at| format!("{:.2}", figure(at))));
-        cells.push(format!("{:.2}", cpu / floor));
-        cells.extend((4..8).map(|at| grouped(figure(at) as u64)));
-        self.report.row(&cells);
     }
 
     fn memory(&mut self) {
@@ -262,6 +239,22 @@ impl Bench {
         let figures = [("bytes a key", each), ("bytes a connection", connection)];
         self.report.raw("memory", name, 1, &figures);
     }
+}
+
+/// In the order of [`FIGURES`].
+fn figures(run: &Run, cpu: Cpu) -> [f64; FIGURES.len()] {
+    let each = |time: Duration| micros(time) / run.requests as f64;
+    let of = |share| micros(run.latencies.quantile(share));
+    [
+        run.requests as f64 / run.took.as_secs_f64(),
+        each(cpu.all),
+        each(cpu.user()),
+        each(cpu.all - cpu.user()),
+        of(0.5),
+        of(0.99),
+        of(0.999),
+        micros(run.latencies.longest()),
+    ]
 }
 
 /// What each of so many connections costs that has asked for one key and stays.
