@@ -3,8 +3,8 @@
 //! *From outside*: requests are due at times fixed beforehand, so many a second, and each is
 //! charged from the time it was due until its reply was read. A program that stalls is so charged
 //! for all that it delayed, also for what could not even be sent; and the load, if it is late
-//! itself, shows that in a column of its own. Of each burst of eight requests, seven set
-//! new keys and one gets a key that is there. Redis and memcached stand beside it, where they are installed.
+//! itself, shows that in a column of its own. Of each burst of eight requests, seven set new keys
+//! and one gets a key that is there. Redis and memcached stand beside it, where they are installed.
 //!
 //! *From inside*: the server as the reactor calls it, over plain memory, with the processor time of
 //! each call. Other programs make those longer only by what they leave in the caches.
@@ -19,6 +19,7 @@ use larder::clock::WallClock;
 use larder::command::PutMode;
 use larder::handler::{ConnId, Handler, Next, Outbox, Via};
 use larder::limits::Limits;
+use larder::protocol::resp;
 use larder::server::Server;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -244,10 +245,10 @@ impl Client {
 fn ticks(selection: &Selection, report: &mut Report, keys: usize) {
     let columns = ["ticks", "calls", "p50 µs", "p99.9 µs", "the five longest, µs", "in all, s"];
     let wants = |what: &str| selection.wants(&format!("ticks, {what}"));
-    let names = ["growth by SET", "DEL of all", "growth with deadlines", "all expire in a second"];
-    let [grow, delete, lease, expire] = names;
+    let [grow, delete] = ["growth by SET", "DEL of all"];
+    let [lease, expire] = ["growth with deadlines", "all expire in a second"];
     let [flush, after] = ["FLUSHALL", "after FLUSHALL"];
-    if !names.iter().chain(&[flush, after]).any(|what| wants(what)) {
+    if ![grow, delete, lease, expire, flush, after].into_iter().any(wants) {
         return;
     }
     report.table(1, &columns);
@@ -256,43 +257,37 @@ fn ticks(selection: &Selection, report: &mut Report, keys: usize) {
             ticks.print(report, &format!("{name}, {} keys", grouped(keys as u64)));
         }
     };
+    let set = |number: usize| request(&[b"SET", &key(number), VALUE]);
     if wants(grow) || wants(delete) {
         let mut inside = Inside::new();
-        print(
-            grow,
-            &inside.requests(keys, |number| inside_request(&[b"SET", &key(number), VALUE])),
-        );
+        print(grow, &inside.requests(keys, set));
         // In no order: a step that has no divisor in common with the number of keys meets them all.
-        let step = 7_368_787;
-        let other = |number: usize| key((number * step) % keys);
-        print(delete, &inside.requests(keys, |number| inside_request(&[b"DEL", &other(number)])));
+        let other = |number: usize| key((number * 7_368_787) % keys);
+        print(delete, &inside.requests(keys, |number| request(&[b"DEL", &other(number)])));
     }
     if wants(lease) || wants(expire) {
         let mut inside = Inside::new();
         let until = inside.unix_millis() + 3_600_000;
-        print(
-            lease,
-            &inside.requests(keys, |number| {
-                let at = (until + number as u64 % 1000).to_string();
-                inside_request(&[b"SET", &key(number), VALUE, b"PXAT", at.as_bytes()])
-            }),
-        );
-        inside.now += Duration::from_secs(3599);
+        let set = |number: usize| {
+            let at = (until + number as u64 % 1000).to_string();
+            request(&[b"SET", &key(number), VALUE, b"PXAT", at.as_bytes()])
+        };
+        print(lease, &inside.requests(keys, set));
         print(expire, &inside.deadlines());
     }
     if wants(flush) || wants(after) {
         let mut inside = Inside::new();
-        inside.requests(keys, |number| inside_request(&[b"SET", &key(number), VALUE]));
-        print(flush, &inside.requests(1, |_| inside_request(&[b"FLUSHALL"])));
+        inside.requests(keys, set);
+        print(flush, &inside.requests(1, |_| request(&[b"FLUSHALL"])));
         print(after, &inside.deadlines());
     }
 }
 
 const VALUE: &[u8] = &[b'v'; VALUE_BYTES];
 
-fn inside_request(words: &[&[u8]]) -> Vec<u8> {
+fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut out = Buffer::new();
-    larder::protocol::resp::push_request(&mut out, words);
+    resp::push_request(&mut out, words);
     out.bytes().to_vec()
 }
 
@@ -349,12 +344,15 @@ impl Inside {
         ticks
     }
 
-    /// What is left to do when no requests come: until there is no deadline.
+    /// What is left to do while no requests come: from one deadline to the next, until there is
+    /// none.
     fn deadlines(&mut self) -> Ticks {
         let mut ticks = Ticks::default();
         while let Some(deadline) = self.server.next_deadline() {
             self.now = self.now.max(deadline);
-            ticks.time(|| self.server.deadline_reached(&mut self.out, self.now));
+            let work = || self.server.deadline_reached(&mut self.out, self.now);
+            let took = ticks.time(work);
+            self.now += took;
         }
         ticks
     }
@@ -373,7 +371,7 @@ impl Inside {
 }
 
 impl Ticks {
-    fn time(&mut self, work: impl FnOnce()) {
+    fn time(&mut self, work: impl FnOnce()) -> Duration {
         let clock = ClockId::CLOCK_THREAD_CPUTIME_ID;
         let time = || Duration::from(clock.now().expect("every system of today has this clock"));
         let start = time();
@@ -386,6 +384,7 @@ impl Ticks {
             self.longest.insert(at, took);
             self.longest.truncate(5);
         }
+        took
     }
 
     fn print(&self, report: &mut Report, name: &str) {

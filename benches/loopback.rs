@@ -1,9 +1,9 @@
-//! The real programs over the loopback interface: some text and some RESP, few and many connections,
-//! small and large values.
+//! The real programs over the loopback interface: text and RESP, few and many connections, small
+//! and large values.
 //!
-//! Program and load are two processes, each on a processor of its own. Each connection has one batch
-//! of requests under way, and every byte of every reply is compared. The first columns are wall
-//! time, of which more is the load's than the program's. The last is the processor time of the
+//! Program and load are two processes, each on a processor of its own. Each connection has one
+//! batch of requests under way, and every byte of every reply is compared. The first columns are
+//! wall time, of which more is the load's than the program's. The last is the processor time of the
 //! program alone, as the system counts it.
 
 mod support;

@@ -22,8 +22,8 @@ use support::{Selection, grouped, key};
 const CONNECTIONS: usize = 50;
 const ROUNDS: usize = 3;
 const SIZES: [usize; 2] = [100_000, 5_000_000];
-/// Pipelines, and requests in a round: one to two seconds each.
-const PIPELINES: [(usize, usize); 3] = [(1, 200_000), (16, 1_500_000), (64, 2_500_000)];
+/// Pipelines, and requests in a round: half a second each.
+const PIPELINES: [(usize, usize); 3] = [(1, 60_000), (16, 500_000), (64, 1_000_000)];
 /// For the proxies: all fit into a cache of 64 MiB, and few into one of 64 KiB.
 const PROXY_KEYS: usize = 10_000;
 /// What Redis and Larder allow unless told otherwise is 10,000.
