@@ -2,6 +2,7 @@
 
 mod support;
 
+use larder::output::Value;
 use larder::proxy::cache::{Cache, Found};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -104,7 +105,7 @@ fn longest_call(table: &mut Table) {
         while cache.evicted() < 1 + cache.len() as u64 {
             let value = &[b'v'; 500][..numbers.below(500)];
             let deadline = now + Duration::from_secs(60);
-            cache.insert(&key(number), Found::Value(value), deadline, now);
+            cache.insert(&key(number), Found::Value(Value::Short(value)), deadline, now);
             number += 1;
         }
         let mut calls = vec![timed(|| cache.clear())];
@@ -126,6 +127,6 @@ fn timed(work: impl FnOnce()) -> Duration {
 
 fn fill(cache: &mut Cache, keys: &[[u8; 16]], deadline: Instant, now: Instant) {
     for key in keys {
-        assert!(cache.insert(black_box(key), Found::Value(&VALUE), deadline, now));
+        assert!(cache.insert(black_box(key), Found::Value(Value::Short(&VALUE)), deadline, now));
     }
 }

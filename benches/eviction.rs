@@ -11,6 +11,7 @@
 
 mod support;
 
+use larder::output::Value;
 use larder::proxy::cache::{Cache, Found};
 use std::time::{Duration, Instant};
 use support::{Numbers, Table, key};
@@ -133,7 +134,8 @@ fn cache(trace: &[u32], room: usize) -> (f64, Duration) {
     let deadline = now + Duration::from_secs(60);
     let ask = |cache: &mut Cache, number: u32| {
         let key = key(number as usize);
-        cache.get(&key, now).is_some() || !cache.insert(&key, Found::Value(&VALUE), deadline, now)
+        cache.get(&key, now).is_some()
+            || !cache.insert(&key, Found::Value(Value::Short(&VALUE)), deadline, now)
     };
     let mut measure = Cache::new(1 << 20, now);
     ask(&mut measure, 0);

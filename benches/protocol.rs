@@ -4,6 +4,7 @@ mod support;
 
 use larder::buffer::Buffer;
 use larder::limits::Limits;
+use larder::output::{Output, Value};
 use larder::protocol::resp::{self, ReplyScanner, Scanned};
 use larder::protocol::text::{self, Reply};
 use larder::protocol::{Decoded, Decoder, Scratch};
@@ -26,7 +27,7 @@ fn main() {
     let edited = pipeline(|key| [b"GETT\x08 ", key, b"\r\n"].concat());
     decode(&mut table, "decode text GET with a backspace", &edited);
 
-    let value = Reply::Value(VALUE);
+    let value = Reply::Value(Value::Short(VALUE));
     for (name, reply) in [("value", value), ("OK", Reply::Ok), ("not found", Reply::NotFound)] {
         encode(&mut table, &format!("encode text {name}"), |out| text::reply(out, b"", reply));
         encode(&mut table, &format!("encode RESP {name}"), |out| {
@@ -34,7 +35,9 @@ fn main() {
         });
     }
     let key = key(1);
-    encode(&mut table, "encode RESP request GET", |out| resp::push_request(out, &[b"GET", &key]));
+    encode(&mut table, "encode RESP request GET", |out| {
+        resp::push_request(out.plain(), &[b"GET", &key]);
+    });
     scan(&mut table);
 }
 
@@ -71,13 +74,13 @@ fn decode(table: &mut Table, name: &str, input: &[u8]) {
     });
 }
 
-fn encode(table: &mut Table, name: &str, write: impl Fn(&mut Buffer)) {
-    let mut out = Buffer::with_capacity(16 * 1024);
+fn encode(table: &mut Table, name: &str, write: impl Fn(&mut Output)) {
+    let mut out = Output::new();
     table.row(name, PIPELINE, || {
         for _ in 0..PIPELINE {
             write(black_box(&mut out));
         }
-        black_box(out.bytes());
+        black_box(out.plain().bytes());
         out.clear();
     });
 }

@@ -354,12 +354,9 @@ impl<S: Stream> Connection<S> {
         let Some(output) = out.pending(self.id) else { return Ok(0) };
         let before = output.len();
         while self.writable && !output.is_empty() {
-            match self.stream.write(output.bytes()) {
-                Ok(count) => {
-                    // A short write means that the stream is full: an event tells when it is not.
-                    self.writable = count == output.len();
-                    output.consume(count);
-                }
+            match output.send(&mut self.stream) {
+                // A short write means that the stream is full: an event tells when it is not.
+                Ok(took_all) => self.writable = took_all,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(CloseReason::Lost(error.kind())),

@@ -15,6 +15,7 @@
 
 use crate::buffer::{Buffer, BufferPool};
 use crate::clock::WallClock;
+use crate::output::Output;
 use crate::stats::Stats;
 use slab::Slab;
 use std::net::SocketAddr;
@@ -189,7 +190,7 @@ pub enum Ending {
 
 #[derive(Debug)]
 struct Outlet {
-    output: Buffer,
+    output: Output,
     generation: u32,
     ending: Ending,
     touched: bool,
@@ -229,13 +230,13 @@ impl Outbox {
 
     /// Where replies to `conn` are appended. `None`: it is gone, or was told to close.
     #[inline]
-    pub fn output(&mut self, conn: ConnId) -> Option<&mut Buffer> {
+    pub fn output(&mut self, conn: ConnId) -> Option<&mut Output> {
         self.output_and_stats(conn).map(|(output, _)| output)
     }
 
     /// The output together with the counters, for a handler that needs both at a time.
     #[inline]
-    pub fn output_and_stats(&mut self, conn: ConnId) -> Option<(&mut Buffer, &mut Stats)> {
+    pub fn output_and_stats(&mut self, conn: ConnId) -> Option<(&mut Output, &mut Stats)> {
         let outlet = self.outlets.get_mut(conn.slot())?;
         if outlet.generation != conn.generation || outlet.ending != Ending::None {
             return None;
@@ -244,7 +245,7 @@ impl Outbox {
             outlet.touched = true;
             self.touched.push(conn);
         }
-        self.pool.lend(&mut outlet.output);
+        self.pool.lend(outlet.output.plain());
         Some((&mut outlet.output, &mut self.stats))
     }
 
@@ -289,7 +290,7 @@ impl Outbox {
         self.last_generation = self.last_generation.checked_add(1).unwrap_or(1);
         let generation = self.last_generation;
         let outlet =
-            Outlet { output: Buffer::new(), generation, ending: Ending::None, touched: false };
+            Outlet { output: Output::new(), generation, ending: Ending::None, touched: false };
         let slot = self.outlets.insert(outlet) as u32;
         ConnId { slot, generation }
     }
@@ -299,7 +300,7 @@ impl Outbox {
         if self.outlet(conn).is_some() {
             let mut outlet = self.outlets.remove(conn.slot());
             outlet.output.clear();
-            self.pool.take_back(&mut outlet.output);
+            self.pool.take_back(outlet.output.plain());
         }
     }
 
@@ -339,7 +340,7 @@ impl Outbox {
 
     /// What is to be sent, also after the handler closed the connection.
     #[inline]
-    pub fn pending(&mut self, conn: ConnId) -> Option<&mut Buffer> {
+    pub fn pending(&mut self, conn: ConnId) -> Option<&mut Output> {
         self.outlet_mut(conn).map(|outlet| &mut outlet.output)
     }
 
@@ -347,7 +348,7 @@ impl Outbox {
     #[inline]
     pub fn drained(&mut self, conn: ConnId) {
         if let Some(outlet) = self.outlets.get_mut(conn.slot()) {
-            self.pool.take_back(&mut outlet.output);
+            self.pool.take_back(outlet.output.plain());
         }
     }
 

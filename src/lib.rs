@@ -7,18 +7,18 @@
 //! floor 3   edges      config, program, client, and the three binaries
 //! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
 //! floor 1   boundary   handler, session, transaction
-//! floor 0   values     arena, buffer, clock, segmented_slab, timer_wheel, index, glob, protocol,
-//!                      command, credentials, limits, units, settings, stats
+//! floor 0   values     arena, buffer, output, clock, segmented_slab, timer_wheel, index, glob,
+//!                      protocol, command, credentials, limits, units, settings, stats
 //! ```
 //!
 //! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come
 //! in as arguments. Policy and mechanism never import each other; they meet in [`handler`]. Only
 //! [`reactor`] knows `mio`.
 //!
-//! To read it, begin where the least has to be known: [`buffer`], [`handler`], [`connection`] and
-//! [`reactor`] are the loop; [`command`], [`protocol`] and [`session`] what is spoken;
-//! [`server`] the simplest policy on it, [`proxy`] the other. `docs/architecture.md` tells the life
-//! of a request through them.
+//! To read it, begin where the least has to be known: [`buffer`], [`output`], [`handler`],
+//! [`connection`] and [`reactor`] are the loop; [`command`], [`protocol`] and [`session`] what is
+//! spoken; [`server`] the simplest policy on it, [`proxy`] the other. `docs/architecture.md` tells
+//! the life of a request through them.
 
 pub mod arena;
 pub mod buffer;
@@ -33,6 +33,7 @@ pub mod glob;
 pub mod handler;
 pub mod index;
 pub mod limits;
+pub mod output;
 pub mod program;
 pub mod protocol;
 pub mod proxy;

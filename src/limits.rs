@@ -10,12 +10,18 @@ use std::time::Duration;
 pub const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Output of one connection above which its requests are left unread: enough to keep a fast link
-/// busy. A reply that is begun is finished, so a connection may hold this and one value more.
+/// busy. A reply that is begun is finished, so a connection may hold this and one value more; be it
+/// by reference, see [`SHARED_FROM`].
 pub const HIGH_WATER: usize = 1024 * 1024;
 
 /// Output below which a connection held back by [`HIGH_WATER`] goes on. A quarter, so that it does
 /// not flicker between the two.
 pub const LOW_WATER: usize = HIGH_WATER / 4;
+
+/// Values of so many bytes are sent from where they are stored; smaller ones are copied. To copy so
+/// much takes about as long as to keep a list of what is not copied; and together with a few small
+/// replies it just fits the storage of an output.
+pub const SHARED_FROM: usize = 16 * 1024;
 
 /// What a streamed reply adds to the output before others have their turn.
 pub const STREAM_CHUNK: usize = 64 * 1024;

@@ -7,6 +7,7 @@
 #[path = "support/memory.rs"]
 mod memory;
 
+use larder::output::Value;
 use larder::proxy::cache::{Cache, Found};
 use memory::resident_bytes;
 use std::env;
@@ -82,7 +83,7 @@ fn fill(lengths: &str) {
             // No order of lengths is repeated.
             let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
             let value = &value[..lengths[mixed as usize % lengths.len()]];
-            assert!(cache.insert(&key, Found::Value(value), deadline, now));
+            assert!(cache.insert(&key, Found::Value(Value::Short(value)), deadline, now));
             if number.is_multiple_of(10) {
                 cache.get(&key, now);
             }

@@ -3,8 +3,9 @@
 use super::*;
 use crate::clock::WallClock;
 use crate::handler::{Outbox, Via};
+use crate::output::Block;
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 
 /// What the stream's next reads bring; with nothing left they would block.
 enum Incoming {
@@ -49,6 +50,10 @@ impl Write for Script {
         self.room -= count;
         self.written.extend_from_slice(&bytes[..count]);
         Ok(count)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -224,6 +229,29 @@ fn what_the_peer_does_not_take_waits_for_an_event() {
     bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
     bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
     bench.check(b"abcdef\n", 1, false);
+}
+
+#[test]
+fn a_shared_value_goes_out_in_as_many_pieces_as_the_peer_takes_it() {
+    let mut bench = Bench::new();
+    let id = bench.connection.id();
+    let value = Block::new((0..limits::SHARED_FROM).map(|n| n as u8).collect());
+    let output = bench.out.output(id).expect("open");
+    output.push(b"head\n");
+    output.push_shared(&value, 0..value.len());
+    output.push(b"tail\n");
+    let expected = [b"head\n", &value[..], b"tail\n"].concat();
+    bench.connection.stream.room = 0;
+    for room in [3, 5, 4000, 0, value.len()] {
+        bench.connection.stream.room += room;
+        let event = Readiness { writable: true, ..Readiness::default() };
+        bench.connection.note(event).expect("the stream is well");
+        bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
+        let sent = bench.connection.stream.written.len();
+        assert_eq!(bench.out.unsent(id), expected.len() - sent);
+    }
+    bench.check(&expected, 0, false);
+    assert_eq!(Block::strong_count(&value), 1);
 }
 
 #[test]

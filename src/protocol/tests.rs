@@ -6,6 +6,7 @@ use super::text::Reply;
 use super::*;
 use crate::buffer::Buffer;
 use crate::command::Verb;
+use crate::output::{Block, Output, Value};
 use Event::{Broken, Http, Refused, Telnet};
 
 /// A [`Decoded`] that can be kept and compared.
@@ -341,16 +342,16 @@ fn long_requests_in_single_bytes_take_linear_time() {
 
 #[track_caller]
 fn check_reply(shown: Reply<'_>, as_text: &str, as_resp: &str) {
-    let mut out = Buffer::new();
+    let mut out = Output::new();
     text::reply(&mut out, b"", shown);
-    assert_eq!(out.bytes(), as_text.as_bytes());
+    assert_eq!(out.to_vec(), as_text.as_bytes());
     out.clear();
     text::reply(&mut out, b"server: ", shown);
     let lines = as_text.split_inclusive("\r\n").map(|line| format!("server: {line}"));
-    assert_eq!(out.bytes(), lines.collect::<String>().as_bytes());
+    assert_eq!(out.to_vec(), lines.collect::<String>().as_bytes());
     out.clear();
     resp::reply(&mut out, resp::Version::Two, Some(Verb::Bye), shown);
-    assert_eq!(out.bytes(), as_resp.as_bytes());
+    assert_eq!(out.to_vec(), as_resp.as_bytes());
 }
 
 #[test]
@@ -359,10 +360,10 @@ fn replies_have_two_forms() {
     check_reply(Reply::Ok, "OK\r\n", "+OK\r\n");
     check_reply(Reply::Exists, "Key already exists\r\n", "-ERR Key already exists\r\n");
     check_reply(Reply::NotFound, "Key not found\r\n", "$-1\r\n");
-    check_reply(Reply::Value(b"v w"), "v w\r\n", "$3\r\nv w\r\n");
-    check_reply(Reply::Value(b""), "\r\n", "$0\r\n\r\n");
-    check_reply(Reply::Value(b"v\n"), not_one_line, "$2\r\nv\n\r\n");
-    check_reply(Reply::Value(b"\0"), not_one_line, "$1\r\n\0\r\n");
+    check_reply(Reply::Value(Value::Short(b"v w")), "v w\r\n", "$3\r\nv w\r\n");
+    check_reply(Reply::Value(Value::Short(b"")), "\r\n", "$0\r\n\r\n");
+    check_reply(Reply::Value(Value::Short(b"v\n")), not_one_line, "$2\r\nv\n\r\n");
+    check_reply(Reply::Value(Value::Short(b"\0")), not_one_line, "$1\r\n\0\r\n");
     check_reply(Reply::Deleted(0), "Key not found\r\n", ":0\r\n");
     check_reply(Reply::Deleted(12), "OK\r\n", ":12\r\n");
     check_reply(Reply::Pong, "PONG\r\n", "+PONG\r\n");
@@ -371,9 +372,28 @@ fn replies_have_two_forms() {
     check_reply(Reply::Error("no"), "ERR no\r\n", "-ERR no\r\n");
     check_reply(Reply::Failure(b"ERR no"), "ERR no\r\n", "-ERR no\r\n");
     check_reply(Reply::Failure(b"OOM no"), "ERR OOM no\r\n", "-OOM no\r\n");
-    let mut out = Buffer::new();
+    let mut out = Output::new();
     resp::reply(&mut out, resp::Version::Two, Some(Verb::Quit), Reply::Goodbye);
-    assert_eq!(out.bytes(), b"+OK\r\n");
+    assert_eq!(out.to_vec(), b"+OK\r\n");
+}
+
+#[test]
+fn a_long_value_is_shared_and_reads_like_any_other() {
+    let stored = |byte: u8| Block::new([&b"key"[..], &[byte; limits::SHARED_FROM]].concat());
+    let (line, lines) = (stored(b'v'), stored(b'\n'));
+    for (block, sharers) in [(&line, 3), (&lines, 2)] {
+        let long = Reply::Value(Value::long(block, 3..block.len()));
+        let short = Reply::Value(Value::Short(&block[3..]));
+        let [shared, copied] = [long, short].map(|reply| {
+            let mut out = Output::new();
+            text::reply(&mut out, b"proxy: ", reply);
+            resp::reply(&mut out, resp::Version::Two, None, reply);
+            resp::Writer::new(&mut out, resp::Version::Two).integer(1);
+            out
+        });
+        assert_eq!(shared.to_vec(), copied.to_vec());
+        assert_eq!(Block::strong_count(block), sharers, "those that are shown, and this one");
+    }
 }
 
 /// Each of these has the decoder begin anew at every few bytes: what is behind them must not be

@@ -5,9 +5,9 @@
 
 use super::telnet::{Event, State};
 use super::{Decoded, Form, Refusal, Request, Span, Words};
-use crate::buffer::Buffer;
 use crate::command::{Command, Line};
 use crate::limits::{self, Limits};
+use crate::output::{Output, Value};
 use std::fmt;
 
 const NUL: u8 = 0;
@@ -229,7 +229,7 @@ pub enum Reply<'a> {
     /// There is no such key.
     NotFound,
     /// A value.
-    Value(&'a [u8]),
+    Value(Value<'a>),
     /// So many keys were deleted.
     Deleted(u64),
     /// PING without a message.
@@ -251,15 +251,20 @@ pub type Prefix = &'static [u8];
 
 /// Appends a reply as lines of text, each after `prefix`.
 #[inline]
-pub fn reply(out: &mut Buffer, prefix: Prefix, reply: Reply<'_>) {
+pub fn reply(out: &mut Output, prefix: Prefix, reply: Reply<'_>) {
     match reply {
-        Reply::Value(value) if is_one_line(value) => {
-            let line = out.append(prefix.len() + value.len() + 2);
+        Reply::Value(Value::Short(value)) if is_one_line(value) => {
+            let line = out.plain().append(prefix.len() + value.len() + 2);
             let (start, rest) = line.split_at_mut(prefix.len());
             let (middle, end) = rest.split_at_mut(value.len());
             start.copy_from_slice(prefix);
             middle.copy_from_slice(value);
             end.copy_from_slice(b"\r\n");
+        }
+        Reply::Value(value) if is_one_line(value.bytes()) => {
+            out.push(prefix);
+            out.push_value(value);
+            out.push(b"\r\n");
         }
         Reply::Value(_) => error(out, prefix, b"value is not one line of text, read it over RESP"),
         Reply::Ok => write_line(out, prefix, b"OK"),
@@ -287,13 +292,13 @@ pub fn reply(out: &mut Buffer, prefix: Prefix, reply: Reply<'_>) {
     }
 }
 
-fn write_line(out: &mut Buffer, prefix: Prefix, line: &[u8]) {
+fn write_line(out: &mut Output, prefix: Prefix, line: &[u8]) {
     out.push(prefix);
     out.push(line);
     out.push(b"\r\n");
 }
 
-fn error(out: &mut Buffer, prefix: Prefix, message: &[u8]) {
+fn error(out: &mut Output, prefix: Prefix, message: &[u8]) {
     out.push(prefix);
     out.push(b"ERR ");
     out.push(message);
@@ -307,7 +312,7 @@ pub fn is_one_line(value: &[u8]) -> bool {
 }
 
 /// Appends a key as `DUMP` shows it: bare if it is one printable word of UTF-8, else quoted.
-pub fn push_key(out: &mut Buffer, key: &[u8]) {
+pub fn push_key(out: &mut Output, key: &[u8]) {
     let bare = !key.is_empty()
         && key[0] != b'"'
         && std::str::from_utf8(key)
@@ -316,7 +321,7 @@ pub fn push_key(out: &mut Buffer, key: &[u8]) {
 }
 
 /// Appends `k = v` as `DUMP PAIRS` shows it, with the end of the line.
-pub fn push_pair(out: &mut Buffer, prefix: Prefix, key: &[u8], value: &[u8]) {
+pub fn push_pair(out: &mut Output, prefix: Prefix, key: &[u8], value: &[u8]) {
     out.push(prefix);
     push_key(out, key);
     out.push(b" = ");
@@ -329,7 +334,7 @@ pub fn push_pair(out: &mut Buffer, prefix: Prefix, key: &[u8], value: &[u8]) {
 }
 
 /// Appends `bytes` between quotes, with `\\ \" \n \r \t \xHH` for what is not printable.
-pub fn push_quoted(out: &mut Buffer, bytes: &[u8]) {
+pub fn push_quoted(out: &mut Output, bytes: &[u8]) {
     out.push(b"\"");
     for_each_escaped(bytes, |piece| out.push(piece));
     out.push(b"\"");

@@ -29,6 +29,7 @@
 //! because everything was dropped at once, is freed a bounded piece at a time.
 
 use crate::index::Index;
+use crate::output::Value;
 use crate::segmented_slab::SEGMENT;
 use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
@@ -67,7 +68,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     /// Its value.
-    Value(&'a [u8]),
+    Value(Value<'a>),
     /// That there is no such key.
     Absent,
 }
@@ -94,7 +95,7 @@ impl Entry {
     fn found(&self) -> Found<'_> {
         match self.absent {
             true => Found::Absent,
-            false => Found::Value(&self.bytes[self.key_length as usize..]),
+            false => Found::Value(Value::Short(&self.bytes[self.key_length as usize..])),
         }
     }
 
@@ -229,7 +230,7 @@ impl Cache {
     ) -> bool {
         self.remove(key);
         let (value, absent) = match found {
-            Found::Value(value) => (value, false),
+            Found::Value(value) => (value.bytes(), false),
             Found::Absent => (&[][..], true),
         };
         let cost = cost(key.len() + value.len());

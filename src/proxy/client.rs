@@ -3,10 +3,10 @@
 use super::dump::Dump;
 use super::replies::Replies;
 use super::upstream::Trouble;
-use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::limits;
+use crate::output::Output;
 use crate::protocol::text::Reply;
 use crate::session::{Origin, Session, Style};
 use std::net::SocketAddr;
@@ -139,9 +139,9 @@ impl Client {
     }
 
     /// Gives a reply that is written already.
-    pub fn answer_with(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: &Buffer) {
+    pub fn answer_with(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: &Output) {
         if let Some(output) = out.output(conn) {
-            self.replies.answer(output, style, |output| output.push(reply.bytes()));
+            self.replies.answer(output, style, |output| output.push_all(reply));
         }
     }
 

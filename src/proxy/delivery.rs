@@ -11,6 +11,7 @@ use super::state::{Level, Proxy};
 use super::upstream::{Answered, Came, Trouble};
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
+use crate::output::Output;
 use crate::protocol::resp::{Element, Elements};
 use crate::protocol::text::Reply;
 use crate::stats::Stat;
@@ -190,7 +191,7 @@ impl Proxy {
         out: &mut Outbox,
         waiter: Waiter,
         bytes: usize,
-        give: impl FnOnce(&mut Replies, &mut Buffer),
+        give: impl FnOnce(&mut Replies, &mut Output),
     ) {
         let Some(client) = self.clients.get_mut(waiter.conn) else { return };
         let Some(output) = out.output(waiter.conn) else { return };
@@ -240,7 +241,7 @@ impl Proxy {
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
-        take: impl FnOnce(&mut Dump, &mut Buffer) -> Result<(), Option<String>>,
+        take: impl FnOnce(&mut Dump, &mut Output) -> Result<(), Option<String>>,
     ) -> Result<(), Nonsense> {
         let Some((dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
         match take(dump, output) {
@@ -263,7 +264,7 @@ impl Proxy {
         &'a mut self,
         out: &'a mut Outbox,
         conn: ConnId,
-    ) -> Option<(&'a mut Dump, &'a mut Buffer)> {
+    ) -> Option<(&'a mut Dump, &'a mut Output)> {
         let dump = self.clients.get_mut(conn)?.dump.as_deref_mut()?;
         Some((dump, out.output(conn)?))
     }

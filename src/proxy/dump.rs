@@ -5,6 +5,7 @@
 //! it has ended; so its replies need no place among others.
 
 use crate::buffer::Buffer;
+use crate::output::Output;
 use crate::protocol::resp::{self, Element, Elements};
 use crate::protocol::text::{self, Reply};
 use crate::protocol::{Form, Request};
@@ -78,7 +79,7 @@ impl Dump {
         })
     }
 
-    fn write_key(&mut self, output: &mut Buffer, key: &[u8]) {
+    fn write_key(&mut self, output: &mut Output, key: &[u8]) {
         if self.style.form == Form::Resp {
             self.elements += 1;
             return resp::push_bulk(&mut self.body, key);
@@ -88,7 +89,7 @@ impl Dump {
         self.begun = true;
     }
 
-    fn write_pair(&mut self, output: &mut Buffer, key: &[u8], value: &[u8]) {
+    fn write_pair(&mut self, output: &mut Output, key: &[u8], value: &[u8]) {
         if self.style.form == Form::Resp {
             self.elements += 2;
             resp::push_bulk(&mut self.body, key);
@@ -99,7 +100,7 @@ impl Dump {
     }
 
     /// Ends the reply: everything has come.
-    pub fn write_end(&mut self, output: &mut Buffer) {
+    pub fn write_end(&mut self, output: &mut Output) {
         if self.style.form == Form::Resp {
             let mut reply = self.style.writer(output);
             match self.elements as usize {
@@ -157,7 +158,7 @@ impl Dump {
     pub fn keys_came(
         &mut self,
         mut elements: Elements<'_>,
-        output: &mut Buffer,
+        output: &mut Output,
     ) -> Result<(), Option<String>> {
         let (cursor, count) = match [elements.next(), elements.next(), elements.next()] {
             [Some(Element::Array(2)), Some(Element::Bulk(cursor)), Some(Element::Array(count))] => {
@@ -188,7 +189,7 @@ impl Dump {
     pub fn value_came(
         &mut self,
         mut elements: Elements<'_>,
-        output: &mut Buffer,
+        output: &mut Output,
     ) -> Result<(), Option<String>> {
         let key = self.keys.pop_front().expect("a value was asked for by its key");
         self.asked -= 1;
@@ -212,7 +213,7 @@ impl Dump {
     }
 
     /// Ends the reply with an error; whether the client has a part of it.
-    pub fn write_error(&self, output: &mut Buffer, message: &str) -> bool {
+    pub fn write_error(&self, output: &mut Output, message: &str) -> bool {
         if self.begun && !self.pairs {
             output.push(b"\r\n");
         }

@@ -1,6 +1,7 @@
 //! The values of one `MGET`, gathered until all have come, in whatever order they come.
 
 use crate::buffer::Buffer;
+use crate::output::Output;
 use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::text::Reply;
 use std::ops::Range;
@@ -48,7 +49,7 @@ impl Gather {
             _ if self.failure.is_some() => {}
             Reply::Value(value) if self.bytes.len() + value.len() <= self.most_bytes => {
                 let start = self.bytes.len();
-                resp::push_bulk(&mut self.bytes, value);
+                resp::push_bulk(&mut self.bytes, value.bytes());
                 self.values[place] = Value::At(start..self.bytes.len());
             }
             Reply::Value(_) => self.fail(b"ERR reply too large"),
@@ -65,11 +66,11 @@ impl Gather {
     }
 
     /// Appends the reply, once nothing is owed.
-    pub fn write(&self, out: &mut Buffer, version: Version) {
+    pub fn write(&self, out: &mut Output, version: Version) {
         if let Some(message) = &self.failure {
             return resp::reply(out, version, None, Reply::Failure(message));
         }
-        resp::push_header(out, b'*', self.values.len() as u64);
+        resp::push_header(out.plain(), b'*', self.values.len() as u64);
         for value in &self.values {
             match value {
                 Value::Nothing => Writer::new(out, version).null(),
@@ -82,6 +83,7 @@ impl Gather {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Value;
 
     fn gathered(replies: &[(usize, Reply<'_>)]) -> String {
         let mut gather = Gather::new(replies.len(), 100);
@@ -90,16 +92,16 @@ mod tests {
             gather.take(place, reply);
         }
         assert_eq!(gather.owed(), 0);
-        let mut out = Buffer::new();
+        let mut out = Output::new();
         gather.write(&mut out, Version::Three);
-        out.bytes().escape_ascii().to_string()
+        out.to_vec().escape_ascii().to_string()
     }
 
     #[test]
     fn values_stand_in_their_places_in_whatever_order_they_come() {
         let replies = [
-            (2, Reply::Value(b"c")),
-            (0, Reply::Value(b"")),
+            (2, Reply::Value(Value::Short(b"c"))),
+            (0, Reply::Value(Value::Short(b""))),
             (3, Reply::Failure(b"WRONGTYPE no string")),
             (1, Reply::NotFound),
         ];
@@ -108,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_error_takes_the_place_of_all_values() {
-        let value = (1, Reply::Value(b"v"));
+        let value = (1, Reply::Value(Value::Short(b"v")));
         let lost = (0, Reply::Error("upstream lost"));
         assert_eq!(gathered(&[value, lost]), r"-ERR upstream lost\r\n");
         assert_eq!(gathered(&[lost, value]), r"-ERR upstream lost\r\n");
@@ -119,7 +121,8 @@ mod tests {
     #[test]
     fn what_is_gathered_is_bounded() {
         let large = [b'v'; 60];
-        let both = [(0, Reply::Value(&large)), (1, Reply::Value(&large))];
+        let both =
+            [(0, Reply::Value(Value::Short(&large))), (1, Reply::Value(Value::Short(&large)))];
         assert_eq!(gathered(&both), r"-ERR reply too large\r\n");
     }
 }

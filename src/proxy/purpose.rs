@@ -2,9 +2,9 @@
 //! to be and means to the client.
 
 use super::flight::{FlightId, Waiter};
-use crate::buffer::Buffer;
 use crate::command::{Access, PutMode, Verb};
 use crate::handler::ConnId;
+use crate::output::{Output, Value};
 use crate::protocol::Request;
 use crate::protocol::resp::{self, Element, Elements, Rule, Version};
 use crate::protocol::text::Reply;
@@ -144,7 +144,7 @@ impl Shape {
         let mut elements = Elements::new(bytes);
         match (elements.next()?, self) {
             (Element::Error(message), _) => Some(Reply::Failure(message)),
-            (Element::Bulk(value), Shape::Value) => Some(Reply::Value(value)),
+            (Element::Bulk(value), Shape::Value) => Some(Reply::Value(Value::Short(value))),
             (Element::Null, Shape::Value | Shape::Done) => Some(Reply::NotFound),
             (Element::Null, Shape::Created) => Some(Reply::Exists),
             (Element::Simple(b"OK"), Shape::Done | Shape::Created) => Some(Reply::Ok),
@@ -163,7 +163,7 @@ impl Shape {
     }
 
     /// Appends a reply that was read, and came in version `from`, as its client wants it.
-    pub fn write(&self, out: &mut Buffer, reply: Reply<'_>, from: Version, style: Style) {
+    pub fn write(&self, out: &mut Output, reply: Reply<'_>, from: Version, style: Style) {
         match (self, reply) {
             (Shape::Any(rule), Reply::Raw(bytes)) => {
                 resp::convert(out, bytes, *rule, from, style.version);
@@ -171,7 +171,7 @@ impl Shape {
             (Shape::Each(shapes), Reply::Raw(bytes)) => {
                 let mut elements = Elements::new(bytes);
                 elements.next();
-                resp::push_header(out, b'*', shapes.len() as u64);
+                resp::push_header(out.plain(), b'*', shapes.len() as u64);
                 for shape in shapes {
                     if let Some(reply) = shape.read(elements.take_one()) {
                         shape.write(out, reply, from, style);

@@ -6,8 +6,8 @@ use super::gather::Gather;
 use super::purpose::{Purpose, Shape, Writes};
 use super::rules::Rule;
 use super::state::{Level, NotYet, Proxy};
-use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
+use crate::output::Output;
 use crate::protocol::Request;
 use crate::protocol::text::Reply;
 use crate::session::{Origin, Style};
@@ -47,7 +47,7 @@ impl Proxy {
             {
                 stats.add(Stat::Hits, 1);
                 let reply = shown(found);
-                let write = |output: &mut Buffer| style.write(output, Origin::Cache, reply);
+                let write = |output: &mut Output| style.write(output, Origin::Cache, reply);
                 client.replies.answer(output, style, write);
             }
             return Ok(());
@@ -118,7 +118,7 @@ impl Proxy {
         stats.add(Stat::Hits, (keys().len() - missing.len()) as u64);
         stats.add(Stat::Misses, missing.len() as u64);
         if missing.is_empty() {
-            let write = |output: &mut Buffer| gather.write(output, style.version);
+            let write = |output: &mut Output| gather.write(output, style.version);
             client.replies.answer(output, style, write);
             return Ok(());
         }

@@ -14,7 +14,7 @@
 //! The reply to an `MGET` is gathered in its place: each part has a ticket of its own.
 
 use super::gather::Gather;
-use crate::buffer::Buffer;
+use crate::output::Output;
 use crate::protocol::text::Reply;
 use crate::session::{Origin, Style};
 use std::collections::VecDeque;
@@ -37,7 +37,7 @@ impl Ticket {
 enum Place {
     Owed(Style),
     Gathering(Style, Box<Gather>),
-    Ready(Box<[u8]>),
+    Ready(Box<Output>),
 }
 
 /// The replies that one client waits for.
@@ -93,7 +93,7 @@ impl Replies {
 
     /// Gives a reply that nothing was waited for: at once, or behind those that are owed.
     #[inline]
-    pub fn answer(&mut self, output: &mut Buffer, style: Style, write: impl FnOnce(&mut Buffer)) {
+    pub fn answer(&mut self, output: &mut Output, style: Style, write: impl FnOnce(&mut Output)) {
         if style.quiet {
             return;
         }
@@ -106,7 +106,7 @@ impl Replies {
     }
 
     /// Gives an owed reply, or a part of one; and after it those that waited for it.
-    pub fn fulfil(&mut self, ticket: Ticket, output: &mut Buffer, reply: Reply<'_>) {
+    pub fn fulfil(&mut self, ticket: Ticket, output: &mut Output, reply: Reply<'_>) {
         let index = ticket.number.wrapping_sub(self.first) as usize;
         let Some(Place::Gathering(style, gather)) = self.queue.get_mut(index) else {
             return self.fulfil_with(ticket, output, |output, style| {
@@ -130,14 +130,14 @@ impl Replies {
     pub fn fulfil_with(
         &mut self,
         ticket: Ticket,
-        output: &mut Buffer,
-        write: impl FnOnce(&mut Buffer, Style),
+        output: &mut Output,
+        write: impl FnOnce(&mut Output, Style),
     ) {
         let index = ticket.number.wrapping_sub(self.first) as usize;
         let Some(&Place::Owed(style)) = self.queue.get(index) else {
             panic!("a reply is given once, to a request that is owed one");
         };
-        let write = |output: &mut Buffer| {
+        let write = |output: &mut Output| {
             if !style.quiet {
                 write(output, style);
             }
@@ -148,9 +148,9 @@ impl Replies {
         }
         write(output);
         self.pop_front();
-        while let Some(Place::Ready(bytes)) = self.queue.front() {
-            output.push(bytes);
-            self.parked_bytes -= bytes.len();
+        while let Some(Place::Ready(parked)) = self.queue.front() {
+            output.push_all(parked);
+            self.parked_bytes -= parked.len();
             self.pop_front();
         }
         if self.queue.is_empty() && self.queue.capacity() > Self::KEPT_PLACES {
@@ -163,11 +163,11 @@ impl Replies {
         self.first = self.first.wrapping_add(1);
     }
 
-    fn park(&mut self, write: impl FnOnce(&mut Buffer)) -> Place {
-        let mut parked = Buffer::new();
+    fn park(&mut self, write: impl FnOnce(&mut Output)) -> Place {
+        let mut parked = Box::<Output>::default();
         write(&mut parked);
         self.parked_bytes += parked.len();
-        Place::Ready(parked.bytes().into())
+        Place::Ready(parked)
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
         /// Whatever the order in which replies are given, they come out in the order of requests.
         #[test]
         fn replies_come_out_in_order(steps in prop::collection::vec(any::<(u8, u8)>(), 0..200)) {
-            let (mut replies, mut output) = (Replies::default(), Buffer::new());
+            let (mut replies, mut output) = (Replies::default(), Output::new());
             let (mut owed, mut asked) = (Vec::new(), 0u64);
             let line = |number: u64| format!("{number}\n").into_bytes();
             let mut quiet = style();
@@ -230,7 +230,7 @@ mod tests {
                 false => line(number),
             };
             let expected: Vec<u8> = (0..waiting).flat_map(shown).collect();
-            prop_assert_eq!(output.bytes(), &expected[..]);
+            prop_assert_eq!(output.to_vec(), expected);
             prop_assert_eq!(replies.is_empty(), owed.is_empty());
             if owed.is_empty() {
                 prop_assert_eq!(replies.parked_bytes(), 0);

@@ -10,6 +10,7 @@ use crate::buffer::Buffer;
 use crate::command::{Access, Verb};
 use crate::handler::{ConnId, Next, Outbox};
 use crate::limits;
+use crate::output::Output;
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Form, Refusal, Request, Scratch, Words};
 use crate::session::{Outcome, Style, clients, program};
@@ -272,7 +273,7 @@ impl Proxy {
         now: Instant,
     ) {
         let Some(client) = self.clients.get_mut(conn) else { return };
-        let (mut reply, at) = (Buffer::new(), out.clock.at(now));
+        let (mut reply, at) = (Output::new(), out.clock.at(now));
         let unix = out.clock.unix(now);
         let outcome = client.session.connection_command(request, conn, unix, &mut reply);
         // It may be the command that says so.

@@ -217,7 +217,7 @@ impl<P> Upstream<P> {
         let (Some(output), Some(greeting)) = (output, &mut self.greeting) else {
             return Err(purpose);
         };
-        resp::push_request(output, words);
+        resp::push_request(output.plain(), words);
         let asked = Asked { sent_at: greeting.since, before: 0, purpose };
         self.unanswered.insert(greeting.unanswered, asked);
         greeting.unanswered += 1;
@@ -278,7 +278,7 @@ impl<P> Upstream<P> {
         match (output, &mut self.greeting) {
             (None, _) => return Err(purpose),
             (Some(_), Some(greeting)) => write(&mut greeting.held),
-            (Some(output), None) => write(output),
+            (Some(output), None) => write(output.plain()),
         }
         self.sent = now;
         self.unanswered.push_back(Asked { sent_at: now, before, purpose });

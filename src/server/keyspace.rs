@@ -9,6 +9,7 @@ use crate::clock::Now;
 use crate::command::PutMode;
 use crate::handler::ConnId;
 use crate::limits::Limits;
+use crate::output::Value;
 use std::time::Instant;
 
 /// All keys; see the head of the file.
@@ -54,8 +55,8 @@ impl Keyspace {
 
     /// The value of a key, counted as a hit or a miss.
     #[inline]
-    pub fn get(&mut self, key: &[u8], now: Now) -> Option<&[u8]> {
-        let value = self.store.get(key, now);
+    pub fn get(&mut self, key: &[u8], now: Now) -> Option<Value<'_>> {
+        let value = self.store.get(key, now).map(Value::Short);
         let count = if value.is_some() { &mut self.hits } else { &mut self.misses };
         *count += 1;
         value

@@ -22,6 +22,7 @@ use crate::clock::Now;
 use crate::command::{Access, Command, PutMode, Verb};
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::{self, Limits};
+use crate::output::Output;
 use crate::protocol::resp::{Version, Writer};
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Decoder, Form, Refusal, Request, Scratch};
@@ -66,7 +67,7 @@ struct Rare {
 struct Dumping {
     dump: Dump,
     /// What there is to tell when it is over: nothing may stand within a reply.
-    held: Buffer,
+    held: Output,
 }
 
 /// What is left to do after a request.
@@ -195,7 +196,7 @@ impl Server {
             }
             if let Some(dumping) = client.dumping() {
                 if dumping.dump.step(&self.keyspace, output, now) {
-                    output.push(dumping.held.bytes());
+                    output.push_all(&dumping.held);
                     client.end_dump();
                 }
                 return Progress::Stop(Next::Drain);
@@ -459,7 +460,7 @@ impl Client {
     #[inline]
     fn begin(&mut self, dump: Option<Dump>) {
         if let Some(dump) = dump {
-            self.change_rare(|rare| rare.dumping = Some(Dumping { dump, held: Buffer::new() }));
+            self.change_rare(|rare| rare.dumping = Some(Dumping { dump, held: Output::new() }));
         }
     }
 
@@ -483,7 +484,7 @@ impl Client {
     }
 
     /// Answers a request that is not carried out.
-    fn refuse(&mut self, output: &mut Buffer, form: Form, refusal: &Refusal<'_>) {
+    fn refuse(&mut self, output: &mut Output, form: Form, refusal: &Refusal<'_>) {
         if refusal.discards_transaction() {
             self.session.end_transaction();
         }
@@ -527,7 +528,7 @@ impl Dumping {
 }
 
 /// Tells a client that a key has changed; `None`: any may have.
-fn push_invalidation(out: &mut Buffer, key: Option<&[u8]>) {
+fn push_invalidation(out: &mut Output, key: Option<&[u8]>) {
     let mut writer = Writer::new(out, Version::Three);
     writer.push(2);
     writer.bulk(b"invalidate");

@@ -2,10 +2,10 @@
 
 use super::clients::{self, Ask, USER};
 use super::{Fault, Names, Origin, Replies, SYNTAX, Session, Style, describe};
-use crate::buffer::Buffer;
 use crate::command::{Command, Verb};
 use crate::handler::ConnId;
 use crate::limits;
+use crate::output::Output;
 use crate::protocol::resp::{Version, Writer};
 use crate::protocol::text::{Reply, printable};
 use crate::protocol::{Form, Request};
@@ -39,7 +39,7 @@ impl Session {
         request: &Request<'_>,
         conn: ConnId,
         unix: Duration,
-        out: &mut Buffer,
+        out: &mut Output,
     ) -> Outcome {
         let style = self.style(request.form, Some(request.command.verb));
         // Those of the text protocol are answered in the form they came in.
@@ -76,7 +76,7 @@ impl Session {
         request: &Request<'_>,
         conn: ConnId,
         unix: Duration,
-        out: &mut Buffer,
+        out: &mut Output,
     ) -> Result<Outcome, Fault> {
         if request.command.verb == Verb::Hello {
             // The reply is in the version that it chose.
@@ -274,7 +274,7 @@ impl Session {
     }
 }
 
-fn say(style: Style, out: &mut Buffer, reply: Reply<'_>, outcome: Outcome) -> Outcome {
+fn say(style: Style, out: &mut Output, reply: Reply<'_>, outcome: Outcome) -> Outcome {
     style.write(out, Origin::Server, reply);
     outcome
 }

@@ -18,10 +18,10 @@ mod tracking;
 
 pub use commands::{Outcome, help};
 
-use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::command::Verb;
 use crate::limits::Limits;
+use crate::output::Output;
 use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::text::{self, Reply};
 use crate::protocol::{Decoded, Decoder, Form, Midway, Request, Scratch};
@@ -69,7 +69,7 @@ impl Style {
 
     /// Appends a reply in this style, wanted or not.
     #[inline]
-    pub fn write(self, out: &mut Buffer, origin: Origin, reply: Reply<'_>) {
+    pub fn write(self, out: &mut Output, origin: Origin, reply: Reply<'_>) {
         match self.form {
             Form::Text => text::reply(out, self.prefix(origin), reply),
             Form::Resp => resp::reply(out, self.version, self.verb, reply),
@@ -78,7 +78,7 @@ impl Style {
 
     /// Writes a reply that only RESP has.
     #[inline]
-    pub fn writer(self, out: &mut Buffer) -> Writer<'_> {
+    pub fn writer(self, out: &mut Output) -> Writer<'_> {
         Writer::new(out, self.version)
     }
 

@@ -4,6 +4,7 @@
 use super::{Origin, Style, config, info};
 use crate::buffer::Buffer;
 use crate::command::Verb;
+use crate::output::Output;
 use crate::protocol::Request;
 use crate::protocol::text::Reply;
 use crate::settings::Settings;
@@ -17,7 +18,7 @@ pub fn answer(
     program: Program,
     stats: &mut Stats,
     settings: &mut Settings,
-    out: &mut Buffer,
+    out: &mut Output,
 ) {
     let words: Vec<&[u8]> = request.arguments().collect();
     match request.command.verb {

@@ -6,6 +6,7 @@ mod describe;
 mod program;
 
 use super::*;
+use crate::buffer::Buffer;
 use crate::clock::WallClock;
 use crate::handler::{ConnId, Outbox};
 use crate::session::clients as all;
@@ -66,7 +67,7 @@ impl Desk {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         let mut input = Buffer::new();
         resp::push_request(&mut input, &words);
-        let (mut scratch, mut out, now) = (Scratch::default(), Buffer::new(), self.now());
+        let (mut scratch, mut out, now) = (Scratch::default(), Output::new(), self.now());
         let limits = self.settings.limits;
         let (conn, session) = &mut self.sessions[number - 1];
         let conn = *conn;
@@ -103,7 +104,7 @@ impl Desk {
             other => panic!("{line}: {other:?}"),
         }
         self.closed.sort_unstable();
-        let text = String::from_utf8(out.bytes().to_vec()).expect("UTF-8");
+        let text = String::from_utf8(out.to_vec()).expect("UTF-8");
         assert!(text.is_empty() || text.ends_with("\r\n"), "{line}: {text}");
         text.replace("\r\n", " ").trim_end().to_string()
     }

@@ -4,7 +4,7 @@
 use larder::connection::Stream;
 use larder::handler::ConnId;
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -468,6 +468,10 @@ impl Write for FakeStream {
         self.outgoing.extend_from_slice(&bytes[..count]);
         self.room -= count;
         if count == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>())
     }
 
     fn flush(&mut self) -> io::Result<()> {

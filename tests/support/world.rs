@@ -343,7 +343,7 @@ impl World {
         let mut input = Buffer::new();
         input.push(bytes);
         policy.received(out, id, &mut input, now);
-        let reply = out.pending(id).map_or(Vec::new(), |output| output.bytes().to_vec());
+        let reply = out.pending(id).map_or(Vec::new(), |output| output.to_vec());
         out.release(id);
         policy.closed(out, id, CloseReason::Closed, now);
         reply

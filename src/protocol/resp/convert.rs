@@ -12,7 +12,7 @@
 
 use super::scan::{Element, Elements};
 use super::{Version, Writer, push_header};
-use crate::buffer::Buffer;
+use crate::output::Output;
 
 /// How the reply of a command in RESP2 differs from what the types of its reply in RESP3 tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Rule {
 }
 
 /// Appends a whole reply that came in version `from` as a client of version `to` reads it.
-pub fn convert(out: &mut Buffer, reply: &[u8], rule: Rule, from: Version, to: Version) {
+pub fn convert(out: &mut Output, reply: &[u8], rule: Rule, from: Version, to: Version) {
     let is_same = match reply.first() {
         Some(b'+' | b'-' | b':') => true,
         Some(b'$') => to == Version::Two,
@@ -76,7 +76,7 @@ pub fn convert(out: &mut Buffer, reply: &[u8], rule: Rule, from: Version, to: Ve
         (Rule::FlatPairs, Some(Element::Array(count))) => flatten(out, &mut elements, count),
         (Rule::LastNullArray, Some(Element::Array(count @ 1..))) => {
             elements.next();
-            push_header(out, b'*', count as u64);
+            push_header(out.plain(), b'*', count as u64);
             copy(out, &mut elements, count - 1, Null::Bulk, to);
             copy(out, &mut elements, 1, Null::Array, to);
         }
@@ -93,7 +93,7 @@ enum Null {
 }
 
 /// Appends `count` elements, each with all that belongs to it.
-fn copy(out: &mut Buffer, elements: &mut Elements<'_>, count: usize, null: Null, to: Version) {
+fn copy(out: &mut Output, elements: &mut Elements<'_>, count: usize, null: Null, to: Version) {
     let mut left = count;
     while left > 0
         && let Some(element) = elements.next()
@@ -107,7 +107,7 @@ fn copy(out: &mut Buffer, elements: &mut Elements<'_>, count: usize, null: Null,
     }
 }
 
-fn write(out: &mut Buffer, element: Element<'_>, null: Null, to: Version) {
+fn write(out: &mut Output, element: Element<'_>, null: Null, to: Version) {
     let mut reply = Writer::new(out, to);
     match element {
         Element::Integer(number) => reply.integer(number),
@@ -132,21 +132,21 @@ fn write(out: &mut Buffer, element: Element<'_>, null: Null, to: Version) {
     }
 }
 
-fn push_line(out: &mut Buffer, kind: &[u8], line: &[u8]) {
+fn push_line(out: &mut Output, kind: &[u8], line: &[u8]) {
     out.push(kind);
     out.push(line);
     out.push(b"\r\n");
 }
 
 /// Appends an array of `count` elements; those of its arrays in their place.
-fn flatten(out: &mut Buffer, elements: &mut Elements<'_>, count: usize) {
+fn flatten(out: &mut Output, elements: &mut Elements<'_>, count: usize) {
     elements.next();
     let mut ahead = elements.clone();
     let lengths = (0..count).map(|_| match Elements::new(ahead.take_one()).next() {
         Some(Element::Array(len)) => len,
         _ => 1,
     });
-    push_header(out, b'*', lengths.sum::<usize>() as u64);
+    push_header(out.plain(), b'*', lengths.sum::<usize>() as u64);
     for _ in 0..count {
         let mut own = Elements::new(elements.take_one());
         let mut within = own.clone();
@@ -163,12 +163,12 @@ mod tests {
 
     #[track_caller]
     fn check(rule: Rule, three: &str, two: &str) {
-        let mut out = Buffer::new();
+        let mut out = Output::new();
         convert(&mut out, three.as_bytes(), rule, Version::Three, Version::Two);
-        assert_eq!(out.bytes().escape_ascii().to_string(), two.escape_default().to_string());
+        assert_eq!(out.to_vec().escape_ascii().to_string(), two.escape_default().to_string());
         out.clear();
         convert(&mut out, three.as_bytes(), rule, Version::Three, Version::Three);
-        assert_eq!(out.bytes(), three.as_bytes(), "as it is");
+        assert_eq!(out.to_vec(), three.as_bytes(), "as it is");
     }
 
     #[test]
@@ -211,9 +211,9 @@ mod tests {
     #[test]
     fn to_resp3_nulls_alone_are_carried_over() {
         let two = "*4\r\n$-1\r\n*-1\r\n*1\r\n$2\r\n-1\r\n:-1\r\n";
-        let mut out = Buffer::new();
+        let mut out = Output::new();
         convert(&mut out, two.as_bytes(), Rule::FlatPairs, Version::Two, Version::Three);
         let three = two.replace("$-1\r\n", "_\r\n").replace("*-1\r\n", "_\r\n");
-        assert_eq!(out.bytes(), three.as_bytes());
+        assert_eq!(out.to_vec(), three.as_bytes());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::buffer::Buffer;
 use crate::command::Verb;
+use crate::output::{Output, Value};
 use crate::protocol::text::{self, Reply};
 
 /// Which RESP a client speaks: `HELLO` chooses.
@@ -27,14 +28,14 @@ impl Version {
 /// Writes a reply piece by piece, in the client's version of RESP.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    out: &'a mut Buffer,
+    out: &'a mut Output,
     version: Version,
 }
 
 impl<'a> Writer<'a> {
     /// Appends to `out`.
     #[inline]
-    pub fn new(out: &'a mut Buffer, version: Version) -> Writer<'a> {
+    pub fn new(out: &'a mut Output, version: Version) -> Writer<'a> {
         Writer { out, version }
     }
 
@@ -62,7 +63,7 @@ impl<'a> Writer<'a> {
 
     /// `-ERR ` and a message. What of it came from a peer must have been made printable.
     pub fn error(&mut self, message: &str) {
-        push_error(self.out, message);
+        push_error(self.out.plain(), message);
     }
 
     /// An error whose message begins with its own prefix: `NOPROTO …`.
@@ -77,10 +78,10 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn integer(&mut self, number: i64) {
         match u64::try_from(number) {
-            Ok(number) => push_header(self.out, b':', number),
+            Ok(number) => push_header(self.out.plain(), b':', number),
             Err(_) => {
                 self.out.push(b":-");
-                self.out.push_decimal(number.unsigned_abs());
+                self.out.plain().push_decimal(number.unsigned_abs());
                 self.out.push(b"\r\n");
             }
         }
@@ -89,7 +90,13 @@ impl<'a> Writer<'a> {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        push_bulk(self.out, bytes);
+        push_bulk(self.out.plain(), bytes);
+    }
+
+    /// The same for what may be shared.
+    #[inline]
+    pub fn value(&mut self, value: Value<'_>) {
+        push_value(self.out, value);
     }
 
     /// Nothing, where a bulk string could be.
@@ -111,26 +118,26 @@ impl<'a> Writer<'a> {
 
     /// An array, whose elements follow.
     pub fn array(&mut self, len: usize) {
-        push_header(self.out, b'*', len as u64);
+        push_header(self.out.plain(), b'*', len as u64);
     }
 
     /// A map of so many pairs, which follow; in RESP2 an array of twice as many elements.
     pub fn map(&mut self, pairs: usize) {
         match self.version {
-            Version::Two => push_header(self.out, b'*', 2 * pairs as u64),
-            Version::Three => push_header(self.out, b'%', pairs as u64),
+            Version::Two => push_header(self.out.plain(), b'*', 2 * pairs as u64),
+            Version::Three => push_header(self.out.plain(), b'%', pairs as u64),
         }
     }
 
     /// A set, whose members follow; in RESP2 an array.
     pub fn set(&mut self, len: usize) {
         let kind = if self.version == Version::Two { b'*' } else { b'~' };
-        push_header(self.out, kind, len as u64);
+        push_header(self.out.plain(), kind, len as u64);
     }
 
     /// What nobody asked for, of so many elements, which follow; RESP3 only.
     pub fn push(&mut self, len: usize) {
-        push_header(self.out, b'>', len as u64);
+        push_header(self.out.plain(), b'>', len as u64);
     }
 
     /// A text for people; in RESP2 a bulk string.
@@ -138,7 +145,7 @@ impl<'a> Writer<'a> {
         match self.version {
             Version::Two => self.bulk(text),
             Version::Three => {
-                push_header(self.out, b'=', text.len() as u64 + 4);
+                push_header(self.out.plain(), b'=', text.len() as u64 + 4);
                 self.out.push(b"txt:");
                 self.out.push(text);
                 self.out.push(b"\r\n");
@@ -149,18 +156,18 @@ impl<'a> Writer<'a> {
 
 /// Appends a reply to the request of `verb`.
 #[inline]
-pub fn reply(out: &mut Buffer, version: Version, verb: Option<Verb>, reply: Reply<'_>) {
+pub fn reply(out: &mut Output, version: Version, verb: Option<Verb>, reply: Reply<'_>) {
     match reply {
-        Reply::Value(value) => push_bulk(out, value),
+        Reply::Value(value) => push_value(out, value),
         Reply::NotFound => Writer::new(out, version).null(),
         Reply::Ok => out.push(b"+OK\r\n"),
-        Reply::Exists => push_error(out, "Key already exists"),
-        Reply::Deleted(count) => push_header(out, b':', count),
+        Reply::Exists => push_error(out.plain(), "Key already exists"),
+        Reply::Deleted(count) => push_header(out.plain(), b':', count),
         Reply::Pong => out.push(b"+PONG\r\n"),
         Reply::Goodbye if verb == Some(Verb::Quit) => out.push(b"+OK\r\n"),
         Reply::Goodbye => out.push(b"+Goodbye\r\n"),
-        Reply::Lines(lines) => push_bulk(out, lines),
-        Reply::Error(message) => push_error(out, message),
+        Reply::Lines(lines) => push_bulk(out.plain(), lines),
+        Reply::Error(message) => push_error(out.plain(), message),
         Reply::Failure(message) => {
             out.push(b"-");
             out.push(message);
@@ -210,6 +217,19 @@ pub fn push_bulk(out: &mut Buffer, bytes: &[u8]) {
         push_header(out, b'$', bytes.len() as u64);
         out.push(bytes);
         out.push(b"\r\n");
+    }
+}
+
+/// Appends a bulk string that may be shared.
+#[inline]
+pub fn push_value(out: &mut Output, value: Value<'_>) {
+    match value {
+        Value::Short(bytes) => push_bulk(out.plain(), bytes),
+        Value::Long(..) => {
+            push_header(out.plain(), b'$', value.len() as u64);
+            out.push_value(value);
+            out.push(b"\r\n");
+        }
     }
 }
 

@@ -277,21 +277,21 @@ proptest! {
             &[Rule::Plain, Rule::FlatPairs, Rule::NullArrays, Rule::LastNullArray][..]
         ),
     ) {
-        let mut out = Buffer::new();
+        let mut out = Output::new();
         resp::convert(&mut out, &reply, rule, Version::Three, Version::Two);
         let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
-        prop_assert_eq!(ReplyScanner::default().advance(out.bytes(), usize::MAX), whole);
+        prop_assert_eq!(ReplyScanner::default().advance(&out.to_vec(), usize::MAX), whole);
         let is_old = |element| {
             use Element::{Array, Bulk, Error, Integer, Null, Simple};
             matches!(element, Array(_) | Bulk(_) | Error(_) | Integer(_) | Null | Simple(_))
         };
-        prop_assert!(Elements::new(out.bytes()).all(is_old));
-        let two = out.bytes().to_vec();
+        prop_assert!(Elements::new(&out.to_vec()).all(is_old));
+        let two = out.to_vec();
         out.clear();
         resp::convert(&mut out, &two, rule, Version::Two, Version::Three);
         let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
-        prop_assert_eq!(ReplyScanner::default().advance(out.bytes(), usize::MAX), whole);
-        prop_assert_eq!(Elements::new(out.bytes()).count(), Elements::new(&two).count());
+        prop_assert_eq!(ReplyScanner::default().advance(&out.to_vec(), usize::MAX), whole);
+        prop_assert_eq!(Elements::new(&out.to_vec()).count(), Elements::new(&two).count());
     }
 
     #[test]
@@ -308,7 +308,7 @@ proptest! {
         let whole = scan(&[&bytes], 100);
         prop_assert_eq!(&scan(&any_pieces(&bytes, cuts), 100), &whole);
         prop_assert!(Elements::new(&bytes).count() <= bytes.len());
-        let mut out = Buffer::new();
+        let mut out = Output::new();
         for reply in whole.0.iter().filter(|reply| !reply.starts_with(b"[")) {
             resp::convert(&mut out, reply, Rule::FlatPairs, Version::Three, Version::Two);
         }
@@ -321,16 +321,17 @@ proptest! {
             any::<String>().prop_map(String::into_bytes),
         ]
     ) {
-        let mut out = Buffer::new();
+        let mut out = Output::new();
         text::push_quoted(&mut out, &bytes);
-        prop_assert!(text::is_one_line(out.bytes()) && std::str::from_utf8(out.bytes()).is_ok());
-        prop_assert_eq!(unquote(out.bytes()), &bytes[..]);
+        let quoted = out.to_vec();
+        prop_assert!(text::is_one_line(&quoted) && std::str::from_utf8(&quoted).is_ok());
+        prop_assert_eq!(unquote(&quoted), &bytes[..]);
         out.clear();
         text::push_key(&mut out, &bytes);
-        if out.bytes().starts_with(b"\"") {
-            prop_assert_eq!(unquote(out.bytes()), bytes);
+        if out.to_vec().starts_with(b"\"") {
+            prop_assert_eq!(unquote(&out.to_vec()), bytes);
         } else {
-            prop_assert_eq!(out.bytes(), &bytes[..]);
+            prop_assert_eq!(out.to_vec(), &bytes[..]);
             let printed = String::from_utf8(bytes).expect("a bare key is UTF-8");
             prop_assert_eq!(printed.split_whitespace().collect::<Vec<_>>(), [&printed[..]]);
             prop_assert!(!printed.contains(char::is_control));

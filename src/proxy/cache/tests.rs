@@ -34,7 +34,7 @@ fn the_example_of_the_header() {
     // passes them before it comes to A.
     let mut cache = Cache::new(8 * SMALL, now);
     let insert = |cache: &mut Cache, key: u8| {
-        assert!(cache.insert(&[key], Found::Value(b"-"), after(now, 1000), now));
+        assert!(cache.insert(&[key], Found::Value(Value::Short(b"-")), after(now, 1000), now));
     };
     b"1234ABCD".iter().for_each(|&key| insert(&mut cache, key));
     b"1234AC".iter().for_each(|&key| assert!(cache.get(&[key], now).is_some()));
@@ -53,13 +53,16 @@ fn an_entry_is_served_until_just_before_its_deadline() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
     let deadline = after(now, 60_000) + Duration::from_micros(300);
-    assert!(cache.insert(b"k", Found::Value(b"v"), deadline, now));
-    assert_eq!(cache.get(b"k", deadline - Duration::from_nanos(1)), Some(Found::Value(b"v")));
+    assert!(cache.insert(b"k", Found::Value(Value::Short(b"v")), deadline, now));
+    assert_eq!(
+        cache.get(b"k", deadline - Duration::from_nanos(1)),
+        Some(Found::Value(Value::Short(b"v")))
+    );
     assert_eq!(cache.get(b"k", deadline), None);
     assert_eq!((cache.len(), cache.bytes(), cache.expired()), (0, 0, 1));
     cache.expire(after(deadline, 10));
     assert_eq!(cache.expired(), 1, "it is counted once");
-    assert!(!cache.insert(b"k", Found::Value(b"v"), deadline, deadline));
+    assert!(!cache.insert(b"k", Found::Value(Value::Short(b"v")), deadline, deadline));
     cache.check_invariants();
 }
 
@@ -68,7 +71,7 @@ fn the_next_deadline_leads_to_the_end_of_every_entry() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
     for n in 0..100 {
-        cache.insert(&[n], Found::Value(b"v"), after(now, u64::from(n) * 777), now);
+        cache.insert(&[n], Found::Value(Value::Short(b"v")), after(now, u64::from(n) * 777), now);
     }
     let mut latest = now;
     while let Some(deadline) = cache.next_deadline() {
@@ -84,7 +87,12 @@ fn the_next_deadline_leads_to_the_end_of_every_entry() {
 fn an_entry_costs_what_the_manual_says() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
-    assert!(cache.insert(&[b'k'; 16], Found::Value(&[b'v'; 32]), after(now, 1000), now));
+    assert!(cache.insert(
+        &[b'k'; 16],
+        Found::Value(Value::Short(&[b'v'; 32])),
+        after(now, 1000),
+        now
+    ));
     assert_eq!(cache.bytes(), 64 + 64 + 12);
 }
 
@@ -93,13 +101,16 @@ fn what_is_too_large_is_not_kept_and_its_older_version_neither() {
     let now = Instant::now();
     let late = after(now, 1000);
     let mut cache = Cache::new(8 * SMALL, now);
-    assert!(cache.insert(b"k", Found::Value(b"v"), late, now));
+    assert!(cache.insert(b"k", Found::Value(Value::Short(b"v")), late, now));
     // An allocation of 32 bytes holds 24.
-    assert!(cache.insert(b"k", Found::Value(&[0; 23]), late, now), "exactly an eighth");
-    assert!(!cache.insert(b"k", Found::Value(&[0; 24]), late, now));
+    assert!(
+        cache.insert(b"k", Found::Value(Value::Short(&[0; 23])), late, now),
+        "exactly an eighth"
+    );
+    assert!(!cache.insert(b"k", Found::Value(Value::Short(&[0; 24])), late, now));
     assert_eq!(cache.get(b"k", now), None);
     assert_eq!((cache.len(), cache.bytes(), cache.too_large()), (0, 0, 1));
-    assert!(!cache.insert(b"k", Found::Value(b"v"), now, now));
+    assert!(!cache.insert(b"k", Found::Value(Value::Short(b"v")), now, now));
     assert_eq!(cache.too_large(), 1, "that was for another reason");
     for budget in [0, 1, 8 * SMALL - 1] {
         let mut cache = Cache::new(budget, now);
@@ -116,8 +127,8 @@ fn that_there_is_no_such_key_is_kept_like_an_empty_value_but_is_none() {
     assert!(cache.insert(b"k", Found::Absent, late, now));
     assert_eq!(cache.get(b"k", now), Some(Found::Absent));
     assert_eq!(cache.bytes(), SMALL);
-    assert!(cache.insert(b"k", Found::Value(b""), late, now));
-    assert_eq!(cache.get(b"k", now), Some(Found::Value(b"")));
+    assert!(cache.insert(b"k", Found::Value(Value::Short(b"")), late, now));
+    assert_eq!(cache.get(b"k", now), Some(Found::Value(Value::Short(b""))));
     assert!(cache.insert(b"k", Found::Absent, late, now));
     assert_eq!(cache.get(b"k", late), None);
     assert_eq!((cache.len(), cache.bytes()), (0, 0));
@@ -129,7 +140,7 @@ fn the_latest_deadline_given_counts_earlier_or_later_and_is_the_only_one() {
     let mut cache = Cache::new(1 << 20, now);
     for lifetime in [60_000, 50, 70_000, 20] {
         let deadline = after(now, lifetime);
-        assert!(cache.insert(b"k", Found::Value(b"v"), deadline, now));
+        assert!(cache.insert(b"k", Found::Value(Value::Short(b"v")), deadline, now));
         cache.check_invariants();
         assert_eq!(cache.len(), 1);
         assert!(cache.next_deadline().is_some_and(|next| now < next && next <= deadline));
@@ -158,7 +169,7 @@ fn filled(budget: usize, now: Instant) -> Cache {
     let mut cache = Cache::new(budget, now);
     while cache.evicted() == 0 {
         let key = cache.len().to_be_bytes();
-        cache.insert(&key, Found::Value(b"v"), after(now, 1000), now);
+        cache.insert(&key, Found::Value(Value::Short(b"v")), after(now, 1000), now);
     }
     cache
 }
@@ -191,7 +202,12 @@ fn what_was_cleared_makes_room_before_anything_that_lives() {
     let entries = cache.len();
     cache.clear();
     for n in 0..entries {
-        assert!(cache.insert(&n.to_be_bytes(), Found::Value(b"w"), after(now, 1000), now));
+        assert!(cache.insert(
+            &n.to_be_bytes(),
+            Found::Value(Value::Short(b"w")),
+            after(now, 1000),
+            now
+        ));
         assert!(cache.bytes() <= 1 << 20);
         if n % 1000 == 0 {
             cache.check_invariants();
@@ -205,7 +221,7 @@ fn clearing_over_and_over_puts_nothing_by() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
     for _ in 0..100 {
-        cache.insert(b"k", Found::Value(b"v"), after(now, 1000), now);
+        cache.insert(b"k", Found::Value(Value::Short(b"v")), after(now, 1000), now);
         cache.clear();
         assert_eq!((cache.bytes(), cache.dropped.len()), (0, 0));
     }
@@ -221,7 +237,12 @@ fn places_that_were_left_count_until_they_are_given_back() {
         for old in (0..small).step_by(SEGMENT) {
             cache.get(&old.to_be_bytes(), now);
         }
-        cache.insert(&(small + n).to_be_bytes(), Found::Value(&value), after(now, 1000), now);
+        cache.insert(
+            &(small + n).to_be_bytes(),
+            Found::Value(Value::Short(&value)),
+            after(now, 1000),
+            now,
+        );
         let places = cache.entries.len() + cache.entries.vacant();
         let is_there = |key: &usize| cache.find(&key.to_be_bytes()).is_some();
         let large = (small..=small + n).filter(is_there).count();
@@ -251,12 +272,12 @@ fn is_visited(cache: &Cache, key: &[u8]) -> bool {
 }
 
 /// Of a key that may not exist.
-type Value = Option<Vec<u8>>;
+type Known = Option<Vec<u8>>;
 
 /// SIEVE and deadlines written down plainly.
 struct Model {
     /// Newest first: key, value if there is such a key, deadline in ms, visited.
-    queue: Vec<(Vec<u8>, Value, u64, bool)>,
+    queue: Vec<(Vec<u8>, Known, u64, bool)>,
     hand: Option<usize>,
     counts: (u64, u64),
 }
@@ -298,7 +319,7 @@ impl Model {
         true
     }
 
-    fn get(&mut self, key: &[u8], now: u64) -> Option<Value> {
+    fn get(&mut self, key: &[u8], now: u64) -> Option<Known> {
         let at = self.position(key)?;
         if self.queue[at].2 <= now {
             self.take_out(at);
@@ -317,8 +338,8 @@ impl Model {
     }
 }
 
-fn found(value: &Value) -> Found<'_> {
-    value.as_ref().map_or(Found::Absent, |value| Found::Value(value))
+fn found(value: &Known) -> Found<'_> {
+    value.as_ref().map_or(Found::Absent, |value| Found::Value(Value::Short(value)))
 }
 
 const BUDGET: usize = 12 * SMALL;

@@ -22,7 +22,7 @@ fn bring_up(upstream: &mut Upstream<u32>, out: &mut Outbox, now: Instant) -> Con
 
 fn sent(out: &mut Outbox, conn: ConnId) -> String {
     let output = out.pending(conn).expect("it is open");
-    let text = String::from_utf8_lossy(output.bytes()).into_owned();
+    let text = String::from_utf8_lossy(&output.to_vec()).into_owned();
     output.clear();
     text
 }

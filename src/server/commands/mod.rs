@@ -13,9 +13,9 @@ mod walks;
 pub use walks::Dump;
 
 use super::keyspace::Keyspace;
-use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::command::Verb;
+use crate::output::Output;
 use crate::protocol::resp::Writer;
 use crate::protocol::text::Reply;
 use crate::protocol::{Form, Request};
@@ -53,7 +53,7 @@ pub fn carry_out(
     keyspace: &mut Keyspace,
     request: &Request<'_>,
     style: Style,
-    out: &mut Buffer,
+    out: &mut Output,
     now: Now,
 ) -> Option<Dump> {
     let mark = out.len();

@@ -6,6 +6,7 @@ use crate::clock::{Now, WallClock};
 use crate::command::PutMode;
 use crate::handler::{ConnId, Outbox};
 use crate::limits::Limits;
+use crate::output::Output;
 use crate::protocol::resp::Version;
 use crate::protocol::{Decoded, Decoder, Form, Scratch, resp};
 use crate::server::keyspace::Keyspace;
@@ -19,7 +20,7 @@ pub struct Stage {
     pub limits: Limits,
     pub now: Now,
     pub version: Version,
-    pub out: Buffer,
+    pub out: Output,
     client: ConnId,
     session: Session,
 }
@@ -37,7 +38,7 @@ impl Stage {
             limits,
             now,
             version: Version::Two,
-            out: Buffer::new(),
+            out: Output::new(),
             client: Outbox::new(WallClock::new(now.instant, Duration::ZERO)).admit(),
             session: Session::new(peer, now),
         }
@@ -78,7 +79,7 @@ impl Stage {
                 style.version = self.version;
                 self.out.clear();
                 carry_out(&mut self.keyspace, &request, style, &mut self.out, self.now);
-                let reply = String::from_utf8_lossy(self.out.bytes()).replace("\r\n", " ");
+                let reply = String::from_utf8_lossy(&self.out.to_vec()).replace("\r\n", " ");
                 reply.strip_suffix(' ').expect("a reply ends its line").to_string()
             }
             refused => panic!("{refused:?}"),

@@ -129,7 +129,7 @@ impl Witness {
         let mut input = Buffer::new();
         input.push(questions.as_bytes());
         self.server.received(out, id, &mut input, now);
-        let answers = out.pending(id).map_or(Vec::new(), |output| output.bytes().to_vec());
+        let answers = out.pending(id).map_or(Vec::new(), |output| output.to_vec());
         out.release(id);
         self.server.closed(out, id, CloseReason::Closed, now);
         let answers = String::from_utf8(answers).expect("all here is ASCII");
