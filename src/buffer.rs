@@ -1,13 +1,15 @@
 //! Bytes in a row: filled at the end, consumed at the front.
 //!
 //! ```text
-//!   storage  [ consumed | live bytes        | free            ]
-//!            0        start                end             capacity
+//!   storage  [ consumed | live bytes        | free            |  not touched so far  ]
+//!            0        start                end           its length            its capacity
 //! ```
 //!
 //! An empty buffer goes back to the left edge, so that a connection which keeps up never moves a
-//! byte. Storage is always initialised memory: reading into it needs no `unsafe`, and a pool hands
-//! it from one connection to the next.
+//! byte. Storage is initialised before it is handed out: reading into it needs no `unsafe`, and a
+//! pool hands it from one connection to the next. But it is initialised only a little ahead: of a
+//! large storage, the system gives no memory for what was not used yet. It grows by reallocation,
+//! which moves a large block without copying it.
 
 use std::io::{self, Read};
 
@@ -17,10 +19,17 @@ const SMALLEST: usize = 64;
 /// Storage up to this size is not worth giving back in part.
 const KEPT: usize = 4096;
 
+/// How far ahead storage is initialised, where it has the capacity. Less than what is kept.
+const AHEAD: usize = KEPT / 2;
+
+/// How many times what it needs a buffer takes at most for what is announced: a megabyte of which
+/// 64 KiB have come does not have to grow any more. What then does not come has cost address space.
+const FORESIGHT: usize = 32;
+
 /// A queue of bytes.
 #[derive(Debug, Default)]
 pub struct Buffer {
-    storage: Box<[u8]>,
+    storage: Vec<u8>,
     start: usize,
     end: usize,
 }
@@ -33,7 +42,7 @@ impl Buffer {
 
     /// An empty buffer with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Buffer {
-        Buffer { storage: vec![0; capacity].into_boxed_slice(), start: 0, end: 0 }
+        Buffer { storage: vec![0; capacity], start: 0, end: 0 }
     }
 
     /// How many bytes wait to be consumed.
@@ -50,7 +59,7 @@ impl Buffer {
 
     /// The memory it holds, in bytes.
     pub fn capacity(&self) -> usize {
-        self.storage.len()
+        self.storage.capacity()
     }
 
     /// The bytes that wait, oldest first.
@@ -93,7 +102,11 @@ impl Buffer {
     /// Appends `bytes`.
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
-        self.append(bytes.len()).copy_from_slice(bytes);
+        if self.storage.len() - self.end < bytes.len() {
+            return self.push_growing(bytes);
+        }
+        self.storage[self.end..][..bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
     }
 
     /// Appends `count` bytes for the caller to overwrite; what they hold before is unspecified.
@@ -107,13 +120,32 @@ impl Buffer {
         &mut self.storage[from..self.end]
     }
 
-    /// Reads once from `source` into the free room of the storage, and says how many bytes came.
+    /// Makes room for `count` bytes more, where `whole` bytes are to come in all, those that wait
+    /// included. If it has to grow for that, it grows as far as that, but to no more than some
+    /// times what it needs now; and touches none of it.
+    pub fn make_room_towards(&mut self, whole: usize, count: usize) {
+        let needed = self.len() + count;
+        self.reserve(count, whole.clamp(needed, needed.saturating_mul(FORESIGHT)));
+    }
+
+    /// How many bytes more it can take without growing.
+    #[inline]
+    pub fn room(&self) -> usize {
+        self.storage.capacity() - self.end
+    }
+
+    /// Reads once from `source` into the room that there is, `most` bytes of it, and says how many
+    /// bytes came.
     ///
     /// # Errors
     /// What the source returns; the buffer is then unchanged.
     #[inline]
-    pub fn fill(&mut self, source: &mut impl Read) -> io::Result<usize> {
-        let count = source.read(&mut self.storage[self.end..])?;
+    pub fn fill(&mut self, source: &mut impl Read, most: usize) -> io::Result<usize> {
+        let count = self.room().min(most);
+        if self.storage.len() - self.end < count {
+            self.initialise(count);
+        }
+        let count = source.read(&mut self.storage[self.end..][..count])?;
         self.end += count;
         Ok(count)
     }
@@ -121,9 +153,9 @@ impl Buffer {
     /// Gives back memory that is far more than what waits needs: all of it, if nothing waits.
     pub fn shrink(&mut self) {
         if self.is_empty() {
-            self.storage = Box::default();
+            self.storage = Vec::new();
         } else if self.storage.len() > KEPT && self.len() < self.storage.len() / 4 {
-            self.storage = self.bytes().into();
+            self.storage = self.bytes().to_vec();
             self.end -= self.start;
             self.start = 0;
         }
@@ -145,34 +177,66 @@ impl Buffer {
         self.push(&digits[at..]);
     }
 
-    /// Gives the memory away and is empty; an empty slice if there was none.
-    pub fn take_storage(&mut self) -> Box<[u8]> {
+    /// Gives the memory away and is empty; a vector without memory if there was none.
+    pub fn take_storage(&mut self) -> Vec<u8> {
         self.clear();
         std::mem::take(&mut self.storage)
     }
 
     /// Takes memory to fill. Only for a buffer that owns none.
-    pub fn give_storage(&mut self, storage: Box<[u8]>) {
+    pub fn give_storage(&mut self, storage: Vec<u8>) {
         assert!(self.storage.is_empty(), "the buffer already has memory");
         self.storage = storage;
     }
 
     #[cold]
+    fn push_growing(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len(), 0);
+        // What is overwritten is not initialised before.
+        self.storage.truncate(self.end);
+        self.storage.extend_from_slice(bytes);
+        self.end += bytes.len();
+        self.initialise(0);
+    }
+
+    #[cold]
     fn make_room(&mut self, count: usize) {
+        self.reserve(count, 0);
+        self.initialise(count);
+    }
+
+    /// Sees to it that there is capacity for `count` bytes more. If it has to grow, it grows to
+    /// `capacity`; 0: by doubling.
+    fn reserve(&mut self, count: usize, capacity: usize) {
         let len = self.len();
         let needed = len.checked_add(count).expect("a buffer fits the address space");
-        // Moving is worth it only when it frees at least as much as it moves: the cost per byte
-        // stays constant.
-        if needed <= self.storage.len() && self.start >= len {
-            self.storage.copy_within(self.start..self.end, 0);
-        } else {
-            let capacity = needed.next_power_of_two().max(SMALLEST);
-            let mut larger = vec![0; capacity].into_boxed_slice();
-            larger[..len].copy_from_slice(&self.storage[self.start..self.end]);
-            self.storage = larger;
+        if self.capacity() - self.end >= count {
+            return;
         }
+        if self.start > 0 {
+            self.storage.copy_within(self.start..self.end, 0);
+        }
+        // Moving alone is worth it only when it frees at least as much as it moves: the cost per
+        // byte stays constant.
+        let is_enough = needed <= self.capacity() && self.start >= len;
         self.start = 0;
         self.end = len;
+        if !is_enough {
+            let doubled = needed.next_power_of_two().max(SMALLEST);
+            let capacity = if capacity == 0 { doubled } else { capacity };
+            self.storage.truncate(len);
+            self.storage.reserve_exact(capacity - len);
+        }
+    }
+
+    /// Initialises the storage for `count` bytes more, which it has the capacity for, and somewhat
+    /// beyond.
+    #[cold]
+    fn initialise(&mut self, count: usize) {
+        let ready = (self.end + count + AHEAD).min(self.capacity());
+        if ready > self.storage.len() {
+            self.storage.resize(ready, 0);
+        }
     }
 
     /// Asserts what must hold between any two calls.
@@ -197,7 +261,7 @@ impl io::Write for Buffer {
 /// A bounded stock of storage, for buffers that are empty most of the time.
 #[derive(Debug, Default)]
 pub struct BufferPool {
-    free: Vec<Box<[u8]>>,
+    free: Vec<Vec<u8>>,
 }
 
 impl BufferPool {
@@ -210,7 +274,7 @@ impl BufferPool {
     #[inline]
     pub fn lend(&mut self, buffer: &mut Buffer) {
         if buffer.capacity() == 0 {
-            let fresh = || vec![0; Self::STORAGE_BYTES].into_boxed_slice();
+            let fresh = || vec![0; Self::STORAGE_BYTES];
             buffer.give_storage(self.free.pop().unwrap_or_else(fresh));
         }
     }
@@ -220,7 +284,7 @@ impl BufferPool {
     pub fn take_back(&mut self, buffer: &mut Buffer) {
         debug_assert!(buffer.is_empty());
         let storage = buffer.take_storage();
-        if storage.len() == Self::STORAGE_BYTES && self.free.len() < Self::MOST {
+        if storage.capacity() == Self::STORAGE_BYTES && self.free.len() < Self::MOST {
             self.free.push(storage);
         }
     }
@@ -238,7 +302,8 @@ mod tests {
         Consume(usize),
         Truncate(usize),
         BringForward(usize, usize),
-        Fill(Vec<u8>),
+        Fill(Vec<u8>, usize),
+        Expect(usize, usize),
         Decimal(u64),
         Shrink,
     }
@@ -248,7 +313,9 @@ mod tests {
             prop::collection::vec(any::<u8>(), 0..200).prop_map(Step::Push),
             (0..300usize).prop_map(Step::Consume),
             (0..300usize).prop_map(Step::Truncate),
-            prop::collection::vec(any::<u8>(), 0..200).prop_map(Step::Fill),
+            (prop::collection::vec(any::<u8>(), 0..200), 0..300usize)
+                .prop_map(|(bytes, most)| Step::Fill(bytes, most)),
+            (0..3000usize, 0..200usize).prop_map(|(more, count)| Step::Expect(more, count)),
             any::<u64>().prop_map(Step::Decimal),
             (0..300usize, 0..300usize).prop_map(|(from, to)| Step::BringForward(from, to)),
             Just(Step::Shrink),
@@ -285,8 +352,13 @@ mod tests {
                         model.extend(moved.into_iter().chain(passed));
                     }
                     Step::Shrink => buffer.shrink(),
-                    Step::Fill(bytes) => {
-                        let count = buffer.fill(&mut &bytes[..]).expect("a slice reads");
+                    Step::Expect(more, count) => {
+                        buffer.make_room_towards(model.len() + more, count);
+                        prop_assert!(buffer.room() >= count);
+                    }
+                    Step::Fill(bytes, most) => {
+                        let count = buffer.fill(&mut &bytes[..], most).expect("a slice reads");
+                        prop_assert!(count <= most);
                         model.extend(&bytes[..count]);
                     }
                     Step::Decimal(number) => {
@@ -313,6 +385,24 @@ mod tests {
         buffer.consume(10);
         buffer.shrink();
         assert_eq!(buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn it_grows_to_what_is_announced_as_that_comes() {
+        let mut buffer = Buffer::new();
+        buffer.push(b"$67108864\r\n");
+        let mut capacities = Vec::new();
+        while buffer.len() < 64 << 20 {
+            buffer.make_room_towards(64 << 20, buffer.len().min((64 << 20) - buffer.len()));
+            assert!(buffer.storage.len() <= 2 * buffer.len() + AHEAD, "only that is touched");
+            assert!(buffer.capacity() <= FORESIGHT * 2 * buffer.len());
+            capacities.push(buffer.capacity());
+            let room = buffer.len().min((64 << 20) - buffer.len());
+            buffer.fill(&mut io::repeat(b'v'), room).expect("it reads on");
+        }
+        capacities.dedup();
+        assert_eq!(capacities.last(), Some(&(64 << 20)));
+        assert!(capacities.len() < 8, "{capacities:?}");
     }
 
     #[test]

@@ -23,6 +23,10 @@ use crate::timer_wheel::TimerId;
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+/// Input from which on the rest of its request is not read into the scratch buffer and copied: so
+/// much is copied, at the most, before it shows that it is long.
+const LONG_INPUT: usize = limits::SCRATCH_BYTES / 2;
+
 /// A byte stream that can say that it sends no more.
 pub trait Stream: Read + Write {
     /// Sends FIN after what was written.
@@ -89,7 +93,8 @@ pub struct Connection<S> {
     /// Whose it is.
     pub kind: Kind,
     id: ConnId,
-    input: Buffer,
+    /// What is left of requests that have begun; few connections have any.
+    input: Option<Box<Buffer>>,
     phase: Phase,
     want: Want,
     readable: bool,
@@ -119,7 +124,7 @@ impl<S: Stream> Connection<S> {
             stream,
             id,
             kind,
-            input: Buffer::new(),
+            input: None,
             deadline: None,
             timer: None,
             phase: Phase::Open,
@@ -244,7 +249,7 @@ impl<S: Stream> Connection<S> {
         match self.want {
             Want::Turn => self.hand_over(handler, out, scratch, now),
             Want::Bytes if self.can_read() => {
-                let count = self.read(scratch)?;
+                let count = self.read_more(handler, scratch)?;
                 if count > 0 {
                     out.stats.add(Stat::BytesIn, count as u64);
                     let now = clock.map_or(now, |clock| clock());
@@ -267,17 +272,27 @@ impl<S: Stream> Connection<S> {
         scratch: &mut Buffer,
         now: Instant,
     ) {
-        let next = if self.input.is_empty() {
-            let next = handler.received(out, self.id, scratch, now);
-            if !scratch.is_empty() {
-                self.input.push(scratch.bytes());
+        let next = match self.input.take() {
+            None => {
+                let next = handler.received(out, self.id, scratch, now);
+                if !scratch.is_empty() {
+                    let input = self.input.insert(Box::default());
+                    if scratch.len() >= LONG_INPUT {
+                        input.make_room_towards(handler.announced(self.id), scratch.len());
+                    }
+                    input.push(scratch.bytes());
+                }
+                next
             }
-            next
-        } else {
-            self.input.push(scratch.bytes());
-            let next = handler.received(out, self.id, &mut self.input, now);
-            self.input.shrink();
-            next
+            Some(mut input) => {
+                input.push(scratch.bytes());
+                let next = handler.received(out, self.id, &mut input, now);
+                if !input.is_empty() {
+                    input.shrink();
+                    self.input = Some(input);
+                }
+                next
+            }
         };
         scratch.clear();
         (self.want, self.deadline) = match next {
@@ -292,18 +307,43 @@ impl<S: Stream> Connection<S> {
         };
     }
 
-    /// Reads once. 0: there was nothing, or the stream has ended.
+    /// Reads once. What belongs to a long request that has begun is read to where it stands, and no
+    /// further; all else into `scratch`. 0: there was nothing, or the stream has ended.
     #[inline]
-    fn read(&mut self, scratch: &mut Buffer) -> Result<usize, CloseReason> {
+    fn read_more<H: Handler>(
+        &mut self,
+        handler: &H,
+        scratch: &mut Buffer,
+    ) -> Result<usize, CloseReason> {
+        if let Some(mut input) = self.input.take_if(|input| input.len() >= LONG_INPUT) {
+            let (has, whole) = (input.len(), handler.announced(self.id));
+            let count = whole.saturating_sub(has).min(has).min(limits::LONG_READ);
+            let mut result = Ok(0);
+            if count > 0 {
+                input.make_room_towards(whole, count);
+                result = self.read(&mut input, count);
+            }
+            self.input = Some(input);
+            if count > 0 {
+                return result;
+            }
+        }
+        self.read(scratch, usize::MAX)
+    }
+
+    /// Reads once into a buffer, no more than `most` bytes.
+    #[inline]
+    fn read(&mut self, into: &mut Buffer, most: usize) -> Result<usize, CloseReason> {
+        let asked = into.room().min(most);
         loop {
-            match scratch.fill(&mut self.stream) {
+            match into.fill(&mut self.stream, most) {
                 Ok(0) => {
                     self.end = End::ByPeer;
                     self.readable = false;
                     return Ok(0);
                 }
                 Ok(count) => {
-                    if count < scratch.capacity() && !self.read_on {
+                    if count < asked && !self.read_on {
                         self.readable = false;
                     }
                     return Ok(count);
@@ -322,7 +362,7 @@ impl<S: Stream> Connection<S> {
     /// Reads on after the last reply and forgets it: closing with unread input would make the
     /// system send a reset, which overtakes the reply.
     fn drop_input(&mut self, scratch: &mut Buffer) -> Step {
-        let result = self.read(scratch);
+        let result = self.read(scratch, usize::MAX);
         scratch.clear();
         result?;
         if self.end == End::ByPeer { Err(CloseReason::Closed) } else { Ok(()) }
@@ -383,7 +423,7 @@ impl<S: Stream> Connection<S> {
             Phase::Connecting => return Err(CloseReason::Closed),
             Phase::Lingering => return Ok(()),
             Phase::Open => {
-                self.input = Buffer::new();
+                self.input = None;
                 self.deadline = None;
             }
             Phase::Flushing => {}

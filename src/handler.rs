@@ -123,6 +123,12 @@ pub trait Handler {
         now: Instant,
     ) -> Next;
 
+    /// How many bytes the request has in all that the input begins with and that is not whole, as
+    /// far as it has told; 0: it has not. So there is room when they come.
+    fn announced(&self, _conn: ConnId) -> usize {
+        0
+    }
+
     /// The peer sent FIN, or the program is stopping: no request follows. Comes once, after
     /// `received` has used all whole requests. Calls [`Outbox::close`] once every owed reply is in
     /// the output. An unterminated request is dropped.
@@ -407,6 +413,12 @@ impl<T> ConnMap<T> {
             Some(Some((generation, value))) if *generation == conn.generation => Some(value),
             _ => None,
         }
+    }
+
+    /// The same, to look at.
+    pub fn get(&self, conn: ConnId) -> Option<&T> {
+        let (generation, value) = self.slots.get(conn.slot())?.as_ref()?;
+        (*generation == conn.generation).then_some(value)
     }
 
     /// Forgets a connection.

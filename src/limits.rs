@@ -9,6 +9,10 @@ use std::time::Duration;
 /// 64 KiB a pipeline of 64 requests with small values still arrives in one read.
 pub const SCRATCH_BYTES: usize = 64 * 1024;
 
+/// The same where a long request is read to where it stands: its client's share of a tick is four
+/// times that of others, some 50 µs.
+pub const LONG_READ: usize = 4 * SCRATCH_BYTES;
+
 /// Output of one connection above which its requests are left unread: enough to keep a fast link
 /// busy. A reply that is begun is finished, so a connection may hold this and one value more; be it
 /// by reference, see [`SHARED_FROM`].

@@ -69,6 +69,8 @@ impl Stream for Script {
 
 /// Echoes whole lines; does as `next` says.
 struct Echo {
+    /// How long a line says that it is.
+    announced: usize,
     calls: usize,
     ended: usize,
     next: Next,
@@ -85,6 +87,10 @@ impl Handler for Echo {
         }
         input.consume(whole);
         self.next
+    }
+
+    fn announced(&self, _: ConnId) -> usize {
+        self.announced
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _: Instant) {
@@ -122,7 +128,7 @@ impl Bench {
         let mut out = Outbox::new(WallClock::new(Instant::now(), Duration::ZERO));
         let stream = Script { room: usize::MAX, ..Script::default() };
         Bench {
-            handler: Echo { calls: 0, ended: 0, next: Next::Read(None) },
+            handler: Echo { announced: 0, calls: 0, ended: 0, next: Next::Read(None) },
             connection: Connection::accepted(out.admit(), stream, Kind::Client),
             out,
             scratch: Buffer::with_capacity(64),
@@ -175,6 +181,41 @@ fn a_full_read_is_not_and_the_connection_stays_ready() {
     bench.check(&lines[..64], 1, true);
     bench.turn().expect("it goes on");
     bench.check(&lines, 2, false);
+}
+
+/// 64 KiB to the scratch buffer, then as much as has come, up to 256 KiB at a time; then the rest,
+/// which ends with the line; then what follows.
+#[test]
+fn a_long_request_is_read_to_where_it_stands_and_no_further() {
+    let mut bench = Bench::new();
+    bench.scratch = Buffer::with_capacity(limits::SCRATCH_BYTES);
+    let line = [&vec![b'v'; 1 << 20][..], b"\n"].concat();
+    bench.handler.announced = line.len();
+    bench.arrive(&[&line[..], b"next\n"].concat(), READABLE);
+    for kibibytes in [64, 128, 256, 512, 768, 1024] {
+        bench.turn().expect("it goes on");
+        bench.check(b"", bench.connection.stream.reads, true);
+        let input = bench.connection.input.as_ref().expect("the line is not whole");
+        assert_eq!(input.len(), kibibytes << 10);
+        assert_eq!(input.capacity(), line.len(), "it has grown once, to what is announced");
+    }
+    bench.turn().expect("it goes on");
+    bench.check(&line, 7, true);
+    assert!(bench.connection.input.is_none(), "its memory is given back");
+    bench.turn().expect("it goes on");
+    bench.check(&[&line[..], b"next\n"].concat(), 8, false);
+}
+
+#[test]
+fn a_length_that_is_only_claimed_takes_no_memory() {
+    let mut bench = Bench::new();
+    bench.handler.announced = 64 << 20;
+    for _ in 0..10 {
+        bench.arrive(b"$67108864", READABLE);
+        bench.turn().expect("it goes on");
+    }
+    let input = bench.connection.input.as_ref().expect("the line is not whole");
+    assert!(input.capacity() <= 2 * input.len());
 }
 
 #[test]

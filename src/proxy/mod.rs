@@ -95,6 +95,13 @@ impl Handler for Proxy {
         Next::Wait
     }
 
+    fn announced(&self, conn: ConnId) -> usize {
+        if self.upstream.is(conn) {
+            return self.upstream.announced();
+        }
+        self.clients.get(conn).map_or(0, |client| client.session.announced())
+    }
+
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {
         if let Some(client) = self.clients.get_mut(conn) {
             client.end(out, conn);

@@ -355,6 +355,11 @@ impl<P> Upstream<P> {
         }
     }
 
+    /// How many bytes the reply has in all that is not whole, as far as it has told.
+    pub fn announced(&self) -> usize {
+        self.scanner.announced()
+    }
+
     /// It has answered more than a greeting.
     #[inline]
     pub fn has_answered(&mut self) {

@@ -143,6 +143,10 @@ impl Handler for Server {
         next
     }
 
+    fn announced(&self, conn: ConnId) -> usize {
+        self.clients.get(conn).map_or(0, |client| client.session.announced())
+    }
+
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) {
         self.end(out, conn);
     }

@@ -182,6 +182,11 @@ impl Session {
         (consumed, decoded)
     }
 
+    /// How long the request is that has begun: see [`Decoder::announced`].
+    pub fn announced(&self) -> usize {
+        self.decoder.announced()
+    }
+
     /// Takes back the request that was last decoded: see [`Decoder::put_back`].
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         self.decoder.put_back(scratch)

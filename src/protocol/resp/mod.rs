@@ -91,6 +91,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// How many bytes the request has at least, as far as it has told.
+    pub fn announced(&self) -> usize {
+        self.position + self.bulk.map_or(0, |length| length + 2)
+    }
+
     /// Reads on in `bytes`, which begin with the request's `*`. `Some(length)`: it is whole.
     ///
     /// # Errors

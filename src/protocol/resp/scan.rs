@@ -94,6 +94,8 @@ pub struct ReplyScanner {
     dropping: bool,
     /// Bytes still to come of a blob of it, with the line end.
     skipping: usize,
+    /// Where a blob ends that is not whole.
+    announced: usize,
 }
 
 impl ReplyScanner {
@@ -121,7 +123,10 @@ impl ReplyScanner {
             self.dropping |= end > most;
             if !self.dropping {
                 match bytes.get(end - 2..end) {
-                    None => return Ok(Scanned::Midway),
+                    None => {
+                        self.announced = end;
+                        return Ok(Scanned::Midway);
+                    }
                     Some(b"\r\n") => {}
                     Some(_) => return Err(ProtocolError::MissingEnd),
                 }
@@ -142,6 +147,12 @@ impl ReplyScanner {
         } else {
             Scanned::Whole(position, kind)
         })
+    }
+
+    /// How many bytes a reply that has begun has at least, as far as it has told; of one that is
+    /// dropped as it comes, nothing is to be known.
+    pub fn announced(&self) -> usize {
+        if self.dropping { 0 } else { self.announced }
     }
 
     fn midway(&mut self) -> Scanned {
