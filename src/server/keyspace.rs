@@ -56,7 +56,7 @@ impl Keyspace {
     /// The value of a key, counted as a hit or a miss.
     #[inline]
     pub fn get(&mut self, key: &[u8], now: Now) -> Option<Value<'_>> {
-        let value = self.store.get(key, now).map(Value::Short);
+        let value = self.store.get(key, now);
         let count = if value.is_some() { &mut self.hits } else { &mut self.misses };
         *count += 1;
         value

@@ -34,6 +34,7 @@ mod walk;
 
 use crate::clock::Now;
 use crate::index::Index;
+use crate::output::Value;
 use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
 use entry::{Entry, Lease, Parts};
@@ -141,8 +142,9 @@ impl Store {
 
     /// The value of a key.
     #[inline]
-    pub fn get(&self, key: &[u8], now: Now) -> Option<&[u8]> {
-        Some(self.find_live(key, now)?.1.value())
+    pub fn get(&self, key: &[u8], now: Now) -> Option<Value<'_>> {
+        let (handle, _) = self.find_live(key, now)?;
+        Some(self.pages.value(handle))
     }
 
     /// When a key expires, in Unix milliseconds: `None`, if there is no such key, and `Some(None)`,

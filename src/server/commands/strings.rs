@@ -151,7 +151,7 @@ fn pairs<'a>(
 
 pub fn append(call: &mut Call<'_>) -> Result<(), Refused> {
     let (key, tail, now) = (call.word(1), call.word(2), call.now);
-    let length = call.keyspace.store().get(key, now).map_or(0, <[u8]>::len);
+    let length = call.keyspace.store().get(key, now).map_or(0, Value::len);
     if length + tail.len() > call.keyspace.value_limit {
         return Err("string exceeds maximum allowed size (proto-max-bulk-len)".into());
     }
@@ -175,7 +175,8 @@ pub fn increment(call: &mut Call<'_>) -> Result<(), Refused> {
         Verb::Incrby => integer(call.word(2))?,
         _ => integer(call.word(2))?.checked_neg().ok_or("decrement would overflow")?,
     };
-    let old = call.keyspace.store().get(key, now).map_or(Ok(0), integer)?;
+    let old = call.keyspace.store().get(key, now);
+    let old = old.map_or(Ok(0), |value| integer(value.bytes()))?;
     let sum = old.checked_add(amount).ok_or("increment or decrement would overflow")?;
     call.keyspace.set(key, sum.to_string().as_bytes(), Expiry::Keep, now);
     call.reply.integer(sum);

@@ -25,6 +25,7 @@
 
 use super::entry::{self, Entry, EntryMut, Lease, Parts};
 use crate::arena::Arena;
+use crate::output::{Block, Value};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -94,9 +95,6 @@ const fn sizes() -> [u16; CLASSES] {
 /// Where an entry is.
 pub type Handle = u32;
 
-/// An entry with memory of its own. Shared with the outputs by which it is being sent.
-pub type Large = Arc<Vec<u8>>;
-
 /// So many pages may be free, and this share of all, before the last page moves.
 const FREE_PAGES: usize = 16;
 const FREE_SHARE: usize = 8;
@@ -120,7 +118,7 @@ pub struct Pages {
     class_of_page: Vec<u8>,
     free: BTreeSet<u32>,
     classes: [Class; CLASSES],
-    large: Vec<Large>,
+    large: Vec<Block>,
     /// Bytes of what is large.
     large_bytes: usize,
 }
@@ -154,6 +152,17 @@ impl Pages {
             return Entry(&self.memory.at(page_of(handle))[place]);
         }
         Entry(&self.large[large_number(handle)])
+    }
+
+    /// The value of an entry; one with memory of its own can be shared.
+    #[inline]
+    pub fn value(&self, handle: Handle) -> Value<'_> {
+        let value = self.entry(handle).value();
+        if handle < LARGE_FROM {
+            return Value::Short(value);
+        }
+        let block = &self.large[large_number(handle)];
+        Value::long(block, block.len() - value.len()..block.len())
     }
 
     /// Adds an entry.

@@ -207,7 +207,7 @@ impl Pair {
         for of in 0..=u8::MAX {
             let live = self.live(&key(of));
             let value = live.map(|held| &held.value[..]);
-            assert_eq!(self.store.get(&key(of), self.now), value);
+            assert_eq!(self.store.get(&key(of), self.now).map(Value::bytes), value);
             let deadline = live.map(|held| held.deadline);
             assert_eq!(self.store.deadline(&key(of), self.now), deadline);
         }
