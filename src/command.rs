@@ -286,12 +286,16 @@ impl Command {
     /// Finds a command by its name, in any case; `None` if there is no such command.
     #[inline]
     pub fn find(name: &[u8]) -> Option<&'static Command> {
-        // What most requests are.
-        match name {
-            b"GET" => return Some(&TABLE[Verb::Get as usize]),
-            b"SET" => return Some(&TABLE[Verb::Set as usize]),
-            _ if name.len() > LONGEST => return None,
-            _ => {}
+        if let [a, b, c] = name {
+            // What most requests are. Without the bit that letters in lower case have.
+            match &[a & !0x20, b & !0x20, c & !0x20] {
+                b"GET" => return Some(&TABLE[Verb::Get as usize]),
+                b"SET" => return Some(&TABLE[Verb::Set as usize]),
+                _ => {}
+            }
+        }
+        if name.len() > LONGEST {
+            return None;
         }
         let mut slot = hash(name);
         while BY_NAME[slot] != NONE {

@@ -5,8 +5,10 @@
 //! [`Decoder`] gives the same requests however the bytes are split.
 //!
 //! - `text.rs`: lines and text replies      - `telnet.rs`: what telnet mixes into lines
+//! - `bytes.rs`: how both find a byte
 //! - `resp/`: RESP requests and replies, for clients of ours and for the proxy as a client
 
+mod bytes;
 pub mod resp;
 pub mod telnet;
 pub mod text;
@@ -265,7 +267,34 @@ enum State {
 impl Decoder {
     /// Decodes the request at the front of `input`. The first number is how many bytes of the input
     /// are done with and must be consumed before the next call; what is returned may borrow them.
+    #[inline]
     pub fn decode<'a>(
+        &mut self,
+        input: &'a [u8],
+        scratch: &'a mut Scratch,
+        limits: &Limits,
+    ) -> (usize, Decoded<'a>) {
+        (scratch.edited, scratch.done_with) = (false, 0);
+        // Nearly always it is whole and in its plainest form: then nothing needs to be remembered.
+        match (&self.state, input.first()) {
+            (State::Start, Some(b'*')) => {
+                if let Some(length) = resp::short_request(input, &mut scratch.words, limits) {
+                    return (length, resp::check(&input[..length], &scratch.words));
+                }
+            }
+            (State::Start, Some(_)) => {
+                if let Some((length, line)) = text::plain_line(input, limits) {
+                    return (length, text::parse(line, &mut scratch.words, limits));
+                }
+            }
+            _ => {}
+        }
+        self.decode_any(input, scratch, limits)
+    }
+
+    /// The same, whatever stands there.
+    #[inline(never)]
+    fn decode_any<'a>(
         &mut self,
         input: &'a [u8],
         scratch: &'a mut Scratch,
@@ -364,19 +393,11 @@ impl Decoder {
     }
 
     fn line(&mut self, rest: &[u8], scanned: usize, limits: &Limits) -> Step {
-        // A piece at a time, so that an early end or byte to edit does not cost a look at all the
-        // input behind it.
-        let (mut at, mut end) = (scanned, None);
-        while at < rest.len() && end.is_none() {
-            let piece = &rest[at..rest.len().min(at + LOOK_AHEAD)];
-            end = memchr::memchr(b'\n', piece).map(|found| at + found);
-            if text::needs_editing(&rest[at..end.unwrap_or(at + piece.len())]) {
+        match text::stop(&rest[scanned..]).map(|at| scanned + at) {
+            Some(at) if rest[at] != b'\n' => {
                 self.state = State::Editing(Box::default());
-                return Step { consumed: 0, found: Found::Nothing };
+                Step { consumed: 0, found: Found::Nothing }
             }
-            at += piece.len();
-        }
-        match end {
             Some(end) => {
                 self.state = State::Start;
                 let len = end - usize::from(end > 0 && rest[end - 1] == b'\r');
@@ -430,10 +451,6 @@ impl Decoder {
         Step { consumed, found }
     }
 }
-
-/// How far the search for the end of a line goes before what was passed is checked: most lines end
-/// sooner.
-const LOOK_AHEAD: usize = 256;
 
 /// What one turn of the decoder came to.
 struct Step {

@@ -4,7 +4,7 @@
 //! commands, backspaces or NUL goes through an [`Editor`] first.
 
 use super::telnet::{Event, State};
-use super::{Decoded, Form, Refusal, Request, Span, Words};
+use super::{Decoded, Form, Refusal, Request, Span, Words, bytes};
 use crate::command::{Command, Line};
 use crate::limits::{self, Limits};
 use crate::output::{Output, Value};
@@ -15,10 +15,21 @@ const BACKSPACE: u8 = 8;
 const DELETE: u8 = 127;
 const IAC: u8 = 255;
 
-/// Whether a piece of a line holds a byte that only an [`Editor`] knows how to take.
+/// Where a line stops being plain: at its end, or at a byte that only an [`Editor`] can take.
 #[inline]
-pub fn needs_editing(bytes: &[u8]) -> bool {
-    memchr::memchr3(BACKSPACE, DELETE, IAC, bytes).is_some() || memchr::memchr(NUL, bytes).is_some()
+pub fn stop(bytes: &[u8]) -> Option<usize> {
+    let stops = |byte| matches!(byte, b'\n' | NUL | BACKSPACE | DELETE | IAC);
+    bytes::find(bytes, b'\n', stops)
+}
+
+/// A line at the front of the input that is whole, plain and not blank, and how many bytes it takes
+/// with its end.
+#[inline]
+pub fn plain_line<'a>(input: &'a [u8], limits: &Limits) -> Option<(usize, &'a [u8])> {
+    let end = stop(input).filter(|&end| input[end] == b'\n')?;
+    let line = &input[..end];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    (line.len() <= limits.max_line && !is_blank(line)).then_some((end + 1, line))
 }
 
 /// A line on its way through telnet commands and corrections.
@@ -131,9 +142,10 @@ pub fn is_blank(line: &[u8]) -> bool {
 
 /// The next word of `line` at or after `from`: where it starts and ends. At the end both are the
 /// line's length.
+#[inline]
 fn next_word(line: &[u8], from: usize) -> (usize, usize) {
     let start = from + line[from..].iter().take_while(|&&byte| separates(byte)).count();
-    let end = start + line[start..].iter().take_while(|&&byte| !separates(byte)).count();
+    let end = bytes::find(&line[start..], b' ', separates).map_or(line.len(), |at| start + at);
     (start, end)
 }
 
@@ -160,7 +172,7 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
     }
     let words = Words { spans: words, bytes: line };
     let request = Request { command, form: Form::Text, words };
-    if request.keys().any(|key| key.len() > limits::MAX_KEY) {
+    if line.len() > limits::MAX_KEY && request.keys().any(|key| key.len() > limits::MAX_KEY) {
         return Decoded::Refused(Form::Text, Refusal::KeyTooLong);
     }
     if command.line == Line::KeyAndRest && request.word(2).len() > limits.max_value {
@@ -171,17 +183,17 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
 
 /// Adds the words after the verb; whether there are no more than `most`.
 fn collect_words(line: &[u8], mut from: usize, words: &mut Vec<Span>, most: usize) -> bool {
-    loop {
+    while from < line.len() {
         let (start, end) = next_word(line, from);
-        if start == end {
-            return true;
+        if start < end {
+            if words.len() > most {
+                return false;
+            }
+            words.push(Span::new(start, end));
         }
-        if words.len() > most {
-            return false;
-        }
-        words.push(Span::new(start, end));
         from = end;
     }
+    true
 }
 
 /// Adds a key and its value, in one of the forms `k v`, `k = v`, `k=v`; whether both are there.
@@ -308,7 +320,7 @@ fn error(out: &mut Output, prefix: Prefix, message: &[u8]) {
 /// Whether a value can stand in a line as it is, without ending it or saying something in telnet.
 #[inline]
 pub fn is_one_line(value: &[u8]) -> bool {
-    memchr::memchr3(b'\n', b'\r', NUL, value).is_none() && memchr::memchr(IAC, value).is_none()
+    bytes::find(value, b'\r', |byte| matches!(byte, b'\n' | b'\r' | NUL | IAC)).is_none()
 }
 
 /// Appends a key as `DUMP` shows it: bare if it is one printable word of UTF-8, else quoted.

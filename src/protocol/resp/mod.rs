@@ -157,6 +157,40 @@ impl Place {
     }
 }
 
+/// Reads a request that is whole and whose numbers have a digit or two, as most are: says where it
+/// ends. `None`: it takes [`Place::advance`] to tell what it is.
+#[inline]
+pub fn short_request(bytes: &[u8], words: &mut Vec<Span>, limits: &Limits) -> Option<usize> {
+    words.clear();
+    let (count, mut rest) = short_header(bytes, b'*')?;
+    for _ in 0..count {
+        let (length, word) = short_header(rest, b'$')?;
+        let start = bytes.len() - word.len();
+        rest = word.get(length..)?.strip_prefix(b"\r\n")?;
+        if length > limits.max_value {
+            return None;
+        }
+        words.push(Span::new(start, start + length));
+    }
+    let length = bytes.len() - rest.len();
+    (count > 0 && length <= limits.max_request).then_some(length)
+}
+
+/// The number in a header line that begins with `kind`, and what follows it.
+#[inline]
+fn short_header(bytes: &[u8], kind: u8) -> Option<(usize, &[u8])> {
+    let digit = |byte: u8| usize::from(byte - b'0');
+    // Less than eight bytes are no whole request, whichever line they begin with.
+    match bytes.first_chunk::<8>()? {
+        [first, ..] if *first != kind => None,
+        [_, ones @ b'0'..=b'9', b'\r', b'\n', ..] => Some((digit(*ones), &bytes[4..])),
+        [_, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            Some((10 * digit(*tens) + digit(*ones), &bytes[5..]))
+        }
+        _ => None,
+    }
+}
+
 /// Reads the number of a header line from `start` on: the number, `None` if it is none, and where
 /// the next line begins. `Ok(None)` if the line has not ended yet.
 #[inline]
@@ -218,7 +252,7 @@ pub fn check<'a>(bytes: &'a [u8], spans: &'a [Span]) -> Decoded<'a> {
         return Decoded::Refused(Form::Resp, Refusal::Usage(command, Form::Resp));
     }
     let request = Request { command, form: Form::Resp, words };
-    if request.keys().any(|key| key.len() > limits::MAX_KEY) {
+    if bytes.len() > limits::MAX_KEY && request.keys().any(|key| key.len() > limits::MAX_KEY) {
         return Decoded::Refused(Form::Resp, Refusal::KeyTooLong);
     }
     Decoded::Request(request)

@@ -1,0 +1,52 @@
+//! Rare bytes, sought eight at a time.
+
+/// One in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Where the first byte stands that `is_it` says yes of. It may do so of bytes up to `most`, which
+/// is below 127, and of 127 and 255; all others are passed over eight at a time.
+#[inline]
+pub fn find(bytes: &[u8], most: u8, is_it: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk() {
+        let eight = u64::from_le_bytes(*eight);
+        // The highest bit of a byte tells whether it may be sought. A borrow may set it by mistake,
+        // but only above a byte that is rightly set.
+        let low = eight.wrapping_sub(EACH * u64::from(most + 1)) & !eight;
+        let ones = (eight & (EACH * 0x7f)) + EACH;
+        let suspects = (low | ones) & (EACH * 0x80);
+        if suspects == 0 {
+            at += 8;
+            continue;
+        }
+        at += suspects.trailing_zeros() as usize / 8;
+        if is_it(bytes[at]) {
+            return Some(at);
+        }
+        at += 1;
+    }
+    bytes[at..].iter().position(|&byte| is_it(byte)).map(|found| at + found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_first_is_found(
+            bytes in prop::collection::vec(
+                prop::sample::select(&b"\0\x01\n\x0b ~\x7f\x80\xfe\xffab"[..]),
+                0..40,
+            ),
+            most in 0..127u8,
+            sought in prop::collection::vec(any::<u8>(), 256),
+        ) {
+            let is_it = |byte: u8| {
+                (byte <= most || byte == 127 || byte == 255) && sought[usize::from(byte)] % 2 == 0
+            };
+            prop_assert_eq!(find(&bytes, most, is_it), bytes.iter().position(|&byte| is_it(byte)));
+        }
+    }
+}
