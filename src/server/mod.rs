@@ -5,13 +5,18 @@
 //!
 //! - `commands/`: what each command does to the keys
 //! - `keyspace.rs`: the keys, with everybody who wants to know when one changes
-//! - `store.rs`: how keys and values are kept      - `transactions.rs`: `MULTI` to `EXEC`
+//! - `store.rs`: how keys and values are kept
+//! - `client.rs`: one client      - `serve.rs`: its requests, one after the other
+//! - `transactions.rs`: `MULTI` to `EXEC`      - `news.rs`: telling clients of changes
 //! - `observers.rs`: these together: `watch.rs`, for `WATCH`, and `tracking.rs`, for
 //!   `CLIENT TRACKING`
 
+mod client;
 pub mod commands;
 pub mod keyspace;
+mod news;
 pub mod observers;
+mod serve;
 pub mod store;
 pub mod tracking;
 mod transactions;
@@ -19,23 +24,17 @@ pub mod watch;
 
 use crate::buffer::Buffer;
 use crate::clock::Now;
-use crate::command::{Access, Command, PutMode, Verb};
+use crate::command::PutMode;
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
-use crate::limits::{self, Limits};
-use crate::output::Output;
-use crate::protocol::resp::{Version, Writer};
+use crate::limits::Limits;
 use crate::protocol::text::Reply;
-use crate::protocol::{Decoded, Decoder, Form, Refusal, Request, Scratch};
-use crate::session::{Collected, Origin, Outcome, Session, Style, clients, program};
+use crate::protocol::{Request, Scratch};
+use crate::session::{Origin, Outcome, Session, Style, clients, program};
 use crate::settings::Settings;
 use crate::stats::{Program, Stat, Stats};
-use commands::Dump;
+use client::Client;
 use keyspace::Keyspace;
 use std::time::Instant;
-use tracking::{ReaderId, Tracking};
-
-/// How far ahead in the input requests are sought whose keys can be touched, in bytes.
-const LOOK_AHEAD: usize = 4096;
 
 /// The server's policy.
 #[derive(Debug)]
@@ -48,42 +47,10 @@ pub struct Server {
     ahead: Scratch,
 }
 
-#[derive(Debug)]
-struct Client {
-    session: Session,
-    /// What few clients have, so that the others need no room for it.
-    rare: Option<Box<Rare>>,
-}
-
-#[derive(Debug, Default)]
-struct Rare {
-    /// A text `DUMP` that is under way.
-    dumping: Option<Dumping>,
-    /// While it is told of changes.
-    reader: Option<ReaderId>,
-}
-
-#[derive(Debug)]
-struct Dumping {
-    dump: Dump,
-    /// What there is to tell when it is over: nothing may stand within a reply.
-    held: Output,
-}
-
 /// What is left to do after a request.
 #[derive(Debug, PartialEq)]
 enum Then {
     GoOn,
-    Close,
-}
-
-/// How far a client's requests were carried out.
-enum Progress {
-    /// There may be more.
-    GoneOn,
-    /// No further for now.
-    Stop(Next),
-    /// No request follows.
     Close,
 }
 
@@ -106,7 +73,7 @@ impl Handler for Server {
         if let Via::Listener(peer) = via {
             let mut session = Session::new(peer, out.clock.at(now));
             session.offer_tracking();
-            self.clients.insert(conn, Client { session, rare: None });
+            self.clients.insert(conn, Client::new(session));
         }
     }
 
@@ -117,30 +84,7 @@ impl Handler for Server {
         input: &mut Buffer,
         now: Instant,
     ) -> Next {
-        let now = out.clock.at(now);
-        // Lent out, so that a request does not borrow all of the server.
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let mut touched = 0;
-        if self.keyspace.observers.tracking.is_on() {
-            self.note_author(conn);
-        }
-        let next = loop {
-            let progress = self.serve(out, conn, input, &mut scratch, &mut touched, now);
-            if self.keyspace.observers.tracking.has_news() {
-                self.tell_news(out);
-            }
-            match progress {
-                Progress::GoneOn => {}
-                Progress::Stop(next) => break next,
-                Progress::Close => {
-                    input.clear();
-                    self.end(out, conn);
-                    break Next::Wait;
-                }
-            }
-        };
-        self.scratch = scratch;
-        next
+        self.receive(out, conn, input, out.clock.at(now))
     }
 
     fn announced(&self, conn: ConnId) -> usize {
@@ -179,160 +123,6 @@ impl Handler for Server {
 }
 
 impl Server {
-    /// Carries out requests until none is left, or one came that more is needed for than the keys.
-    fn serve(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        input: &mut Buffer,
-        scratch: &mut Scratch,
-        touched: &mut usize,
-        now: Now,
-    ) -> Progress {
-        let Some(client) = self.clients.get_mut(conn) else { return Progress::Stop(Next::Wait) };
-        let Some((output, stats)) = out.output_and_stats(conn) else {
-            return Progress::Stop(Next::Wait);
-        };
-        client.session.heard_from(now);
-        loop {
-            if output.len() > limits::HIGH_WATER {
-                return Progress::Stop(Next::Drain);
-            }
-            if let Some(dumping) = client.dumping() {
-                if dumping.dump.step(&self.keyspace, output, now) {
-                    output.push_all(&dumping.held);
-                    client.end_dump();
-                }
-                return Progress::Stop(Next::Drain);
-            }
-            let (consumed, decoded) = client.session.decode(input.bytes(), scratch, &self.limits);
-            match decoded {
-                Decoded::Request(request) => {
-                    stats.count_request(request.command);
-                    client.session.noted(request.command.verb);
-                    if !client.session.is_plain() || !is_for_keys(request.command) {
-                        let then = self.carry_out_specially(out, conn, &request, now);
-                        input.consume(consumed);
-                        let closes = then == Then::Close;
-                        return if closes { Progress::Close } else { Progress::GoneOn };
-                    }
-                    let style = client.session.style(request.form, Some(request.command.verb));
-                    let dump =
-                        commands::carry_out(&mut self.keyspace, &request, style, output, now);
-                    client.begin(dump);
-                    let tracking = &mut self.keyspace.observers.tracking;
-                    if tracking.is_on() && client.follow(tracking, &request) {
-                        // Told between this reply and the next.
-                        input.consume(consumed);
-                        return Progress::GoneOn;
-                    }
-                }
-                Decoded::Incomplete => {
-                    input.consume(consumed);
-                    let until = client.session.patience(input.bytes(), now.instant, &self.limits);
-                    return Progress::Stop(Next::Read(until));
-                }
-                Decoded::Refused(form, refusal) => {
-                    stats.add(Stat::RequestErrors, 1);
-                    if refusal.discards_transaction() {
-                        self.keyspace.observers.watches.forget(conn);
-                    }
-                    client.refuse(output, form, &refusal);
-                }
-                Decoded::Broken(refusal) => {
-                    stats.add(Stat::RequestErrors, 1);
-                    let message = refusal.to_string();
-                    let reply = Reply::Failure(message.as_bytes());
-                    Style::plain(Form::Resp).write(output, Origin::Server, reply);
-                    return Progress::Close;
-                }
-                Decoded::Telnet(answer) => output.push(&answer),
-                Decoded::Http => return Progress::Close,
-            }
-            input.consume(consumed);
-            if *touched > 0 {
-                *touched -= 1;
-            } else if !input.is_empty() && client.session.is_between_requests() {
-                let ahead = &mut self.ahead;
-                *touched = touch_ahead(&self.keyspace, input.bytes(), ahead, &self.limits);
-            }
-        }
-    }
-
-    /// Carries out a request that concerns more than the keys, or is not simply answered.
-    fn carry_out_specially(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        now: Now,
-    ) -> Then {
-        let mark = out.unsent(conn);
-        let then = self.collect_or_carry_out(out, conn, request, now);
-        // In a transaction that is carried out, what is wanted may change from reply to reply.
-        if request.command.verb != Verb::Exec {
-            self.hush(out, conn, mark);
-        }
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.session.replied();
-            client.session.end_caching(Some(request.command));
-        }
-        then
-    }
-
-    /// Takes back what was written since, if the client does not want it.
-    fn hush(&mut self, out: &mut Outbox, conn: ConnId, mark: usize) {
-        if let Some(client) = self.clients.get_mut(conn)
-            && client.session.is_quiet()
-            && let Some(output) = out.output(conn)
-        {
-            client.end_dump();
-            output.truncate(mark);
-        }
-    }
-
-    fn collect_or_carry_out(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        now: Now,
-    ) -> Then {
-        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
-        let Some(output) = out.output(conn) else { return Then::Close };
-        let style = client.session.style(request.form, Some(request.command.verb));
-        match client.session.collect(request, self.limits.max_request) {
-            Collected::Not => return self.carry_out(out, conn, request, style, now),
-            Collected::Kept => style.writer(output).simple("QUEUED"),
-            Collected::Refused(why) => style.write(output, Origin::Server, Reply::Error(why)),
-        }
-        Then::GoOn
-    }
-
-    fn carry_out(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        style: Style,
-        now: Now,
-    ) -> Then {
-        match request.command.access {
-            Access::Connection => self.connection_command(out, conn, request, style, now),
-            Access::Transaction => self.transaction_command(out, conn, request, style, now),
-            Access::Read | Access::Write | Access::WriteAll => {
-                if let Some(client) = self.clients.get_mut(conn)
-                    && let Some(output) = out.output(conn)
-                {
-                    let dump = commands::carry_out(&mut self.keyspace, request, style, output, now);
-                    client.begin(dump);
-                    client.track(&mut self.keyspace.observers.tracking, request);
-                }
-                Then::GoOn
-            }
-        }
-    }
-
     fn connection_command(
         &mut self,
         out: &mut Outbox,
@@ -401,35 +191,6 @@ impl Server {
         }
     }
 
-    /// Whoever is served now makes the changes that follow.
-    #[cold]
-    fn note_author(&mut self, conn: ConnId) {
-        let author = self.clients.get_mut(conn).and_then(|client| client.author());
-        self.keyspace.observers.tracking.set_author(author);
-    }
-
-    /// Tells clients what has changed, each after the last reply that it was given.
-    #[cold]
-    fn tell_news(&mut self, out: &mut Outbox) {
-        for news in self.keyspace.observers.tracking.take_news() {
-            for reader in news.readers() {
-                if let Some(conn) = self.keyspace.observers.tracking.client(reader) {
-                    self.tell(out, conn, news.key.as_deref());
-                }
-            }
-        }
-    }
-
-    fn tell(&mut self, out: &mut Outbox, conn: ConnId, key: Option<&[u8]>) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
-        let Some((output, stats)) = out.output_and_stats(conn) else { return };
-        stats.add(Stat::InvalidationsSent, 1);
-        match client.dumping() {
-            Some(dumping) => dumping.hold(key),
-            None => push_invalidation(output, key),
-        }
-    }
-
     /// Brings the gauges up to date.
     fn publish(&self, stats: &mut Stats, now: Now) {
         let store = self.keyspace.store();
@@ -447,124 +208,4 @@ impl Server {
         stats.set(Stat::TrackingPairs, tracking.pairs() as u64);
         stats.set(Stat::TrackingDropped, tracking.dropped());
     }
-}
-
-impl Client {
-    #[inline]
-    fn reader(&self) -> Option<ReaderId> {
-        self.rare.as_ref()?.reader
-    }
-
-    #[inline]
-    fn dumping(&mut self) -> Option<&mut Dumping> {
-        self.rare.as_mut()?.dumping.as_mut()
-    }
-
-    /// Goes on with a `DUMP`, if there is one.
-    #[inline]
-    fn begin(&mut self, dump: Option<Dump>) {
-        if let Some(dump) = dump {
-            self.change_rare(|rare| rare.dumping = Some(Dumping { dump, held: Output::new() }));
-        }
-    }
-
-    #[cold]
-    fn end_dump(&mut self) {
-        if self.rare.is_some() {
-            self.change_rare(|rare| rare.dumping = None);
-        }
-    }
-
-    /// Keeps it only while there is any of it.
-    fn change_rare(&mut self, change: impl FnOnce(&mut Rare)) {
-        let mut rare = self.rare.take().unwrap_or_default();
-        change(&mut rare);
-        self.rare = Some(rare).filter(|it| it.dumping.is_some() || it.reader.is_some());
-    }
-
-    /// Itself, if it is not to be told of its own changes.
-    fn author(&self) -> Option<ReaderId> {
-        self.reader().filter(|_| !self.session.tracks_own_changes())
-    }
-
-    /// Answers a request that is not carried out.
-    fn refuse(&mut self, output: &mut Output, form: Form, refusal: &Refusal<'_>) {
-        if refusal.discards_transaction() {
-            self.session.end_transaction();
-        }
-        let style = self.session.refused(form);
-        self.session.end_caching(refusal.command());
-        if !style.quiet {
-            let message = refusal.to_string();
-            style.write(output, Origin::Server, Reply::Failure(message.as_bytes()));
-        }
-    }
-
-    /// After a plain request for the keys: remembers what it has read. Whether it made news.
-    #[cold]
-    fn follow(&mut self, tracking: &mut Tracking, request: &Request<'_>) -> bool {
-        self.track(tracking, request);
-        self.session.end_caching(Some(request.command));
-        tracking.has_news()
-    }
-
-    /// Has it told of changes to the keys that it has just read.
-    fn track(&self, tracking: &mut Tracking, request: &Request<'_>) {
-        if let Some(reader) = self.reader()
-            && request.command.access == Access::Read
-            && self.session.tracks_reads()
-        {
-            request.keys().for_each(|key| tracking.track(reader, key));
-        }
-    }
-}
-
-impl Dumping {
-    /// Too much of it becomes the one word that everything has changed.
-    fn hold(&mut self, key: Option<&[u8]>) {
-        if key.is_none() || self.held.len() > limits::HIGH_WATER {
-            self.held.clear();
-            push_invalidation(&mut self.held, None);
-        } else {
-            push_invalidation(&mut self.held, key);
-        }
-    }
-}
-
-/// Tells a client that a key has changed; `None`: any may have.
-fn push_invalidation(out: &mut Output, key: Option<&[u8]>) {
-    let mut writer = Writer::new(out, Version::Three);
-    writer.push(2);
-    writer.bulk(b"invalidate");
-    match key {
-        Some(key) => {
-            writer.array(1);
-            writer.bulk(key);
-        }
-        None => writer.null(),
-    }
-}
-
-/// Whether a command is for the keys alone.
-fn is_for_keys(command: &Command) -> bool {
-    matches!(command.access, Access::Read | Access::Write | Access::WriteAll)
-}
-
-/// Decodes some of the requests that follow in a pipeline, only to touch their keys: to decode
-/// them twice costs less than the cache misses that then overlap. Says how many there were.
-fn touch_ahead(keyspace: &Keyspace, input: &[u8], scratch: &mut Scratch, limits: &Limits) -> usize {
-    let mut rest = &input[..input.len().min(LOOK_AHEAD)];
-    let mut decoder = Decoder::default();
-    let mut hashes = [0; store::TOUCHED];
-    let mut count = 0;
-    while count < hashes.len() {
-        let (consumed, decoded) = decoder.decode(rest, scratch, limits);
-        let Decoded::Request(request) = decoded else { break };
-        let Some(key) = request.keys().next() else { break };
-        hashes[count] = keyspace.store().hash(key);
-        count += 1;
-        rest = &rest[consumed..];
-    }
-    keyspace.store().touch(&hashes[..count]);
-    count
 }

@@ -1,0 +1,240 @@
+//! Requests carried out, one after the other: the short way of those that are for the keys, and the
+//! longer one of the others.
+
+use super::keyspace::Keyspace;
+use super::{Server, Then, commands, store};
+use crate::buffer::Buffer;
+use crate::clock::Now;
+use crate::command::{Access, Command, Verb};
+use crate::handler::{ConnId, Next, Outbox};
+use crate::limits::{self, Limits};
+use crate::protocol::text::Reply;
+use crate::protocol::{Decoded, Decoder, Form, Request, Scratch};
+use crate::session::{Collected, Origin, Style};
+use crate::stats::Stat;
+
+/// How far ahead in the input requests are sought whose keys can be touched, in bytes.
+const LOOK_AHEAD: usize = 4096;
+
+/// How far a client's requests were carried out.
+enum Progress {
+    /// There may be more.
+    GoneOn,
+    /// No further for now.
+    Stop(Next),
+    /// No request follows.
+    Close,
+}
+
+impl Server {
+    /// Carries out all that can be: see [`Handler::received`](crate::handler::Handler::received).
+    pub(super) fn receive(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        now: Now,
+    ) -> Next {
+        // Lent out, so that a request does not borrow all of the server.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut touched = 0;
+        if self.keyspace.observers.tracking.is_on() {
+            self.note_author(conn);
+        }
+        let next = loop {
+            let progress = self.serve(out, conn, input, &mut scratch, &mut touched, now);
+            if self.keyspace.observers.tracking.has_news() {
+                self.tell_news(out);
+            }
+            match progress {
+                Progress::GoneOn => {}
+                Progress::Stop(next) => break next,
+                Progress::Close => {
+                    input.clear();
+                    self.end(out, conn);
+                    break Next::Wait;
+                }
+            }
+        };
+        self.scratch = scratch;
+        next
+    }
+
+    /// Carries out requests until none is left, or one came that more is needed for than the keys.
+    fn serve(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        scratch: &mut Scratch,
+        touched: &mut usize,
+        now: Now,
+    ) -> Progress {
+        let Some(client) = self.clients.get_mut(conn) else { return Progress::Stop(Next::Wait) };
+        let Some((output, stats)) = out.output_and_stats(conn) else {
+            return Progress::Stop(Next::Wait);
+        };
+        client.session.heard_from(now);
+        loop {
+            if output.len() > limits::HIGH_WATER {
+                return Progress::Stop(Next::Drain);
+            }
+            if let Some(dumping) = client.dumping() {
+                if dumping.dump.step(&self.keyspace, output, now) {
+                    output.push_all(&dumping.held);
+                    client.end_dump();
+                }
+                return Progress::Stop(Next::Drain);
+            }
+            let (consumed, decoded) = client.session.decode(input.bytes(), scratch, &self.limits);
+            match decoded {
+                Decoded::Request(request) => {
+                    stats.count_request(request.command);
+                    client.session.noted(request.command.verb);
+                    if !client.session.is_plain() || !is_for_keys(request.command) {
+                        let then = self.carry_out_specially(out, conn, &request, now);
+                        input.consume(consumed);
+                        let closes = then == Then::Close;
+                        return if closes { Progress::Close } else { Progress::GoneOn };
+                    }
+                    let style = client.session.style(request.form, Some(request.command.verb));
+                    let dump =
+                        commands::carry_out(&mut self.keyspace, &request, style, output, now);
+                    client.begin(dump);
+                    let tracking = &mut self.keyspace.observers.tracking;
+                    if tracking.is_on() && client.follow(tracking, &request) {
+                        // Told between this reply and the next.
+                        input.consume(consumed);
+                        return Progress::GoneOn;
+                    }
+                }
+                Decoded::Incomplete => {
+                    input.consume(consumed);
+                    let until = client.session.patience(input.bytes(), now.instant, &self.limits);
+                    return Progress::Stop(Next::Read(until));
+                }
+                Decoded::Refused(form, refusal) => {
+                    stats.add(Stat::RequestErrors, 1);
+                    if refusal.discards_transaction() {
+                        self.keyspace.observers.watches.forget(conn);
+                    }
+                    client.refuse(output, form, &refusal);
+                }
+                Decoded::Broken(refusal) => {
+                    stats.add(Stat::RequestErrors, 1);
+                    let message = refusal.to_string();
+                    let reply = Reply::Failure(message.as_bytes());
+                    Style::plain(Form::Resp).write(output, Origin::Server, reply);
+                    return Progress::Close;
+                }
+                Decoded::Telnet(answer) => output.push(&answer),
+                Decoded::Http => return Progress::Close,
+            }
+            input.consume(consumed);
+            if *touched > 0 {
+                *touched -= 1;
+            } else if !input.is_empty() && client.session.is_between_requests() {
+                let ahead = &mut self.ahead;
+                *touched = touch_ahead(&self.keyspace, input.bytes(), ahead, &self.limits);
+            }
+        }
+    }
+
+    /// Carries out a request that concerns more than the keys, or is not simply answered.
+    fn carry_out_specially(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        now: Now,
+    ) -> Then {
+        let mark = out.unsent(conn);
+        let then = self.collect_or_carry_out(out, conn, request, now);
+        // In a transaction that is carried out, what is wanted may change from reply to reply.
+        if request.command.verb != Verb::Exec {
+            self.hush(out, conn, mark);
+        }
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.replied();
+            client.session.end_caching(Some(request.command));
+        }
+        then
+    }
+
+    /// Takes back what was written since, if the client does not want it.
+    pub(super) fn hush(&mut self, out: &mut Outbox, conn: ConnId, mark: usize) {
+        if let Some(client) = self.clients.get_mut(conn)
+            && client.session.is_quiet()
+            && let Some(output) = out.output(conn)
+        {
+            client.end_dump();
+            output.truncate(mark);
+        }
+    }
+
+    fn collect_or_carry_out(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        now: Now,
+    ) -> Then {
+        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
+        let Some(output) = out.output(conn) else { return Then::Close };
+        let style = client.session.style(request.form, Some(request.command.verb));
+        match client.session.collect(request, self.limits.max_request) {
+            Collected::Not => return self.carry_out(out, conn, request, style, now),
+            Collected::Kept => style.writer(output).simple("QUEUED"),
+            Collected::Refused(why) => style.write(output, Origin::Server, Reply::Error(why)),
+        }
+        Then::GoOn
+    }
+
+    pub(super) fn carry_out(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        style: Style,
+        now: Now,
+    ) -> Then {
+        match request.command.access {
+            Access::Connection => self.connection_command(out, conn, request, style, now),
+            Access::Transaction => self.transaction_command(out, conn, request, style, now),
+            Access::Read | Access::Write | Access::WriteAll => {
+                if let Some(client) = self.clients.get_mut(conn)
+                    && let Some(output) = out.output(conn)
+                {
+                    let dump = commands::carry_out(&mut self.keyspace, request, style, output, now);
+                    client.begin(dump);
+                    client.track(&mut self.keyspace.observers.tracking, request);
+                }
+                Then::GoOn
+            }
+        }
+    }
+}
+
+/// Whether a command is for the keys alone.
+fn is_for_keys(command: &Command) -> bool {
+    matches!(command.access, Access::Read | Access::Write | Access::WriteAll)
+}
+
+/// Decodes some of the requests that follow in a pipeline, only to touch their keys: to decode
+/// them twice costs less than the cache misses that then overlap. Says how many there were.
+fn touch_ahead(keyspace: &Keyspace, input: &[u8], scratch: &mut Scratch, limits: &Limits) -> usize {
+    let mut rest = &input[..input.len().min(LOOK_AHEAD)];
+    let mut decoder = Decoder::default();
+    let mut hashes = [0; store::TOUCHED];
+    let mut count = 0;
+    while count < hashes.len() {
+        let (consumed, decoded) = decoder.decode(rest, scratch, limits);
+        let Decoded::Request(request) = decoded else { break };
+        let Some(key) = request.keys().next() else { break };
+        hashes[count] = keyspace.store().hash(key);
+        count += 1;
+        rest = &rest[consumed..];
+    }
+    keyspace.store().touch(&hashes[..count]);
+    count
+}
