@@ -14,6 +14,7 @@
 
 mod support;
 
+use larder::arena;
 use larder::buffer::Buffer;
 use larder::clock::WallClock;
 use larder::command::PutMode;
@@ -26,6 +27,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::time::ClockId;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
+use std::thread;
 use std::time::{Duration, Instant};
 use support::exchange::{Exchange, Verb};
 use support::histogram::Histogram;
@@ -251,6 +253,8 @@ fn ticks(selection: &Selection, report: &mut Report, keys: usize) {
     if ![grow, delete, lease, expire, flush, after].into_iter().any(wants) {
         return;
     }
+    // As the programs do.
+    thread::spawn(|| arena::keep_ready());
     report.table(1, &columns);
     let mut print = |name: &str, ticks: &Ticks| {
         if wants(name) {

@@ -1,6 +1,7 @@
 //! What the programs `server` and `proxy` do alike around their reactors: logs, words on stdout and
 //! stderr, exit codes.
 
+use crate::arena;
 use crate::command::PutMode;
 use crate::config::{Common, Parsed};
 use crate::handler::Handler;
@@ -13,8 +14,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -157,7 +158,19 @@ pub fn announce(program: &str, addresses: &[SocketAddr]) {
 /// # Errors
 /// One line that says why it cannot go on.
 pub fn run<H: Handler>(reactor: Reactor<H>) -> Result<Ended, String> {
+    keep_memory_ready();
     reactor.run().map_err(|error| format!("the event loop failed: {error}"))
+}
+
+/// Starts the thread that touches memory before a reactor does, once.
+fn keep_memory_ready() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let thread = thread::Builder::new().name("memory".to_string());
+        if let Err(error) = thread.spawn(|| arena::keep_ready()) {
+            warn!("memory will be touched when it is needed: cannot start a thread: {error}");
+        }
+    });
 }
 
 /// 0 after a stop that let everybody have their replies.
