@@ -6,21 +6,21 @@
 //! was told to give them to nobody; then these are pages as any others.
 //!
 //! ```text
-//!   chunk 0: 8 MiB                    chunk 1                    …
-//!   │ small pages                    │ huge pages        ┊      │
-//!   0                                                    len: what is behind takes no memory yet
+//!   chunk 0: 8 MiB      chunk 1
+//!   │ small pages      │ huge pages    ┊     │
+//!   0                                  len
 //! ```
 //!
 //! The first chunk is in small pages, so that a vector with little in it takes little.
 //!
 //! Whoever first touches a huge page waits until it is cleared: 0.2 ms, or 4 ms where a host lends
 //! a virtual machine its memory piece by piece. So a thread of the program that has nothing else to
-//! do ([`keep_ready`]) touches chunks beforehand, once a vector is half through its last. Without
-//! that thread, and when chunks are needed faster than it makes them, they are taken as they are.
+//! do ([`keep_ready`]) touches chunks beforehand, once a vector is half through its last. When they
+//! are needed faster than that, and without that thread, a chunk begins in small pages. Once it is
+//! full, Linux may make huge ones of them (`khugepaged` does, in its own time).
 
 use bytemuck::Pod;
 use memmap2::{Advice, MmapMut};
-use std::io;
 use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -116,7 +116,12 @@ impl<T: Pod> Arena<T> {
     /// If the system has no more memory.
     pub fn grow(&mut self) -> &mut T {
         if self.len == self.chunks.len() * Self::PER_CHUNK {
-            self.chunks.push(take_chunk(self.chunks.is_empty()));
+            let chunk = if self.chunks.is_empty() { None } else { take_chunk() };
+            if let Some(full) = self.chunks.last() {
+                want_huge_pages(full);
+            }
+            let small = || MmapMut::map_anon(CHUNK).expect("there is memory");
+            self.chunks.push(chunk.unwrap_or_else(small));
         }
         if self.len % Self::PER_CHUNK == Self::PER_CHUNK / 2 {
             want_chunk();
@@ -164,7 +169,8 @@ pub fn keep_ready() -> ! {
         stock.wanted -= 1;
         drop(stock);
         // If there is no memory, whoever needs it will find out.
-        if let Ok(mut chunk) = map_huge() {
+        if let Ok(mut chunk) = MmapMut::map_anon(CHUNK) {
+            want_huge_pages(&chunk);
             chunk.iter_mut().step_by(SMALL_PAGE).for_each(|byte| *byte = 0);
             self::stock().ready.push(chunk);
         }
@@ -188,19 +194,13 @@ fn want_chunk() {
 }
 
 #[cold]
-fn take_chunk(is_first: bool) -> MmapMut {
-    if is_first {
-        return MmapMut::map_anon(CHUNK).expect("there is memory");
-    }
-    let ready = stock().ready.pop();
-    ready.unwrap_or_else(|| map_huge().expect("there is memory"))
+fn take_chunk() -> Option<MmapMut> {
+    stock().ready.pop()
 }
 
-fn map_huge() -> io::Result<MmapMut> {
-    let chunk = MmapMut::map_anon(CHUNK)?;
-    // Where there are no huge pages, others do.
+fn want_huge_pages(chunk: &MmapMut) {
+    // Where there are none, others do.
     let _ = chunk.advise(Advice::HugePage);
-    Ok(chunk)
 }
 
 #[cfg(test)]
