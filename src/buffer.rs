@@ -11,6 +11,10 @@
 //! large storage, the system gives no memory for what was not used yet. It grows by reallocation,
 //! which moves a large block without copying it.
 
+mod pool;
+
+pub use pool::BufferPool;
+
 use std::io::{self, Read};
 
 /// The smallest storage a buffer takes when it has to grow by itself.
@@ -132,6 +136,11 @@ impl Buffer {
     #[inline]
     pub fn room(&self) -> usize {
         self.storage.capacity() - self.end
+    }
+
+    /// How much of the room has been touched before, in bytes.
+    pub fn used_room(&self) -> usize {
+        self.storage.len() - self.end
     }
 
     /// Reads once from `source` into the room that there is, `most` bytes of it, and says how many
@@ -258,38 +267,6 @@ impl io::Write for Buffer {
     }
 }
 
-/// A bounded stock of storage, for buffers that are empty most of the time.
-#[derive(Debug, Default)]
-pub struct BufferPool {
-    free: Vec<Vec<u8>>,
-}
-
-impl BufferPool {
-    /// The size of what is lent: a full pipeline of small replies.
-    pub const STORAGE_BYTES: usize = 16 * 1024;
-    /// The most that is kept for later: 2 MiB altogether.
-    const MOST: usize = 128;
-
-    /// Sees to it that the buffer owns memory.
-    #[inline]
-    pub fn lend(&mut self, buffer: &mut Buffer) {
-        if buffer.capacity() == 0 {
-            let fresh = || vec![0; Self::STORAGE_BYTES];
-            buffer.give_storage(self.free.pop().unwrap_or_else(fresh));
-        }
-    }
-
-    /// Takes back the memory of an empty buffer; keeps it if it is of the common size.
-    #[inline]
-    pub fn take_back(&mut self, buffer: &mut Buffer) {
-        debug_assert!(buffer.is_empty());
-        let storage = buffer.take_storage();
-        if storage.capacity() == Self::STORAGE_BYTES && self.free.len() < Self::MOST {
-            self.free.push(storage);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,30 +380,5 @@ mod tests {
         capacities.dedup();
         assert_eq!(capacities.last(), Some(&(64 << 20)));
         assert!(capacities.len() < 8, "{capacities:?}");
-    }
-
-    #[test]
-    fn storage_goes_round_through_the_pool() {
-        let mut pool = BufferPool::default();
-        let mut buffer = Buffer::new();
-        pool.lend(&mut buffer);
-        buffer.push(b"x");
-        buffer.consume(1);
-        pool.take_back(&mut buffer);
-        assert_eq!((buffer.capacity(), pool.free.len()), (0, 1));
-        pool.lend(&mut buffer);
-        assert_eq!((buffer.capacity(), pool.free.len()), (BufferPool::STORAGE_BYTES, 0));
-    }
-
-    #[test]
-    fn the_pool_keeps_no_more_than_its_bound_and_nothing_large() {
-        let mut pool = BufferPool::default();
-        for capacity in [BufferPool::STORAGE_BYTES, BufferPool::STORAGE_BYTES * 8] {
-            for _ in 0..2 * BufferPool::MOST {
-                pool.take_back(&mut Buffer::with_capacity(capacity));
-            }
-        }
-        assert_eq!(pool.free.len(), BufferPool::MOST);
-        assert!(pool.free.iter().all(|storage| storage.len() == BufferPool::STORAGE_BYTES));
     }
 }

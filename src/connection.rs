@@ -276,11 +276,14 @@ impl<S: Stream> Connection<S> {
             None => {
                 let next = handler.received(out, self.id, scratch, now);
                 if !scratch.is_empty() {
-                    let input = self.input.insert(Box::default());
+                    let mut input = Buffer::new();
                     if scratch.len() >= LONG_INPUT {
-                        input.make_room_towards(handler.announced(self.id), scratch.len());
+                        let whole = handler.announced(self.id).max(scratch.len());
+                        input = out.pool.lend_long(whole);
+                        input.make_room_towards(whole, scratch.len());
                     }
                     input.push(scratch.bytes());
+                    self.input = Some(Box::new(input));
                 }
                 next
             }
@@ -290,6 +293,8 @@ impl<S: Stream> Connection<S> {
                 if !input.is_empty() {
                     input.shrink();
                     self.input = Some(input);
+                } else if input.capacity() >= LONG_INPUT {
+                    out.pool.take_back_long(*input);
                 }
                 next
             }
@@ -317,7 +322,8 @@ impl<S: Stream> Connection<S> {
     ) -> Result<usize, CloseReason> {
         if let Some(mut input) = self.input.take_if(|input| input.len() >= LONG_INPUT) {
             let (has, whole) = (input.len(), handler.announced(self.id));
-            let count = whole.saturating_sub(has).min(has).min(limits::LONG_READ);
+            let count =
+                whole.saturating_sub(has).min(limits::LONG_READ).min(has.max(input.used_room()));
             let mut result = Ok(0);
             if count > 0 {
                 input.make_room_towards(whole, count);

@@ -207,7 +207,8 @@ struct Outlet {
 #[derive(Debug)]
 pub struct Outbox {
     outlets: Slab<Outlet>,
-    pool: BufferPool,
+    /// Memory for outputs, and for the long inputs of the driver's connections.
+    pub pool: BufferPool,
     last_generation: u32,
     touched: Vec<ConnId>,
     to_connect: Vec<Connect>,

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Example: a client's 100 KiB of requests arrive. The event puts it on the ready list; its turn
-//! reads 64 KiB, hands them over and finds the read full, so it stays on the list; `settle` writes
-//! the replies; the next poll waits zero time, and the next turn reads the other 36 KiB, which is a
+//! reads 68 KiB, hands them over and finds the read full, so it stays on the list; `settle` writes
+//! the replies; the next poll waits zero time, and the next turn reads the other 32 KiB, which is a
 //! short read: the list is empty, and poll sleeps.
 //!
 //! Nothing is written or closed inside a callback of the handler, so that none can pull the ground
@@ -54,7 +54,7 @@ const EVENTS: usize = 1024;
 const WAKER: Token = Token((u32::MAX as usize) << 32);
 const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
 /// Turns of an upstream connection after which what came of them is sent to clients, without
-/// waiting for the end of the tick: a high-water mark of bytes.
+/// waiting for the end of the tick: a high-water mark of bytes, or some of them of long replies.
 const FLUSH_TURNS: usize = limits::HIGH_WATER / limits::SCRATCH_BYTES;
 /// Clients that wait to be accepted while the loop is busy.
 const BACKLOG: i32 = 4096;
@@ -251,6 +251,7 @@ impl<H: Handler> Reactor<H> {
         let now = Instant::now();
         if self.out.clock.is_stale(now) {
             self.out.clock = wall_clock(now);
+            self.out.pool.age();
         }
         let mut count = 0;
         for event in events.iter() {
