@@ -323,6 +323,12 @@ impl Outbox {
         None
     }
 
+    /// How many connections [`pop_touched`](Self::pop_touched) would return, or more.
+    #[inline]
+    pub fn touched(&self) -> usize {
+        self.touched.len()
+    }
+
     /// A connection to be made, until there is none.
     pub fn pop_connect(&mut self) -> Option<Connect> {
         self.to_connect.pop()

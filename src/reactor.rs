@@ -10,7 +10,8 @@
 //!   deadlines                timers that are due, then the handler's own
 //!   clients                  each on the ready list has one turn: one read at the most
 //!   listeners                accept until there is none
-//!   settle                   connect, write, close, until the outbox is quiet
+//!   settle                   connect, write, close, until the outbox is quiet; in between, too,
+//!                            when there is much to write
 //! ```
 //!
 //! Example: a client's 100 KiB of requests arrive. The event puts it on the ready list; its turn
@@ -56,6 +57,9 @@ const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
 /// Turns of an upstream connection after which what came of them is sent to clients, without
 /// waiting for the end of the tick: a high-water mark of bytes, or some of them of long replies.
 const FLUSH_TURNS: usize = limits::HIGH_WATER / limits::SCRATCH_BYTES;
+/// Connections with new output after which it is sent, without waiting for the end of the tick: a
+/// megabyte of memory that was written to just now, and will be used again.
+const OUTPUTS_AT_ONCE: usize = 64;
 /// Clients that wait to be accepted while the loop is busy.
 const BACKLOG: i32 = 4096;
 
@@ -499,6 +503,9 @@ impl<H: Handler> Reactor<H> {
             if let Some(id) = self.connections.turn(index) {
                 self.take_turn(id, now);
                 self.connections.list_if_ready(id);
+            }
+            if self.out.touched() >= OUTPUTS_AT_ONCE {
+                self.settle(now);
             }
         }
         self.connections.end_turns(turns);
