@@ -65,16 +65,16 @@ impl KeyRange {
     const ALL: KeyRange = KeyRange { first: 1, last: -1, step: 1 };
     const EVERY_OTHER: KeyRange = KeyRange { first: 1, last: -1, step: 2 };
 
-    /// The places of the keys in a request of `words` words, the verb included.
+    /// The keys among the words of a request, the verb included.
     #[inline]
-    pub fn places(self, words: usize) -> impl ExactSizeIterator<Item = usize> + use<> {
-        let (first, step) = (usize::from(self.first), usize::from(self.step.max(1)));
+    pub fn of<T>(self, words: &[T]) -> impl ExactSizeIterator<Item = &T> {
         let end = match usize::try_from(self.last) {
-            Ok(last) => words.min(last + 1),
-            Err(_) => words.saturating_sub(usize::from(self.last.unsigned_abs()) - 1),
+            Ok(last) => words.len().min(last + 1),
+            Err(_) => words.len().saturating_sub(usize::from(self.last.unsigned_abs()) - 1),
         };
-        let end = if first == 0 { 0 } else { end };
-        (first..end).step_by(step)
+        let first = if self.first == 0 { end } else { usize::from(self.first) };
+        let keys = words.get(first..end).unwrap_or_default();
+        keys.iter().step_by(usize::from(self.step.max(1)))
     }
 }
 
@@ -341,6 +341,12 @@ impl Command {
         self.name.split_once('|').unwrap_or((self.name, ""))
     }
 
+    /// Whether it concerns the keys and nothing else.
+    #[inline]
+    pub fn is_for_keys(&self) -> bool {
+        matches!(self.access, Access::Read | Access::Write | Access::WriteAll)
+    }
+
     /// Whether a line of text can carry it.
     pub fn is_text(&self) -> bool {
         self.line != Line::NotText
@@ -409,7 +415,8 @@ mod tests {
     #[test]
     fn keys_stand_where_the_table_says() {
         let places = |name: &[u8], words| {
-            Command::find(name).map(|command| command.keys.places(words).collect::<Vec<_>>())
+            let words: Vec<usize> = (0..words).collect();
+            Command::find(name).map(|command| command.keys.of(&words).copied().collect::<Vec<_>>())
         };
         assert_eq!(places(b"GET", 2), Some(vec![1]));
         assert_eq!(places(b"DEL", 4), Some(vec![1, 2, 3]));

@@ -7,8 +7,8 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 /// is below 127, and of 127 and 255; all others are passed over eight at a time.
 #[inline]
 pub fn find(bytes: &[u8], most: u8, is_it: impl Fn(u8) -> bool) -> Option<usize> {
-    let mut at = 0;
-    while let Some(eight) = bytes[at..].first_chunk() {
+    let mut rest = bytes;
+    while let Some((eight, after)) = rest.split_first_chunk() {
         let eight = u64::from_le_bytes(*eight);
         // The highest bit of a byte tells whether it may be sought. A borrow may set it by mistake,
         // but only above a byte that is rightly set.
@@ -16,16 +16,17 @@ pub fn find(bytes: &[u8], most: u8, is_it: impl Fn(u8) -> bool) -> Option<usize>
         let ones = (eight & (EACH * 0x7f)) + EACH;
         let suspects = (low | ones) & (EACH * 0x80);
         if suspects == 0 {
-            at += 8;
+            rest = after;
             continue;
         }
-        at += suspects.trailing_zeros() as usize / 8;
-        if is_it(bytes[at]) {
-            return Some(at);
+        let at = suspects.trailing_zeros() as usize / 8;
+        if is_it(rest[at]) {
+            return Some(bytes.len() - rest.len() + at);
         }
-        at += 1;
+        rest = &rest[at + 1..];
     }
-    bytes[at..].iter().position(|&byte| is_it(byte)).map(|found| at + found)
+    let passed = bytes.len() - rest.len();
+    rest.iter().position(|&byte| is_it(byte)).map(|at| passed + at)
 }
 
 #[cfg(test)]

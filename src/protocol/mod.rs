@@ -5,15 +5,18 @@
 //! [`Decoder`] gives the same requests however the bytes are split.
 //!
 //! - `text.rs`: lines and text replies      - `telnet.rs`: what telnet mixes into lines
-//! - `bytes.rs`: how both find a byte
+//! - `bytes.rs`: how both find a byte      - `ahead.rs`: requests decoded before their turn
 //! - `resp/`: RESP requests and replies, for clients of ours and for the proxy as a client
 
+mod ahead;
 mod bytes;
 pub mod resp;
 pub mod telnet;
 pub mod text;
 
-use crate::command::{Command, Verb};
+pub use ahead::Ahead;
+
+use crate::command::{Command, KeyRange, Verb};
 use crate::limits::{self, Limits};
 use std::fmt;
 
@@ -68,6 +71,12 @@ impl<'a> Words<'a> {
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         self.spans.iter().map(move |span| span.of(self.bytes))
     }
+
+    /// Those that are keys.
+    #[inline]
+    pub fn keys(self, keys: KeyRange) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        keys.of(self.spans).map(move |span| span.of(self.bytes))
+    }
 }
 
 /// A request whose command is known and whose words are as many as it takes.
@@ -105,9 +114,9 @@ impl<'a> Request<'a> {
     }
 
     /// The keys that it names.
+    #[inline]
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
-        let Words { spans, bytes } = self.words;
-        self.command.keys.places(spans.len()).map(move |place| spans[place].of(bytes))
+        self.words.keys(self.command.keys)
     }
 
     /// Of a `DUMP`: whether it is one of pairs.
@@ -220,6 +229,37 @@ pub enum Decoded<'a> {
     Http,
 }
 
+/// A request that is whole and in its plainest form, its words not looked at.
+struct Whole<'a> {
+    bytes: &'a [u8],
+    form: Form,
+    /// With its end.
+    length: usize,
+}
+
+impl<'a> Whole<'a> {
+    /// Finds one at the front of `input`. `None`: only a [`Decoder`] can tell what stands there.
+    #[inline]
+    fn find(input: &'a [u8], words: &mut Vec<Span>, limits: &Limits) -> Option<Whole<'a>> {
+        if *input.first()? == b'*' {
+            let length = resp::whole_request(input, words, limits)?;
+            Some(Whole { bytes: &input[..length], form: Form::Resp, length })
+        } else {
+            let (bytes, length) = text::plain_line(input, limits)?;
+            Some(Whole { bytes, form: Form::Text, length })
+        }
+    }
+
+    /// `words` is what `find` was given.
+    #[inline]
+    fn decode(self, words: &'a mut Vec<Span>, limits: &Limits) -> Decoded<'a> {
+        match self.form {
+            Form::Resp => resp::check(self.bytes, words),
+            Form::Text => text::parse(self.bytes, words, limits),
+        }
+    }
+}
+
 /// Memory for one decoded request, lent to every decoder in turn.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -274,20 +314,15 @@ impl Decoder {
         scratch: &'a mut Scratch,
         limits: &Limits,
     ) -> (usize, Decoded<'a>) {
-        (scratch.edited, scratch.done_with) = (false, 0);
+        if input.is_empty() && matches!(self.state, State::Start) {
+            return (0, Decoded::Incomplete);
+        }
         // Nearly always it is whole and in its plainest form: then nothing needs to be remembered.
-        match (&self.state, input.first()) {
-            (State::Start, Some(b'*')) => {
-                if let Some(length) = resp::short_request(input, &mut scratch.words, limits) {
-                    return (length, resp::check(&input[..length], &scratch.words));
-                }
-            }
-            (State::Start, Some(_)) => {
-                if let Some((length, line)) = text::plain_line(input, limits) {
-                    return (length, text::parse(line, &mut scratch.words, limits));
-                }
-            }
-            _ => {}
+        if matches!(self.state, State::Start)
+            && let Some(whole) = Whole::find(input, &mut scratch.words, limits)
+        {
+            (scratch.edited, scratch.done_with) = (false, 0);
+            return (whole.length, whole.decode(&mut scratch.words, limits));
         }
         self.decode_any(input, scratch, limits)
     }

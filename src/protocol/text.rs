@@ -25,11 +25,11 @@ pub fn stop(bytes: &[u8]) -> Option<usize> {
 /// A line at the front of the input that is whole, plain and not blank, and how many bytes it takes
 /// with its end.
 #[inline]
-pub fn plain_line<'a>(input: &'a [u8], limits: &Limits) -> Option<(usize, &'a [u8])> {
+pub fn plain_line<'a>(input: &'a [u8], limits: &Limits) -> Option<(&'a [u8], usize)> {
     let end = stop(input).filter(|&end| input[end] == b'\n')?;
     let line = &input[..end];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    (line.len() <= limits.max_line && !is_blank(line)).then_some((end + 1, line))
+    (line.len() <= limits.max_line && !is_blank(line)).then_some((line, end + 1))
 }
 
 /// A line on its way through telnet commands and corrections.

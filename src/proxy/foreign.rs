@@ -89,7 +89,7 @@ impl Commands {
         if words.len() < least || (row.arity > 0 && words.len() > least) {
             return Err(row.wrong_arity());
         }
-        let keys = || row.keys.places(words.len()).filter_map(|place| words.get(place));
+        let keys = || words.keys(row.keys);
         let writes = match access {
             Access::Read => Writes::Nothing,
             Access::Write if keys().next().is_some() => {

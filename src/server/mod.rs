@@ -27,13 +27,14 @@ use crate::clock::Now;
 use crate::command::PutMode;
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::Limits;
+use crate::protocol::Request;
 use crate::protocol::text::Reply;
-use crate::protocol::{Request, Scratch};
 use crate::session::{Origin, Outcome, Session, Style, clients, program};
 use crate::settings::Settings;
 use crate::stats::{Program, Stat, Stats};
 use client::Client;
 use keyspace::Keyspace;
+use serve::Lent;
 use std::time::Instant;
 
 /// The server's policy.
@@ -42,9 +43,8 @@ pub struct Server {
     limits: Limits,
     started: Instant,
     clients: ConnMap<Client>,
-    scratch: Scratch,
+    lent: Option<Box<Lent>>,
     keyspace: Keyspace,
-    ahead: Scratch,
 }
 
 /// What is left to do after a request.
@@ -61,8 +61,7 @@ impl Server {
             limits,
             started: now,
             clients: ConnMap::default(),
-            scratch: Scratch::default(),
-            ahead: Scratch::default(),
+            lent: None,
             keyspace: Keyspace::new(put_mode, &limits, now),
         }
     }

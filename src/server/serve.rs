@@ -1,20 +1,29 @@
 //! Requests carried out, one after the other: the short way of those that are for the keys, and the
 //! longer one of the others.
 
-use super::keyspace::Keyspace;
-use super::{Server, Then, commands, store};
+use super::store::{self, Store};
+use super::{Server, Then, commands};
 use crate::buffer::Buffer;
 use crate::clock::Now;
-use crate::command::{Access, Command, Verb};
+use crate::command::{Access, Verb};
 use crate::handler::{ConnId, Next, Outbox};
 use crate::limits::{self, Limits};
+use crate::output::Output;
 use crate::protocol::text::Reply;
-use crate::protocol::{Decoded, Decoder, Form, Request, Scratch};
+use crate::protocol::{Ahead, Decoded, Form, Refusal, Request, Scratch};
 use crate::session::{Collected, Origin, Style};
 use crate::stats::Stat;
 
-/// How far ahead in the input requests are sought whose keys can be touched, in bytes.
-const LOOK_AHEAD: usize = 4096;
+/// A request of so many words has one key.
+const SHORT_REQUEST: usize = 3;
+
+/// What is needed to carry out the requests of one client; lent out meanwhile, so that a request
+/// does not borrow all of the server.
+#[derive(Debug, Default)]
+pub(super) struct Lent {
+    scratch: Scratch,
+    ahead: Ahead,
+}
 
 /// How far a client's requests were carried out.
 enum Progress {
@@ -35,14 +44,13 @@ impl Server {
         input: &mut Buffer,
         now: Now,
     ) -> Next {
-        // Lent out, so that a request does not borrow all of the server.
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let mut touched = 0;
+        let mut lent = self.lent.take().unwrap_or_default();
+        lent.ahead.forget();
         if self.keyspace.observers.tracking.is_on() {
             self.note_author(conn);
         }
         let next = loop {
-            let progress = self.serve(out, conn, input, &mut scratch, &mut touched, now);
+            let progress = self.serve(out, conn, input, &mut lent, now);
             if self.keyspace.observers.tracking.has_news() {
                 self.tell_news(out);
             }
@@ -56,7 +64,7 @@ impl Server {
                 }
             }
         };
-        self.scratch = scratch;
+        self.lent = Some(lent);
         next
     }
 
@@ -66,8 +74,7 @@ impl Server {
         out: &mut Outbox,
         conn: ConnId,
         input: &mut Buffer,
-        scratch: &mut Scratch,
-        touched: &mut usize,
+        Lent { scratch, ahead }: &mut Lent,
         now: Now,
     ) -> Progress {
         let Some(client) = self.clients.get_mut(conn) else { return Progress::Stop(Next::Wait) };
@@ -86,12 +93,19 @@ impl Server {
                 }
                 return Progress::Stop(Next::Drain);
             }
-            let (consumed, decoded) = client.session.decode(input.bytes(), scratch, &self.limits);
+            if ahead.is_empty() && client.session.is_plain() && client.session.is_between_requests()
+            {
+                look_ahead(self.keyspace.store(), input.bytes(), ahead, &self.limits);
+            }
+            let (consumed, decoded) = match ahead.take(input.bytes()) {
+                Some((consumed, request)) => (consumed, Decoded::Request(request)),
+                None => client.session.decode(input.bytes(), scratch, &self.limits),
+            };
             match decoded {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
                     client.session.noted(request.command.verb);
-                    if !client.session.is_plain() || !is_for_keys(request.command) {
+                    if !client.session.is_plain() || !request.command.is_for_keys() {
                         let then = self.carry_out_specially(out, conn, &request, now);
                         input.consume(consumed);
                         let closes = then == Then::Close;
@@ -122,21 +136,13 @@ impl Server {
                 }
                 Decoded::Broken(refusal) => {
                     stats.add(Stat::RequestErrors, 1);
-                    let message = refusal.to_string();
-                    let reply = Reply::Failure(message.as_bytes());
-                    Style::plain(Form::Resp).write(output, Origin::Server, reply);
+                    refuse(output, &refusal);
                     return Progress::Close;
                 }
                 Decoded::Telnet(answer) => output.push(&answer),
                 Decoded::Http => return Progress::Close,
             }
             input.consume(consumed);
-            if *touched > 0 {
-                *touched -= 1;
-            } else if !input.is_empty() && client.session.is_between_requests() {
-                let ahead = &mut self.ahead;
-                *touched = touch_ahead(&self.keyspace, input.bytes(), ahead, &self.limits);
-            }
         }
     }
 
@@ -215,26 +221,37 @@ impl Server {
     }
 }
 
-/// Whether a command is for the keys alone.
-fn is_for_keys(command: &Command) -> bool {
-    matches!(command.access, Access::Read | Access::Write | Access::WriteAll)
+/// Answers what is no request, in the way of a client that has asked for nothing.
+fn refuse(output: &mut Output, refusal: &Refusal<'_>) {
+    let message = refusal.to_string();
+    let reply = Reply::Failure(message.as_bytes());
+    Style::plain(Form::Resp).write(output, Origin::Server, reply);
 }
 
-/// Decodes some of the requests that follow in a pipeline, only to touch their keys: to decode
-/// them twice costs less than the cache misses that then overlap. Says how many there were.
-fn touch_ahead(keyspace: &Keyspace, input: &[u8], scratch: &mut Scratch, limits: &Limits) -> usize {
-    let mut rest = &input[..input.len().min(LOOK_AHEAD)];
-    let mut decoder = Decoder::default();
+/// Decodes what comes next, and touches the keys: their cache misses overlap, which otherwise wait
+/// for each other.
+#[inline]
+fn look_ahead(store: &Store, input: &[u8], ahead: &mut Ahead, limits: &Limits) {
+    let requests = ahead.fill(input, store::TOUCHED, limits);
+    if requests > 1 || ahead.words() > SHORT_REQUEST {
+        touch(store, ahead.requests(input));
+    }
+}
+
+/// Touches the keys of all these requests.
+#[inline(never)]
+fn touch<'a>(store: &Store, requests: impl Iterator<Item = Request<'a>>) {
     let mut hashes = [0; store::TOUCHED];
     let mut count = 0;
-    while count < hashes.len() {
-        let (consumed, decoded) = decoder.decode(rest, scratch, limits);
-        let Decoded::Request(request) = decoded else { break };
-        let Some(key) = request.keys().next() else { break };
-        hashes[count] = keyspace.store().hash(key);
-        count += 1;
-        rest = &rest[consumed..];
+    for request in requests {
+        for key in request.keys() {
+            if count == hashes.len() {
+                store.touch(&hashes);
+                count = 0;
+            }
+            hashes[count] = store.hash(key);
+            count += 1;
+        }
     }
-    keyspace.store().touch(&hashes[..count]);
-    count
+    store.touch(&hashes[..count]);
 }

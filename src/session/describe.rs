@@ -23,9 +23,9 @@ pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<()
         Verb::CommandDocs => all_docs(Command::all().iter(), reply),
         Verb::CommandGetkeys => {
             let words: Vec<_> = named.collect();
-            let places = keys(&words)?.places(words.len());
-            reply.array(places.len());
-            places.for_each(|place| reply.bulk(words[place]));
+            let keys = keys(&words)?.of(&words);
+            reply.array(keys.len());
+            keys.for_each(|key| reply.bulk(key));
         }
         Verb::CommandList => list(request, reply)?,
         _ if named.len() > 0 => {

@@ -192,9 +192,15 @@ impl Session {
         self.decoder.put_back(scratch)
     }
 
-    /// Whether the next byte of the input is the first of a request.
-    pub fn is_between_requests(&self) -> bool {
-        self.decoder.midway(b"") == Midway::Nothing
+    /// Whether the next byte of the input is the first of a request. If so, it may be decoded by
+    /// somebody else.
+    #[inline]
+    pub fn is_between_requests(&mut self) -> bool {
+        let is_between = self.decoder.midway(b"") == Midway::Nothing;
+        if is_between {
+            self.midway_since = None;
+        }
+        is_between
     }
 
     /// The client has sent something.

@@ -157,14 +157,17 @@ impl Place {
     }
 }
 
-/// Reads a request that is whole and whose numbers have a digit or two, as most are: says where it
-/// ends. `None`: it takes [`Place::advance`] to tell what it is.
+/// Reads a request of one word or more that is whole: says where it ends. `None`: it takes
+/// [`Place::advance`] to tell what it is.
 #[inline]
-pub fn short_request(bytes: &[u8], words: &mut Vec<Span>, limits: &Limits) -> Option<usize> {
+pub fn whole_request(bytes: &[u8], words: &mut Vec<Span>, limits: &Limits) -> Option<usize> {
     words.clear();
-    let (count, mut rest) = short_header(bytes, b'*')?;
+    let (count, mut rest) = plain_header(bytes, b'*')?;
+    if count == 0 || count > limits::MAX_ARGUMENTS {
+        return None;
+    }
     for _ in 0..count {
-        let (length, word) = short_header(rest, b'$')?;
+        let (length, word) = plain_header(rest, b'$')?;
         let start = bytes.len() - word.len();
         rest = word.get(length..)?.strip_prefix(b"\r\n")?;
         if length > limits.max_value {
@@ -173,12 +176,12 @@ pub fn short_request(bytes: &[u8], words: &mut Vec<Span>, limits: &Limits) -> Op
         words.push(Span::new(start, start + length));
     }
     let length = bytes.len() - rest.len();
-    (count > 0 && length <= limits.max_request).then_some(length)
+    (length <= limits.max_request).then_some(length)
 }
 
 /// The number in a header line that begins with `kind`, and what follows it.
 #[inline]
-fn short_header(bytes: &[u8], kind: u8) -> Option<(usize, &[u8])> {
+fn plain_header(bytes: &[u8], kind: u8) -> Option<(usize, &[u8])> {
     let digit = |byte: u8| usize::from(byte - b'0');
     // Less than eight bytes are no whole request, whichever line they begin with.
     match bytes.first_chunk::<8>()? {
@@ -187,8 +190,14 @@ fn short_header(bytes: &[u8], kind: u8) -> Option<(usize, &[u8])> {
         [_, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n', ..] => {
             Some((10 * digit(*tens) + digit(*ones), &bytes[5..]))
         }
-        _ => None,
+        _ => long_header(bytes),
     }
+}
+
+#[inline(never)]
+fn long_header(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, next) = header(bytes, 1).ok()??;
+    Some((usize::try_from(number?).ok()?, &bytes[next..]))
 }
 
 /// Reads the number of a header line from `start` on: the number, `None` if it is none, and where

@@ -223,6 +223,29 @@ proptest! {
     }
 
     #[test]
+    fn what_is_decoded_ahead_is_what_comes(stream in any_stream(), most in 1..9usize) {
+        let (whole, _) = decode(&[&stream], &small());
+        let (mut ahead, mut rest, mut events) = (Ahead::default(), &stream[..], Vec::new());
+        for _ in 0..2 {
+            let count = ahead.fill(rest, most, &small());
+            let requests: Vec<_> = ahead.requests(rest).collect();
+            prop_assert!(requests.len() == count && count <= most);
+            let end = requests.iter().position(|request| !request.command.is_for_keys());
+            prop_assert!(end.is_none_or(|end| end + 1 == count), "nothing behind it is decoded");
+            let shown: Vec<_> =
+                requests.into_iter().map(Decoded::Request).filter_map(event).collect();
+            prop_assert_eq!(ahead.is_empty(), count == 0);
+            while let Some((consumed, request)) = ahead.take(rest) {
+                events.extend(event(Decoded::Request(request)));
+                rest = &rest[consumed..];
+            }
+            prop_assert!(ahead.is_empty() && events.ends_with(&shown));
+        }
+        events.extend(decode(&[rest], &small()).0);
+        prop_assert_eq!(events, whole);
+    }
+
+    #[test]
     fn random_bytes_do_no_harm(stream in prop::collection::vec(any::<u8>(), 0..300)) {
         decode(&[&stream], &small());
         decode(&[&stream], &Limits::default());
