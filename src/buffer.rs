@@ -15,7 +15,9 @@ mod pool;
 
 pub use pool::BufferPool;
 
+use crate::limits;
 use std::io::{self, Read};
+use std::ops::Range;
 
 /// The smallest storage a buffer takes when it has to grow by itself.
 const SMALLEST: usize = 64;
@@ -170,6 +172,28 @@ impl Buffer {
         }
     }
 
+    /// Takes the oldest `count` bytes out, in memory of their own, and says where they stand in it.
+    /// If they are more than a scratch buffer holds, that is the memory of this buffer, and only
+    /// what follows them is copied.
+    pub fn take(&mut self, count: usize) -> (Vec<u8>, Range<usize>) {
+        assert!(count <= self.len(), "took more than there is");
+        if count <= limits::SCRATCH_BYTES {
+            let taken = self.bytes()[..count].to_vec();
+            self.consume(count);
+            return (taken, 0..count);
+        }
+        let (start, end) = (self.start, self.start + count);
+        let rest = self.bytes()[count..].to_vec();
+        let mut taken = std::mem::replace(&mut self.storage, rest);
+        (self.start, self.end) = (0, self.storage.len());
+        taken.truncate(end);
+        // What is kept for long is not to keep much more with it.
+        if taken.capacity() - end > end / 8 {
+            taken.shrink_to_fit();
+        }
+        (taken, start..end)
+    }
+
     /// Appends a number in decimal.
     pub fn push_decimal(&mut self, number: u64) {
         let mut digits = [0; 20];
@@ -282,6 +306,7 @@ mod tests {
         Fill(Vec<u8>, usize),
         Expect(usize, usize),
         Decimal(u64),
+        Take(usize),
         Shrink,
     }
 
@@ -294,6 +319,7 @@ mod tests {
                 .prop_map(|(bytes, most)| Step::Fill(bytes, most)),
             (0..3000usize, 0..200usize).prop_map(|(more, count)| Step::Expect(more, count)),
             any::<u64>().prop_map(Step::Decimal),
+            (0..300usize).prop_map(Step::Take),
             (0..300usize, 0..300usize).prop_map(|(from, to)| Step::BringForward(from, to)),
             Just(Step::Shrink),
         ]
@@ -327,6 +353,11 @@ mod tests {
                         let moved = model.split_off(from);
                         let passed = model.split_off(to);
                         model.extend(moved.into_iter().chain(passed));
+                    }
+                    Step::Take(count) => {
+                        let count = count.min(model.len());
+                        let (taken, range) = buffer.take(count);
+                        prop_assert_eq!(&taken[range], &model.drain(..count).collect::<Vec<_>>());
                     }
                     Step::Shrink => buffer.shrink(),
                     Step::Expect(more, count) => {
@@ -362,6 +393,26 @@ mod tests {
         buffer.consume(10);
         buffer.shrink();
         assert_eq!(buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_long_is_taken_out_without_a_copy_of_it() {
+        let long = vec![b'v'; 1 << 20];
+        let mut buffer = Buffer::new();
+        buffer.push(b"before");
+        buffer.push(&long);
+        buffer.push(b"after");
+        buffer.consume(6);
+        let (taken, range) = buffer.take(long.len());
+        assert_eq!((&taken[range.clone()], range), (&long[..], 6..6 + long.len()));
+        assert!(taken.capacity() < long.len() + long.len() / 8 + 10, "it keeps little more");
+        assert_eq!(buffer.bytes(), b"after");
+        let mut whole = Buffer::new();
+        whole.make_room_towards(long.len(), long.len());
+        whole.push(&long);
+        let before = whole.bytes().as_ptr();
+        assert_eq!(whole.take(long.len()).0.as_ptr(), before, "not moved either");
+        assert_eq!((whole.len(), whole.capacity()), (0, 0));
     }
 
     #[test]

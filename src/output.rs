@@ -252,7 +252,7 @@ impl Output {
 
     /// A copy of all that waits.
     pub fn to_vec(&self) -> Vec<u8> {
-        self.slices().flatten().copied().collect()
+        self.slices().collect::<Vec<_>>().concat()
     }
 
     fn send_shared(&mut self, to: &mut impl Write) -> io::Result<bool> {
@@ -379,7 +379,7 @@ mod tests {
         }
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>())
+            self.write(&slices.iter().map(|slice| &slice[..]).collect::<Vec<_>>().concat())
         }
 
         fn flush(&mut self) -> io::Result<()> {

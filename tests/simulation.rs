@@ -9,6 +9,7 @@
 //! - `linearizable.rs`: whether a history could have happened one operation after the other
 //! - `coherence/`: the same with several proxies, others who write, and a server that tells of
 //!   changes
+//! - `large.rs`: large values
 //! - `scene.rs`, `traffic.rs`: the usual cast, and what they say
 
 mod support;
@@ -21,6 +22,8 @@ mod coherence;
 mod dumps;
 #[path = "simulation/greeting.rs"]
 mod greeting;
+#[path = "simulation/large.rs"]
+mod large;
 #[path = "simulation/linearizable.rs"]
 mod linearizable;
 #[path = "simulation/plan.rs"]

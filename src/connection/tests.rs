@@ -53,7 +53,7 @@ impl Write for Script {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>())
+        self.write(&slices.iter().map(|slice| &slice[..]).collect::<Vec<_>>().concat())
     }
 
     fn flush(&mut self) -> io::Result<()> {

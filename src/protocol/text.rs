@@ -255,7 +255,7 @@ pub enum Reply<'a> {
     /// An error whose message begins with its own prefix, such as `ERR`.
     Failure(&'a [u8]),
     /// A whole RESP reply, for a command that only RESP has.
-    Raw(&'a [u8]),
+    Raw(Value<'a>),
 }
 
 /// Where a text reply says that it came from, if the client asked for that.

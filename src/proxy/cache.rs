@@ -29,12 +29,14 @@
 //! because everything was dropped at once, is freed a bounded piece at a time.
 
 use crate::index::Index;
-use crate::output::Value;
+use crate::limits;
+use crate::output::{Block, Value};
 use crate::segmented_slab::SEGMENT;
 use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
 use std::fmt;
 use std::hint::black_box;
+use std::ops::Range;
 use std::time::Instant;
 
 /// An entry may take an eighth of the budget, lest one large value push out everything else.
@@ -74,8 +76,7 @@ pub enum Found<'a> {
 }
 
 struct Entry {
-    /// The key, then the value.
-    bytes: Box<[u8]>,
+    body: Body,
     key_length: u32,
     /// There is no such key; the value is empty.
     absent: bool,
@@ -87,26 +88,75 @@ struct Entry {
     older: u32,
 }
 
+/// A key and its value.
+enum Body {
+    /// One behind the other.
+    Own(Box<[u8]>),
+    /// The value where it came to, for whoever sends it as well.
+    Shared(Box<Shared>),
+}
+
+struct Shared {
+    key: Box<[u8]>,
+    block: Block,
+    value: Range<usize>,
+}
+
+const _: () = assert!(size_of::<Body>() == size_of::<Box<[u8]>>());
+
+impl Body {
+    fn new(key: &[u8], value: Value<'_>) -> Body {
+        match value {
+            Value::Long(block, start, end) if end - start >= limits::SHARED_FROM => {
+                let (key, block) = (key.into(), block.clone());
+                Body::Shared(Box::new(Shared { key, block, value: start..end }))
+            }
+            _ => Body::Own([key, value.bytes()].concat().into_boxed_slice()),
+        }
+    }
+
+    /// What it takes in memory. A block is counted in full, also while an output shares it.
+    fn bytes(&self) -> usize {
+        match self {
+            Body::Own(bytes) => allocated(bytes.len()),
+            Body::Shared(shared) => {
+                let Shared { key, block, .. } = &**shared;
+                // Beside the strings: the entry's part, and the block's counts and vector.
+                let parts = [key.len(), block.capacity(), size_of::<Shared>(), BLOCK_HEAD];
+                parts.into_iter().map(allocated).sum()
+            }
+        }
+    }
+}
+
+/// The counts of a block's owners, and its vector.
+const BLOCK_HEAD: usize = 2 * size_of::<usize>() + size_of::<Vec<u8>>();
+
 impl Entry {
+    #[inline]
     fn key(&self) -> &[u8] {
-        &self.bytes[..self.key_length as usize]
+        match &self.body {
+            Body::Own(bytes) => &bytes[..self.key_length as usize],
+            Body::Shared(shared) => &shared.key,
+        }
     }
 
     fn found(&self) -> Found<'_> {
-        match self.absent {
-            true => Found::Absent,
-            false => Found::Value(Value::Short(&self.bytes[self.key_length as usize..])),
+        match &self.body {
+            _ if self.absent => Found::Absent,
+            Body::Own(bytes) => Found::Value(Value::Short(&bytes[self.key_length as usize..])),
+            Body::Shared(shared) => Found::Value(Value::long(&shared.block, shared.value.clone())),
         }
     }
 
     fn cost(&self) -> usize {
-        cost(self.bytes.len())
+        cost(self.body.bytes())
     }
 }
 
-/// Of an entry with so many bytes of key and value.
+/// Of an entry whose key and value take so much memory.
 fn cost(bytes: usize) -> usize {
-    allocated(bytes) + ENTRY_BYTES + INDEX_BYTES
+    bytes + ENTRY_BYTES + INDEX_BYTES
 }
 
 /// Answers by key, each until its deadline; see the head of the file.
@@ -230,10 +280,11 @@ impl Cache {
     ) -> bool {
         self.remove(key);
         let (value, absent) = match found {
-            Found::Value(value) => (value.bytes(), false),
-            Found::Absent => (&[][..], true),
+            Found::Value(value) => (value, false),
+            Found::Absent => (Value::Short(b""), true),
         };
-        let cost = cost(key.len() + value.len());
+        let body = Body::new(key, value);
+        let cost = cost(body.bytes());
         if cost > self.budget / LARGEST_SHARE {
             self.too_large += 1;
             return false;
@@ -249,7 +300,7 @@ impl Cache {
         }
         self.bytes += cost;
         let entry = Entry {
-            bytes: [key, value].concat().into_boxed_slice(),
+            body,
             key_length: u32::try_from(key.len()).expect("keys are shorter than 4 GiB"),
             absent,
             visited: false,
@@ -295,7 +346,7 @@ impl Cache {
                 // what is small then), and do too much at once if that comes last.
                 black_box(Vec::<u8>::with_capacity(64 << 10));
             }
-            allocated(entry.bytes.len()) + ENTRY_BYTES
+            entry.body.bytes() + ENTRY_BYTES
         });
         let pieces = Box::new(entries.chain(index.into_pieces()));
         self.dropped.push(Dropped { bytes, pieces });

@@ -11,7 +11,8 @@ use super::state::{Level, Proxy};
 use super::upstream::{Answered, Came, Trouble};
 use crate::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
-use crate::output::Output;
+use crate::limits;
+use crate::output::{Block, Output, Value};
 use crate::protocol::resp::{Element, Elements};
 use crate::protocol::text::Reply;
 use crate::stats::Stat;
@@ -45,10 +46,19 @@ impl Proxy {
                     understood?;
                 }
                 Some(Came::Reply(Answered { purpose, length: None })) => {
-                    self.deliver(out, purpose, TOO_LARGE, now)?;
+                    self.deliver(out, purpose, Value::Short(TOO_LARGE), now)?;
+                }
+                Some(Came::Reply(Answered { purpose, length: Some(length) }))
+                    if length >= limits::SHARED_FROM && input.bytes()[0] == b'$' =>
+                {
+                    // All who wait for it share the memory that it came to, and the cache does.
+                    let (block, range) = input.take(length);
+                    let block = Block::new(block);
+                    self.deliver(out, purpose, Value::long(&block, range), now)?;
                 }
                 Some(Came::Reply(Answered { purpose, length: Some(length) })) => {
-                    let delivered = self.deliver(out, purpose, &input.bytes()[..length], now);
+                    let reply = Value::Short(&input.bytes()[..length]);
+                    let delivered = self.deliver(out, purpose, reply, now);
                     input.consume(length);
                     delivered?;
                 }
@@ -61,9 +71,10 @@ impl Proxy {
         &mut self,
         out: &mut Outbox,
         purpose: Option<Purpose>,
-        bytes: &[u8],
+        reply: Value<'_>,
         now: Instant,
     ) -> Result<(), Nonsense> {
+        let bytes = reply.bytes();
         if !matches!(purpose, Some(Purpose::Greeting(_))) {
             self.upstream.has_answered();
         }
@@ -91,10 +102,10 @@ impl Proxy {
             // Then each request was carried out by itself.
             None if self.multi_refused => Ok(()),
             None => expect(bytes, b"QUEUED"),
-            Some(Purpose::Fetch(id)) => self.fetched(out, id, bytes, now),
+            Some(Purpose::Fetch(id)) => self.fetched(out, id, reply, now),
             Some(Purpose::Request(waiter, writes, shape)) => {
                 self.request_ended(out, waiter, &writes, &shape);
-                let (reply, from) = (shape.read(bytes), self.version);
+                let (reply, from) = (shape.read(reply), self.version);
                 let lost = Reply::Error(Trouble::Lost.message(writes.is_some()));
                 let shown = reply.unwrap_or(lost);
                 self.fulfil_with(out, waiter, bytes.len(), |replies, output| {
@@ -126,11 +137,11 @@ impl Proxy {
         &mut self,
         out: &mut Outbox,
         id: FlightId,
-        bytes: &[u8],
+        reply: Value<'_>,
         now: Instant,
     ) -> Result<(), Nonsense> {
         let flight = self.flights.land(id);
-        let reply = Shape::Value.read(bytes);
+        let reply = Shape::Value.read(reply);
         let mut until = flight.sent_at + self.options.ttl;
         if let Life::For(life) = flight.life
             && self.keeps(Rule::LiveNoLongerThanKey)

@@ -1,7 +1,8 @@
 //! The values of one `MGET`, gathered until all have come, in whatever order they come.
 
 use crate::buffer::Buffer;
-use crate::output::Output;
+use crate::limits;
+use crate::output::{Block, Output, Value};
 use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::text::Reply;
 use std::ops::Range;
@@ -9,9 +10,10 @@ use std::ops::Range;
 /// An array of values, some of which are still to come.
 #[derive(Debug)]
 pub struct Gather {
-    values: Vec<Value>,
-    /// The values that have come, as bulk strings.
+    values: Vec<Place>,
+    /// The values that have come and are not shared, as bulk strings.
     bytes: Buffer,
+    shared_bytes: usize,
     most_bytes: usize,
     owed: usize,
     /// The first error, without its dash: the reply in place of all values.
@@ -19,16 +21,18 @@ pub struct Gather {
 }
 
 #[derive(Clone, Debug)]
-enum Value {
+enum Place {
     Nothing,
     At(Range<usize>),
+    Shared(Block, Range<usize>),
 }
 
 impl Gather {
     /// So many values, all to come. The reply is an error if they have more than `most_bytes`.
     pub fn new(count: usize, most_bytes: usize) -> Gather {
-        let values = vec![Value::Nothing; count];
-        Gather { values, bytes: Buffer::new(), most_bytes, owed: count, failure: None }
+        let values = vec![Place::Nothing; count];
+        let bytes = Buffer::new();
+        Gather { values, bytes, shared_bytes: 0, most_bytes, owed: count, failure: None }
     }
 
     /// How many values are still to come.
@@ -38,7 +42,7 @@ impl Gather {
 
     /// The bytes that have been gathered.
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.shared_bytes
     }
 
     /// Takes the reply to the `GET` of one value. Where `GET` fails since there is no plain value,
@@ -47,12 +51,18 @@ impl Gather {
         self.owed -= 1;
         match reply {
             _ if self.failure.is_some() => {}
-            Reply::Value(value) if self.bytes.len() + value.len() <= self.most_bytes => {
+            Reply::Value(value) if self.bytes() + value.len() > self.most_bytes => {
+                self.fail(b"ERR reply too large");
+            }
+            Reply::Value(Value::Long(block, start, end)) if end - start >= limits::SHARED_FROM => {
+                self.shared_bytes += end - start;
+                self.values[place] = Place::Shared(block.clone(), start..end);
+            }
+            Reply::Value(value) => {
                 let start = self.bytes.len();
                 resp::push_bulk(&mut self.bytes, value.bytes());
-                self.values[place] = Value::At(start..self.bytes.len());
+                self.values[place] = Place::At(start..self.bytes.len());
             }
-            Reply::Value(_) => self.fail(b"ERR reply too large"),
             Reply::Failure(message) if message.starts_with(b"WRONGTYPE") => {}
             Reply::Failure(message) => self.fail(message),
             Reply::Error(message) => self.fail(format!("ERR {message}").as_bytes()),
@@ -63,6 +73,8 @@ impl Gather {
     fn fail(&mut self, message: &[u8]) {
         self.failure = Some(message.into());
         self.bytes = Buffer::new();
+        self.shared_bytes = 0;
+        self.values.fill(Place::Nothing);
     }
 
     /// Appends the reply, once nothing is owed.
@@ -73,8 +85,11 @@ impl Gather {
         resp::push_header(out.plain(), b'*', self.values.len() as u64);
         for value in &self.values {
             match value {
-                Value::Nothing => Writer::new(out, version).null(),
-                Value::At(range) => out.push(&self.bytes.bytes()[range.clone()]),
+                Place::Nothing => Writer::new(out, version).null(),
+                Place::At(range) => out.push(&self.bytes.bytes()[range.clone()]),
+                Place::Shared(block, range) => {
+                    resp::push_value(out, Value::long(block, range.clone()));
+                }
             }
         }
     }
@@ -83,7 +98,6 @@ impl Gather {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Value;
 
     fn gathered(replies: &[(usize, Reply<'_>)]) -> String {
         let mut gather = Gather::new(replies.len(), 100);
@@ -116,6 +130,24 @@ mod tests {
         assert_eq!(gathered(&[lost, value]), r"-ERR upstream lost\r\n");
         let refused = (0, Reply::Failure(b"NOAUTH no"));
         assert_eq!(gathered(&[refused, value]), r"-NOAUTH no\r\n");
+    }
+
+    #[test]
+    fn large_values_are_shared_and_count() {
+        let block = Block::new(vec![b'v'; limits::SHARED_FROM]);
+        let value = Reply::Value(Value::long(&block, 0..block.len()));
+        let mut gather = Gather::new(3, 2 * block.len());
+        gather.take(2, value);
+        gather.take(0, value);
+        assert_eq!((gather.bytes(), Block::strong_count(&block)), (2 * block.len(), 3));
+        gather.take(1, Reply::NotFound);
+        let mut out = Output::new();
+        gather.write(&mut out, Version::Two);
+        let one = [b"$16384\r\n", &block[..], b"\r\n"].concat();
+        assert_eq!(out.to_vec(), [b"*3\r\n", &one[..], b"$-1\r\n", &one].concat());
+        let mut gather = Gather::new(3, 2 * block.len());
+        (0..3).for_each(|place| gather.take(place, value));
+        assert_eq!((gather.bytes(), Block::strong_count(&block)), (0, 5), "it is too large");
     }
 
     #[test]

@@ -140,11 +140,14 @@ pub struct Nonsense;
 impl Shape {
     /// Reads a reply as what it means to the client. `None`: it belongs to some other
     /// request.
-    pub fn read<'a>(&self, bytes: &'a [u8]) -> Option<Reply<'a>> {
-        let mut elements = Elements::new(bytes);
+    pub fn read<'a>(&self, reply: Value<'a>) -> Option<Reply<'a>> {
+        let mut elements = Elements::new(reply.bytes());
         match (elements.next()?, self) {
             (Element::Error(message), _) => Some(Reply::Failure(message)),
-            (Element::Bulk(value), Shape::Value) => Some(Reply::Value(Value::Short(value))),
+            (Element::Bulk(value), Shape::Value) => {
+                let end = reply.len() - b"\r\n".len();
+                Some(Reply::Value(reply.part(end - value.len()..end)))
+            }
             (Element::Null, Shape::Value | Shape::Done) => Some(Reply::NotFound),
             (Element::Null, Shape::Created) => Some(Reply::Exists),
             (Element::Simple(b"OK"), Shape::Done | Shape::Created) => Some(Reply::Ok),
@@ -153,10 +156,11 @@ impl Shape {
             }
             // No transaction is open but those that are sent whole.
             (Element::Simple(b"QUEUED"), _) => None,
-            (_, Shape::Any(_)) => Some(Reply::Raw(bytes)),
+            (_, Shape::Any(_)) => Some(Reply::Raw(reply)),
             (Element::Array(count), Shape::Each(shapes)) if count == shapes.len() => {
-                let mut all = shapes.iter().map(|shape| shape.read(elements.take_one()));
-                all.all(|reply| reply.is_some()).then_some(Reply::Raw(bytes))
+                let mut all =
+                    shapes.iter().map(|shape| shape.read(Value::Short(elements.take_one())));
+                all.all(|reply| reply.is_some()).then_some(Reply::Raw(reply))
             }
             _ => None,
         }
@@ -169,11 +173,11 @@ impl Shape {
                 resp::convert(out, bytes, *rule, from, style.version);
             }
             (Shape::Each(shapes), Reply::Raw(bytes)) => {
-                let mut elements = Elements::new(bytes);
+                let mut elements = Elements::new(bytes.bytes());
                 elements.next();
                 resp::push_header(out.plain(), b'*', shapes.len() as u64);
                 for shape in shapes {
-                    if let Some(reply) = shape.read(elements.take_one()) {
+                    if let Some(reply) = shape.read(Value::Short(elements.take_one())) {
                         shape.write(out, reply, from, style);
                     }
                 }

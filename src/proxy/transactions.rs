@@ -12,13 +12,14 @@ use crate::buffer::Buffer;
 use crate::command::{Access, Command, Verb};
 use crate::handler::{ConnId, Outbox};
 use crate::limits::Limits;
+use crate::output::Value;
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Decoder, Refusal, Request, Scratch, resp};
 use crate::session::{Collected, Style};
 use std::time::Instant;
 
 /// Said to what is kept for `EXEC`.
-pub const QUEUED: Reply<'static> = Reply::Raw(b"+QUEUED\r\n");
+pub const QUEUED: Reply<'static> = Reply::Raw(Value::Short(b"+QUEUED\r\n"));
 
 const ABORTED: Reply<'static> =
     Reply::Failure(b"EXECABORT Transaction discarded because of previous errors.");
@@ -147,7 +148,7 @@ impl Proxy {
         let block = if transaction.has_failed() {
             Err(ABORTED)
         } else if transaction.is_empty() {
-            Err(Reply::Raw(b"*0\r\n"))
+            Err(Reply::Raw(Value::Short(b"*0\r\n")))
         } else if self.commands.as_ref().is_some_and(|it| !it.has_transactions()) {
             Err(Reply::Error("transactions are not available: the upstream has none"))
         } else if self.upstream.is_full(out) {

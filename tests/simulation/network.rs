@@ -471,7 +471,7 @@ impl Write for FakeStream {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>())
+        self.write(&slices.iter().map(|slice| &slice[..]).collect::<Vec<_>>().concat())
     }
 
     fn flush(&mut self) -> io::Result<()> {

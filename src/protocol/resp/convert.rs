@@ -12,7 +12,7 @@
 
 use super::scan::{Element, Elements};
 use super::{Version, Writer, push_header};
-use crate::output::Output;
+use crate::output::{Output, Value};
 
 /// How the reply of a command in RESP2 differs from what the types of its reply in RESP3 tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,16 +61,17 @@ impl Rule {
 }
 
 /// Appends a whole reply that came in version `from` as a client of version `to` reads it.
-pub fn convert(out: &mut Output, reply: &[u8], rule: Rule, from: Version, to: Version) {
-    let is_same = match reply.first() {
+pub fn convert(out: &mut Output, reply: Value<'_>, rule: Rule, from: Version, to: Version) {
+    let bytes = reply.bytes();
+    let is_same = match bytes.first() {
         Some(b'+' | b'-' | b':') => true,
-        Some(b'$') => to == Version::Two,
+        Some(b'$') => to == Version::Two || bytes.get(1) != Some(&b'-'),
         _ => false,
     };
     if from == to || is_same {
-        return out.push(reply);
+        return out.push_value(reply);
     }
-    let mut elements = Elements::new(reply);
+    let mut elements = Elements::new(bytes);
     match (rule, elements.clone().next()) {
         _ if to == Version::Three => copy(out, &mut elements, 1, Null::Bulk, to),
         (Rule::FlatPairs, Some(Element::Array(count))) => flatten(out, &mut elements, count),
@@ -164,10 +165,10 @@ mod tests {
     #[track_caller]
     fn check(rule: Rule, three: &str, two: &str) {
         let mut out = Output::new();
-        convert(&mut out, three.as_bytes(), rule, Version::Three, Version::Two);
+        convert(&mut out, Value::Short(three.as_bytes()), rule, Version::Three, Version::Two);
         assert_eq!(out.to_vec().escape_ascii().to_string(), two.escape_default().to_string());
         out.clear();
-        convert(&mut out, three.as_bytes(), rule, Version::Three, Version::Three);
+        convert(&mut out, Value::Short(three.as_bytes()), rule, Version::Three, Version::Three);
         assert_eq!(out.to_vec(), three.as_bytes(), "as it is");
     }
 
@@ -212,7 +213,13 @@ mod tests {
     fn to_resp3_nulls_alone_are_carried_over() {
         let two = "*4\r\n$-1\r\n*-1\r\n*1\r\n$2\r\n-1\r\n:-1\r\n";
         let mut out = Output::new();
-        convert(&mut out, two.as_bytes(), Rule::FlatPairs, Version::Two, Version::Three);
+        convert(
+            &mut out,
+            Value::Short(two.as_bytes()),
+            Rule::FlatPairs,
+            Version::Two,
+            Version::Three,
+        );
         let three = two.replace("$-1\r\n", "_\r\n").replace("*-1\r\n", "_\r\n");
         assert_eq!(out.to_vec(), three.as_bytes());
     }

@@ -173,7 +173,7 @@ pub fn reply(out: &mut Output, version: Version, verb: Option<Verb>, reply: Repl
             out.push(message);
             out.push(b"\r\n");
         }
-        Reply::Raw(bytes) => out.push(bytes),
+        Reply::Raw(bytes) => out.push_value(bytes),
     }
 }
 

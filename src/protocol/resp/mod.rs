@@ -17,7 +17,9 @@ mod encode;
 mod scan;
 
 pub use convert::{Rule, convert};
-pub use encode::{Version, Writer, push_bulk, push_error, push_header, push_request, reply};
+pub use encode::{
+    Version, Writer, push_bulk, push_error, push_header, push_request, push_value, reply,
+};
 pub use scan::{Element, Elements, Kind, ReplyScanner, Scanned};
 
 use super::{Decoded, Form, Refusal, Request, Span, Words};

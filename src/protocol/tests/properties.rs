@@ -309,7 +309,7 @@ proptest! {
         ),
     ) {
         let mut out = Output::new();
-        resp::convert(&mut out, &reply, rule, Version::Three, Version::Two);
+        resp::convert(&mut out, Value::Short(&reply), rule, Version::Three, Version::Two);
         let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
         prop_assert_eq!(ReplyScanner::default().advance(&out.to_vec(), usize::MAX), whole);
         let is_old = |element| {
@@ -319,7 +319,7 @@ proptest! {
         prop_assert!(Elements::new(&out.to_vec()).all(is_old));
         let two = out.to_vec();
         out.clear();
-        resp::convert(&mut out, &two, rule, Version::Two, Version::Three);
+        resp::convert(&mut out, Value::Short(&two), rule, Version::Two, Version::Three);
         let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
         prop_assert_eq!(ReplyScanner::default().advance(&out.to_vec(), usize::MAX), whole);
         prop_assert_eq!(Elements::new(&out.to_vec()).count(), Elements::new(&two).count());
@@ -341,6 +341,7 @@ proptest! {
         prop_assert!(Elements::new(&bytes).count() <= bytes.len());
         let mut out = Output::new();
         for reply in whole.0.iter().filter(|reply| !reply.starts_with(b"[")) {
+            let reply = Value::Short(reply);
             resp::convert(&mut out, reply, Rule::FlatPairs, Version::Three, Version::Two);
         }
     }

@@ -84,6 +84,30 @@ fn the_next_deadline_leads_to_the_end_of_every_entry() {
 }
 
 #[test]
+fn a_large_value_is_shared_and_costs_what_it_takes_all_the_same() {
+    let now = Instant::now();
+    let late = after(now, 1000);
+    let mut cache = Cache::new(1 << 20, now);
+    let block = Block::new(vec![b'v'; limits::SHARED_FROM + 2]);
+    let value = Value::long(&block, 1..limits::SHARED_FROM + 1);
+    assert!(cache.insert(b"k", Found::Value(value), late, now));
+    assert_eq!(Block::strong_count(&block), 2);
+    let more = cache.bytes() - (allocated(block.len()) + ENTRY_BYTES + INDEX_BYTES);
+    assert!((100..300).contains(&more), "{more} bytes beside it");
+    match cache.get(b"k", now) {
+        Some(Found::Value(Value::Long(found, 1, _))) => assert!(Block::ptr_eq(found, &block)),
+        other => panic!("{other:?}"),
+    }
+    cache.check_invariants();
+    assert!(cache.insert(b"k", Found::Value(Value::long(&block, 0..10)), late, now));
+    assert_eq!(Block::strong_count(&block), 1, "it does not keep a block for a small part");
+    assert!(cache.insert(b"k", Found::Value(value), late, now));
+    cache.clear();
+    cache.expire(now);
+    assert_eq!((Block::strong_count(&block), cache.bytes()), (1, 0));
+}
+
+#[test]
 fn an_entry_costs_what_the_manual_says() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
@@ -297,8 +321,9 @@ impl Model {
         if let Some(at) = self.position(key) {
             self.take_out(at);
         }
-        let cost =
-            |key: &[u8], value: Option<&[u8]>| cost(key.len() + value.map_or(0, <[u8]>::len));
+        let cost = |key: &[u8], value: Option<&[u8]>| {
+            cost(allocated(key.len() + value.map_or(0, <[u8]>::len)))
+        };
         let added = cost(key, value);
         if added > BUDGET / 8 || deadline <= now {
             return false;

@@ -1,0 +1,91 @@
+//! Large values on their way in and out: through the server, and through the proxy with and
+//! without its cache.
+
+use crate::scene::{Scene, Setup};
+use crate::support::world::Weather;
+use larder::limits;
+use larder::stats::Stat;
+use std::time::Duration;
+
+/// Around the sizes from which on something is done otherwise.
+const SIZES: [usize; 8] = [
+    100,
+    limits::SHARED_FROM - 1,
+    limits::SHARED_FROM,
+    40_000,
+    limits::SCRATCH_BYTES,
+    limits::SCRATCH_BYTES + 1,
+    300_000,
+    1 << 20,
+];
+
+fn bulk(word: &str) -> String {
+    format!("${}\r\n{word}\r\n", word.len())
+}
+
+fn request(words: &[&str]) -> String {
+    let words: String = words.iter().map(|word| bulk(word)).collect();
+    format!("*{}\r\n{words}", words.matches("\r\n").count() / 2)
+}
+
+/// Not the same everywhere, so that a piece in the wrong place shows.
+fn value(size: usize, seed: usize) -> String {
+    (0..size).map(|at| char::from(b'a' + ((at / 7 + at / 1000 + seed) % 26) as u8)).collect()
+}
+
+fn check(seed: u64, cache_bytes: usize, scratch: usize, weather: Weather) {
+    let mut scene = Scene::with_server(seed, Setup { cache_bytes, ..Setup::default() });
+    scene.world.set_weather(scene.proxy, weather);
+    scene.world.set_weather(scene.upstream, weather);
+    for node in [scene.proxy, scene.upstream] {
+        scene.world.set_scratch(node, scratch);
+    }
+    let mut hits = 0;
+    for size in SIZES {
+        let (old, new) = (value(size, 0), value(size, 1));
+        let clients = [scene.client(), scene.client(), scene.client()];
+        let set = |value: &str| request(&["SET", "k", value]);
+        let [get, append] = [request(&["GET", "k"]), request(&["APPEND", "k", "!"])];
+        // Two at a time share a flight; what follows in the pipeline waits parked behind it.
+        let asked = format!("{get}{get}PING\r\n{}{get}", request(&["MGET", "k", "x", "k"]));
+        let of = |value: &str| {
+            let one = bulk(value);
+            format!("{one}{one}PONG\r\n*3\r\n{one}$-1\r\n{one}{one}")
+        };
+        scene.world.send(clients[0], set(&old).as_bytes());
+        scene.world.advance(Duration::from_secs(2));
+        assert_eq!(scene.heard(clients[0]), "+OK\r\n", "{size}");
+        for _ in 0..2 {
+            for client in clients {
+                scene.world.send(client, asked.as_bytes());
+            }
+            scene.world.advance(Duration::from_secs(2));
+            for client in clients {
+                assert!(scene.heard(client) == of(&old), "{size} bytes are others");
+            }
+        }
+        // What is queued is not what is stored any more.
+        let all = format!("{get}{}{get}{append}{get}GET k\r\n", set(&new));
+        scene.world.send(clients[1], all.as_bytes());
+        scene.world.advance(Duration::from_secs(2));
+        let added = format!("{new}!");
+        let replies = [&bulk(&old), "+OK\r\n", &bulk(&new), &format!(":{}\r\n", size + 1)];
+        let expected = format!("{}{}{added}\r\n", replies.concat(), bulk(&added));
+        assert!(scene.heard(clients[1]) == expected, "{size} bytes are others");
+        let stat = scene.world.stat(scene.proxy, Stat::Hits);
+        assert!((stat > hits) == (cache_bytes > 0), "{stat} hits");
+        hits = stat;
+    }
+}
+
+#[test]
+fn large_values_come_as_they_are_with_and_without_a_cache() {
+    for (seed, cache_bytes) in [(1, 64 << 20), (2, 0)] {
+        check(seed, cache_bytes, limits::SCRATCH_BYTES, Weather::CALM);
+        let delay = (Duration::ZERO, Duration::from_millis(1));
+        let rough =
+            Weather { delay, piece: 50_000, window: 100_000, together: 50, ..Weather::CALM };
+        check(seed, cache_bytes, 30_000, rough);
+        check(seed, cache_bytes, limits::SCRATCH_BYTES, Weather { urgent: true, ..rough });
+    }
+}
