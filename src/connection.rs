@@ -94,7 +94,7 @@ pub struct Connection<S> {
     pub kind: Kind,
     id: ConnId,
     /// What is left of requests that have begun; few connections have any.
-    input: Option<Box<Buffer>>,
+    input: Option<Box<Input>>,
     phase: Phase,
     want: Want,
     readable: bool,
@@ -102,6 +102,14 @@ pub struct Connection<S> {
     writable: bool,
     end: End,
     end_told: bool,
+}
+
+/// Input that waits for more.
+#[derive(Debug)]
+struct Input {
+    bytes: Buffer,
+    /// It is of a long request, and its memory goes back to the pool.
+    is_long: bool,
 }
 
 /// Whether and why no more input comes.
@@ -276,25 +284,28 @@ impl<S: Stream> Connection<S> {
             None => {
                 let next = handler.received(out, self.id, scratch, now);
                 if !scratch.is_empty() {
-                    let mut input = Buffer::new();
-                    if scratch.len() >= LONG_INPUT {
-                        let whole = handler.announced(self.id).max(scratch.len());
-                        input = out.pool.lend_long(whole);
-                        input.make_room_towards(whole, scratch.len());
+                    let whole = handler.announced(self.id);
+                    let is_long = scratch.len() >= LONG_INPUT && whole > scratch.len();
+                    let mut bytes = Buffer::new();
+                    if is_long {
+                        bytes = out.pool.lend_long(whole);
+                        bytes.make_room_towards(whole, scratch.len());
                     }
-                    input.push(scratch.bytes());
-                    self.input = Some(Box::new(input));
+                    bytes.push(scratch.bytes());
+                    self.input = Some(Box::new(Input { bytes, is_long }));
                 }
                 next
             }
             Some(mut input) => {
-                input.push(scratch.bytes());
-                let next = handler.received(out, self.id, &mut input, now);
-                if !input.is_empty() {
-                    input.shrink();
+                input.bytes.push(scratch.bytes());
+                let next = handler.received(out, self.id, &mut input.bytes, now);
+                if !input.bytes.is_empty() {
+                    if !input.is_long || handler.announced(self.id) <= input.bytes.len() {
+                        input.bytes.shrink();
+                    }
                     self.input = Some(input);
-                } else if input.capacity() >= LONG_INPUT {
-                    out.pool.take_back_long(*input);
+                } else if input.is_long {
+                    out.pool.take_back_long(input.bytes);
                 }
                 next
             }
@@ -320,14 +331,15 @@ impl<S: Stream> Connection<S> {
         handler: &H,
         scratch: &mut Buffer,
     ) -> Result<usize, CloseReason> {
-        if let Some(mut input) = self.input.take_if(|input| input.len() >= LONG_INPUT) {
-            let (has, whole) = (input.len(), handler.announced(self.id));
-            let count =
-                whole.saturating_sub(has).min(limits::LONG_READ).min(has.max(input.used_room()));
+        if let Some(mut input) = self.input.take_if(|input| input.bytes.len() >= LONG_INPUT) {
+            let bytes = &mut input.bytes;
+            let (has, whole) = (bytes.len(), handler.announced(self.id));
+            let rest = whole.saturating_sub(has);
+            let count = rest.min(limits::LONG_READ).min(has.max(bytes.used_room()));
             let mut result = Ok(0);
             if count > 0 {
-                input.make_room_towards(whole, count);
-                result = self.read(&mut input, count);
+                bytes.make_room_towards(whole, count);
+                result = self.read(bytes, count);
             }
             self.input = Some(input);
             if count > 0 {

@@ -52,9 +52,12 @@ impl BufferPool {
         Buffer { storage, start: 0, end: 0 }
     }
 
-    /// Takes back the memory of a long input that has been used up; what has lain here longest
-    /// makes room for it.
+    /// Takes back the memory of a long input that has been used up, if it is still long; what has
+    /// lain here longest makes room for it.
     pub fn take_back_long(&mut self, buffer: Buffer) {
+        if buffer.capacity() <= Self::STORAGE_BYTES {
+            return;
+        }
         self.long_bytes += buffer.capacity();
         self.long.push(buffer.storage);
         while self.long_bytes > Self::MOST_LONG {

@@ -198,9 +198,9 @@ fn a_long_request_is_read_to_where_it_stands_and_no_further() {
             bench.turn().expect("it goes on");
             assert_eq!(bench.connection.stream.reads, reads + 1);
             if let Some(input) = &bench.connection.input {
-                assert!((has + 1..=has + limits::LONG_READ).contains(&input.len()));
-                assert_eq!(input.capacity(), line.len(), "it has grown once");
-                has = input.len();
+                assert!((has + 1..=has + limits::LONG_READ).contains(&input.bytes.len()));
+                assert_eq!(input.bytes.capacity(), line.len(), "it has grown once");
+                has = input.bytes.len();
             }
         }
         bench.check(&line, bench.connection.stream.reads, true);
@@ -214,6 +214,23 @@ fn a_long_request_is_read_to_where_it_stands_and_no_further() {
 }
 
 #[test]
+fn a_long_request_keeps_the_memory_that_it_was_lent_until_it_is_whole() {
+    let mut bench = Bench::new();
+    bench.scratch = Buffer::with_capacity(limits::SCRATCH_BYTES);
+    let lent = 15 << 20;
+    bench.out.pool.take_back_long(Buffer::with_capacity(lent));
+    let line = [&vec![b'v'; 1 << 20][..], b"\n"].concat();
+    bench.handler.announced = line.len();
+    bench.arrive(&line, READABLE);
+    while bench.connection.stream.written.is_empty() {
+        bench.turn().expect("it goes on");
+        let input = bench.connection.input.as_ref();
+        assert!(input.is_none_or(|input| input.bytes.capacity() == lent));
+    }
+    assert_eq!(bench.out.pool.lend_long(1).capacity(), lent);
+}
+
+#[test]
 fn a_length_that_is_only_claimed_takes_no_memory() {
     let mut bench = Bench::new();
     bench.handler.announced = 64 << 20;
@@ -222,7 +239,7 @@ fn a_length_that_is_only_claimed_takes_no_memory() {
         bench.turn().expect("it goes on");
     }
     let input = bench.connection.input.as_ref().expect("the line is not whole");
-    assert!(input.capacity() <= 2 * input.len());
+    assert!(input.bytes.capacity() <= 2 * input.bytes.len());
 }
 
 #[test]
