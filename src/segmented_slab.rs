@@ -129,6 +129,7 @@ impl<T> SegmentedSlab<T> {
         let value = value.expect("there is a value of this number");
         self.len -= 1;
         page.used[segment] &= !(1 << place);
+        let was_full = page.room == 0;
         page.room |= 1 << segment;
         if page.used[segment] == 0 {
             page.segments[segment] = None;
@@ -138,7 +139,9 @@ impl<T> SegmentedSlab<T> {
                 self.pages[at] = None;
             }
         }
-        self.has_room(at);
+        if was_full {
+            self.has_room(at);
+        }
         value
     }
 

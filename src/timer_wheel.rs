@@ -25,21 +25,41 @@
 //! *cascaded* when the current tick reaches its start: here at 192 (`0:3:0`) B moves to level 0,
 //! slot 8; at 8192 (`2:0:0`) C moves to level 1, slot 12; at 8960 (`2:12:0`) to level 0, slot 40.
 //!
-//! Eleven digits hold every tick a `u64` can count, 584 million years: no deadline lies beyond the
-//! top level, which would otherwise need a list of its own. The price is 3 KiB a wheel.
+//! To cascade takes long where many timers have come to one slot: of twenty million keys that live
+//! for an hour, all may be in the same. So the queue of a slot has room for 128. One more, and the
+//! slot is *opened*: it becomes a wheel of its own for the next digit, whose slots may be opened
+//! in turn.
 //!
-//! The timers of one slot form a ring through their places in a slab, in the order they were
-//! inserted: the slot knows the head, the head's `previous` is the tail. So a warm wheel allocates
-//! next to nothing.
+//! ```text
+//!   level 2   ^ . * . . . .         slot 2 has 129 timers, from 8192 to 12287 ms: they wait by
+//!                 │                 their second digits already
+//!                 └→ . . C . D .    C in slot 12 with many others, D in slot 40
+//!
+//!   at 8192, this wheel takes the place of the one at level 1, which is empty; nothing is moved
+//! ```
+//!
+//! An insert opens a slot, and `expire` cascades one, at most once at each level, so no call moves
+//! more than 128 timers ten times; and of all timers none is moved more often than by cascading
+//! alone. An open slot in which 32 are left is closed again: a kilobyte for each is not wasted.
+//!
+//! Why not cascade in pieces, one at each call? Whatever is due would wait until all of its slot
+//! have been moved, for seconds; and `None` would mean now that nothing is due, now that nobody
+//! knows yet.
+//!
+//! Eleven digits hold every tick a `u64` can count, 584 million years: no deadline lies beyond the
+//! top level, which would otherwise need a list of its own. The price is 11 KiB a wheel.
+//!
+//! The timers of one slot are linked through their places in a slab, in the order they were
+//! inserted. So a warm wheel allocates next to nothing.
+
+mod slots;
 
 use crate::segmented_slab::SegmentedSlab;
+use slots::{BITS_PER_DIGIT, Node, Nodes, Slot, Wheel};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 const NANOSECONDS_PER_TICK: u32 = 1_000_000;
-/// 64 slots, so that one `u64` is the occupancy of a level.
-const BITS_PER_DIGIT: u32 = 6;
-const SLOTS: usize = 1 << BITS_PER_DIGIT;
 const LEVELS: usize = u64::BITS.div_ceil(BITS_PER_DIGIT) as usize;
 
 /// Values of type `T`, each due at a deadline, to a resolution of 1 ms.
@@ -51,10 +71,9 @@ pub struct TimerWheel<T> {
     latest: Instant,
     /// Every timer of an earlier tick has fired. Behind `latest` while there is more to fire.
     current: u64,
-    nodes: SegmentedSlab<Node<T>>,
-    /// Per level, bit `s` is set when slot `s` has timers; only then is its head valid.
-    occupied: [u64; LEVELS],
-    heads: [[u32; SLOTS]; LEVELS],
+    nodes: Nodes<T>,
+    /// The wheels for the current tick.
+    levels: [Wheel; LEVELS],
     generation: NonZeroU32,
 }
 
@@ -91,14 +110,6 @@ impl TimerId {
     }
 }
 
-struct Node<T> {
-    tick: u64,
-    generation: NonZeroU32,
-    previous: u32,
-    next: u32,
-    value: T,
-}
-
 impl<T> TimerWheel<T> {
     /// An empty wheel. Its ticks are counted from `origin`, and no earlier time exists for it.
     pub fn new(origin: Instant) -> Self {
@@ -106,9 +117,8 @@ impl<T> TimerWheel<T> {
             origin,
             latest: origin,
             current: 0,
-            nodes: SegmentedSlab::new(),
-            occupied: [0; LEVELS],
-            heads: [[0; SLOTS]; LEVELS],
+            nodes: Nodes::new(),
+            levels: [const { Wheel::EMPTY }; LEVELS],
             generation: NonZeroU32::MIN,
         }
     }
@@ -124,22 +134,18 @@ impl<T> TimerWheel<T> {
             // Rounding up must not carry a past deadline into the tick after `latest`.
             tick = tick.min(self.ticks_rounded_down(self.latest));
         }
+        tick = tick.max(self.current);
         let generation = self.generation;
         self.generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        let slot = self.nodes.insert(Node {
-            tick: tick.max(self.current),
-            generation,
-            previous: 0,
-            next: 0,
-            value,
-        });
-        self.link(slot);
+        let slot = self.nodes.slab.insert(Node::new(tick, generation, value));
+        let level = level(tick, self.current);
+        self.levels[level].link(level, &mut self.nodes, slot, tick);
         TimerId { slot, generation }
     }
 
     /// The value of a timer. `None` if it has fired, was cancelled or was cleared.
     pub fn get(&self, id: TimerId) -> Option<&T> {
-        let node = self.nodes.get(id.slot)?;
+        let node = self.nodes.slab.get(id.slot)?;
         (node.generation == id.generation).then_some(&node.value)
     }
 
@@ -157,13 +163,13 @@ impl<T> TimerWheel<T> {
     /// [`take`](Self::take).
     #[inline]
     pub fn value(&self, number: u32) -> &T {
-        &self.nodes[number].value
+        &self.nodes.slab[number].value
     }
 
     /// The same, to be changed.
     #[inline]
     pub fn value_mut(&mut self, number: u32) -> &mut T {
-        &mut self.nodes[number].value
+        &mut self.nodes.slab[number].value
     }
 
     /// Takes such a timer out.
@@ -174,9 +180,8 @@ impl<T> TimerWheel<T> {
     /// One timer that is due at `now`, taken out; to be called until `None`.
     ///
     /// A timer fires once, never early and at most 1 ms late, in order of the deadlines rounded up
-    /// to 1 ms, equal ones in the order of their inserts. However far `now` jumps, the cost is that
-    /// of the timers that are due or cascaded. One call may cascade a whole slot: of a million
-    /// timers over the next minute 70,000 at once, every 4 s. With a `now` earlier than one before,
+    /// to 1 ms, equal ones in the order of their inserts. However far `now` jumps, and however many
+    /// timers there are, one call takes some 20 µs at most. With a `now` earlier than one before,
     /// nothing fires.
     pub fn expire(&mut self, now: Instant) -> Option<T> {
         self.due(now).map(|id| self.remove(id.slot))
@@ -189,16 +194,19 @@ impl<T> TimerWheel<T> {
         }
         self.latest = now;
         let target = self.ticks_rounded_down(now);
-        while let Some((level, slot)) = self.next_slot()
-            && let start = self.slot_start(level, slot)
+        while let Some((level, at, slot)) = self.next_slot()
+            && let start = self.slot_start(level, at)
             && start <= target
         {
-            self.current = start;
-            if level == 0 {
-                let slot = self.heads[0][slot];
-                return Some(TimerId { slot, generation: self.nodes[slot].generation });
+            if level == 0
+                && let Slot::Queue(queue) = slot
+            {
+                let slot = queue.head();
+                self.current = start;
+                return Some(TimerId { slot, generation: self.nodes.slab[slot].generation });
             }
-            self.cascade(level, slot);
+            self.current = start;
+            self.enter(level, at);
         }
         self.current = target;
         None
@@ -210,14 +218,14 @@ impl<T> TimerWheel<T> {
     /// be cascaded first, at most ten times for one timer. What is overdue gives the latest `now`.
     /// Once `expire(now)` has returned `None`, this is after `now`.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let (level, slot) = self.next_slot()?;
+        let (level, slot, _) = self.next_slot()?;
         let start = self.origin + Duration::from_millis(self.slot_start(level, slot));
         Some(start.max(self.latest))
     }
 
     /// The number of timers that have neither fired nor been cancelled.
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.nodes.slab.len()
     }
 
     /// What one timer takes in memory.
@@ -225,28 +233,47 @@ impl<T> TimerWheel<T> {
 
     /// Room for so many timers takes memory, but is vacant; see [`SegmentedSlab::vacant`].
     pub fn vacant(&self) -> usize {
-        self.nodes.vacant()
+        self.nodes.slab.vacant()
     }
+
+    /// How many slots are open, each an allocation of [`OPENED_BYTES`](Self::OPENED_BYTES): for 32
+    /// timers one at most at each of ten levels, usually one for some hundreds.
+    pub fn opened(&self) -> usize {
+        self.nodes.opened
+    }
+
+    /// What an open slot takes in memory.
+    pub const OPENED_BYTES: usize = size_of::<Wheel>();
 
     /// The latest `now` that was given to [`expire`](Self::expire), at first the origin.
     pub fn latest(&self) -> Instant {
         self.latest
     }
 
-    /// The values, in no order. The memory of what has been taken of them is given back.
+    /// The values, in no order. The memory of what has been taken of them is given back, a bounded
+    /// piece at a time.
     pub fn into_values(self) -> impl Iterator<Item = T> {
-        self.nodes.into_values().map(|node| node.value)
+        let mut wheels: Vec<Box<Wheel>> =
+            self.levels.into_iter().flat_map(Wheel::into_opened).collect();
+        // Each of them has many timers, so the last is freed before the last value.
+        self.nodes.slab.into_values().map(move |node| {
+            if let Some(wheel) = wheels.pop() {
+                wheels.extend(wheel.into_opened());
+            }
+            node.value
+        })
     }
 
     /// Whether there are no timers.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.nodes.slab.is_empty()
     }
 
-    /// Drops all timers and gives their memory back. Their identifiers stay void.
+    /// Drops all timers and gives their memory back, at once, which takes longer the more there
+    /// are; unlike [`into_values`](Self::into_values). Their identifiers stay void.
     pub fn clear(&mut self) {
-        self.nodes = SegmentedSlab::new();
-        self.occupied = [0; LEVELS];
+        self.nodes = Nodes::new();
+        self.levels = [const { Wheel::EMPTY }; LEVELS];
     }
 
     fn ticks_rounded_down(&self, at: Instant) -> u64 {
@@ -261,17 +288,13 @@ impl<T> TimerWheel<T> {
         since.as_secs().saturating_mul(1000).saturating_add(below_second.into())
     }
 
-    /// The level and the slot where a timer of this tick waits, which must not be past.
-    fn place(&self, tick: u64) -> (usize, usize) {
-        let level = ((tick ^ self.current) | 1).ilog2() / BITS_PER_DIGIT;
-        let digit = (tick >> (level * BITS_PER_DIGIT)) as usize % SLOTS;
-        (level as usize, digit)
-    }
-
     /// The slot that is due before all others.
-    fn next_slot(&self) -> Option<(usize, usize)> {
-        let level = self.occupied.iter().position(|&bits| bits != 0)?;
-        Some((level, self.occupied[level].trailing_zeros() as usize))
+    fn next_slot(&self) -> Option<(usize, usize, &Slot)> {
+        let mut levels = self.levels.iter().enumerate();
+        levels.find_map(|(level, wheel)| {
+            let (at, slot) = wheel.first()?;
+            Some((level, at, slot))
+        })
     }
 
     /// The first tick of a slot: the current one's higher digits, the slot, zeros.
@@ -282,52 +305,29 @@ impl<T> TimerWheel<T> {
     }
 
     /// Moves the timers of a slot to lower levels, the current tick having reached its start.
-    fn cascade(&mut self, level: usize, slot: usize) {
-        self.occupied[level] &= !(1 << slot);
-        let head = self.heads[level][slot];
-        let mut index = head;
-        loop {
-            let next = self.nodes[index].next;
-            self.link(index);
-            if next == head {
-                return;
+    fn enter(&mut self, level: usize, at: usize) {
+        match self.levels[level].take(at) {
+            Slot::Queue(queue) => self.nodes.each(queue, |nodes, index, tick| {
+                let level = self::level(tick, self.current);
+                self.levels[level].link(level, nodes, index, tick);
+            }),
+            Slot::Wheel { wheel, .. } => {
+                self.nodes.opened -= 1;
+                self.levels[level - 1] = *wheel;
             }
-            index = next;
         }
-    }
-
-    /// Appends a node to the ring of its slot.
-    fn link(&mut self, index: u32) {
-        let (level, slot) = self.place(self.nodes[index].tick);
-        let bit = 1 << slot;
-        let (mut tail, mut head) = (index, index);
-        if self.occupied[level] & bit == 0 {
-            self.occupied[level] |= bit;
-            self.heads[level][slot] = index;
-        } else {
-            head = self.heads[level][slot];
-            tail = self.nodes[head].previous;
-            self.nodes[head].previous = index;
-            self.nodes[tail].next = index;
-        }
-        let node = &mut self.nodes[index];
-        (node.previous, node.next) = (tail, head);
     }
 
     fn remove(&mut self, index: u32) -> T {
-        let node = self.nodes.remove(index);
-        let (level, slot) = self.place(node.tick);
-        if node.next == index {
-            self.occupied[level] &= !(1 << slot);
-        } else {
-            self.nodes[node.previous].next = node.next;
-            self.nodes[node.next].previous = node.previous;
-            if self.heads[level][slot] == index {
-                self.heads[level][slot] = node.next;
-            }
-        }
-        node.value
+        let tick = self.nodes.slab[index].tick;
+        let level = level(tick, self.current);
+        self.levels[level].remove(level, &mut self.nodes, index, tick)
     }
+}
+
+/// The level of the first digit in which a tick differs from the current one, which is not later.
+fn level(tick: u64, current: u64) -> usize {
+    (((tick ^ current) | 1).ilog2() / BITS_PER_DIGIT) as usize
 }
 
 #[cfg(test)]

@@ -227,14 +227,15 @@ impl Cache {
     }
 
     /// What it takes in memory: of each entry key and value as allocated, the entry itself and its
-    /// share of the index; the places of entries that have left, and what [`clear`](Self::clear)
-    /// has dropped, until they are given back. Never more than the budget.
+    /// share of the index; the slots that the wheel has opened; the places of entries that have
+    /// left, and what [`clear`](Self::clear) has dropped, until they are given back. Never more
+    /// than the budget.
     ///
-    /// Not counted are the 72 KiB of an empty cache, places for 64 entries, and what the allocator
+    /// Not counted are the 80 KiB of an empty cache, places for 64 entries, and what the allocator
     /// cannot use because it lies in pieces between what is used.
     pub fn bytes(&self) -> usize {
         let dropped: usize = self.dropped.iter().map(|dropped| dropped.bytes).sum();
-        self.bytes + self.vacant_bytes() + dropped
+        self.bytes + self.spare_bytes() + dropped
     }
 
     /// How many entries had to make room for others.
@@ -292,12 +293,7 @@ impl Cache {
         if deadline <= now {
             return false;
         }
-        while self.bytes() + cost > self.budget {
-            // What is dead goes before what lives.
-            if self.free_dropped().is_none() {
-                self.evict();
-            }
-        }
+        self.make_room(cost);
         self.bytes += cost;
         let entry = Entry {
             body,
@@ -317,6 +313,8 @@ impl Cache {
         let Self { hasher, index, entries, .. } = self;
         let hash_of = |handle| hasher.hash_one(entries.value(handle).key());
         index.insert(hash_of(handle), handle, hash_of);
+        // The wheel may have opened a slot.
+        self.make_room(0);
         true
     }
 
@@ -336,7 +334,7 @@ impl Cache {
         if self.is_empty() {
             return;
         }
-        let bytes = std::mem::take(&mut self.bytes) + self.vacant_bytes();
+        let bytes = std::mem::take(&mut self.bytes) + self.spare_bytes();
         let index = std::mem::take(&mut self.index);
         let now = self.entries.latest();
         let entries = std::mem::replace(&mut self.entries, TimerWheel::new(now)).into_values();
@@ -385,8 +383,19 @@ impl Cache {
         }
     }
 
-    fn vacant_bytes(&self) -> usize {
-        self.entries.vacant().saturating_sub(SEGMENT) * ENTRY_BYTES
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes() + bytes > self.budget {
+            // What is dead goes before what lives.
+            if self.free_dropped().is_none() {
+                self.evict();
+            }
+        }
+    }
+
+    /// What the wheel takes beside its entries.
+    fn spare_bytes(&self) -> usize {
+        let places = self.entries.vacant().saturating_sub(SEGMENT) * ENTRY_BYTES;
+        places + self.entries.opened() * allocated(TimerWheel::<Entry>::OPENED_BYTES)
     }
 
     fn since_origin(&self, at: Instant) -> u64 {

@@ -1,31 +1,28 @@
 //! The wheel against a sorted map.
 
+use super::slots::{LONGEST, SHORT};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::mem;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const NANOSECOND: Duration = Duration::from_nanos(1);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl<T> TimerWheel<T> {
-    /// Every timer stands in the ring of its place, at a tick that has not passed.
+    /// Every timer stands at the level of the first digit in which it differs from the current
+    /// tick, which has not passed it.
     fn check_invariants(&self) {
         assert!(self.current <= self.ticks_rounded_down(self.latest));
-        let mut linked = 0;
-        for (level, slot) in (0..LEVELS).flat_map(|l| (0..SLOTS).map(move |s| (l, s))) {
-            let head = self.heads[level][slot];
-            let mut next = (self.occupied[level] & (1 << slot) != 0).then_some(head);
-            while let Some(index) = next {
-                let node = &self.nodes[index];
-                assert!(node.tick >= self.current);
-                assert_eq!(self.place(node.tick), (level, slot));
-                assert_eq!(self.nodes[node.next].previous, index);
-                linked += 1;
-                next = Some(node.next).filter(|&next| next != head);
-            }
+        let (mut len, mut opened) = (0, 0);
+        for (at, wheel) in self.levels.iter().enumerate() {
+            let counts = wheel.check_invariants(at, &self.nodes, &|tick| {
+                tick >= self.current && level(tick, self.current) == at
+            });
+            (len, opened) = (len + counts.0, opened + counts.1);
         }
-        assert_eq!(linked, self.len());
+        assert_eq!((len, opened), (self.len(), self.opened()));
     }
 
     fn expire_all(&mut self, now: Instant) -> Vec<T> {
@@ -113,11 +110,99 @@ fn an_identifier_is_the_same_after_it_was_packed() {
     }
 }
 
+/// Deadlines, in milliseconds, that come close to each other in some way.
+fn crowds(count: u64) -> [Vec<u64>; 4] {
+    let hour = 3_600_000;
+    let scattered = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    [
+        vec![hour; count as usize],
+        (0..count).map(|n| hour + n).collect(),
+        (0..count).map(|n| hour + scattered(n) % 60_000).collect(),
+        (0..count).map(|n| scattered(n) >> (n % 24)).collect(),
+    ]
+}
+
+#[test]
+fn no_call_moves_many_timers_however_many_there_are() {
+    let origin = Instant::now();
+    for (crowd, deadlines) in crowds(20_000).into_iter().enumerate() {
+        let mut wheel = TimerWheel::new(origin);
+        let (mut most, mut all) = (0, 0);
+        let mut called = |wheel: &mut TimerWheel<u64>| {
+            let moved = mem::take(&mut wheel.nodes.moved);
+            (most, all) = (moved.max(most), all + moved);
+        };
+        let mut ids = Vec::new();
+        for &deadline in &deadlines {
+            ids.push(wheel.insert(origin + Duration::from_millis(deadline), deadline));
+            called(&mut wheel);
+        }
+        wheel.check_invariants();
+        // In stretches, for which some slots are closed.
+        for id in ids.chunks(500).step_by(2).flatten() {
+            wheel.cancel(*id).expect("it is there");
+            called(&mut wheel);
+        }
+        wheel.check_invariants();
+        let mut fired = 0;
+        while let Some(next) = wheel.next_deadline() {
+            while let Some(deadline) = wheel.expire(next) {
+                assert_eq!(origin + Duration::from_millis(deadline), next);
+                called(&mut wheel);
+                fired += 1;
+            }
+            called(&mut wheel);
+        }
+        assert_eq!(fired, 10_000);
+        // Each level may be reached for the same timers in one call.
+        assert!(most <= LONGEST as usize * LEVELS, "crowd {crowd}: {most}");
+        assert!(all <= 4 * deadlines.len(), "crowd {crowd}: {all}");
+    }
+}
+
+#[test]
+fn a_slot_is_a_wheel_only_while_there_are_many_in_it() {
+    let origin = Instant::now();
+    for deadlines in crowds(5000) {
+        let mut wheel = TimerWheel::new(origin);
+        let insert = |&deadline| wheel.insert(origin + Duration::from_millis(deadline), deadline);
+        let ids: Vec<TimerId> = deadlines.iter().map(insert).collect();
+        assert!(wheel.opened() > 0);
+        let (few, others) = ids.split_at(SHORT as usize - 1);
+        others.iter().for_each(|id| assert!(wheel.cancel(*id).is_some()));
+        wheel.check_invariants();
+        assert_eq!((wheel.len(), wheel.opened()), (few.len(), 0));
+        let mut values: Vec<u64> = wheel.into_values().collect();
+        values.sort_unstable();
+        let mut expected = deadlines[..few.len()].to_vec();
+        expected.sort_unstable();
+        assert_eq!(values, expected);
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
-    Insert { past: bool, distance: Duration },
-    Cancel(prop::sample::Index),
-    Expire { after: Duration, calls: usize },
+    /// So many, each so much after the one before.
+    Insert {
+        past: bool,
+        distance: Duration,
+        count: usize,
+        apart: Duration,
+    },
+    /// So many, to the deadline of an earlier one.
+    InsertAt {
+        which: prop::sample::Index,
+        count: usize,
+    },
+    /// So many, from this one on.
+    Cancel {
+        which: prop::sample::Index,
+        count: usize,
+    },
+    Expire {
+        after: Duration,
+        calls: usize,
+    },
     ExpireAtNextDeadline,
     Clear,
 }
@@ -130,12 +215,23 @@ fn durations() -> impl Strategy<Value = Duration> {
     })
 }
 
+/// One, or enough to open a slot, and to close it.
+fn counts() -> impl Strategy<Value = usize> {
+    let longest = LONGEST as usize;
+    prop_oneof![4 => Just(1), 1 => 1..2 * longest]
+}
+
 fn steps() -> impl Strategy<Value = Step> {
-    let insert = (prop::bool::weighted(0.2), durations());
-    let calls = prop_oneof![0..3_usize, Just(usize::MAX)];
+    let which = any::<prop::sample::Index>;
+    let apart = prop_oneof![Just(Duration::ZERO), durations()];
+    let insert = (prop::bool::weighted(0.2), durations(), counts(), apart);
+    let calls = prop_oneof![0..3_usize, 0..200_usize, Just(usize::MAX)];
     prop_oneof![
-        60 => insert.prop_map(|(past, distance)| Step::Insert { past, distance }),
-        20 => any::<prop::sample::Index>().prop_map(Step::Cancel),
+        50 => insert.prop_map(|(past, distance, count, apart)| {
+            Step::Insert { past, distance, count, apart }
+        }),
+        30 => (which(), counts()).prop_map(|(which, count)| Step::InsertAt { which, count }),
+        20 => (which(), counts()).prop_map(|(which, count)| Step::Cancel { which, count }),
         20 => (durations(), calls).prop_map(|(after, calls)| Step::Expire { after, calls }),
         20 => Just(Step::ExpireAtNextDeadline),
         1 => Just(Step::Clear),
@@ -147,20 +243,25 @@ fn steps() -> impl Strategy<Value = Step> {
 struct Model {
     now: Duration,
     fired_to: u128,
-    /// By tick and number of the insert, which is the value: the deadline.
+    /// By tick and number of the insert, which is the value.
     timers: BTreeMap<(u128, usize), Duration>,
+    /// Of each value the key and the deadline.
+    keys: Vec<(u128, Duration)>,
 }
 
 impl Model {
-    fn insert(&mut self, deadline: Duration, value: usize) {
+    fn insert(&mut self, deadline: Duration) -> usize {
         let tick = deadline.as_nanos().div_ceil(1_000_000);
         let limit = if deadline <= self.now { self.now.as_millis() } else { u128::MAX };
-        self.timers.insert((tick.min(limit).max(self.fired_to), value), deadline);
+        let tick = tick.min(limit).max(self.fired_to);
+        let value = self.keys.len();
+        self.keys.push((tick, deadline));
+        self.timers.insert((tick, value), deadline);
+        value
     }
 
     fn cancel(&mut self, value: usize) -> Option<usize> {
-        let key = *self.timers.keys().find(|key| key.1 == value)?;
-        self.timers.remove(&key).map(|_| value)
+        self.timers.remove(&(self.keys[value].0, value)).map(|_| value)
     }
 
     fn expire(&mut self, now: Duration) -> Option<usize> {
@@ -180,48 +281,86 @@ impl Model {
     }
 }
 
-proptest! {
-    #[test]
-    fn behaves_like_a_sorted_map(steps in prop::collection::vec(steps(), 0..200)) {
-        let origin = Instant::now();
-        let (mut wheel, mut model) = (TimerWheel::new(origin), Model::default());
-        let mut ids = Vec::new();
-        for step in steps {
-            let (now, calls) = match (step, wheel.next_deadline()) {
-                (Step::Expire { after, calls }, _) => (model.now + after, calls),
-                (Step::ExpireAtNextDeadline, Some(next)) => (next - origin, usize::MAX),
-                (Step::Insert { past, distance }, _) => {
-                    let past_deadline = model.now.saturating_sub(distance);
-                    let deadline = if past { past_deadline } else { model.now + distance };
-                    model.insert(deadline, ids.len());
-                    ids.push(wheel.insert(origin + deadline, ids.len()));
-                    (model.now, 0)
-                }
-                (Step::Cancel(which), _) if !ids.is_empty() => {
-                    let value = which.index(ids.len());
-                    assert_eq!(wheel.cancel(ids[value]), model.cancel(value));
-                    (model.now, 0)
-                }
-                (Step::Clear, _) => {
-                    model.timers.clear();
-                    wheel.clear();
-                    (model.now, 0)
-                }
-                _ => continue,
-            };
-            for _ in 0..calls {
-                let fired = wheel.expire(origin + now);
-                assert_eq!(fired, model.expire(now));
-                if fired.is_none() {
-                    assert!(wheel.next_deadline().is_none_or(|next| next > origin + now));
-                    break;
+/// A wheel, and what it should do.
+struct Pair {
+    origin: Instant,
+    wheel: TimerWheel<usize>,
+    model: Model,
+    ids: Vec<TimerId>,
+}
+
+impl Pair {
+    fn insert(&mut self, deadline: Duration) {
+        let value = self.model.insert(deadline);
+        self.ids.push(self.wheel.insert(self.origin + deadline, value));
+    }
+
+    fn expire(&mut self, now: Duration, calls: usize) {
+        let at = self.origin + now;
+        for _ in 0..calls {
+            let due = self.wheel.due(at).map(|id| *self.wheel.value(id.number()));
+            let fired = self.wheel.expire(at);
+            assert_eq!((due, fired), (fired, self.model.expire(now)));
+            if fired.is_none() {
+                assert!(self.wheel.next_deadline().is_none_or(|next| next > at));
+                break;
+            }
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let now = self.model.now;
+        match step {
+            Step::Insert { past, distance, count, apart } => {
+                let first = if past { now.saturating_sub(distance) } else { now + distance };
+                (0..count as u32).for_each(|n| self.insert(first.saturating_add(apart * n)));
+            }
+            Step::InsertAt { which, count } if !self.ids.is_empty() => {
+                let (_, deadline) = self.model.keys[which.index(self.ids.len())];
+                (0..count).for_each(|_| self.insert(deadline));
+            }
+            Step::Cancel { which, count } if !self.ids.is_empty() => {
+                let first = which.index(self.ids.len());
+                for value in (first..self.ids.len()).take(count) {
+                    assert_eq!(self.wheel.cancel(self.ids[value]), self.model.cancel(value));
                 }
             }
-            wheel.check_invariants();
-            assert_eq!(wheel.len(), model.timers.len());
-            let earliest = model.next_deadline().map(|since| origin + since);
-            assert_eq!(wheel.next_deadline().is_some(), earliest.is_some());
-            assert!(wheel.next_deadline() <= earliest);
+            Step::Expire { after, calls } => self.expire(now + after, calls),
+            Step::ExpireAtNextDeadline => {
+                if let Some(next) = self.wheel.next_deadline() {
+                    self.expire(next - self.origin, usize::MAX);
+                }
+            }
+            Step::Clear => {
+                self.model.timers.clear();
+                self.wheel.clear();
+            }
+            _ => {}
         }
+    }
+
+    fn check(&self) {
+        self.wheel.check_invariants();
+        assert_eq!(self.wheel.len(), self.model.timers.len());
+        let earliest = self.model.next_deadline().map(|since| self.origin + since);
+        assert_eq!(self.wheel.next_deadline().is_some(), earliest.is_some());
+        assert!(self.wheel.next_deadline() <= earliest);
+    }
+}
+
+proptest! {
+    #[test]
+    fn behaves_like_a_sorted_map(steps in prop::collection::vec(steps(), 0..100)) {
+        let origin = Instant::now();
+        let (wheel, model) = (TimerWheel::new(origin), Model::default());
+        let mut pair = Pair { origin, wheel, model, ids: Vec::new() };
+        for step in steps {
+            pair.step(step);
+            pair.check();
+        }
+        while let Some(next) = pair.wheel.next_deadline() {
+            pair.expire(next - origin, usize::MAX);
+        }
+        pair.check();
     }
 }
