@@ -6,7 +6,7 @@
 //! was told to give them to nobody; then these are pages as any others.
 //!
 //! ```text
-//!   chunk 0: 8 MiB      chunk 1
+//!   chunk 0: 4 MiB      chunk 1
 //!   │ small pages      │ huge pages    ┊     │
 //!   0                                  len
 //! ```
@@ -25,13 +25,13 @@ use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Bytes in a chunk. Giving one back takes some 100 µs.
-const CHUNK: usize = 8 * 1024 * 1024;
+const CHUNK: usize = 4 * 1024 * 1024;
 
 /// Bytes of the smallest page that a system has.
 const SMALL_PAGE: usize = 4096;
 
 /// The most chunks that are kept ready.
-const MOST_READY: usize = 2;
+const MOST_READY: usize = 4;
 
 /// Chunks on their way from the thread that makes them ready. This is the one thing that all of a
 /// process share, as they do an allocator.

@@ -11,10 +11,10 @@ use memory::resident_bytes;
 use std::time::Instant;
 
 const KEYS: u64 = 1_000_000;
-/// Of pages, an eighth may be free; of them and of the two parts of the index, a chunk of 8 MiB,
+/// Of pages, an eighth may be free; of them and of the two parts of the index, a chunk of 4 MiB,
 /// and most of another.
 const FREE_SHARE: f64 = 1.0 + 1.0 / 8.0;
-const FREE_BYTES: f64 = (40 << 20) as f64;
+const FREE_BYTES: f64 = (20 << 20) as f64;
 
 /// Looks random, and is another number for another number (the finalizer of SplitMix64).
 fn mixed(number: u64) -> u64 {
