@@ -410,5 +410,5 @@ fn after_the_end_of_input_new_events_make_no_turn() {
 #[test]
 fn an_idle_connection_is_small() {
     let own = size_of::<Option<Connection<u32>>>();
-    assert!(own <= 112, "{own} bytes");
+    assert!(own <= 80, "{own} bytes");
 }

@@ -225,12 +225,16 @@ pub fn push_bulk(out: &mut Buffer, bytes: &[u8]) {
 pub fn push_value(out: &mut Output, value: Value<'_>) {
     match value {
         Value::Short(bytes) => push_bulk(out.plain(), bytes),
-        Value::Long(..) => {
-            push_header(out.plain(), b'$', value.len() as u64);
-            out.push_value(value);
-            out.push(b"\r\n");
-        }
+        Value::Long(..) => push_long(out, value),
     }
+}
+
+/// Beside it, what is common stays small enough to be inlined.
+#[cold]
+fn push_long(out: &mut Output, value: Value<'_>) {
+    push_header(out.plain(), b'$', value.len() as u64);
+    out.push_value(value);
+    out.push(b"\r\n");
 }
 
 /// Appends a request.
