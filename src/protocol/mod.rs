@@ -14,10 +14,11 @@ pub mod resp;
 pub mod telnet;
 pub mod text;
 
-pub use ahead::Ahead;
+pub use ahead::{Lookup, MOST_TOUCHED};
 
 use crate::command::{Command, KeyRange, Verb};
 use crate::limits::{self, Limits};
+use ahead::Ahead;
 use std::fmt;
 
 /// Where a word of a request stands among the request's bytes.
@@ -269,6 +270,16 @@ pub struct Scratch {
     edited: bool,
     /// The bytes of the input that are done with even if that request is taken back.
     done_with: usize,
+    /// Requests that have been decoded and not given.
+    ahead: Ahead,
+}
+
+impl Scratch {
+    /// To be called before it is lent for another input: what was decoded ahead is not in that.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.ahead.forget();
+    }
 }
 
 /// Which kind of request has begun and not ended.
@@ -305,6 +316,21 @@ enum State {
 }
 
 impl Decoder {
+    /// Decodes several requests at the front of `input` and touches their keys, if none is left of
+    /// those before; [`decode`](Self::decode) then gives them.
+    #[inline]
+    pub fn look_ahead(
+        &mut self,
+        input: &[u8],
+        scratch: &mut Scratch,
+        limits: &Limits,
+        lookup: &impl Lookup,
+    ) {
+        if scratch.ahead.is_empty() && !input.is_empty() && matches!(self.state, State::Start) {
+            scratch.ahead.fill(input, limits, lookup);
+        }
+    }
+
     /// Decodes the request at the front of `input`. The first number is how many bytes of the input
     /// are done with and must be consumed before the next call; what is returned may borrow them.
     #[inline]
@@ -314,6 +340,11 @@ impl Decoder {
         scratch: &'a mut Scratch,
         limits: &Limits,
     ) -> (usize, Decoded<'a>) {
+        if !scratch.ahead.is_empty() {
+            (scratch.edited, scratch.done_with) = (false, 0);
+            let (length, request) = scratch.ahead.take(input);
+            return (length, Decoded::Request(request));
+        }
         if input.is_empty() && matches!(self.state, State::Start) {
             return (0, Decoded::Incomplete);
         }
@@ -381,6 +412,7 @@ impl Decoder {
     /// the input are to be consumed all the same: what stood before it, and those of an edited
     /// line, which is remembered here.
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
+        scratch.forget();
         if scratch.edited {
             self.state = State::Edited(std::mem::take(&mut scratch.line));
         }

@@ -31,6 +31,7 @@
 use crate::index::Index;
 use crate::limits;
 use crate::output::{Block, Value};
+use crate::protocol::{Lookup, MOST_TOUCHED};
 use crate::segmented_slab::SEGMENT;
 use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
@@ -192,6 +193,23 @@ struct Dropped {
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Lookup for Cache {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn touch(&self, hashes: &[u64]) {
+        let mut entries = [None; MOST_TOUCHED];
+        for (handle, hash) in entries.iter_mut().zip(hashes) {
+            *handle = self.index.likely(*hash);
+        }
+        let entries = entries.map(|handle| handle.map(|handle| self.entries.value(handle)));
+        let first = |entry: &Entry| entry.key().first().copied().unwrap_or_default();
+        black_box(entries.into_iter().flatten().map(first).fold(0, u8::wrapping_add));
     }
 }
 
@@ -404,7 +422,7 @@ impl Cache {
     }
 
     fn find(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         self.index.find(hash, |handle| self.entries.value(handle).key() == key)
     }
 

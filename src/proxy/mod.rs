@@ -86,13 +86,18 @@ impl Handler for Proxy {
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.heard_from(out.clock.at(now));
         }
-        while self.clients.get_mut(conn).is_some_and(|client| !client.ended) {
-            if let Some(next) = self.step(out, conn, input, now) {
-                return next;
-            }
+        // Lent out, so that a request does not borrow all of the proxy.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.forget();
+        let mut next = None;
+        while next.is_none() && self.clients.get_mut(conn).is_some_and(|client| !client.ended) {
+            next = self.step(out, conn, input, &mut scratch, now);
         }
-        input.clear();
-        Next::Wait
+        self.scratch = scratch;
+        next.unwrap_or_else(|| {
+            input.clear();
+            Next::Wait
+        })
     }
 
     fn announced(&self, conn: ConnId) -> usize {

@@ -25,6 +25,7 @@ impl Proxy {
         out: &mut Outbox,
         conn: ConnId,
         input: &mut Buffer,
+        scratch: &mut Scratch,
         now: Instant,
     ) -> Option<Next> {
         let client = self.clients.get_mut(conn)?;
@@ -35,15 +36,14 @@ impl Proxy {
         if client.dump.is_some() {
             return self.advance_dump(out, conn, now);
         }
-        // Lent out, so that the request does not borrow all of the proxy.
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let (consumed, decoded) =
-            client.session.decode(input.bytes(), &mut scratch, &self.options.limits);
+        let limits = &self.options.limits;
+        client.session.look_ahead(input.bytes(), scratch, limits, &self.cache);
+        let (consumed, decoded) = client.session.decode(input.bytes(), scratch, limits);
         let mut next = None;
         match decoded {
             Decoded::Incomplete => {
                 let rest = &input.bytes()[consumed..];
-                let until = client.session.patience(rest, now, &self.options.limits);
+                let until = client.session.patience(rest, now, limits);
                 next = Some(Next::Read(until));
             }
             Decoded::Request(request) => {
@@ -82,7 +82,6 @@ impl Proxy {
         if let Some(client) = self.clients.get_mut(conn) {
             client.took(consumed);
         }
-        self.scratch = scratch;
         next
     }
 
@@ -92,12 +91,12 @@ impl Proxy {
         out: &mut Outbox,
         conn: ConnId,
         input: &mut Buffer,
-        mut scratch: Scratch,
+        scratch: &mut Scratch,
         why: NotYet,
         now: Instant,
     ) -> Next {
         if let Some(client) = self.clients.get_mut(conn) {
-            let consumed = client.session.put_back(&mut scratch);
+            let consumed = client.session.put_back(scratch);
             input.consume(consumed);
             client.took(consumed);
             client.waiting = true;
@@ -109,7 +108,6 @@ impl Proxy {
                 }
             }
         }
-        self.scratch = scratch;
         Next::Wait
     }
 

@@ -4,12 +4,13 @@
 //! of which tells the watchers of the keys that it changes. So no change goes unnoticed.
 
 use super::observers::Observers;
-use super::store::{Expiry, Store};
+use super::store::{Expiry, Store, TOUCHED};
 use crate::clock::Now;
 use crate::command::PutMode;
 use crate::handler::ConnId;
 use crate::limits::Limits;
 use crate::output::Value;
+use crate::protocol::{Lookup, MOST_TOUCHED};
 use std::time::Instant;
 
 /// All keys; see the head of the file.
@@ -30,6 +31,19 @@ pub struct Keyspace {
     pub hits: u64,
     /// Lookups that found no key.
     pub misses: u64,
+}
+
+const _: () = assert!(MOST_TOUCHED <= TOUCHED);
+
+impl Lookup for Keyspace {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.store.hash(key)
+    }
+
+    fn touch(&self, hashes: &[u64]) {
+        self.store.touch(hashes);
+    }
 }
 
 impl Keyspace {

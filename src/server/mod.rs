@@ -27,14 +27,13 @@ use crate::clock::Now;
 use crate::command::PutMode;
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::Limits;
-use crate::protocol::Request;
 use crate::protocol::text::Reply;
+use crate::protocol::{Request, Scratch};
 use crate::session::{Origin, Outcome, Session, Style, clients, program};
 use crate::settings::Settings;
 use crate::stats::{Program, Stat, Stats};
 use client::Client;
 use keyspace::Keyspace;
-use serve::Lent;
 use std::time::Instant;
 
 /// The server's policy.
@@ -43,7 +42,7 @@ pub struct Server {
     limits: Limits,
     started: Instant,
     clients: ConnMap<Client>,
-    lent: Option<Box<Lent>>,
+    scratch: Scratch,
     keyspace: Keyspace,
 }
 
@@ -61,7 +60,7 @@ impl Server {
             limits,
             started: now,
             clients: ConnMap::default(),
-            lent: None,
+            scratch: Scratch::default(),
             keyspace: Keyspace::new(put_mode, &limits, now),
         }
     }

@@ -1,29 +1,17 @@
 //! Requests carried out, one after the other: the short way of those that are for the keys, and the
 //! longer one of the others.
 
-use super::store::{self, Store};
 use super::{Server, Then, commands};
 use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::command::{Access, Verb};
 use crate::handler::{ConnId, Next, Outbox};
-use crate::limits::{self, Limits};
+use crate::limits;
 use crate::output::Output;
 use crate::protocol::text::Reply;
-use crate::protocol::{Ahead, Decoded, Form, Refusal, Request, Scratch};
+use crate::protocol::{Decoded, Form, Refusal, Request, Scratch};
 use crate::session::{Collected, Origin, Style};
 use crate::stats::Stat;
-
-/// A request of so many words has one key.
-const SHORT_REQUEST: usize = 3;
-
-/// What is needed to carry out the requests of one client; lent out meanwhile, so that a request
-/// does not borrow all of the server.
-#[derive(Debug, Default)]
-pub(super) struct Lent {
-    scratch: Scratch,
-    ahead: Ahead,
-}
 
 /// How far a client's requests were carried out.
 enum Progress {
@@ -44,13 +32,14 @@ impl Server {
         input: &mut Buffer,
         now: Now,
     ) -> Next {
-        let mut lent = self.lent.take().unwrap_or_default();
-        lent.ahead.forget();
+        // Lent out, so that a request does not borrow all of the server.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.forget();
         if self.keyspace.observers.tracking.is_on() {
             self.note_author(conn);
         }
         let next = loop {
-            let progress = self.serve(out, conn, input, &mut lent, now);
+            let progress = self.serve(out, conn, input, &mut scratch, now);
             if self.keyspace.observers.tracking.has_news() {
                 self.tell_news(out);
             }
@@ -64,7 +53,7 @@ impl Server {
                 }
             }
         };
-        self.lent = Some(lent);
+        self.scratch = scratch;
         next
     }
 
@@ -74,7 +63,7 @@ impl Server {
         out: &mut Outbox,
         conn: ConnId,
         input: &mut Buffer,
-        Lent { scratch, ahead }: &mut Lent,
+        scratch: &mut Scratch,
         now: Now,
     ) -> Progress {
         let Some(client) = self.clients.get_mut(conn) else { return Progress::Stop(Next::Wait) };
@@ -93,14 +82,8 @@ impl Server {
                 }
                 return Progress::Stop(Next::Drain);
             }
-            if ahead.is_empty() && client.session.is_plain() && client.session.is_between_requests()
-            {
-                look_ahead(self.keyspace.store(), input.bytes(), ahead, &self.limits);
-            }
-            let (consumed, decoded) = match ahead.take(input.bytes()) {
-                Some((consumed, request)) => (consumed, Decoded::Request(request)),
-                None => client.session.decode(input.bytes(), scratch, &self.limits),
-            };
+            client.session.look_ahead(input.bytes(), scratch, &self.limits, &self.keyspace);
+            let (consumed, decoded) = client.session.decode(input.bytes(), scratch, &self.limits);
             match decoded {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
@@ -226,32 +209,4 @@ fn refuse(output: &mut Output, refusal: &Refusal<'_>) {
     let message = refusal.to_string();
     let reply = Reply::Failure(message.as_bytes());
     Style::plain(Form::Resp).write(output, Origin::Server, reply);
-}
-
-/// Decodes what comes next, and touches the keys: their cache misses overlap, which otherwise wait
-/// for each other.
-#[inline]
-fn look_ahead(store: &Store, input: &[u8], ahead: &mut Ahead, limits: &Limits) {
-    let requests = ahead.fill(input, store::TOUCHED, limits);
-    if requests > 1 || ahead.words() > SHORT_REQUEST {
-        touch(store, ahead.requests(input));
-    }
-}
-
-/// Touches the keys of all these requests.
-#[inline(never)]
-fn touch<'a>(store: &Store, requests: impl Iterator<Item = Request<'a>>) {
-    let mut hashes = [0; store::TOUCHED];
-    let mut count = 0;
-    for request in requests {
-        for key in request.keys() {
-            if count == hashes.len() {
-                store.touch(&hashes);
-                count = 0;
-            }
-            hashes[count] = store.hash(key);
-            count += 1;
-        }
-    }
-    store.touch(&hashes[..count]);
 }

@@ -24,7 +24,7 @@ use crate::limits::Limits;
 use crate::output::Output;
 use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::text::{self, Reply};
-use crate::protocol::{Decoded, Decoder, Form, Midway, Request, Scratch};
+use crate::protocol::{Decoded, Decoder, Form, Lookup, Midway, Request, Scratch};
 use crate::transaction::Transaction;
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -167,6 +167,18 @@ impl Session {
         }
     }
 
+    /// Decodes several requests: see [`Decoder::look_ahead`].
+    #[inline]
+    pub fn look_ahead(
+        &mut self,
+        input: &[u8],
+        scratch: &mut Scratch,
+        limits: &Limits,
+        lookup: &impl Lookup,
+    ) {
+        self.decoder.look_ahead(input, scratch, limits, lookup);
+    }
+
     /// Decodes the request at the front of `input`: see [`Decoder::decode`].
     #[inline]
     pub fn decode<'a>(
@@ -190,17 +202,6 @@ impl Session {
     /// Takes back the request that was last decoded: see [`Decoder::put_back`].
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         self.decoder.put_back(scratch)
-    }
-
-    /// Whether the next byte of the input is the first of a request. If so, it may be decoded by
-    /// somebody else.
-    #[inline]
-    pub fn is_between_requests(&mut self) -> bool {
-        let is_between = self.decoder.midway(b"") == Midway::Nothing;
-        if is_between {
-            self.midway_since = None;
-        }
-        is_between
     }
 
     /// The client has sent something.
