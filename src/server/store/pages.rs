@@ -119,8 +119,6 @@ pub struct Pages {
     free: BTreeSet<u32>,
     classes: [Class; CLASSES],
     large: Vec<Block>,
-    /// Bytes of what is large.
-    large_bytes: usize,
 }
 
 /// A page that has moved.
@@ -140,7 +138,6 @@ impl Pages {
             free: BTreeSet::new(),
             classes: std::array::from_fn(|_| Class::default()),
             large: Vec::new(),
-            large_bytes: 0,
         }
     }
 
@@ -225,15 +222,12 @@ impl Pages {
         if handle < LARGE_FROM {
             return EntryMut(self.place_mut(handle)).append(tail);
         }
-        let entry = &mut self.large[large_number(handle)];
-        self.large_bytes -= entry.capacity();
-        let bytes = Arc::make_mut(entry);
+        let bytes = Arc::make_mut(&mut self.large[large_number(handle)]);
         // In steps of an eighth: a value that grows by and by is copied now and then.
         if bytes.capacity() - bytes.len() < tail.len() {
             bytes.reserve_exact(tail.len().max(bytes.len() / 8));
         }
         bytes.extend_from_slice(tail);
-        self.large_bytes += bytes.capacity();
         true
     }
 
@@ -241,8 +235,7 @@ impl Pages {
     /// `None` if it was the entry itself.
     pub fn remove(&mut self, handle: Handle) -> Option<Handle> {
         if handle >= LARGE_FROM {
-            let gone = self.large.swap_remove(large_number(handle));
-            self.large_bytes -= gone.capacity();
+            self.large.swap_remove(large_number(handle));
             let last = LARGE_FROM + self.large.len() as Handle;
             return (last != handle).then_some(last);
         }
@@ -300,9 +293,7 @@ impl Pages {
     fn insert_large(&mut self, parts: &Parts<'_>) -> Handle {
         let handle = LARGE_FROM + self.large.len() as Handle;
         assert!(handle < Handle::MAX, "fewer than 2^28 large entries");
-        let entry = Arc::new(parts.to_vec());
-        self.large_bytes += entry.capacity();
-        self.large.push(entry);
+        self.large.push(Arc::new(parts.to_vec()));
         handle
     }
 
@@ -311,7 +302,6 @@ impl Pages {
             return false;
         }
         let entry = &mut self.large[large_number(handle)];
-        self.large_bytes -= entry.capacity();
         match Arc::get_mut(entry) {
             Some(bytes) if Entry(bytes).value().len() == parts.value.len() => {
                 let mut entry = EntryMut(bytes);
@@ -320,7 +310,6 @@ impl Pages {
             }
             _ => *entry = Arc::new(parts.to_vec()),
         }
-        self.large_bytes += entry.capacity();
         true
     }
 
@@ -385,7 +374,6 @@ impl Pages {
         assert_eq!(self.memory.len(), self.class_of_page.len());
         assert!(self.free.iter().all(|&page| self.class_of_page[page as usize] == FREE));
         assert_ne!(self.class_of_page.last(), Some(&FREE), "memory that could be given back");
-        assert_eq!(self.large_bytes, self.large.iter().map(|entry| entry.capacity()).sum());
         entries
     }
 }
