@@ -7,9 +7,9 @@
 //!                     at 10: block ①, 7..1048583      at 37: block ②, 0..20000
 //! ```
 //!
-//! A shared piece is a part of a block of memory with several owners: the store or the cache has
-//! one, each output that it waits in another. So a large value is not copied for being sent, and
-//! one that is replaced or deleted meanwhile lives until it is. Its bytes count like all others in
+//! A shared piece is a part of a block of memory with several owners: the store has one, each
+//! output that it waits in another. So a large value is not copied for being sent, and one that is
+//! replaced or deleted meanwhile lives until it is. Its bytes count like all others in
 //! [`Output::len`], and so for the high-water mark and the output limit: no output keeps more alive
 //! than it may hold.
 //!

@@ -59,7 +59,7 @@ fn memory_is_that_of_the_entries_whatever_came_before() {
     }
     check(&store, "half of them gone, and others come");
 
-    // All values take another length, three times, some of them memory of their own.
+    // All values take another length, three times.
     for (round, most) in [(1, 1000), (2, 60), (3, 8000)] {
         for number in (0..number).filter(|number| mixed(number / 100).is_multiple_of(4)) {
             set(&mut store, number, mixed(number + round) % most);
