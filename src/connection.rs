@@ -288,7 +288,7 @@ impl<S: Stream> Connection<S> {
                     let is_long = scratch.len() >= LONG_INPUT && whole > scratch.len();
                     let mut bytes = Buffer::new();
                     if is_long {
-                        bytes = out.pool.lend_long(whole);
+                        bytes = out.pool.lend_long(whole, scratch.len());
                         bytes.make_room_towards(whole, scratch.len());
                     }
                     bytes.push(scratch.bytes());

@@ -30,8 +30,8 @@ pub const SHARED_FROM: usize = 16 * 1024;
 /// What a streamed reply adds to the output before others have their turn.
 pub const STREAM_CHUNK: usize = 64 * 1024;
 
-/// Places of the store that one step of a streamed `DUMP` looks at: at under 100 ns each it stays
-/// below a millisecond also where most of them are empty.
+/// Entries that one step of a walk over the store looks at: at under 100 ns each it stays below a
+/// millisecond.
 pub const SCAN_STEP: usize = 4096;
 
 /// The longest key. A key is one word, and stands in `DUMP`'s line with all others.

@@ -11,7 +11,7 @@
 //! output that it waits in another. So a large value is not copied for being sent, and one that is
 //! replaced or deleted meanwhile lives until it is. Its bytes count like all others in
 //! [`Output::len`], and so for the high-water mark and the output limit: no output keeps more alive
-//! than it may hold.
+//! than it may hold, and the rest of the piece that it is sending.
 //!
 //! An output without shared pieces is a `Buffer` and an empty list, and is written with one plain
 //! write.

@@ -42,9 +42,13 @@ impl BufferPool {
         }
     }
 
-    /// A buffer for an input that will have `whole` bytes in all; without memory, if there is none
-    /// of that size.
-    pub fn lend_long(&mut self, whole: usize) -> Buffer {
+    /// A buffer for an input that will have `whole` bytes in all, of which so many have come;
+    /// without memory, if there is none of that size.
+    pub fn lend_long(&mut self, whole: usize, come: usize) -> Buffer {
+        // Who has only said so gets no memory that others have touched.
+        if whole > come * super::FORESIGHT {
+            return Buffer::new();
+        }
         let found = self.long.iter().rposition(|storage| storage.capacity() >= whole);
         let storage = found.map_or(Vec::new(), |at| self.long.remove(at));
         self.long_bytes -= storage.capacity();
@@ -104,7 +108,8 @@ mod tests {
         for kibibytes in [100, 1000, 200] {
             pool.take_back_long(long(kibibytes));
         }
-        let mut lent = |kibibytes: usize| pool.lend_long(kibibytes << 10).capacity() >> 10;
+        let mut lent =
+            |kibibytes: usize| pool.lend_long(kibibytes << 10, kibibytes << 10).capacity() >> 10;
         assert_eq!([lent(150), lent(150), lent(150), lent(1)], [200, 1000, 0, 100]);
         assert_eq!(pool.long_bytes, 0);
         for kibibytes in [1000, 8000, 8000, 20_000] {
@@ -122,7 +127,7 @@ mod tests {
             pool.take_back_long(Buffer::with_capacity(1 << 20));
         }
         pool.age();
-        let lent = [pool.lend_long(1 << 20), pool.lend_long(1 << 20)];
+        let lent = [pool.lend_long(1 << 20, 1 << 15), pool.lend_long(1 << 20, 1 << 15)];
         lent.into_iter().for_each(|buffer| pool.take_back_long(buffer));
         pool.age();
         assert_eq!((pool.long.len(), pool.long_bytes), (2, 2 << 20), "no more were needed at once");

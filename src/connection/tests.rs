@@ -227,7 +227,7 @@ fn a_long_request_keeps_the_memory_that_it_was_lent_until_it_is_whole() {
         let input = bench.connection.input.as_ref();
         assert!(input.is_none_or(|input| input.bytes.capacity() == lent));
     }
-    assert_eq!(bench.out.pool.lend_long(1).capacity(), lent);
+    assert_eq!(bench.out.pool.lend_long(1, 1).capacity(), lent);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! `pages.rs` has no holes: when an entry goes, the last of its class moves to its place, and the
 //! index and the timers are told. A value that is replaced by one of about the same length stays;
 //! else its entry goes from one class to another. So memory is always that of the entries that
-//! there are, whatever came before.
+//! there are, whatever came before; of those over 16 KiB, the allocator may keep what was freed.
 //!
 //! A key whose deadline has come is absent at once, for whoever asks: the deadline is compared.
 //! Its memory goes later. Each entry with a deadline has a timer in a wheel, and [`Store::expire`]
