@@ -95,20 +95,22 @@ impl<T> SegmentedSlab<T> {
     /// With 2^32 values.
     pub fn insert(&mut self, value: T) -> u32 {
         let at = self.first_with_room();
-        let page = self.pages[at].get_or_insert_with(|| Box::new(Page::new()));
+        let page = &mut **self.pages[at].get_or_insert_with(|| Box::new(Page::new()));
         let segment = page.room.trailing_zeros() as usize;
+        let used = page.used[segment];
+        let place = used.trailing_ones() as usize;
+        let number = u32::try_from(at * PAGE + segment * SEGMENT + place);
+        let number = number.expect("fewer than 2^32 values");
         let places = page.segments[segment].get_or_insert_with(|| {
             page.allocated += 1;
             self.allocated += 1;
             Box::new(array::from_fn(|_| None))
         });
-        let place = page.used[segment].trailing_ones() as usize;
-        let number = u32::try_from(at * PAGE + segment * SEGMENT + place);
-        let number = number.expect("fewer than 2^32 values");
         places[place] = Some(value);
         self.len += 1;
-        page.used[segment] |= 1 << place;
-        if page.used[segment] == u64::MAX {
+        let used = used | 1 << place;
+        page.used[segment] = used;
+        if used == u64::MAX {
             page.room &= !(1 << segment);
             if page.room == 0 {
                 self.room[at / BITS] &= !(1 << (at % BITS));
@@ -123,7 +125,7 @@ impl<T> SegmentedSlab<T> {
     /// If there is none of this number.
     pub fn remove(&mut self, number: u32) -> T {
         let (at, segment, place) = split(number);
-        let page = self.pages.get_mut(at).and_then(Option::as_mut);
+        let page = self.pages.get_mut(at).and_then(Option::as_deref_mut);
         let page = page.expect("there is a value of this number");
         let value = page.segments[segment].as_mut().and_then(|places| places[place].take());
         let value = value.expect("there is a value of this number");

@@ -39,8 +39,8 @@
 //! ```
 //!
 //! An insert opens a slot, and `expire` cascades one, at most once at each level, so no call moves
-//! more than 128 timers ten times; and of all timers none is moved more often than by cascading
-//! alone. An open slot in which 32 are left is closed again: a kilobyte for each is not wasted.
+//! more than 128 timers ten times; and a timer is moved about as often as by cascading alone. An
+//! open slot in which 32 are left is closed again, and gives a kilobyte back.
 //!
 //! Why not cascade in pieces, one at each call? Whatever is due would wait until all of its slot
 //! have been moved, for seconds; and `None` would mean now that nothing is due, now that nobody
@@ -137,22 +137,21 @@ impl<T> TimerWheel<T> {
         tick = tick.max(self.current);
         let generation = self.generation;
         self.generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        let slot = self.nodes.slab.insert(Node::new(tick, generation, value));
         let level = level(tick, self.current);
-        self.levels[level].link(level, &mut self.nodes, slot, tick);
+        let queue = self.levels[level].queue(level, &mut self.nodes, tick);
+        let slot = self.nodes.insert(queue, tick, generation, value);
         TimerId { slot, generation }
     }
 
     /// The value of a timer. `None` if it has fired, was cancelled or was cleared.
     pub fn get(&self, id: TimerId) -> Option<&T> {
-        let node = self.nodes.slab.get(id.slot)?;
-        (node.generation == id.generation).then_some(&node.value)
+        self.node(id).map(|node| &node.value)
     }
 
     /// Takes a timer out. `None` if it has fired, was cancelled or was cleared.
     pub fn cancel(&mut self, id: TimerId) -> Option<T> {
-        self.get(id)?;
-        Some(self.remove(id.slot))
+        let tick = self.node(id)?.tick;
+        Some(self.remove(id.slot, tick))
     }
 
     /// The value of a timer that is in the wheel. For an owner who knows that it is, and keeps only
@@ -174,7 +173,7 @@ impl<T> TimerWheel<T> {
 
     /// Takes such a timer out.
     pub fn take(&mut self, number: u32) -> T {
-        self.remove(number)
+        self.remove(number, self.nodes.slab[number].tick)
     }
 
     /// One timer that is due at `now`, taken out; to be called until `None`.
@@ -184,32 +183,14 @@ impl<T> TimerWheel<T> {
     /// timers there are, one call takes some 20 µs at most. With a `now` earlier than one before,
     /// nothing fires.
     pub fn expire(&mut self, now: Instant) -> Option<T> {
-        self.due(now).map(|id| self.remove(id.slot))
+        let slot = self.first_due(now)?;
+        Some(self.remove(slot, self.current))
     }
 
     /// The timer that [`expire`](Self::expire) would take out, which stays in.
     pub fn due(&mut self, now: Instant) -> Option<TimerId> {
-        if now < self.latest {
-            return None;
-        }
-        self.latest = now;
-        let target = self.ticks_rounded_down(now);
-        while let Some((level, at, slot)) = self.next_slot()
-            && let start = self.slot_start(level, at)
-            && start <= target
-        {
-            if level == 0
-                && let Slot::Queue(queue) = slot
-            {
-                let slot = queue.head();
-                self.current = start;
-                return Some(TimerId { slot, generation: self.nodes.slab[slot].generation });
-            }
-            self.current = start;
-            self.enter(level, at);
-        }
-        self.current = target;
-        None
+        let slot = self.first_due(now)?;
+        Some(TimerId { slot, generation: self.nodes.slab[slot].generation })
     }
 
     /// When [`expire`](Self::expire) should be called next; `None` when there are no timers.
@@ -288,6 +269,35 @@ impl<T> TimerWheel<T> {
         since.as_secs().saturating_mul(1000).saturating_add(below_second.into())
     }
 
+    fn node(&self, id: TimerId) -> Option<&Node<T>> {
+        self.nodes.slab.get(id.slot).filter(|node| node.generation == id.generation)
+    }
+
+    /// The timer that is due at `now` before all others: of the current tick, then.
+    fn first_due(&mut self, now: Instant) -> Option<u32> {
+        if now < self.latest {
+            return None;
+        }
+        self.latest = now;
+        let target = self.ticks_rounded_down(now);
+        while let Some((level, at, slot)) = self.next_slot()
+            && let start = self.slot_start(level, at)
+            && start <= target
+        {
+            if level == 0
+                && let Slot::Queue(queue) = slot
+            {
+                let slot = queue.head();
+                self.current = start;
+                return Some(slot);
+            }
+            self.current = start;
+            self.enter(level, at);
+        }
+        self.current = target;
+        None
+    }
+
     /// The slot that is due before all others.
     fn next_slot(&self) -> Option<(usize, usize, &Slot)> {
         let mut levels = self.levels.iter().enumerate();
@@ -309,7 +319,8 @@ impl<T> TimerWheel<T> {
         match self.levels[level].take(at) {
             Slot::Queue(queue) => self.nodes.each(queue, |nodes, index, tick| {
                 let level = self::level(tick, self.current);
-                self.levels[level].link(level, nodes, index, tick);
+                let queue = self.levels[level].queue(level, nodes, tick);
+                nodes.append(queue, index);
             }),
             Slot::Wheel { wheel, .. } => {
                 self.nodes.opened -= 1;
@@ -318,8 +329,7 @@ impl<T> TimerWheel<T> {
         }
     }
 
-    fn remove(&mut self, index: u32) -> T {
-        let tick = self.nodes.slab[index].tick;
+    fn remove(&mut self, index: u32, tick: u64) -> T {
         let level = level(tick, self.current);
         self.levels[level].remove(level, &mut self.nodes, index, tick)
     }

@@ -76,8 +76,9 @@ impl Wheel {
         mem::replace(&mut self.slots[at], Slot::Queue(Queue::EMPTY))
     }
 
-    /// Appends a node to the queue where its tick belongs, this being a wheel of `level`.
-    pub fn link<T>(&mut self, mut level: usize, nodes: &mut Nodes<T>, index: u32, tick: u64) {
+    /// The queue in which a timer of this tick belongs, for it to be appended, this being a wheel
+    /// of `level`.
+    pub fn queue<T>(&mut self, mut level: usize, nodes: &mut Nodes<T>, tick: u64) -> &mut Queue {
         let mut wheel = self;
         loop {
             let at = digit(tick, level);
@@ -93,7 +94,7 @@ impl Wheel {
                     if queue.len == 0 {
                         wheel.occupied |= 1 << at;
                     }
-                    return nodes.append(queue, index);
+                    return queue;
                 }
                 Slot::Wheel { len, wheel: opened } => {
                     *len += 1;
@@ -153,12 +154,6 @@ impl Queue {
     }
 }
 
-impl<T> Node<T> {
-    pub fn new(tick: u64, generation: NonZeroU32, value: T) -> Self {
-        Node { tick, generation, previous: 0, next: 0, value }
-    }
-}
-
 impl<T> Nodes<T> {
     pub fn new() -> Self {
         Nodes {
@@ -169,9 +164,23 @@ impl<T> Nodes<T> {
         }
     }
 
-    /// Calls `link` with each node of a queue and its tick, from the head on; it may append that to
-    /// another queue.
-    pub fn each(&mut self, queue: Queue, mut link: impl FnMut(&mut Self, u32, u64)) {
+    /// Adds a timer to a queue, and gives its number.
+    pub fn insert(
+        &mut self,
+        queue: &mut Queue,
+        tick: u64,
+        generation: NonZeroU32,
+        value: T,
+    ) -> u32 {
+        let node = Node { tick, generation, previous: queue.tail, next: 0, value };
+        let index = self.slab.insert(node);
+        self.extend(queue, index);
+        index
+    }
+
+    /// Calls `move_to` with each node of a queue and its tick, from the head on; it may append that
+    /// to another queue.
+    pub fn each(&mut self, queue: Queue, mut move_to: impl FnMut(&mut Self, u32, u64)) {
         #[cfg(test)]
         {
             self.moved += queue.len as usize;
@@ -179,16 +188,22 @@ impl<T> Nodes<T> {
         let mut index = queue.head;
         for _ in 0..queue.len {
             let Node { tick, next, .. } = self.slab[index];
-            link(self, index, tick);
+            move_to(self, index, tick);
             index = next;
         }
     }
 
-    fn append(&mut self, queue: &mut Queue, index: u32) {
-        if queue.len == 0 {
-            queue.head = index;
-        } else {
-            self.join(queue.tail, index);
+    /// Appends a node to a queue.
+    pub fn append(&mut self, queue: &mut Queue, index: u32) {
+        self.slab[index].previous = queue.tail;
+        self.extend(queue, index);
+    }
+
+    /// Makes a node the last of a queue; it names the present one as its previous already.
+    fn extend(&mut self, queue: &mut Queue, index: u32) {
+        match queue.len {
+            0 => queue.head = index,
+            _ => self.slab[queue.tail].next = index,
         }
         queue.tail = index;
         queue.len += 1;
@@ -214,7 +229,10 @@ impl<T> Nodes<T> {
     fn open(&mut self, queue: Queue, level: usize) -> Slot {
         self.opened += 1;
         let mut wheel = Box::new(Wheel::EMPTY);
-        self.each(queue, |nodes, index, tick| wheel.link(level, nodes, index, tick));
+        self.each(queue, |nodes, index, tick| {
+            let queue = wheel.queue(level, nodes, tick);
+            nodes.append(queue, index);
+        });
         Slot::Wheel { len: queue.len, wheel }
     }
 
