@@ -333,7 +333,7 @@ impl Decoder {
 
     /// Decodes the request at the front of `input`. The first number is how many bytes of the input
     /// are done with and must be consumed before the next call; what is returned may borrow them.
-    #[inline]
+    #[inline(always)]
     pub fn decode<'a>(
         &mut self,
         input: &'a [u8],

@@ -87,13 +87,13 @@ impl Handler for Proxy {
             client.session.heard_from(out.clock.at(now));
         }
         // Lent out, so that a request does not borrow all of the proxy.
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.forget();
         let mut next = None;
         while next.is_none() && self.clients.get_mut(conn).is_some_and(|client| !client.ended) {
             next = self.step(out, conn, input, &mut scratch, now);
         }
-        self.scratch = scratch;
+        self.scratch = Some(scratch);
         next.unwrap_or_else(|| {
             input.clear();
             Next::Wait

@@ -73,7 +73,7 @@ pub struct Proxy {
     pub(super) options: Options,
     pub(super) started: Instant,
     pub(super) clients: ConnMap<Client>,
-    pub(super) scratch: Scratch,
+    pub(super) scratch: Option<Box<Scratch>>,
     pub(super) cache: Cache,
     pub(super) flights: Flights,
     pub(super) upstream: Upstream<Purpose>,
@@ -107,7 +107,7 @@ impl Proxy {
         Proxy {
             started: now,
             clients: ConnMap::default(),
-            scratch: Scratch::default(),
+            scratch: None,
             cache: Cache::new(options.cache_bytes, now),
             flights: Flights::default(),
             upstream: Upstream::new(options.upstream.clone(), upstream_timeout, seed, now),

@@ -42,7 +42,7 @@ pub struct Server {
     limits: Limits,
     started: Instant,
     clients: ConnMap<Client>,
-    scratch: Scratch,
+    scratch: Option<Box<Scratch>>,
     keyspace: Keyspace,
 }
 
@@ -60,7 +60,7 @@ impl Server {
             limits,
             started: now,
             clients: ConnMap::default(),
-            scratch: Scratch::default(),
+            scratch: None,
             keyspace: Keyspace::new(put_mode, &limits, now),
         }
     }

@@ -33,7 +33,7 @@ impl Server {
         now: Now,
     ) -> Next {
         // Lent out, so that a request does not borrow all of the server.
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.forget();
         if self.keyspace.observers.tracking.is_on() {
             self.note_author(conn);
@@ -53,7 +53,7 @@ impl Server {
                 }
             }
         };
-        self.scratch = scratch;
+        self.scratch = Some(scratch);
         next
     }
 

@@ -180,7 +180,7 @@ impl Session {
     }
 
     /// Decodes the request at the front of `input`: see [`Decoder::decode`].
-    #[inline]
+    #[inline(always)]
     pub fn decode<'a>(
         &mut self,
         input: &'a [u8],
