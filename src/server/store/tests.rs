@@ -115,8 +115,8 @@ fn a_scan_looks_at_about_as_many_entries_as_asked_and_takes_any_cursor() {
     for cursor in [1 << 53, u64::from(u32::MAX) << 32, u64::MAX] {
         assert_eq!(step(&store, cursor, 10, now), (vec![], 0));
     }
-    let (found, next) = step(&store, 0, 0, now);
-    assert!(!found.is_empty() && next > 0, "a step of no entries would never end");
+    let (_, next) = step(&store, 0, 0, now);
+    assert!(next > 0, "a step of no entries would never end");
 }
 
 #[test]
