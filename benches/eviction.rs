@@ -137,9 +137,12 @@ fn cache(trace: &[u32], room: usize) -> (f64, Duration) {
         cache.get(&key, now).is_some()
             || !cache.insert(&key, Found::Value(Value::Short(&VALUE)), deadline, now)
     };
-    let mut measure = Cache::new(1 << 20, now);
-    ask(&mut measure, 0);
-    let mut cache = Cache::new(room * measure.bytes(), now);
+    // So much as the entries take with their timers, however those are kept.
+    let mut measure = Cache::new(1 << 30, now);
+    for number in 0..room {
+        ask(&mut measure, number as u32);
+    }
+    let mut cache = Cache::new(measure.bytes(), now);
 
     let start = Instant::now();
     let (first, second) = trace.split_at(trace.len() / 2);

@@ -80,7 +80,7 @@ fn amid_a_dump() -> (World, NodeId, ClientId, ClientId) {
     let (mut world, node) = world_with(Limits::default());
     let client = reader(&mut world, node);
     let writer = world.connect(node);
-    for number in 0..40 {
+    for number in 0..200 {
         let key = format!("{number}-{}", "x".repeat(60_000));
         world.exchange(writer, [request(&["SET", &key, "v"])]);
     }
