@@ -4,7 +4,8 @@
 //! not wait for each other, if only they are known: so of a pipeline, what has come is decoded
 //! first, and its keys are touched.
 
-use super::{Decoded, Form, Request, Span, Whole, Words};
+use super::whole::Whole;
+use super::{Decoded, Form, Request, Span, Words};
 use crate::command::Command;
 use crate::limits::Limits;
 

@@ -5,7 +5,8 @@
 //! [`Decoder`] gives the same requests however the bytes are split.
 //!
 //! - `text.rs`: lines and text replies      - `telnet.rs`: what telnet mixes into lines
-//! - `bytes.rs`: how both find a byte      - `ahead.rs`: requests decoded before their turn
+//! - `bytes.rs`: how both find a byte
+//! - `whole.rs`: requests that are whole      - `ahead.rs`: those decoded before their turn
 //! - `resp/`: RESP requests and replies, for clients of ours and for the proxy as a client
 
 mod ahead;
@@ -13,6 +14,7 @@ mod bytes;
 pub mod resp;
 pub mod telnet;
 pub mod text;
+mod whole;
 
 pub use ahead::{Lookup, MOST_TOUCHED};
 
@@ -20,6 +22,7 @@ use crate::command::{Command, KeyRange, Verb};
 use crate::limits::{self, Limits};
 use ahead::Ahead;
 use std::fmt;
+use whole::Whole;
 
 /// Where a word of a request stands among the request's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,37 +231,6 @@ pub enum Decoded<'a> {
     Telnet([u8; 3]),
     /// A web browser, or something that was made to speak like one: close without a word.
     Http,
-}
-
-/// A request that is whole and in its plainest form, its words not looked at.
-struct Whole<'a> {
-    bytes: &'a [u8],
-    form: Form,
-    /// With its end.
-    length: usize,
-}
-
-impl<'a> Whole<'a> {
-    /// Finds one at the front of `input`. `None`: only a [`Decoder`] can tell what stands there.
-    #[inline]
-    fn find(input: &'a [u8], words: &mut Vec<Span>, limits: &Limits) -> Option<Whole<'a>> {
-        if *input.first()? == b'*' {
-            let length = resp::whole_request(input, words, limits)?;
-            Some(Whole { bytes: &input[..length], form: Form::Resp, length })
-        } else {
-            let (bytes, length) = text::plain_line(input, limits)?;
-            Some(Whole { bytes, form: Form::Text, length })
-        }
-    }
-
-    /// `words` is what `find` was given.
-    #[inline]
-    fn decode(self, words: &'a mut Vec<Span>, limits: &Limits) -> Decoded<'a> {
-        match self.form {
-            Form::Resp => resp::check(self.bytes, words),
-            Form::Text => text::parse(self.bytes, words, limits),
-        }
-    }
 }
 
 /// Memory for one decoded request, lent to every decoder in turn.
