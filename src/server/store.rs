@@ -96,7 +96,7 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// An empty store, of 64 KiB.
+    /// An empty store, of some 20 KiB: most of that is its timer wheel.
     pub fn new(now: Instant) -> Self {
         Self {
             hasher: RandomState::new(),
