@@ -22,6 +22,7 @@
 use bytemuck::Pod;
 use memmap2::{Advice, MmapMut};
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Bytes in a chunk. Giving one back takes some 100 µs.
@@ -33,30 +34,67 @@ const SMALL_PAGE: usize = 4096;
 /// The most chunks that are kept ready.
 const MOST_READY: usize = 4;
 
-/// Chunks on their way from the thread that makes them ready. This is the one thing that all of a
-/// process share, as they do an allocator.
+/// Chunks on their way from the thread that makes them ready. This and the count of what was
+/// touched are all that a whole process shares, as it does an allocator.
 static STOCK: Mutex<Stock> = Mutex::new(Stock { ready: Vec::new(), wanted: 0, is_kept: false });
 static WANTED: Condvar = Condvar::new();
 
 struct Stock {
-    ready: Vec<MmapMut>,
+    ready: Vec<Chunk>,
     wanted: usize,
     /// Whether there is a thread that makes chunks ready.
     is_kept: bool,
 }
 
+/// Bytes of all chunks that were touched, and so take memory.
+static TOUCHED: AtomicUsize = AtomicUsize::new(0);
+
+/// The memory that all chunks of this process take, in bytes, those that are kept ready included.
+pub fn memory_bytes() -> usize {
+    TOUCHED.load(Ordering::Relaxed)
+}
+
+struct Chunk {
+    memory: MmapMut,
+    /// How far from its front it was touched, in whole pages.
+    touched: usize,
+}
+
+impl Chunk {
+    /// In small pages, none of them touched.
+    fn new() -> std::io::Result<Chunk> {
+        Ok(Chunk { memory: MmapMut::map_anon(CHUNK)?, touched: 0 })
+    }
+
+    /// Counts what is going to be touched.
+    fn count(&mut self, end: usize) {
+        let end = end.next_multiple_of(SMALL_PAGE);
+        TOUCHED.fetch_add(end - self.touched, Ordering::Relaxed);
+        self.touched = end;
+    }
+
+    fn want_huge_pages(&self) {
+        // Where there are none, others do.
+        let _ = self.memory.advise(Advice::HugePage);
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        TOUCHED.fetch_sub(self.touched, Ordering::Relaxed);
+    }
+}
+
 /// A vector of plain values; see the head of the file.
 pub struct Arena<T> {
-    chunks: Vec<MmapMut>,
+    chunks: Vec<Chunk>,
     len: usize,
-    /// The most elements that there were since the last chunk was given back.
-    touched: usize,
     elements: PhantomData<T>,
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Arena { chunks: Vec::new(), len: 0, touched: 0, elements: PhantomData }
+        Arena { chunks: Vec::new(), len: 0, elements: PhantomData }
     }
 }
 
@@ -84,14 +122,15 @@ impl<T: Pod> Arena<T> {
     /// behind the end may name what is left of an element that is gone.
     #[inline]
     pub fn at(&self, number: usize) -> &T {
-        &bytemuck::cast_slice(&self.chunks[number / Self::PER_CHUNK])[number % Self::PER_CHUNK]
+        let chunk = &self.chunks[number / Self::PER_CHUNK];
+        &bytemuck::cast_slice(&chunk.memory)[number % Self::PER_CHUNK]
     }
 
     /// An element, to be changed.
     #[inline]
     pub fn at_mut(&mut self, number: usize) -> &mut T {
         let chunk = &mut self.chunks[number / Self::PER_CHUNK];
-        &mut bytemuck::cast_slice_mut(chunk)[number % Self::PER_CHUNK]
+        &mut bytemuck::cast_slice_mut(&mut chunk.memory)[number % Self::PER_CHUNK]
     }
 
     /// Two elements, to be changed.
@@ -102,12 +141,12 @@ impl<T: Pod> Arena<T> {
         let [one, other] = numbers.map(|number| number / Self::PER_CHUNK);
         let places = numbers.map(|number| number % Self::PER_CHUNK);
         if one == other {
-            let elements = bytemuck::cast_slice_mut(&mut self.chunks[one]);
+            let elements = bytemuck::cast_slice_mut(&mut self.chunks[one].memory);
             return elements.get_disjoint_mut(places).expect("two elements");
         }
         let [one, other] = self.chunks.get_disjoint_mut([one, other]).expect("two chunks");
-        let one = &mut bytemuck::cast_slice_mut(one)[places[0]];
-        [one, &mut bytemuck::cast_slice_mut(other)[places[1]]]
+        let one = &mut bytemuck::cast_slice_mut(&mut one.memory)[places[0]];
+        [one, &mut bytemuck::cast_slice_mut(&mut other.memory)[places[1]]]
     }
 
     /// Adds an element: whatever was there before, or zeros.
@@ -118,17 +157,21 @@ impl<T: Pod> Arena<T> {
         if self.len == self.chunks.len() * Self::PER_CHUNK {
             let chunk = if self.chunks.is_empty() { None } else { take_chunk() };
             if let Some(full) = self.chunks.last() {
-                want_huge_pages(full);
+                full.want_huge_pages();
             }
-            let small = || MmapMut::map_anon(CHUNK).expect("there is memory");
-            self.chunks.push(chunk.unwrap_or_else(small));
+            self.chunks.push(chunk.unwrap_or_else(|| Chunk::new().expect("there is memory")));
         }
         if self.len % Self::PER_CHUNK == Self::PER_CHUNK / 2 {
             want_chunk();
         }
+        let last = self.len;
         self.len += 1;
-        self.touched = self.touched.max(self.len);
-        self.at_mut(self.len - 1)
+        let end = (last % Self::PER_CHUNK + 1) * size_of::<T>();
+        let chunk = &mut self.chunks[last / Self::PER_CHUNK];
+        if end > chunk.touched {
+            chunk.count(end);
+        }
+        self.at_mut(last)
     }
 
     /// Drops the last element. One unused chunk is kept, so that a length that goes up and down
@@ -140,24 +183,26 @@ impl<T: Pod> Arena<T> {
         self.len -= 1;
         if self.len + 2 * Self::PER_CHUNK <= self.chunks.len() * Self::PER_CHUNK {
             self.chunks.pop();
-            self.touched = self.touched.min(self.chunks.len() * Self::PER_CHUNK);
         }
     }
 
     /// The memory that it takes, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.touched * size_of::<T>()
+        self.chunks.iter().map(|chunk| chunk.touched).sum()
+    }
+
+    /// How much of that is behind the last element. A look at the last two chunks.
+    pub fn spare_bytes(&self) -> usize {
+        let first = self.len / Self::PER_CHUNK;
+        let behind: usize =
+            self.chunks[first.min(self.chunks.len())..].iter().map(|it| it.touched).sum();
+        behind.saturating_sub(self.len % Self::PER_CHUNK * size_of::<T>())
     }
 
     /// The memory in pieces, as their sizes: each is given back when its size is taken, so that no
     /// call has to free all.
     pub fn into_pieces(self) -> impl Iterator<Item = usize> {
-        let mut left = self.memory_bytes();
-        self.chunks.into_iter().map(move |chunk| {
-            let taken = left.min(chunk.len());
-            left -= taken;
-            taken
-        })
+        self.chunks.into_iter().map(|chunk| chunk.touched)
     }
 }
 
@@ -169,9 +214,10 @@ pub fn keep_ready() -> ! {
         stock.wanted -= 1;
         drop(stock);
         // If there is no memory, whoever needs it will find out.
-        if let Ok(mut chunk) = MmapMut::map_anon(CHUNK) {
-            want_huge_pages(&chunk);
-            chunk.iter_mut().step_by(SMALL_PAGE).for_each(|byte| *byte = 0);
+        if let Ok(mut chunk) = Chunk::new() {
+            chunk.want_huge_pages();
+            chunk.count(CHUNK);
+            chunk.memory.iter_mut().step_by(SMALL_PAGE).for_each(|byte| *byte = 0);
             self::stock().ready.push(chunk);
         }
     }
@@ -194,13 +240,8 @@ fn want_chunk() {
 }
 
 #[cold]
-fn take_chunk() -> Option<MmapMut> {
+fn take_chunk() -> Option<Chunk> {
     stock().ready.pop()
-}
-
-fn want_huge_pages(chunk: &MmapMut) {
-    // Where there are none, others do.
-    let _ = chunk.advise(Advice::HugePage);
 }
 
 #[cfg(test)]
@@ -216,15 +257,17 @@ mod tests {
             *arena.grow() = [number as u32; 16];
         }
         assert!((0..many).all(|number| *arena.at(number) == [number as u32; 16]));
-        assert_eq!((arena.len(), arena.memory_bytes()), (many, many * 64));
+        assert_eq!((arena.len(), arena.memory_bytes()), (many, 2 * CHUNK + SMALL_PAGE));
+        assert_eq!(arena.spare_bytes(), SMALL_PAGE - 64);
         (1..many).for_each(|_| arena.pop());
         assert_eq!((arena.len(), arena.memory_bytes()), (1, 2 * CHUNK), "one chunk more is kept");
+        assert_eq!(arena.spare_bytes(), 2 * CHUNK - 64);
         assert_eq!(*arena.at(0), [0; 16]);
         *arena.grow() = [7; 16];
         assert!(arena.into_pieces().eq([CHUNK, CHUNK]));
         let mut arena = Arena::<[u32; 16]>::default();
-        (0..3).for_each(|_| _ = arena.grow());
-        assert!(arena.into_pieces().eq([3 * 64]), "what was not used takes nothing");
+        (0..65).for_each(|_| _ = arena.grow());
+        assert!(arena.into_pieces().eq([2 * SMALL_PAGE]), "what was not used takes nothing");
     }
 
     #[test]

@@ -347,6 +347,15 @@ impl Command {
         matches!(self.access, Access::Read | Access::Write | Access::WriteAll)
     }
 
+    /// Whether it may store more than there was. As in Redis, one that only sets a deadline or
+    /// moves a value is none of these.
+    #[inline]
+    pub fn stores(&self) -> bool {
+        use Verb::*;
+        matches!(self.verb, Set | Put | Setnx | Setex | Psetex | Getset | Append | Mset | Msetnx)
+            || matches!(self.verb, Incr | Decr | Incrby | Decrby)
+    }
+
     /// Whether a line of text can carry it.
     pub fn is_text(&self) -> bool {
         self.line != Line::NotText

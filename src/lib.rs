@@ -8,7 +8,8 @@
 //! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
 //! floor 1   boundary   handler, session, transaction
 //! floor 0   values     arena, buffer, output, clock, segmented_slab, timer_wheel, index, glob,
-//!                      protocol, command, credentials, limits, units, settings, stats
+//!                      protocol, command, credentials, limits, memory, units, settings,
+//!                      stats
 //! ```
 //!
 //! Floors 0 to 2 do no input or output, read no clock and start no thread: bytes and the time come
@@ -33,6 +34,7 @@ pub mod glob;
 pub mod handler;
 pub mod index;
 pub mod limits;
+pub mod memory;
 pub mod output;
 pub mod program;
 pub mod protocol;

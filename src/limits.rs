@@ -107,6 +107,8 @@ pub struct Limits {
     pub max_request: usize,
     /// Output that a client leaves unread before it is closed, in bytes.
     pub output_limit: usize,
+    /// Server: memory that the process may take before nothing more is stored, in bytes; 0: any.
+    pub max_memory: usize,
     /// Server: keys that are remembered for clients that are to be told of changes.
     pub tracking_keys: usize,
     /// How long the programs wait, when told to stop, for clients to take their last replies.
@@ -124,6 +126,7 @@ impl Default for Limits {
             max_value: 64 << 20,
             max_request: 128 << 20,
             output_limit: 256 << 20,
+            max_memory: 0,
             tracking_keys: 1_000_000,
             drain_timeout: Duration::from_secs(5),
         }

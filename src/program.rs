@@ -10,6 +10,7 @@ use crate::reactor::{Ended, Reactor, Stopper};
 use crate::server::Server;
 use log::{info, warn};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -27,6 +28,14 @@ pub fn start_logging() {
 /// The arguments of this process, without its name.
 pub fn arguments() -> Vec<String> {
     std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// The memory that this process takes, in bytes; 0 where the system does not say.
+pub fn resident_bytes() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+    kibibytes.map_or(0, |number: usize| number << 10)
 }
 
 /// A number that differs from process to process.

@@ -96,6 +96,7 @@ pub static SETTINGS: &[Setting] = {
         row(Both, "max-value", LIVE, "the longest value (64MiB)", Size(|it| &mut it.limits.max_value, LEAST_VALUE, MOST_REQUEST_BYTES)),
         row(Both, "max-request", LIVE, "the longest RESP request (128MiB)", Size(|it| &mut it.limits.max_request, 64, MOST_REQUEST_BYTES)),
         row(Both, "output-limit", FIXED, "output that a client may leave unread (256MiB)", Size(|it| &mut it.limits.output_limit, LEAST_OUTPUT_LIMIT, 1 << 40)),
+        row(Server, "max-memory", LIVE, "memory of the process beyond which nothing more is stored; 0: no limit (0)", Size(|it| &mut it.limits.max_memory, 0, 1 << 50)),
         row(Server, "tracking-keys", LIVE, "keys that clients are told changes of; beyond it the oldest go (1000000)", Count(|it| &mut it.limits.tracking_keys, MOST_TRACKING_KEYS)),
         row(Both, "drain-timeout", FIXED, "for clients to take their last replies at the end (5)", Seconds(|it| &mut it.limits.drain_timeout)),
     ]

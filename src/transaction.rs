@@ -10,6 +10,8 @@ pub struct Transaction {
     requests: Buffer,
     count: usize,
     failed: bool,
+    /// Whether one of the requests may store more than there was.
+    pub stores: bool,
 }
 
 impl Transaction {

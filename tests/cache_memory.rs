@@ -4,12 +4,9 @@
 //! the allocator would be used by the next unseen. The count is made for the allocator of glibc.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
-#[path = "support/memory.rs"]
-mod memory;
-
 use larder::output::Value;
+use larder::program::resident_bytes;
 use larder::proxy::cache::{Cache, Found};
-use memory::resident_bytes;
 use std::env;
 use std::process::{self, Command};
 use std::time::{Duration, Instant};

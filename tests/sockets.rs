@@ -10,6 +10,8 @@ mod descriptors;
 mod dump;
 #[path = "sockets/limits.rs"]
 mod limits;
+#[path = "sockets/memory.rs"]
+mod memory;
 #[path = "sockets/pipelines.rs"]
 mod pipelines;
 #[path = "sockets/system_calls.rs"]

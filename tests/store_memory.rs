@@ -2,12 +2,9 @@
 //! else moves what is measured.
 #![cfg(target_os = "linux")]
 
-#[path = "support/memory.rs"]
-mod memory;
-
 use larder::clock::Now;
+use larder::program::resident_bytes;
 use larder::server::store::{Expiry, Store};
-use memory::resident_bytes;
 use std::time::Instant;
 
 const KEYS: u64 = 1_000_000;

@@ -18,6 +18,7 @@ mod whole;
 
 pub use ahead::{Lookup, MOST_TOUCHED};
 
+use crate::buffer::Buffer;
 use crate::command::{Command, KeyRange, Verb};
 use crate::limits::{self, Limits};
 use ahead::Ahead;
@@ -153,6 +154,8 @@ pub enum Refusal<'a> {
     ValueTooLong(usize),
     /// A line over the limit, which is given.
     LineTooLong(usize),
+    /// It would store something, and there is no memory.
+    OutOfMemory,
     /// RESP that is none; the connection cannot go on.
     Protocol(resp::ProtocolError),
 }
@@ -173,6 +176,8 @@ impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.discards_transaction() {
             write!(f, "EXECABORT Transaction discarded because of: ")?;
+        } else if matches!(self, Refusal::OutOfMemory) {
+            write!(f, "OOM ")?;
         } else {
             write!(f, "ERR ")?;
         }
@@ -196,6 +201,9 @@ impl fmt::Display for Refusal<'_> {
             Refusal::KeyTooLong => write!(f, "key longer than {} bytes", limits::MAX_KEY),
             Refusal::ValueTooLong(most) => write!(f, "value longer than {most} bytes"),
             Refusal::LineTooLong(most) => write!(f, "line longer than {most} bytes"),
+            Refusal::OutOfMemory => {
+                f.write_str("out of memory: nothing is stored until some is free")
+            }
             Refusal::Protocol(error) => write!(f, "Protocol error: {error}"),
         }
     }
@@ -285,6 +293,8 @@ enum State {
     Edited(Vec<u8>),
     /// In an array; its bytes are still in the input.
     Array(Box<resp::Partial>),
+    /// In an array that is dropped as it comes.
+    Skipping(Box<resp::ReplyScanner>),
 }
 
 impl Decoder {
@@ -349,11 +359,12 @@ impl Decoder {
             if rest.is_empty() {
                 return (consumed, Decoded::Incomplete);
             }
-            let step = match &self.state {
+            let step = match &mut self.state {
                 State::Start if rest[0] == b'*' => self.array(rest, scratch, limits),
                 State::Array(_) => self.array(rest, scratch, limits),
+                State::Skipping(scanner) => skip_array(scanner, rest),
                 State::Start => self.line(rest, 0, limits),
-                State::Line(scanned) => self.line(rest, *scanned, limits),
+                &mut State::Line(scanned) => self.line(rest, scanned, limits),
                 State::Editing(_) => self.edit(rest, scratch, limits),
                 State::Edited(_) => unreachable!("it was taken above"),
             };
@@ -361,6 +372,7 @@ impl Decoder {
             consumed += step.consumed;
             match step.found {
                 Found::Nothing => {}
+                Found::Skipped => self.state = State::Start,
                 Found::NeedsMore => return (consumed, Decoded::Incomplete),
                 found => break (at, found),
             }
@@ -375,7 +387,7 @@ impl Decoder {
             Found::TooLong => Decoded::Refused(Form::Text, Refusal::LineTooLong(limits.max_line)),
             Found::Telnet(answer) => Decoded::Telnet(answer),
             Found::Broken(error) => Decoded::Broken(Refusal::Protocol(error)),
-            Found::Nothing | Found::NeedsMore => Decoded::Incomplete,
+            Found::Nothing | Found::Skipped | Found::NeedsMore => Decoded::Incomplete,
         };
         (consumed, decoded)
     }
@@ -396,9 +408,23 @@ impl Decoder {
     pub fn midway(&self, input: &[u8]) -> Midway {
         match self.state {
             State::Start if input.is_empty() => Midway::Nothing,
-            State::Array(_) => Midway::Array,
+            State::Array(_) | State::Skipping(_) => Midway::Array,
             _ => Midway::Line,
         }
+    }
+
+    /// Drops what there is of the request that has begun, and the rest of it as it comes, without a
+    /// word. `input` is what was left after `decode` found nothing whole.
+    pub fn skip(&mut self, input: &mut Buffer) -> Form {
+        let is_array = matches!(self.midway(input.bytes()), Midway::Array);
+        if is_array {
+            // It is read as a reply would be: both say in the same way where they end.
+            self.state = State::Skipping(Box::default());
+        } else if let Some(&last) = input.bytes().last() {
+            self.state = State::Editing(Box::new(text::Editor::skipping(last)));
+            input.clear();
+        }
+        if is_array { Form::Resp } else { Form::Text }
     }
 
     /// How many bytes a request that has begun has at least, as far as it has told; 0: it has not.
@@ -491,6 +517,18 @@ impl Decoder {
     }
 }
 
+fn skip_array(scanner: &mut resp::ReplyScanner, rest: &[u8]) -> Step {
+    let (consumed, found) = match scanner.advance(rest, 0) {
+        Ok(resp::Scanned::Midway) => (0, Found::NeedsMore),
+        Ok(resp::Scanned::Dropped(bytes, None)) => (bytes, Found::Nothing),
+        Ok(resp::Scanned::Dropped(bytes, Some(_)) | resp::Scanned::Whole(bytes, _)) => {
+            (bytes, Found::Skipped)
+        }
+        Err(error) => (rest.len(), Found::Broken(error)),
+    };
+    Step { consumed, found }
+}
+
 /// What one turn of the decoder came to.
 struct Step {
     consumed: usize,
@@ -499,6 +537,7 @@ struct Step {
 
 enum Found {
     Nothing,
+    Skipped,
     NeedsMore,
     Line(usize),
     Edited,

@@ -333,6 +333,44 @@ fn how_long_it_will_be_is_known_as_far_as_it_was_told() {
     assert_eq!(scanner.announced(), 0, "what is too large is not kept");
 }
 
+/// However much of it has come, and however the rest comes.
+#[test]
+fn what_is_skipped_is_dropped_to_its_end_and_no_further() {
+    let limits = Limits::default();
+    let long = "v".repeat(60);
+    let requests = [
+        (format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$60\r\n{long}\r\n"), Form::Resp),
+        (format!("*2\r\n$4\r\nMGET\r\n$62\r\n*1{long}\r\n"), Form::Resp),
+        (format!("SET k {long}\r\n"), Form::Text),
+    ];
+    for (request, form) in requests {
+        let whole = request.len();
+        for (split, step) in (1..whole - 1).flat_map(|at| [(at, 1), (at, 7), (at, whole)]) {
+            let (mut decoder, mut scratch) = (Decoder::default(), Scratch::default());
+            let (mut input, mut events) = (Buffer::new(), Vec::new());
+            input.push(&request.as_bytes()[..split]);
+            let (consumed, decoded) = decoder.decode(input.bytes(), &mut scratch, &limits);
+            assert!(consumed == 0 && matches!(decoded, Decoded::Incomplete));
+            assert_eq!(decoder.skip(&mut input), form);
+            let rest = [&request.as_bytes()[split..], b"PING\r\n*1\r\n$4\r\nPING\r\n"].concat();
+            for piece in rest.chunks(step) {
+                input.push(piece);
+                loop {
+                    let (consumed, decoded) = decoder.decode(input.bytes(), &mut scratch, &limits);
+                    let event = event(decoded);
+                    input.consume(consumed);
+                    match event {
+                        Some(event) => events.push(event),
+                        None => break,
+                    }
+                }
+                assert!(input.len() <= 30, "it is not kept");
+            }
+            assert_eq!(events, [text(&["PING"]), array(&["PING"])], "{split} {step}");
+        }
+    }
+}
+
 #[test]
 fn what_has_begun_is_known() {
     let limits = small();
@@ -395,7 +433,8 @@ fn replies_have_two_forms() {
     check_reply(Reply::Lines(b"a\nb\n"), "a\r\nb\r\nEND\r\n", "$4\r\na\nb\n\r\n");
     check_reply(Reply::Error("no"), "ERR no\r\n", "-ERR no\r\n");
     check_reply(Reply::Failure(b"ERR no"), "ERR no\r\n", "-ERR no\r\n");
-    check_reply(Reply::Failure(b"OOM no"), "ERR OOM no\r\n", "-OOM no\r\n");
+    check_reply(Reply::Failure(b"OOM no"), "ERR no\r\n", "-OOM no\r\n");
+    check_reply(Reply::Failure(b"LOADING no"), "ERR LOADING no\r\n", "-LOADING no\r\n");
     let mut out = Output::new();
     resp::reply(&mut out, resp::Version::Two, Some(Verb::Quit), Reply::Goodbye);
     assert_eq!(out.to_vec(), b"+OK\r\n");

@@ -293,7 +293,9 @@ pub fn reply(out: &mut Output, prefix: Prefix, reply: Reply<'_>) {
         }
         Reply::Error(message) => error(out, prefix, message.as_bytes()),
         Reply::Failure(message) => {
-            let message = message.strip_prefix(b"ERR ").unwrap_or(message);
+            // These say what they mean without the word that programs go by.
+            let bare = [&b"ERR "[..], b"OOM "].iter().find_map(|code| message.strip_prefix(*code));
+            let message = bare.unwrap_or(message);
             if is_one_line(message) {
                 error(out, prefix, message);
             } else {

@@ -9,6 +9,7 @@ use crate::clock::Now;
 use crate::command::PutMode;
 use crate::handler::ConnId;
 use crate::limits::Limits;
+use crate::memory::Memory;
 use crate::output::Value;
 use crate::protocol::{Lookup, MOST_TOUCHED};
 use std::time::Instant;
@@ -25,6 +26,10 @@ pub struct Keyspace {
     pub output_limit: usize,
     /// A value may have so many bytes.
     pub value_limit: usize,
+    /// The process may take so many bytes of memory; 0: any.
+    pub memory_limit: usize,
+    /// How many bytes it takes.
+    pub memory: Memory,
     /// How many keys were drawn at random.
     draws: u64,
     /// Lookups that found a key, and those that did not.
@@ -55,6 +60,8 @@ impl Keyspace {
             put_mode,
             output_limit: limits.output_limit,
             value_limit: limits.max_value,
+            memory_limit: limits.max_memory,
+            memory: Memory::of_arenas(),
             draws: 0,
             hits: 0,
             misses: 0,
@@ -88,6 +95,27 @@ impl Keyspace {
     pub fn random(&mut self, now: Now) -> Option<&[u8]> {
         self.draws += 1;
         self.store.random(self.draws, now)
+    }
+
+    /// Whether nothing more may be stored: see `--max-memory`.
+    #[inline]
+    pub fn is_out_of_memory(&mut self) -> bool {
+        self.store.is_full() || self.memory_limit != 0 && self.is_over_limit()
+    }
+
+    /// What is free in pages is filled first, and what was cleared does not count.
+    fn is_over_limit(&mut self) -> bool {
+        let Keyspace { store, memory, memory_limit, .. } = self;
+        let is_over = || memory.bytes() > *memory_limit;
+        while is_over() {
+            if memory.bytes() - store.spare_bytes() <= *memory_limit {
+                return false;
+            }
+            if !store.give_back() {
+                return is_over();
+            }
+        }
+        false
     }
 
     /// Stores a value, in place of one that is there; one whose time has come is gone at once.

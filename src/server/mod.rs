@@ -27,6 +27,7 @@ use crate::clock::Now;
 use crate::command::PutMode;
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::Limits;
+use crate::memory::Memory;
 use crate::protocol::text::Reply;
 use crate::protocol::{Request, Scratch};
 use crate::session::{Origin, Outcome, Session, Style, clients, program};
@@ -63,6 +64,13 @@ impl Server {
             scratch: None,
             keyspace: Keyspace::new(put_mode, &limits, now),
         }
+    }
+
+    /// The same, with all of the process's memory counted for `--max-memory`; otherwise that of the
+    /// entries of up to 16 KiB is.
+    pub fn counting(mut self, memory: Memory) -> Server {
+        self.keyspace.memory = memory;
+        self
     }
 }
 
@@ -157,6 +165,7 @@ impl Server {
                 self.limits = settings.limits;
                 self.keyspace.put_mode = settings.put_mode;
                 self.keyspace.value_limit = settings.limits.max_value;
+                self.keyspace.memory_limit = settings.limits.max_memory;
                 self.keyspace.observers.tracking.set_limit(settings.limits.tracking_keys);
             }
             Outcome::Clients(ask) => {
@@ -198,6 +207,8 @@ impl Server {
         stats.set(Stat::Expired, store.expired());
         stats.set(Stat::KeyBytes, store.key_bytes());
         stats.set(Stat::ValueBytes, store.value_bytes());
+        stats.set(Stat::MemoryBytes, self.keyspace.memory.bytes() as u64);
+        stats.set(Stat::MemoryResident, self.keyspace.memory.resident_bytes() as u64);
         stats.set(Stat::Hits, self.keyspace.hits);
         stats.set(Stat::Misses, self.keyspace.misses);
         let tracking = &self.keyspace.observers.tracking;

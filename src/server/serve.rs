@@ -1,6 +1,7 @@
 //! Requests carried out, one after the other: the short way of those that are for the keys, and the
 //! longer one of the others.
 
+use super::client::Client;
 use super::{Server, Then, commands};
 use crate::buffer::Buffer;
 use crate::clock::Now;
@@ -11,7 +12,7 @@ use crate::output::Output;
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Form, Refusal, Request, Scratch};
 use crate::session::{Collected, Origin, Style};
-use crate::stats::Stat;
+use crate::stats::{Stat, Stats};
 
 /// How far a client's requests were carried out.
 enum Progress {
@@ -94,6 +95,11 @@ impl Server {
                         let closes = then == Then::Close;
                         return if closes { Progress::Close } else { Progress::GoneOn };
                     }
+                    if request.command.stores() && self.keyspace.is_out_of_memory() {
+                        refuse_to_store(client, output, stats, request.form);
+                        input.consume(consumed);
+                        continue;
+                    }
                     let style = client.session.style(request.form, Some(request.command.verb));
                     let dump =
                         commands::carry_out(&mut self.keyspace, &request, style, output, now);
@@ -107,6 +113,11 @@ impl Server {
                 }
                 Decoded::Incomplete => {
                     input.consume(consumed);
+                    if input.len() > limits::SCRATCH_BYTES && self.keyspace.is_out_of_memory() {
+                        let form = client.session.skip(input);
+                        refuse_to_store(client, output, stats, form);
+                        continue;
+                    }
                     let until = client.session.patience(input.bytes(), now.instant, &self.limits);
                     return Progress::Stop(Next::Read(until));
                 }
@@ -169,7 +180,11 @@ impl Server {
         now: Now,
     ) -> Then {
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
-        let Some(output) = out.output(conn) else { return Then::Close };
+        let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
+        if request.command.stores() && self.keyspace.is_out_of_memory() {
+            refuse_to_store(client, output, stats, request.form);
+            return Then::GoOn;
+        }
         let style = client.session.style(request.form, Some(request.command.verb));
         match client.session.collect(request, self.limits.max_request) {
             Collected::Not => return self.carry_out(out, conn, request, style, now),
@@ -202,6 +217,13 @@ impl Server {
             }
         }
     }
+}
+
+/// Answers a request for which there is no memory.
+#[cold]
+fn refuse_to_store(client: &mut Client, output: &mut Output, stats: &mut Stats, form: Form) {
+    stats.add(Stat::OutOfMemory, 1);
+    client.refuse(output, form, &Refusal::OutOfMemory);
 }
 
 /// Answers what is no request, in the way of a client that has asked for nothing.

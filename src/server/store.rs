@@ -318,6 +318,23 @@ impl Store {
         }
     }
 
+    /// Memory that it has and that entries of up to 16 KiB can still fill, in bytes.
+    pub fn spare_bytes(&self) -> usize {
+        self.pages.spare_bytes()
+    }
+
+    /// Whether there are nearly as many entries as can be named: nothing should be stored any more.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.pages.is_full()
+    }
+
+    /// Gives back some of what [`clear`](Self::clear) has put aside. `false`: there is none.
+    pub fn give_back(&mut self) -> bool {
+        self.free_some();
+        !self.cleared.is_empty()
+    }
+
     /// The hash of a key, in this process.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {

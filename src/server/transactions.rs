@@ -8,7 +8,7 @@ use crate::command::Verb;
 use crate::handler::{ConnId, Outbox};
 use crate::limits::Limits;
 use crate::protocol::text::Reply;
-use crate::protocol::{Decoded, Decoder, Form, Request, Scratch};
+use crate::protocol::{Decoded, Decoder, Form, Refusal, Request, Scratch};
 use crate::session::{Origin, Style};
 
 /// A reply of so many bytes is given in a transaction, whatever came before it.
@@ -108,6 +108,13 @@ impl Server {
         let changed = self.keyspace.forget_watches(conn, now);
         if transaction.has_failed() {
             reply.failure("EXECABORT Transaction discarded because of previous errors.");
+            return Buffer::new();
+        }
+        if transaction.stores && !changed && self.keyspace.is_out_of_memory() {
+            reply.failure(&format!(
+                "EXECABORT Transaction discarded because of: {}",
+                Refusal::OutOfMemory
+            ));
             return Buffer::new();
         }
         if changed {

@@ -10,12 +10,13 @@ use crate::stats::Program;
 /// What Redis calls a setting of ours.
 const ALIASES: &[(&str, &str)] = &[
     ("maxclients", "max-connections"),
+    ("maxmemory", "max-memory"),
     ("proto-max-bulk-len", "max-value"),
     ("timeout", "idle-timeout"),
     ("tracking-table-max-keys", "tracking-keys"),
 ];
 
-/// Settings of Redis that have only one value here.
+/// Settings of Redis that have only one value here; of a proxy also some that a server can change.
 const CONSTANTS: &[(&str, &str)] = &[
     ("appendonly", "no"),
     ("databases", "1"),
@@ -39,11 +40,15 @@ enum Meaning {
 
 fn rows(program: Program) -> impl Iterator<Item = Row> {
     let own = move || settings_of(program).map(|row| (row.name, Meaning::Setting(row)));
-    let aliases = ALIASES.iter().filter_map(move |(alias, name)| {
-        own().find(|(own, _)| own == name).map(|(_, meaning)| (*alias, meaning))
-    });
-    let constants = CONSTANTS.iter().map(|(name, value)| (*name, Meaning::Constant(value)));
-    own().chain(aliases).chain(constants).map(|(name, meaning)| Row { name, meaning })
+    let aliases = move || {
+        ALIASES.iter().filter_map(move |(alias, name)| {
+            own().find(|(own, _)| own == name).map(|(_, meaning)| (*alias, meaning))
+        })
+    };
+    let is_free = move |name: &str| !aliases().any(|(alias, _)| alias == name);
+    let constants = CONSTANTS.iter().filter(move |(name, _)| is_free(name));
+    let constants = constants.map(|(name, value)| (*name, Meaning::Constant(value)));
+    own().chain(aliases()).chain(constants).map(|(name, meaning)| Row { name, meaning })
 }
 
 /// Names and values, for names and patterns in any case. As in Redis, a name that is no pattern is

@@ -74,6 +74,8 @@ fn flags(command: &Command) -> &'static [&'static str] {
     match command.access {
         Access::Read if one_key => &["readonly", "fast"],
         Access::Read => &["readonly"],
+        Access::Write if command.stores() && one_key => &["write", "denyoom", "fast"],
+        Access::Write if command.stores() => &["write", "denyoom"],
         Access::Write if one_key => &["write", "fast"],
         Access::Write | Access::WriteAll => &["write"],
         Access::Connection | Access::Transaction => &[],

@@ -81,19 +81,25 @@ fn clients(facts: &Facts<'_>) -> Vec<String> {
     ]
 }
 
-/// Of the memory, what keys and values take: the rest is not counted.
+/// Of a proxy's memory, what the cache takes: the rest is not counted.
 fn memory(facts: &Facts<'_>) -> Vec<String> {
-    let used = match facts.program {
-        Program::Proxy => facts.stats.get(Stat::CacheBytes),
-        _ => facts.stats.get(Stat::KeyBytes) + facts.stats.get(Stat::ValueBytes),
+    let (used, most) = match facts.program {
+        Program::Proxy => (facts.stats.get(Stat::CacheBytes), 0),
+        _ => (facts.stats.get(Stat::MemoryBytes), facts.settings.limits.max_memory as u64),
     };
-    vec![
-        format!("used_memory:{used}"),
-        format!("used_memory_human:{}", human(used)),
-        "maxmemory:0".to_string(),
-        "maxmemory_human:0B".to_string(),
+    let data = facts.stats.get(Stat::KeyBytes) + facts.stats.get(Stat::ValueBytes);
+    let mut lines =
+        vec![format!("used_memory:{used}"), format!("used_memory_human:{}", human(used))];
+    if facts.program == Program::Server {
+        lines.push(format!("used_memory_rss:{}", facts.stats.get(Stat::MemoryResident)));
+        lines.push(format!("used_memory_dataset:{data}"));
+    }
+    lines.extend([
+        format!("maxmemory:{most}"),
+        format!("maxmemory_human:{}", human(most)),
         "maxmemory_policy:noeviction".to_string(),
-    ]
+    ]);
+    lines
 }
 
 /// As Redis writes sizes for people: `1.50K`.

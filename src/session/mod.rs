@@ -18,6 +18,7 @@ mod tracking;
 
 pub use commands::{Outcome, help};
 
+use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::command::Verb;
 use crate::limits::Limits;
@@ -199,6 +200,12 @@ impl Session {
         self.decoder.announced()
     }
 
+    /// Refuses the request that has begun, and drops the rest of it as it comes: see
+    /// [`Decoder::skip`].
+    pub fn skip(&mut self, input: &mut Buffer) -> Form {
+        self.decoder.skip(input)
+    }
+
     /// Takes back the request that was last decoded: see [`Decoder::put_back`].
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         self.decoder.put_back(scratch)
@@ -257,6 +264,7 @@ impl Session {
     pub fn collect(&mut self, request: &Request<'_>, most: usize) -> Collected {
         use Verb::{Bye, Discard, Exec, Exit, Multi, Quit, Reset, Watch};
         let Some(transaction) = &mut self.transaction else { return Collected::Not };
+        transaction.stores |= request.command.stores();
         match request.command.verb {
             Multi | Exec | Discard | Watch | Reset | Bye | Quit | Exit => Collected::Not,
             _ if request.form == Form::Text => {

@@ -19,7 +19,7 @@ enum Floor {
 
 #[rustfmt::skip]
 const HOUSE: &[(Floor, &[&str])] = &[
-    (Floor::Values, &["arena", "buffer", "clock", "command", "credentials", "glob", "index", "limits", "output", "protocol", "segmented_slab", "settings", "stats", "timer_wheel", "units"]),
+    (Floor::Values, &["arena", "buffer", "clock", "command", "credentials", "glob", "index", "limits", "memory", "output", "protocol", "segmented_slab", "settings", "stats", "timer_wheel", "units"]),
     (Floor::Boundary, &["handler", "session", "transaction"]),
     (Floor::Policy, &["proxy", "server"]),
     (Floor::Mechanism, &["connection", "connection_table", "reactor"]),

@@ -40,6 +40,10 @@ const MAX_PLACES: usize = 1 << PLACE_BITS;
 /// The first handle of what is large. 60 GiB of pages are before it, and 2^28 large entries behind.
 const LARGE_FROM: Handle = 0xf000_0000;
 
+/// From here on no more should come.
+const MOST_IN_PAGES: usize = LARGE_FROM as usize / 8 * 7;
+const MOST_LARGE: usize = (Handle::MAX - LARGE_FROM) as usize / 8 * 7;
+
 const SMALLEST: usize = PAGE / MAX_PLACES;
 /// Up to here the classes are a step of 8 bytes apart.
 const FINE: usize = 128;
@@ -256,6 +260,19 @@ impl Pages {
             self.set_free(page);
         }
         (last != handle).then_some(last)
+    }
+
+    /// The memory of free pages, in bytes.
+    pub fn spare_bytes(&self) -> usize {
+        self.free.len() * PAGE + self.memory.spare_bytes()
+    }
+
+    /// Whether no more should come: an eighth of all the handles is left, for entries that only
+    /// move.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.class_of_page.len() << PLACE_BITS >= MOST_IN_PAGES && self.free.is_empty()
+            || self.large.len() >= MOST_LARGE
     }
 
     /// If too many pages are free, moves the last to a free one. To be called after each

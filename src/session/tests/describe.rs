@@ -28,7 +28,7 @@ fn commands_are_counted_and_named() {
 #[test]
 fn a_command_is_told_in_ten_parts() {
     let get = "*10 $3 get :2 *2 +readonly +fast :1 :1 :1 *0 *0 *0 *0";
-    let mset = "*10 $4 mset :-3 *1 +write :1 :-1 :2 *0 *0 *0 *0";
+    let mset = "*10 $4 mset :-3 *2 +write +denyoom :1 :-1 :2 *0 *0 *0 *0";
     let flush = "*10 $8 flushall :-1 *1 +write :0 :0 :0 *0 *0 *0 *0";
     let id = "*10 $9 client|id :2 *0 :0 :0 :0 *0 *0 *0 *0";
     let mut desk = Desk::new();

@@ -1,0 +1,60 @@
+//! How much memory this process takes.
+//!
+//! Three parts are counted, which costs nothing: what the allocator has given out, as whoever chose
+//! it says; what lies in arenas; and what was there from the start (code, stacks, libraries). What
+//! the allocator keeps of freed memory is not: it gives that out again first. The system knows of
+//! that, too, and takes longer to say so.
+
+use crate::arena;
+
+/// Measures it; see the head of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    allocated: fn() -> usize,
+    resident: fn() -> usize,
+    /// What is neither allocated nor in arenas, in bytes.
+    rest: usize,
+}
+
+impl Memory {
+    /// Measures from now on. `allocated`: the bytes that the allocator has given out; `resident`:
+    /// those that the process takes, says the system.
+    pub fn new(allocated: fn() -> usize, resident: fn() -> usize) -> Memory {
+        let rest = resident().saturating_sub(allocated() + arena::memory_bytes());
+        Memory { allocated, resident, rest }
+    }
+
+    /// Where only arenas are counted.
+    pub fn of_arenas() -> Memory {
+        Memory { allocated: || 0, resident: || 0, rest: 0 }
+    }
+
+    /// The memory that is in use, in bytes.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        (self.allocated)() + arena::memory_bytes() + self.rest
+    }
+
+    /// The memory that the process takes, says the system, in bytes; 0 if it does not.
+    pub fn resident_bytes(&self) -> usize {
+        (self.resident)()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn what_was_there_at_the_start_stays_and_what_is_allocated_is_added() {
+        static ALLOCATED: AtomicUsize = AtomicUsize::new(1000);
+        let memory = Memory::new(|| ALLOCATED.load(Ordering::Relaxed), || 1 << 40);
+        // Other tests have arenas of their own.
+        let near = |bytes: usize, other: usize| bytes.abs_diff(other) < 1 << 34;
+        assert!(near(memory.bytes(), 1 << 40));
+        ALLOCATED.store(1 << 39, Ordering::Relaxed);
+        assert!(near(memory.bytes(), (1 << 40) + (1 << 39)));
+        assert_eq!(memory.resident_bytes(), 1 << 40);
+    }
+}

@@ -1,0 +1,201 @@
+//! `--max-memory`: what the server counts is what the process takes, and beyond the limit nothing
+//! more is stored, while all else goes on.
+
+use crate::support::process::{Client, Process, proxy, server};
+use crate::support::seed;
+use crate::support::tools::{Random, memory, stat, stats, wait_until};
+
+const LIMIT: u64 = 128 << 20;
+const REFUSED: &str = "ERR out of memory: nothing is stored until some is free";
+
+fn limited() -> Process {
+    server(&["--max-memory", "128MiB"])
+}
+
+/// Sets keys of these numbers to values of the lengths that `length` gives, and says how many it
+/// was let.
+fn fill(
+    client: &mut Client,
+    numbers: std::ops::Range<usize>,
+    length: &mut dyn FnMut() -> usize,
+) -> usize {
+    let mut stored = 0;
+    for numbers in numbers.collect::<Vec<_>>().chunks(64) {
+        let set = |number: &usize| format!("SET key{number} {}\r\n", "v".repeat(length()));
+        client.send(numbers.iter().map(set).collect::<String>());
+        for reply in client.lines(numbers.len()) {
+            assert!(reply == "OK" || reply == REFUSED, "{reply}");
+            stored += usize::from(reply == "OK");
+        }
+    }
+    stored
+}
+
+/// Fills it until nothing more is taken; the number of keys that were tried.
+fn fill_up(client: &mut Client, length: &mut dyn FnMut() -> usize) -> usize {
+    let mut tried = 0;
+    while fill(client, tried..tried + 64, length) > 0 {
+        tried += 64;
+    }
+    tried + 64
+}
+
+/// Lowers the limit to less than is in use.
+fn run_out(client: &mut Client) {
+    assert_eq!(resp(client, "CONFIG SET max-memory 1MiB"), "+OK");
+}
+
+/// What the server counts, which must be what the system says, and no more than it may be.
+#[track_caller]
+fn check_memory(process: &Process, client: &mut Client, when: &str) {
+    let stats = stats(client);
+    let (counted, real) = (stats["memory_bytes"] as f64, memory(process.id()) as f64);
+    println!(
+        "{when}: counted {:.1} MiB, of the system's {:.3}",
+        counted / 1048576.,
+        counted / real
+    );
+    assert!((0.9..=1.1).contains(&(counted / real)), "{when}: {counted} counted, {real} taken");
+    assert!(real <= 1.1 * LIMIT as f64, "{when}: {real} taken");
+}
+
+#[test]
+fn memory_is_counted_as_it_is_taken_and_limited() {
+    let mut random = Random::new(seed());
+    let mut mixed = move || [20, 500, 5_000, 20_000, 100_000][random.below(5)];
+    let lengths: [(&str, &mut dyn FnMut() -> usize); 4] = [
+        ("small values", &mut || 400),
+        ("values beyond a page", &mut || 20_000),
+        ("large values", &mut || 1_000_000),
+        ("values of all lengths", &mut mixed),
+    ];
+    for (what, length) in lengths {
+        let process = limited();
+        let mut client = process.client();
+        let tried = fill_up(&mut client, length);
+        check_memory(&process, &mut client, what);
+        assert!(stat(&mut client, "memory_bytes") > LIMIT / 100 * 90, "{what}: refused too early");
+        assert!(stat(&mut client, "out_of_memory") >= 64);
+
+        assert!(client.ask("GET key0").starts_with("vv"), "{what}: reads go on");
+        client
+            .send((0..tried).step_by(2).map(|key| format!("DEL key{key}\r\n")).collect::<String>());
+        client.lines(tried.div_ceil(2));
+        let some = tried / 8;
+        let stored = fill(&mut client, tried..tried + some, length);
+        assert_eq!(stored, some, "{what}: what was deleted makes room");
+        client.send("*1\r\n$8\r\nFLUSHALL\r\n");
+        assert_eq!(client.line(), "+OK");
+        assert_eq!(client.ask("SET at once"), "OK", "{what}: what was cleared makes room");
+    }
+}
+
+#[test]
+fn each_way_to_store_is_refused_and_each_way_out_stays_open() {
+    let upstream = server(&[]);
+    let front = proxy(upstream.address(), &[]);
+    let mut client = upstream.client();
+    assert_eq!(client.ask("SET number 7"), "OK");
+    run_out(&mut client);
+    for process in [&upstream, &front] {
+        let mut client = process.client();
+        for line in ["SET new value", "PUT new value", "SET number 8"] {
+            assert_eq!(client.ask(line), REFUSED);
+        }
+        for request in [
+            "SET new value",
+            "MSET new value other value",
+            "APPEND number 8",
+            "INCR number",
+            "DECRBY number 2",
+            "GETSET number 8",
+            "SETEX new 10 value",
+            "SETNX new value",
+        ] {
+            let refused = REFUSED.replace("ERR", "-OOM");
+            assert_eq!(resp(&mut client, request), refused, "{request}");
+        }
+        for (request, reply) in [
+            ("EXPIRE number 1000", ":1"),
+            ("PERSIST number", ":1"),
+            ("RENAME number digit", "+OK"),
+            ("RENAME digit number", "+OK"),
+            ("STRLEN number", ":1"),
+            ("EXISTS number new", ":1"),
+        ] {
+            assert_eq!(resp(&mut client, request), reply, "{request}");
+        }
+        assert_eq!(client.ask("GET number"), "7");
+    }
+    assert_eq!(resp(&mut client, "CONFIG SET maxmemory 0"), "+OK");
+    assert_eq!(client.ask("SET new value"), "OK");
+    run_out(&mut client);
+    assert_eq!(client.ask("SET new value"), REFUSED);
+    assert_eq!(client.ask("DEL number"), "OK");
+}
+
+#[test]
+fn a_transaction_that_stores_is_refused_as_a_whole() {
+    let process = limited();
+    let mut client = process.client();
+    assert_eq!(client.ask("SET number 7"), "OK");
+    for (request, reply) in
+        [("MULTI", "+OK"), ("DEL number", "+QUEUED"), ("SET new value", "+QUEUED")]
+    {
+        assert_eq!(resp(&mut client, request), reply);
+    }
+    let mut other = process.client();
+    run_out(&mut other);
+    let aborted = REFUSED.replace("ERR", "-EXECABORT Transaction discarded because of: OOM");
+    assert_eq!(resp(&mut client, "EXEC"), aborted);
+    assert_eq!(client.ask("GET number"), "7");
+
+    assert_eq!(resp(&mut client, "MULTI"), "+OK");
+    assert_eq!(resp(&mut client, "SET new value"), REFUSED.replace("ERR", "-OOM"));
+    let aborted = "-EXECABORT Transaction discarded because of previous errors.";
+    assert_eq!(resp(&mut client, "EXEC"), aborted);
+    for (request, reply) in [("MULTI", "+OK"), ("DEL number", "+QUEUED"), ("EXEC", "*1")] {
+        assert_eq!(resp(&mut client, request), reply);
+    }
+    assert_eq!(client.line(), ":1");
+}
+
+/// Many who send at one time what there is no room for: they are told before it is whole, and the
+/// rest is not kept. The next request is found where it begins.
+#[test]
+fn long_requests_are_dropped_as_they_come_while_there_is_no_memory() {
+    const CLAIMED: usize = 8 << 20;
+    let process = limited();
+    let mut watcher = process.client();
+    fill_up(&mut watcher, &mut || 100_000);
+    assert_eq!(resp(&mut watcher, "CONFIG SET max-memory 120MiB"), "+OK");
+    let mut senders: Vec<_> = (0..16).map(|_| process.client()).collect();
+    let before = stat(&mut watcher, "out_of_memory");
+    for sender in &mut senders {
+        sender.send(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${CLAIMED}\r\n"));
+        sender.send(vec![b'v'; CLAIMED - 1]);
+    }
+    wait_until("all are refused", || stat(&mut watcher, "out_of_memory") == before + 16);
+    // What is left: some 400 KiB of each had come before it was seen to be long, and up to 16 MiB
+    // of memory for long requests is kept for the next.
+    let over = memory(process.id()).saturating_sub(LIMIT as usize);
+    println!("16 values of 8 MiB half-sent: {} KiB over the limit", over >> 10);
+    assert!(over < 64 << 20, "{over} bytes over the limit");
+    for sender in &mut senders {
+        assert_eq!(sender.line(), REFUSED.replace("ERR", "-OOM"));
+        sender.send(b"v\r\nGET k\r\n");
+        assert_eq!(sender.line(), "Key not found");
+        sender.send(format!("SET k {}", "v".repeat(500_000)));
+        assert_eq!(sender.line(), REFUSED);
+        sender.send("vvv\r\nGET k\r\n");
+        assert_eq!(sender.line(), "Key not found");
+    }
+}
+
+/// Sends words as a RESP request; the first line of the reply.
+fn resp(client: &mut Client, request: &str) -> String {
+    let words: Vec<_> = request.split(' ').collect();
+    let bulks = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    client.send(format!("*{}\r\n{}", words.len(), bulks.collect::<String>()));
+    client.line()
+}
