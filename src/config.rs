@@ -283,7 +283,7 @@ fn credentials(file: Option<PathBuf>) -> Result<Source, String> {
 /// No more than a warning: secrets that come by a volume of a container are often readable to all.
 fn warn_of_readers(path: &Path) {
     if fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0) {
-        warn!("{} can be read by all users of this machine", path.to_string_lossy().escape_debug());
+        warn!("{} can be read by all users of this machine", path.display());
     }
 }
 

@@ -4,7 +4,7 @@
 //! The library is built in floors, and a file imports from its own floor or a lower one only:
 //!
 //! ```text
-//! floor 3   edges      config, program, client, and the three binaries
+//! floor 3   edges      config, logging, program, client, and the three binaries
 //! floor 2'  mechanism  reactor ── connection_table ── connection    floor 2  policy  server, proxy
 //! floor 1   boundary   handler, session, transaction
 //! floor 0   values     arena, buffer, output, clock, segmented_slab, timer_wheel, index, glob,
@@ -34,6 +34,7 @@ pub mod glob;
 pub mod handler;
 pub mod index;
 pub mod limits;
+pub mod logging;
 pub mod memory;
 pub mod output;
 pub mod program;

@@ -1,5 +1,5 @@
-//! What the programs `server` and `proxy` do alike around their reactors: logs, words on stdout and
-//! stderr, exit codes.
+//! What the programs `server` and `proxy` do alike around their reactors: words on stdout and stderr,
+//! warnings at the start, exit codes.
 
 use crate::arena;
 use crate::command::PutMode;
@@ -9,6 +9,7 @@ use crate::limits::{self, Limits};
 use crate::reactor::{Ended, Reactor, Stopper};
 use crate::server::Server;
 use log::{info, warn};
+use nix::unistd::Uid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
@@ -19,11 +20,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
-
-/// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise.
-pub fn start_logging() {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-}
 
 /// The arguments of this process, without its name.
 pub fn arguments() -> Vec<String> {
@@ -149,6 +145,13 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
         _ => return format!("cannot listen on {address}: {error}"),
     };
     format!("cannot listen on {address}{hint}")
+}
+
+/// Warns of a program that runs as root.
+pub fn warn_of_root() {
+    if Uid::effective().is_root() {
+        warn!("running as root: nothing here needs it, any other user will do");
+    }
 }
 
 /// Says on stdout where a program listens, a line each; warns of what others can reach.

@@ -3,7 +3,7 @@
 
 use larder::proxy::{Options, Proxy};
 use larder::reactor::Ended;
-use larder::{config, program};
+use larder::{config, logging, program};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    program::start_logging();
+    logging::start();
     run(config).unwrap_or_else(|message| {
         program::complain(NAME, &message);
         ExitCode::FAILURE
@@ -45,6 +45,7 @@ fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
     let proxy = Proxy::new(options, Instant::now());
     let (mut reactor, addresses) = program::listening(proxy, limits, &config.common.listen)?;
     program::take_signals(&mut reactor)?;
+    program::warn_of_root();
     if let Some(server) = &own_server {
         program::announce("server", &[server.address]);
     }

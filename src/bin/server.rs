@@ -3,7 +3,7 @@
 use cap::Cap;
 use larder::memory::Memory;
 use larder::server::Server;
-use larder::{config, program};
+use larder::{config, logging, program};
 use std::alloc::System;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    program::start_logging();
+    logging::start();
     run(&config).unwrap_or_else(|message| {
         program::complain(NAME, &message);
         ExitCode::FAILURE
@@ -32,6 +32,7 @@ fn run(config: &config::Common) -> Result<ExitCode, String> {
         .counting(Memory::new(|| ALLOCATOR.allocated(), program::resident_bytes));
     let (mut reactor, addresses) = program::listening(server, limits, &config.listen)?;
     program::take_signals(&mut reactor)?;
+    program::warn_of_root();
     program::announce(NAME, &addresses);
     program::run(reactor).map(program::exit_code)
 }

@@ -79,7 +79,7 @@ fn resolve(name: String) -> Answer {
     let addresses = match name.to_socket_addrs() {
         Ok(addresses) => addresses.collect(),
         Err(error) => {
-            debug!("no address for {}: {error}", name.escape_debug());
+            debug!("no address for {name}: {error}");
             Vec::new()
         }
     };

@@ -23,7 +23,7 @@ const HOUSE: &[(Floor, &[&str])] = &[
     (Floor::Boundary, &["handler", "session", "transaction"]),
     (Floor::Policy, &["proxy", "server"]),
     (Floor::Mechanism, &["connection", "connection_table", "reactor"]),
-    (Floor::Edges, &["bin", "client", "config", "lib", "program"]),
+    (Floor::Edges, &["bin", "client", "config", "lib", "logging", "program"]),
 ];
 
 /// The only module that knows the poll library, and the lowest one that reads the clock.

@@ -1,0 +1,165 @@
+//! Logs: on stderr, through `env_logger`; one printable line each, and no more lines than a disk
+//! can bear, whatever peers do.
+
+use env_logger::{Builder, Env, Logger};
+use log::{Log, Metadata, Record};
+use std::collections::VecDeque;
+use std::fmt::Arguments;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The most lines in any [`SPAN`], with those that tell of lines left out: more than anybody reads,
+/// and at some 100 bytes each still less than a gigabyte a day.
+const MOST_LINES: usize = 100;
+
+/// See [`MOST_LINES`]; and how long it is silent once there were so many.
+const SPAN: Duration = Duration::from_secs(1);
+
+/// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise. To be called once.
+pub fn start() {
+    let logger = Builder::from_env(Env::default().default_filter_or("info")).build();
+    log::set_max_level(logger.filter());
+    let bounded = Bounded { logger, pace: Mutex::default() };
+    log::set_boxed_logger(Box::new(bounded)).expect("nobody else has set one");
+}
+
+/// A logger that passes on what it has room for.
+struct Bounded {
+    logger: Logger,
+    pace: Mutex<Pace>,
+}
+
+impl Log for Bounded {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.logger.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.logger.matches(record) {
+            return;
+        }
+        let say = |words: Arguments<'_>| {
+            let metadata = record.metadata().clone();
+            self.logger.log(&Record::builder().metadata(metadata).args(words).build());
+        };
+        // Held while writing, so that what tells of lines left out stands in their place.
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        match pace.admit(Instant::now()) {
+            Fate::Written { left_out } => {
+                if left_out > 0 {
+                    say(format_args!("{left_out} lines were left out here"));
+                }
+                say(format_args!("{}", printable(&record.args().to_string())));
+            }
+            Fate::First => say(format_args!("too many lines: left out for a second, and counted")),
+            Fate::LeftOut => {}
+        }
+    }
+
+    fn flush(&self) {
+        self.logger.flush();
+    }
+}
+
+/// Text without what would end its line or steer a terminal: that is escaped.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is written; before it, that so many were not.
+    Written {
+        left_out: u64,
+    },
+    /// It is the first that is left out: that is written in its place.
+    First,
+    LeftOut,
+}
+
+/// When lines were written, and how many were not since.
+#[derive(Debug, Default)]
+struct Pace {
+    /// The times of the lines of the last [`SPAN`].
+    written: VecDeque<Instant>,
+    left_out: u64,
+}
+
+impl Pace {
+    fn admit(&mut self, now: Instant) -> Fate {
+        let is_past = |time: &Instant| now.duration_since(*time) >= SPAN;
+        if self.left_out > 0 && !self.written.back().is_none_or(is_past) {
+            self.left_out += 1;
+            return Fate::LeftOut;
+        }
+        while self.written.front().is_some_and(is_past) {
+            self.written.pop_front();
+        }
+        self.written.push_back(now);
+        if self.written.len() == MOST_LINES {
+            self.left_out = 1;
+            return Fate::First;
+        }
+        let left_out = std::mem::take(&mut self.left_out);
+        if left_out > 0 {
+            self.written.push_back(now);
+        }
+        Fate::Written { left_out }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_second_has_too_many_lines_and_each_is_written_or_counted(
+            pauses in prop::collection::vec(prop_oneof![9 => 0..12u64, 1 => 0..1500u64], 1..2000),
+        ) {
+            let (mut pace, mut now, mut sent) = (Pace::default(), Instant::now(), 0);
+            let (mut times, mut accounted) = (Vec::new(), 0);
+            for pause in pauses {
+                now += Duration::from_millis(pause);
+                sent += 1;
+                match pace.admit(now) {
+                    Fate::Written { left_out } => {
+                        times.extend((0..=u8::from(left_out > 0)).map(|_| now));
+                        accounted += 1 + left_out;
+                    }
+                    Fate::First => times.push(now),
+                    Fate::LeftOut => {}
+                }
+            }
+            prop_assert_eq!(accounted + pace.left_out, sent);
+            for (at, &time) in times.iter().enumerate().skip(MOST_LINES) {
+                prop_assert!(time - times[at - MOST_LINES] >= SPAN);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_come_apart_are_all_written() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        for number in 0..1_000 {
+            let fate = pace.admit(start + number * SPAN / (MOST_LINES as u32 - 1));
+            assert_eq!(fate, Fate::Written { left_out: 0 }, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_line_stays_one_and_steers_no_terminal() {
+        let raw = "a\r\nb\x1b[31m\t\0\u{7f}\u{9b}2J\u{202e}'\"\\ é→";
+        let shown = r#"a\r\nb\u{1b}[31m\t\0\u{7f}\u{9b}2J\u{202e}'"\ é→"#;
+        assert_eq!(printable(raw), shown);
+    }
+}
