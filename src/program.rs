@@ -1,5 +1,5 @@
-//! What the programs `server` and `proxy` do alike around their reactors: words on stdout and stderr,
-//! warnings at the start, exit codes.
+//! What the programs `server` and `proxy` do alike around their reactors: words on stdout and
+//! stderr, warnings at the start, exit codes.
 
 use crate::arena;
 use crate::command::PutMode;

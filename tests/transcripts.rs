@@ -1,6 +1,7 @@
 //! Every transcript of `tests/transcripts` and of `docs/protocol.md`, run against the handlers in
-//! memory, against a real server, and through a real proxy in front of one; and in memory again
-//! with the clients' bytes cut at every position. `support/transcript.rs` tells the format.
+//! memory, against a real server, and through a real proxy in front of one; and all of that again
+//! with the clients' bytes cut: in memory at every position, in the real programs at every position
+//! with `tests/all --full`, else at a twentieth. `support/transcript.rs` tells the format.
 
 mod support;
 
@@ -14,8 +15,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use support::process::{self, PATIENCE, Process};
+use support::tools::{Random, wait_until_asleep};
 use support::transcript::{Cut, Program, Received, Stage, Transcript};
 use support::world::{ClientId, NodeId, World};
+use support::{rounds, seed};
 
 /// Above so many bytes of one client, only some positions are tried.
 const EVERY_POSITION: usize = 4096;
@@ -72,6 +75,18 @@ fn every_cut(transcript: &Transcript) -> Vec<Cut> {
     cuts
 }
 
+/// The same cuts for real programs, a twentieth of the positions unless all are wanted; every byte
+/// alone always. Time in a transcript is real there: one that waits is not run again and again.
+fn real_cuts(transcript: &Transcript) -> Vec<Cut> {
+    if transcript.waits() {
+        return Vec::new();
+    }
+    let (mut cuts, mut random) = (every_cut(transcript), Random::new(seed()));
+    let chosen = |cut: &Cut| matches!(cut, Cut::Bytes) || rounds(20) > random.below(20);
+    cuts.retain(chosen);
+    cuts
+}
+
 fn pipelined(transcripts: &[Transcript]) -> Vec<Transcript> {
     transcripts.iter().filter_map(Transcript::pipelined).collect()
 }
@@ -104,6 +119,16 @@ fn a_server_replies_the_same_however_the_bytes_are_cut() {
 #[test]
 fn a_proxy_replies_the_same_however_the_bytes_are_cut() {
     run_all(&transcripts(Program::Proxy), every_cut, proxy_in_memory);
+}
+
+#[test]
+fn a_real_server_replies_the_same_however_the_bytes_are_cut() {
+    run_all(&transcripts(Program::Server), real_cuts, real_server);
+}
+
+#[test]
+fn a_real_proxy_replies_the_same_however_the_bytes_are_cut() {
+    run_all(&transcripts(Program::Proxy), real_cuts, real_proxy);
 }
 
 #[test]
@@ -249,6 +274,8 @@ impl Real {
 impl Stage for Real {
     fn send(&mut self, client: &str, bytes: &[u8]) {
         self.client(client).send(bytes);
+        // What is sent next is not to be read together with this.
+        wait_until_asleep(self.processes.last().expect("there is one").id());
     }
 
     fn finish_sending(&mut self, client: &str) {

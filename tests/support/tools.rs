@@ -63,6 +63,20 @@ pub fn processor_time(id: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Waits until a process has nothing to do: until its first thread, which has what was sent to it
+/// already, waits for more. That takes microseconds.
+pub fn wait_until_asleep(id: u32) {
+    let deadline = Instant::now() + PATIENCE;
+    let is_asleep = || {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it runs");
+        stat.rsplit_once(") ").is_some_and(|(_, after_name)| after_name.starts_with('S'))
+    };
+    while !is_asleep() {
+        assert!(Instant::now() < deadline, "it is never done");
+        thread::yield_now();
+    }
+}
+
 /// How many descriptors a process has open.
 pub fn descriptors(id: u32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).expect("it runs").count()

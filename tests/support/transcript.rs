@@ -203,11 +203,15 @@ impl Transcript {
         sent
     }
 
+    /// Whether time goes by in it.
+    pub fn waits(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Wait(_)))
+    }
+
     /// The same with all requests sent before the first reply is read; `None` if the order of
     /// requests among several clients, or in time, matters.
     pub fn pipelined(&self) -> Option<Transcript> {
-        let waits = |step: &Step| matches!(step.action, Action::Wait(_));
-        if self.sent().len() != 1 || self.steps.iter().any(waits) {
+        if self.sent().len() != 1 || self.waits() {
             return None;
         }
         let first = self.steps.first()?.clone();
