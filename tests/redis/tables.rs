@@ -114,6 +114,16 @@ const BROKEN: &[&str] = &[
     r"*1\r\n$5\r\nMULTI\r\n*0\r\n*1\r\n$4\r\nEXEC\r\n",
     r"*1\r\n$5\r\nMULTI\r\n*1\r\n$-1\r\n",
     r"*1\r\n$4\r\nQUIT\r\n*1\r\n$4\r\nPING\r\n",
+    // Numbers that would be right if they wrapped around.
+    r"*4294967297\r\n$4\r\nPING\r\n",
+    r"*18446744073709551617\r\n$4\r\nPING\r\n",
+    r"*1\r\n$4294967300\r\nPING\r\n",
+    r"*1\r\n$18446744073709551620\r\nPING\r\n",
+    r"*1\r\n$-4294967292\r\nPING\r\n",
+    // Line ends alone.
+    r"\n*1\r\n$4\r\nPING\r\n",
+    r"\r\n\r\n*1\r\n$4\r\nPING\r\n",
+    r"\r\n*0\r\n\n*-1\r\n\n*1\r\n$4\r\nPING\r\n",
     // Headers without an end: one byte below what is refused, and there.
     r"*\{65535*1}",
     r"*\{65536*1}",
