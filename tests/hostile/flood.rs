@@ -1,0 +1,75 @@
+//! A peer can have much to be logged, and not much is.
+
+use crate::fake::{Fake, Link};
+use crate::support::process::{Process, proxy};
+use crate::support::tools::{start_in_shell, wait_until};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// The most lines of any second.
+const MOST_LINES: usize = 100;
+
+/// How long a flood lasts: long enough to be silenced twice.
+const LASTING: Duration = Duration::from_millis(2500);
+
+/// Waits until the log has told what it left out, and checks that it was this much at least, and
+/// that no second has too many lines. A line shows the second it was written in, which may be the
+/// one after that it was counted in: hence one more, and another where two are written at once.
+#[track_caller]
+fn check_bounded(process: &Process, caused: usize) {
+    let told = |log: &str| -> Vec<usize> {
+        let lines = log.lines().filter_map(|line| line.strip_suffix(" lines were left out here"));
+        let counts = lines.map(|line| line.rsplit(' ').next().and_then(|it| it.parse().ok()));
+        counts.collect::<Option<_>>().expect("a number")
+    };
+    let before = told(&process.log()).len();
+    wait_until("it tells how many lines it has left out", || {
+        // Every signal is a line, and after a second of silence one is written again.
+        process.signal("HUP");
+        told(&process.log()).len() > before
+    });
+    let log = process.log();
+    let (lines, left_out) = (log.lines().count(), told(&log).iter().sum::<usize>());
+    let mut seconds = HashMap::<_, usize>::new();
+    log.lines().for_each(|line| *seconds.entry(line.split(' ').next()).or_default() += 1);
+    let most = seconds.values().max().copied().unwrap_or_default();
+    println!("{lines} lines, {most} of them in one second, and {left_out} left out");
+    assert!(most <= MOST_LINES + 2, "{most} lines in a second");
+    assert!(lines + left_out >= caused, "{lines} + {left_out} are not {caused}");
+    let begun = log.lines().filter(|line| line.ends_with("left out for a second, and counted"));
+    assert_eq!(begun.count(), told(&log).len(), "each silence is told of when it begins and ends");
+}
+
+/// At the lowest level every connection is a line, whoever makes it.
+#[test]
+fn a_client_cannot_flood_the_log() {
+    for program in [env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_proxy")] {
+        let flags = ["--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1"];
+        let flags = if program.ends_with("proxy") { &flags[..] } else { &flags[..2] };
+        let process = start_in_shell("RUST_LOG=trace", program, flags, 1);
+        let (started, mut count) = (Instant::now(), 0);
+        while started.elapsed() < LASTING {
+            count += 1;
+            assert_eq!(process.client().ask("BYE"), "Goodbye");
+        }
+        check_bounded(&process, count);
+    }
+}
+
+/// Accepts, answers one request and leaves, as fast as it can.
+#[test]
+fn an_upstream_that_flaps_cannot_flood_the_log() {
+    let fake = Fake::start();
+    let proxy = proxy(fake.address(), &[]);
+    let mut client = proxy.client();
+    let (started, mut count) = (Instant::now(), 0);
+    while started.elapsed() < LASTING {
+        count += 1;
+        let mut link: Link = fake.accept();
+        client.send("DEL k\r\n");
+        link.expect("DEL k");
+        link.say(":1\r\n");
+        assert_eq!(client.line(), "OK", "{count}");
+    }
+    check_bounded(&proxy, count);
+}
