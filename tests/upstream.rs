@@ -6,6 +6,8 @@ mod support;
 mod answers;
 #[path = "upstream/cache.rs"]
 mod cache;
+#[path = "upstream/cut.rs"]
+mod cut;
 #[path = "upstream/dumps.rs"]
 mod dumps;
 #[path = "upstream/fake.rs"]
@@ -16,6 +18,8 @@ mod flights;
 mod full;
 #[path = "upstream/login.rs"]
 mod login;
+#[path = "upstream/garbage.rs"]
+mod garbage;
 #[path = "upstream/lost.rs"]
 mod lost;
 #[path = "upstream/names.rs"]
@@ -26,3 +30,5 @@ mod pushes;
 mod redis;
 #[path = "upstream/silence.rs"]
 mod silence;
+#[path = "upstream/states.rs"]
+mod states;

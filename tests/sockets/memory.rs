@@ -3,7 +3,7 @@
 
 use crate::support::process::{Client, Process, proxy, server};
 use crate::support::seed;
-use crate::support::tools::{Random, memory, stat, stats, wait_until};
+use crate::support::tools::{Random, resident_memory, stat, stats, wait_until};
 
 const LIMIT: u64 = 128 << 20;
 const REFUSED: &str = "ERR out of memory: nothing is stored until some is free";
@@ -49,7 +49,7 @@ fn run_out(client: &mut Client) {
 #[track_caller]
 fn check_memory(process: &Process, client: &mut Client, when: &str) {
     let stats = stats(client);
-    let (counted, real) = (stats["memory_bytes"] as f64, memory(process.id()) as f64);
+    let (counted, real) = (stats["memory_bytes"] as f64, resident_memory(process.id()) as f64);
     println!(
         "{when}: counted {:.1} MiB, of the system's {:.3}",
         counted / 1048576.,
@@ -178,7 +178,7 @@ fn long_requests_are_dropped_as_they_come_while_there_is_no_memory() {
     wait_until("all are refused", || stat(&mut watcher, "out_of_memory") == before + 16);
     // What is left: some 400 KiB of each had come before it was seen to be long, and up to 16 MiB
     // of memory for long requests is kept for the next.
-    let over = memory(process.id()).saturating_sub(LIMIT as usize);
+    let over = resident_memory(process.id()).saturating_sub(LIMIT as usize);
     println!("16 values of 8 MiB half-sent: {} KiB over the limit", over >> 10);
     assert!(over < 64 << 20, "{over} bytes over the limit");
     for sender in &mut senders {

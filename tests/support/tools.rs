@@ -82,17 +82,17 @@ pub fn descriptors(id: u32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).expect("it runs").count()
 }
 
-/// The memory that a process takes, in bytes.
-pub fn memory(id: u32) -> usize {
-    memory_row(id, "VmRSS:")
-}
-
 /// The most memory that a process has had, in bytes.
 pub fn peak_memory(id: u32) -> usize {
-    memory_row(id, "VmHWM:")
+    memory(id, "VmHWM:")
 }
 
-fn memory_row(id: u32, name: &str) -> usize {
+/// The memory that a process has now, in bytes.
+pub fn resident_memory(id: u32) -> usize {
+    memory(id, "VmRSS:")
+}
+
+fn memory(id: u32, name: &str) -> usize {
     let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says it");
     let kibibytes = line.trim().strip_suffix(" kB").expect("in kB");

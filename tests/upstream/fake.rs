@@ -2,10 +2,19 @@
 
 use crate::support::lives::Lives;
 use crate::support::process::PATIENCE;
+use socket2::SockRef;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
+
+/// How an upstream is greeted that tells of changes and has transactions.
+pub const TELLING: [(&str, &str); 3] = [
+    ("HELLO 3", "%1\r\n+proto\r\n:3\r\n"),
+    ("CLIENT TRACKING ON", "+OK\r\n"),
+    ("COMMAND", "*2\r\n*2\r\n$5\r\nmulti\r\n:1\r\n*2\r\n$4\r\nexec\r\n:1\r\n"),
+];
 
 /// A listener that takes connections, for the test to fetch.
 pub struct Fake {
@@ -63,12 +72,7 @@ impl Fake {
     #[track_caller]
     pub fn accept_telling(&self) -> Link {
         let mut link = self.accept_in_silence();
-        let greeting = [
-            ("HELLO 3", "%1\r\n+proto\r\n:3\r\n"),
-            ("CLIENT TRACKING ON", "+OK\r\n"),
-            ("COMMAND", "*0\r\n"),
-        ];
-        for (question, answer) in greeting {
+        for (question, answer) in TELLING {
             link.expect(question);
             link.say(answer);
         }
@@ -119,8 +123,8 @@ impl Link {
     }
 
     /// Sends what nobody asked for, between replies. The proxy may have left.
-    pub fn push(&mut self, push: &str) {
-        let _ = self.stream.get_mut().write_all(push.as_bytes());
+    pub fn push(&mut self, push: impl AsRef<[u8]>) {
+        let _ = self.stream.get_mut().write_all(push.as_ref());
     }
 
     /// Says that keys have changed.
@@ -133,6 +137,12 @@ impl Link {
     /// Sends a value.
     pub fn say_value(&mut self, value: &str) {
         self.say(&format!("${}\r\n{value}\r\n", value.len()));
+    }
+
+    /// Closes with RST.
+    pub fn reset(self) {
+        let socket = SockRef::from(self.stream.get_ref());
+        socket.set_linger(Some(Duration::ZERO)).expect("it is a socket");
     }
 
     /// Sends FIN and goes on reading.
