@@ -12,18 +12,22 @@ mod cut;
 mod dumps;
 #[path = "upstream/fake.rs"]
 mod fake;
+#[path = "upstream/flapping.rs"]
+mod flapping;
 #[path = "upstream/flights.rs"]
 mod flights;
 #[path = "upstream/full.rs"]
 mod full;
-#[path = "upstream/login.rs"]
-mod login;
 #[path = "upstream/garbage.rs"]
 mod garbage;
+#[path = "upstream/login.rs"]
+mod login;
 #[path = "upstream/lost.rs"]
 mod lost;
 #[path = "upstream/names.rs"]
 mod names;
+#[path = "upstream/pour.rs"]
+mod pour;
 #[path = "upstream/pushes.rs"]
 mod pushes;
 #[path = "upstream/redis.rs"]
@@ -32,3 +36,5 @@ mod redis;
 mod silence;
 #[path = "upstream/states.rs"]
 mod states;
+#[path = "upstream/sweep.rs"]
+mod sweep;

@@ -2,11 +2,8 @@
 
 use crate::fake::Fake;
 use crate::support::process::{Process, proxy, server};
-use crate::support::rounds;
-use crate::support::tools::{descriptors, own_loopback, stat, wait_until};
+use crate::support::tools::{own_loopback, stat, wait_until};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 const MAYBE: &str = "ERR upstream lost, the write may or may not have happened";
 
@@ -145,56 +142,6 @@ fn what_an_upstream_says_before_it_is_asked_is_not_taken_for_an_answer() {
         link.expect("GET k");
         link.say_value("good");
         assert_eq!(client.line(), "good", "after {greeting:?}");
-    }
-}
-
-#[test]
-fn an_upstream_that_flaps_leaves_nothing_behind() {
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), &[]);
-    let mut clients: Vec<_> = (0..10).map(|_| proxy.client()).collect();
-    let steady = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| flap_until(&steady, fake));
-        let mut before = 0;
-        for round in 0..rounds(400) {
-            for client in &mut clients {
-                client.send("GET k\r\nSET k v\r\n");
-            }
-            for client in &mut clients {
-                let read = client.line();
-                assert!(read == "v" || read.starts_with("ERR upstream "), "round {round}: {read}");
-                let written = client.line();
-                let is_answer = written == "OK" || written.starts_with("ERR upstream ");
-                assert!(is_answer, "round {round}: {written}");
-            }
-            if round == 0 {
-                before = descriptors(proxy.id());
-            }
-        }
-        steady.store(true, Ordering::Relaxed);
-        wait_until("it is found again", || clients[0].ask("GET last") == "v");
-        assert!(descriptors(proxy.id()) <= before + 1);
-        drop(proxy);
-    });
-}
-
-/// Closes each connection after one answer, so that the next attempt is made at once; when it is
-/// to be steady, serves until the proxy leaves.
-fn flap_until(steady: &AtomicBool, fake: Fake) {
-    loop {
-        let mut link = fake.accept();
-        loop {
-            match link.next() {
-                Some(request) if request.starts_with("GET ") => link.say_value("v"),
-                Some(_) => link.say("+OK\r\n"),
-                None if steady.load(Ordering::Relaxed) => return,
-                None => break,
-            }
-            if !steady.load(Ordering::Relaxed) {
-                break;
-            }
-        }
     }
 }
 

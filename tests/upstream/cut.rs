@@ -22,7 +22,8 @@ fn a_reply_that_is_cut_at_any_byte_is_no_reply() {
     let mut before = (0, 0);
     for round in 0..if is_full() { 20 } else { 3 } {
         for number in 0..State::all("").len() {
-            let state = |at: usize| State::all(&format!("r{round}.{number}.{at}")).swap_remove(number);
+            let state =
+                |at: usize| State::all(&format!("r{round}.{number}.{at}")).swap_remove(number);
             // Its length depends on the names, by a byte or two.
             for at in 0..state(0).answer.len() {
                 let state = state(at);

@@ -97,9 +97,7 @@ fn memory_is_taken_for_what_has_come_and_not_for_what_is_claimed() {
             stage.link().expect("GET k");
             let before = stat(&mut stage.other, "bytes_in");
             stage.link().push(format!(":-1\r\n{claim}{}", "x".repeat(CAME)));
-            wait_until("it has come", || {
-                stat(&mut stage.other, "bytes_in") > before + CAME as u64
-            });
+            wait_until("it has come", || stat(&mut stage.other, "bytes_in") > before + CAME as u64);
             drop(stage.take_link());
             assert_eq!(stage.client.line(), "ERR upstream lost");
             stage.go_on();

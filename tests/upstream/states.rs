@@ -27,7 +27,8 @@ pub struct State {
 
 impl State {
     fn new(request: &str, question: &str, answer: &str, replies: &[&str]) -> State {
-        let is_write = ["SET", "PUT", "DEL", "*1"].contains(&request.split([' ', '\r']).next().unwrap_or(""));
+        let is_write =
+            ["SET", "PUT", "DEL", "*1"].contains(&request.split([' ', '\r']).next().unwrap_or(""));
         State {
             request: format!("{request}\r\n"),
             before: Vec::new(),
@@ -72,7 +73,8 @@ impl State {
     /// A command whose reply is passed on as it is.
     fn length(name: &str) -> State {
         let request = format!("*2\r\n$6\r\nSTRLEN\r\n${}\r\n{name}", name.len());
-        let mut state = State::new(&request, &format!("STRLEN {name}"), ":1234567\r\n", &[":1234567"]);
+        let mut state =
+            State::new(&request, &format!("STRLEN {name}"), ":1234567\r\n", &[":1234567"]);
         (state.lost, state.silent) = (vec![format!("-{LOST}")], vec![format!("-{SILENT}")]);
         state.takes_any = true;
         state
@@ -88,8 +90,12 @@ impl State {
         let answer = format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n{bulk}");
         let length = format!("${}", name.len());
         let begun = ["+OK", "+QUEUED", "+QUEUED"];
-        let mut state =
-            State::new(&request, "EXEC", &answer, &[&begun[..], &["*2", "+OK", &length, name]].concat());
+        let mut state = State::new(
+            &request,
+            "EXEC",
+            &answer,
+            &[&begun[..], &["*2", "+OK", &length, name]].concat(),
+        );
         let asked = ["MULTI".to_string(), format!("SET {name} {name}"), format!("GET {name}")];
         state.before = asked.map(|question| (question, String::new())).to_vec();
         let failed = begun.iter().map(|it| it.to_string()).chain([format!("-{MAYBE}")]);
