@@ -11,8 +11,6 @@ mod history;
 mod link;
 #[path = "coherence/upstream.rs"]
 mod upstream;
-#[path = "coherence/wire.rs"]
-mod wire;
 #[path = "coherence/work.rs"]
 mod work;
 
@@ -23,8 +21,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::process::proxy;
 use support::tools::Random;
+use support::wire::Wire;
 use upstream::{Kind, Upstream};
-use wire::Wire;
 use work::{End, HOT, Reads, SLOTS, Shared, Written};
 
 /// So many readers at each proxy read now this, now that.

@@ -3,8 +3,8 @@
 use crate::history::{Span, Upheavals};
 use crate::support::process::Process;
 use crate::support::tools::{Random, stat, stats, wait_until};
+use crate::support::wire::Wire;
 use crate::upstream::{Kind, Upstream, signal};
-use crate::wire::Wire;
 use crate::work::Shared;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -7,6 +7,7 @@ pub mod process;
 pub mod redis_server;
 pub mod tools;
 pub mod transcript;
+pub mod wire;
 pub mod world;
 
 /// The number of rounds of a heavy test: all of them with `tests/all --full`, else a twentieth.

@@ -1,0 +1,159 @@
+//! Clients that verify every reply.
+
+use crate::ground::{AtEnd, Ground, SLOTS, count, words};
+use crate::support::process::Client;
+use crate::support::tools::Random;
+use crate::truth::Outcome;
+use std::thread;
+use std::time::Duration;
+
+const UNAVAILABLE: &str = "ERR upstream unavailable";
+const MAYBE: &str = "ERR upstream lost, the write may or may not have happened";
+/// What a read may be answered besides.
+const ERRORS: [&str; 3] = [UNAVAILABLE, "ERR upstream lost", "ERR upstream timed out"];
+
+pub struct Worker<'a> {
+    ground: &'a Ground,
+    number: usize,
+    random: Random,
+    proxy: Client,
+    server: Client,
+    /// The generation and the version that it saw last of each key.
+    seen: Vec<(u32, u32)>,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(ground: &'a Ground, number: usize, random: Random) -> Worker<'a> {
+        let (proxy, server) = (ground.visit(), Client::connect(ground.server));
+        let seen = vec![(0, 0); ground.slots.len()];
+        Worker { ground, number, random, proxy, server, seen }
+    }
+
+    /// Works until it is over.
+    pub fn run(mut self, _at_end: AtEnd<'_>) {
+        while !self.ground.is_over() {
+            let at_work = self.ground.at_work();
+            match self.random.below(20) {
+                0..10 => self.read(),
+                10..12 => self.read_together(),
+                12..16 => self.write(true),
+                16..18 => self.write(false),
+                _ => self.transact(),
+            }
+            drop(at_work);
+            // So that two processors are enough for all.
+            thread::sleep(Duration::from_micros(self.random.below(6_000) as u64));
+        }
+    }
+
+    fn is_error(&self, reply: &str) -> bool {
+        let is_error = ERRORS.contains(&reply.trim_start_matches('-'));
+        count(&self.ground.asked.errors, usize::from(is_error));
+        is_error
+    }
+
+    fn any_slots(&mut self, most: usize) -> Vec<usize> {
+        let count = 1 + self.random.below(most);
+        (0..count).map(|_| self.random.below(self.ground.slots.len())).collect()
+    }
+
+    /// A pipeline of `GET`s.
+    fn read(&mut self) {
+        let slots = self.any_slots(8);
+        let begin = |&at: &usize| (at, self.ground.slots[at].begin_read());
+        let readings: Vec<_> = slots.iter().map(begin).collect();
+        let lines = readings.iter().map(|(_, reading)| format!("GET {}\r\n", reading.key));
+        self.proxy.send(lines.collect::<String>());
+        for (at, reading) in &readings {
+            let reply = self.proxy.line();
+            if !self.is_error(&reply) {
+                let saw = (reply != "Key not found").then_some(reply.as_str());
+                self.ground.slots[*at].end_read(reading, saw, &mut self.seen[*at]);
+            }
+        }
+        count(&self.ground.asked.gets, readings.len());
+    }
+
+    /// An `MGET`.
+    fn read_together(&mut self) {
+        let slots = self.any_slots(4);
+        let begin = |&at: &usize| (at, self.ground.slots[at].begin_read());
+        let readings: Vec<_> = slots.iter().map(begin).collect();
+        let keys = readings.iter().map(|(_, reading)| reading.key.as_str());
+        self.proxy.send(words(&["MGET"].into_iter().chain(keys).collect::<Vec<_>>()));
+        count(&self.ground.asked.gathered, readings.len());
+        let reply = self.proxy.line();
+        if self.is_error(&reply) {
+            return;
+        }
+        assert_eq!(reply, format!("*{}", readings.len()));
+        for (at, reading) in &readings {
+            let value = bulk(&mut self.proxy);
+            self.ground.slots[*at].end_read(reading, value.as_deref(), &mut self.seen[*at]);
+        }
+    }
+
+    /// One of its own keys, through the proxy or beside it.
+    fn write(&mut self, is_through_proxy: bool) {
+        let slot = &self.ground.slots[self.number * SLOTS + self.random.below(SLOTS)];
+        let is_delete = self.random.below(6) == 0;
+        let lives = !is_delete && self.random.below(4) == 0;
+        let life = lives.then(|| Duration::from_millis(100 + self.random.below(400) as u64));
+        let (key, value) = slot.begin_write(is_delete, life, is_through_proxy);
+        let client = if is_through_proxy { &mut self.proxy } else { &mut self.server };
+        let millis = life.map(|life| life.as_millis().to_string());
+        match &millis {
+            _ if is_delete => client.send(format!("DEL {key}\r\n")),
+            Some(millis) => client.send(words(&["SET", &key, &value, "PX", millis])),
+            None => client.send(format!("SET {key} {value}\r\n")),
+        }
+        let outcome = match client.line().trim_start_matches(['+', '-']) {
+            "OK" => Outcome::Done,
+            "Key not found" if is_delete => Outcome::Done,
+            MAYBE if is_through_proxy => Outcome::Unknown,
+            UNAVAILABLE if is_through_proxy => Outcome::NotDone,
+            reply => panic!("the write of {key}: {reply}"),
+        };
+        count(&self.ground.asked.errors, usize::from(outcome != Outcome::Done));
+        slot.end_write(outcome);
+    }
+
+    /// Two keys are written together, and two are read together: they are always the same.
+    fn transact(&mut self) {
+        let number = self.number;
+        let [left, right] = ["left", "right"].map(|side| format!("{side}{number}"));
+        let value = format!("pair{number}:{}", self.random.below(1_000_000));
+        let (multi, exec) = (words(&["MULTI"]), words(&["EXEC"]));
+        let [set_left, set_right] = [&left, &right].map(|key| words(&["SET", key, &value]));
+        self.proxy.send(format!("{multi}{set_left}{set_right}{exec}"));
+        assert_eq!(self.proxy.lines(3), ["+OK", "+QUEUED", "+QUEUED"]);
+        match self.proxy.line().as_str() {
+            "*2" => assert_eq!(self.proxy.lines(2), ["+OK", "+OK"]),
+            error if error[1..] == *MAYBE => count(&self.ground.asked.errors, 1),
+            error => assert!(self.is_error(error), "{error}"),
+        }
+        let [get_left, get_right] = [&left, &right].map(|key| words(&["GET", key]));
+        self.proxy.send(format!("{multi}{get_left}{get_right}{exec}"));
+        count(&self.ground.asked.gets_in_blocks, 2);
+        assert_eq!(self.proxy.lines(3), ["+OK", "+QUEUED", "+QUEUED"]);
+        match self.proxy.line().as_str() {
+            "*2" => {
+                let [left, right] = [(); 2].map(|()| bulk(&mut self.proxy));
+                assert_eq!(left, right, "a transaction was torn");
+                let whose = format!("pair{number}:");
+                assert!(left.is_none_or(|value| value.starts_with(&whose)), "not {whose}");
+            }
+            error => assert!(self.is_error(error), "{error}"),
+        }
+    }
+}
+
+/// The next value of a RESP2 reply.
+fn bulk(client: &mut Client) -> Option<String> {
+    let header = client.line();
+    (header != "$-1").then(|| {
+        let value = client.line();
+        assert_eq!(header, format!("${}", value.len()));
+        value
+    })
+}
