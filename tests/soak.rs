@@ -31,17 +31,14 @@ const NUISANCES: usize = 3;
 /// allocator keeps of what came and went.
 const MOST_GAINED: usize = 8 << 20;
 
+#[rustfmt::skip]
 const PROXY: &[&str] = &[
-    "--upstream-timeout",
-    "1",
-    "--request-timeout",
-    "2",
-    "--line-timeout",
-    "2",
-    "--cache-bytes",
-    "2MiB",
-    "--output-limit",
-    "4MiB",
+    "--trust", "0.3",
+    "--upstream-timeout", "1",
+    "--request-timeout", "2",
+    "--line-timeout", "2",
+    "--cache-bytes", "2MiB",
+    "--output-limit", "4MiB",
 ];
 
 /// The time for all, and between two checks.

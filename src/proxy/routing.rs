@@ -137,6 +137,9 @@ impl Proxy {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let verb = request.command.verb;
         if let Some(trouble) = client.take_up() {
+            if matches!(verb, Verb::Get | Verb::Mget) {
+                out.stats.add(Stat::Misses, request.keys().len() as u64);
+            }
             let style = client.session.style(request.form, Some(verb));
             client.answer(out, conn, style, Reply::Error(trouble.message(false)));
             client.session.replied();

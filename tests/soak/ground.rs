@@ -65,7 +65,7 @@ impl Ground {
 
     /// To be held while something is under way. Waits while all rest.
     pub fn at_work(&self) -> RwLockReadGuard<'_, ()> {
-        self.gate.read().expect("nobody panicked with it")
+        self.gate.read().expect("the checks found nothing")
     }
 
     /// Has all rest, and whoever was left hanging leave, while `check` looks.

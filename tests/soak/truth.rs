@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// `--trust` of the proxy: how long it may not know of a write beside it.
-const TRUST: Duration = Duration::from_secs(1);
+const TRUST: Duration = Duration::from_millis(300);
 /// Clocks of two processes.
 const TOLERANCE: Duration = Duration::from_millis(20);
 /// So many writes are kept at least: more than a read can overlap.

@@ -63,6 +63,7 @@ fn a_hit_that_nobody_confirms_is_an_error_after_one_timeout() {
     client.send("GET k\r\nPING\r\n");
     link.expect("PING");
     assert_eq!(client.lines(2), ["ERR upstream timed out", "PONG"]);
+    assert_eq!((stat(&mut client, "hits"), stat(&mut client, "misses")), (0, 2));
     let mut link = fake.accept_telling();
     client.send("GET k\r\n");
     link.expect("GET k");
