@@ -15,7 +15,7 @@ mod truth;
 mod work;
 
 use checks::{Checks, Taken, requests};
-use ground::{AtEnd, Ground, WORKERS};
+use ground::{AtEnd, Ground, WORKERS, count};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -97,7 +97,9 @@ fn soak(mut checks: Checks<'_>, mut random: Random) {
             report(&mut checks, began.elapsed(), taken);
             // The first are those of the end of the warm-up.
             let first: &Taken = first.get_or_insert(taken);
-            for ((descriptors, memory), (first_descriptors, first_memory)) in taken.iter().zip(first) {
+            for ((descriptors, memory), (first_descriptors, first_memory)) in
+                taken.iter().zip(first)
+            {
                 assert_eq!(descriptors, first_descriptors, "descriptors");
                 assert!(*memory < first_memory + MOST_GAINED, "{first_memory} grew to {memory}");
             }
@@ -130,6 +132,7 @@ fn fail(checks: &Checks<'_>, random: &mut Random) {
             wire.set_silent(false);
         }
         _ => {
+            count(&checks.ground.stops, 1);
             checks.server.signal("STOP");
             let_pass(random, most);
             checks.server.signal("CONT");
@@ -144,20 +147,20 @@ fn report(checks: &mut Checks<'_>, since: Duration, taken: Taken) {
     let commands = ["get", "set", "mget", "exec", "dump"];
     let counts = commands.map(|it| format!("{it} {}", requests(&stats, it))).join(", ");
     let [server, proxy] = taken.map(|(open, memory)| format!("{open} open, {} KiB", memory >> 10));
-    let count = |name: &str| stats[name];
+    let stat = |name: &str| stats[name];
     println!(
         "{:>4} s: {counts}, errors {}; connections {}, timed out {}, at the limit {}; upstream \
          connections {}, invalidations {}, hits {}, misses {}; server {server}; proxy {proxy}, peak \
          {} KiB",
         since.as_secs(),
         load(&asked.errors),
-        count("connections_total"),
-        count("connections_timed_out"),
-        count("output_limit_closes"),
-        count("upstream_connects"),
-        count("invalidations"),
-        count("hits"),
-        count("misses"),
+        stat("connections_total"),
+        stat("connections_timed_out"),
+        stat("output_limit_closes"),
+        stat("upstream_connects"),
+        stat("invalidations"),
+        stat("hits"),
+        stat("misses"),
         peak_memory(checks.proxy.id()) >> 10,
     );
 }

@@ -1,6 +1,6 @@
 //! What must be so whenever all rest.
 
-use crate::ground::{Ground, WORKERS};
+use crate::ground::{Ground, WORKERS, count};
 use crate::support::process::{Client, Process};
 use crate::support::tools::{descriptors, resident_memory, stat, stats, wait_until};
 use crate::support::wire::Wire;
@@ -32,8 +32,8 @@ impl Checks<'_> {
         });
         self.check_requests();
         self.check_keys();
-        self.check_cache_empties();
         self.begin_anew();
+        self.check_a_lost_link_empties_the_cache();
         self.check_logs();
         self.taken()
     }
@@ -44,19 +44,26 @@ impl Checks<'_> {
         let now = stats(&mut self.at_proxy);
         // The watcher is one.
         assert_eq!(now["connections_total"], get(&asked.connections) + 1);
-        let count = |name: &str| now.get(name).copied().unwrap_or(0);
+        let stat = |name: &str| now.get(name).copied().unwrap_or(0);
         let (gets, in_blocks) = (get(&asked.gets), get(&asked.gets_in_blocks));
         let most = gets + in_blocks + get(&asked.gets_of_leavers);
-        let got = count("requests_get");
-        assert!((gets + in_blocks..=most).contains(&got), "{got}, not {gets} + {in_blocks}: {most}");
-        let looked_up = count("hits") + count("misses");
+        let got = stat("requests_get");
+        assert!(
+            (gets + in_blocks..=most).contains(&got),
+            "{got}, not {gets} + {in_blocks}: {most}"
+        );
+        let looked_up = stat("hits") + stat("misses");
         assert_eq!(looked_up, got - in_blocks + get(&asked.gathered), "hits and misses: {now:?}");
         let server = stats(&mut self.at_server);
         let (hits, misses) = (server["hits"], server["misses"]);
         // Each looks one key up; but not in a transaction whose end never came.
-        let most: u64 = ["get", "pttl", "strlen", "mget"].map(|it| requests(&server, it)).iter().sum();
+        let most: u64 =
+            ["get", "pttl", "strlen", "mget"].map(|it| requests(&server, it)).iter().sum();
         let looked_up = hits + misses;
-        assert!((most - in_blocks..=most).contains(&looked_up), "{looked_up} of {most}: {server:?}");
+        assert!(
+            (most - in_blocks..=most).contains(&looked_up),
+            "{looked_up} of {most}: {server:?}"
+        );
     }
 
     /// What the server says of its keys is what it has.
@@ -77,8 +84,11 @@ impl Checks<'_> {
     }
 
     /// Once nothing is kept, nothing is counted.
-    fn check_cache_empties(&mut self) {
+    fn check_a_lost_link_empties_the_cache(&mut self) {
         let at_proxy = &mut self.at_proxy;
+        assert_eq!(at_proxy.ask("GET nothing"), "Key not found");
+        count(&self.ground.asked.gets, 1);
+        assert_eq!(stat(at_proxy, "cache_entries"), 1);
         let connects = stat(at_proxy, "upstream_connects");
         self.wire.cut();
         wait_until("it is connected again", || {
@@ -89,10 +99,14 @@ impl Checks<'_> {
         assert_eq!(stat(at_proxy, "cache_entries"), 0);
     }
 
+    /// Everything is deleted, and the proxy is told.
     fn begin_anew(&mut self) {
         self.at_server.send("*1\r\n$8\r\nFLUSHALL\r\n");
         assert_eq!(self.at_server.line(), "+OK");
         self.ground.slots.iter().for_each(|slot| slot.begin_anew());
+        let at_proxy = &mut self.at_proxy;
+        wait_until("the proxy is told", || stat(at_proxy, "cache_entries") == 0);
+        wait_until("what was kept is freed", || stat(at_proxy, "cache_bytes") == 0);
         let now = stats(&mut self.at_server);
         assert_eq!((now["keys"], now["key_bytes"], now["value_bytes"]), (0, 0, 0));
     }

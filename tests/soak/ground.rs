@@ -5,7 +5,7 @@ use crate::support::tools::Random;
 use crate::truth::Slot;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 /// Threads that work, each with a connection to the proxy and one to the server.
 pub const WORKERS: usize = 8;
@@ -17,6 +17,8 @@ pub struct Ground {
     pub proxy: SocketAddr,
     pub slots: Vec<Slot>,
     pub asked: Asked,
+    /// How often the server has been stopped for a while.
+    pub stops: Arc<AtomicU64>,
     pub stop: AtomicBool,
     /// Held for reading by whoever works, for writing while all rest.
     gate: RwLock<()>,
@@ -46,11 +48,14 @@ impl Ground {
     pub fn new(server: SocketAddr, proxy: SocketAddr) -> Ground {
         // One of each worker's has large values.
         let padding = |number: usize| if number.is_multiple_of(SLOTS) { 200_000 } else { 100 };
+        let stops = Arc::<AtomicU64>::default();
+        let slot = |it| Slot::new(it, padding(it), Arc::clone(&stops));
         Ground {
             server,
             proxy,
-            slots: (0..WORKERS * SLOTS).map(|it| Slot::new(it, padding(it))).collect(),
+            slots: (0..WORKERS * SLOTS).map(slot).collect(),
             asked: Asked::default(),
+            stops,
             stop: AtomicBool::new(false),
             gate: RwLock::default(),
             left: Mutex::default(),

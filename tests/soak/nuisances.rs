@@ -47,7 +47,8 @@ fn reset_midway(ground: &Ground, random: &mut Random) {
 /// The proxy's timeouts end it, if nothing else does.
 fn half_sent(ground: &Ground, random: &mut Random) {
     let mut client = ground.visit();
-    let halves = ["*3\r\n$3\r\nSET\r\n$4\r\nhalf\r\n$100\r\nabc", "SET half no end", "*2\r\n$3\r\nGE"];
+    let halves =
+        ["*3\r\n$3\r\nSET\r\n$4\r\nhalf\r\n$100\r\nabc", "SET half no end", "*2\r\n$3\r\nGE"];
     client.send(halves[random.below(halves.len())]);
     ground.leave(client, random);
 }
@@ -83,7 +84,8 @@ fn speak_junk(ground: &Ground, random: &mut Random) {
 
 fn is_of_soak(key: &str) -> bool {
     ["k", "left", "right", "junk"].iter().any(|prefix| {
-        key.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
+        key.strip_prefix(prefix)
+            .is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
     })
 }
 

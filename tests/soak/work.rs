@@ -36,6 +36,7 @@ impl<'a> Worker<'a> {
             match self.random.below(20) {
                 0..10 => self.read(),
                 10..12 => self.read_together(),
+                12 if self.random.below(10) == 0 => self.delete_all(),
                 12..16 => self.write(true),
                 16..18 => self.write(false),
                 _ => self.transact(),
@@ -107,15 +108,32 @@ impl<'a> Worker<'a> {
             Some(millis) => client.send(words(&["SET", &key, &value, "PX", millis])),
             None => client.send(format!("SET {key} {value}\r\n")),
         }
+        let outcome = self.outcome(is_through_proxy);
+        slot.end_write(outcome);
+    }
+
+    /// All its own keys at once.
+    fn delete_all(&mut self) {
+        let slots = &self.ground.slots[self.number * SLOTS..][..SLOTS];
+        let keys: Vec<_> = slots.iter().map(|slot| slot.begin_write(true, None, true).0).collect();
+        let keys = keys.iter().map(String::as_str);
+        self.proxy.send(words(&["DEL"].into_iter().chain(keys).collect::<Vec<_>>()));
+        let outcome = self.outcome(true);
+        slots.iter().for_each(|slot| slot.end_write(outcome));
+    }
+
+    /// What came of a write.
+    fn outcome(&mut self, is_through_proxy: bool) -> Outcome {
+        let client = if is_through_proxy { &mut self.proxy } else { &mut self.server };
         let outcome = match client.line().trim_start_matches(['+', '-']) {
-            "OK" => Outcome::Done,
-            "Key not found" if is_delete => Outcome::Done,
+            "OK" | "Key not found" => Outcome::Done,
+            number if number.starts_with(':') => Outcome::Done,
             MAYBE if is_through_proxy => Outcome::Unknown,
             UNAVAILABLE if is_through_proxy => Outcome::NotDone,
-            reply => panic!("the write of {key}: {reply}"),
+            reply => panic!("what came of a write: {reply}"),
         };
         count(&self.ground.asked.errors, usize::from(outcome != Outcome::Done));
-        slot.end_write(outcome);
+        outcome
     }
 
     /// Two keys are written together, and two are read together: they are always the same.
