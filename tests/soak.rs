@@ -16,7 +16,7 @@ mod work;
 
 use checks::{Checks, Taken, requests};
 use ground::{AtEnd, Ground, WORKERS, count};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::process::{proxy, server};
@@ -143,15 +143,15 @@ fn fail(checks: &Checks<'_>, random: &mut Random) {
 fn report(checks: &mut Checks<'_>, since: Duration, taken: Taken) {
     let stats = stats(&mut checks.at_proxy);
     let asked = &checks.ground.asked;
-    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let commands = ["get", "set", "mget", "exec", "dump"];
     let counts = commands.map(|it| format!("{it} {}", requests(&stats, it))).join(", ");
     let [server, proxy] = taken.map(|(open, memory)| format!("{open} open, {} KiB", memory >> 10));
     let stat = |name: &str| stats[name];
     println!(
         "{:>4} s: {counts}, errors {}; connections {}, timed out {}, at the limit {}; upstream \
-         connections {}, invalidations {}, hits {}, misses {}; server {server}; proxy {proxy}, peak \
-         {} KiB",
+         connections {}, invalidations {}, hits {}, misses {}; server {server}; proxy {proxy}, \
+         peak {} KiB",
         since.as_secs(),
         load(&asked.errors),
         stat("connections_total"),

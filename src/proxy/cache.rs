@@ -28,6 +28,8 @@
 //! Nothing here holds the loop for long. What is to be freed, because its deadline has come or
 //! because everything was dropped at once, is freed a bounded piece at a time.
 
+mod dropped;
+
 use crate::index::Index;
 use crate::limits;
 use crate::output::{Block, Value};
@@ -35,6 +37,7 @@ use crate::protocol::{Lookup, MOST_TOUCHED};
 use crate::segmented_slab::SEGMENT;
 use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
+use dropped::Dropped;
 use std::fmt;
 use std::hint::black_box;
 use std::ops::Range;
@@ -179,15 +182,7 @@ pub struct Cache {
     evicted: u64,
     expired: u64,
     too_large: u64,
-    dropped: Vec<Dropped>,
-}
-
-/// The memory of a cache that was cleared.
-struct Dropped {
-    /// What is left of it.
-    bytes: usize,
-    /// Each gives back a piece when it is taken, and says how many bytes that were.
-    pieces: Box<dyn Iterator<Item = usize> + Send>,
+    dropped: Dropped,
 }
 
 impl fmt::Debug for Cache {
@@ -230,7 +225,7 @@ impl Cache {
             evicted: 0,
             expired: 0,
             too_large: 0,
-            dropped: Vec::new(),
+            dropped: Dropped::default(),
         }
     }
 
@@ -252,8 +247,7 @@ impl Cache {
     /// Not counted are the 80 KiB of an empty cache, places for 64 entries, and what the allocator
     /// cannot use because it lies in pieces between what is used.
     pub fn bytes(&self) -> usize {
-        let dropped: usize = self.dropped.iter().map(|dropped| dropped.bytes).sum();
-        self.bytes + self.spare_bytes() + dropped
+        self.bytes + self.spare_bytes() + self.dropped.bytes()
     }
 
     /// How many entries had to make room for others.
@@ -356,20 +350,12 @@ impl Cache {
         let index = std::mem::take(&mut self.index);
         let now = self.entries.latest();
         let entries = std::mem::replace(&mut self.entries, TimerWheel::new(now)).into_values();
-        let entries = entries.enumerate().map(|(number, entry)| {
-            if number % 4096 == 0 {
-                // An allocator may put off work until it is asked for something large (glibc joins
-                // what is small then), and do too much at once if that comes last.
-                black_box(Vec::<u8>::with_capacity(64 << 10));
-            }
-            entry.body.bytes() + ENTRY_BYTES
-        });
-        let pieces = Box::new(entries.chain(index.into_pieces()));
-        self.dropped.push(Dropped { bytes, pieces });
+        let entries = entries.map(|entry| entry.body.bytes() + ENTRY_BYTES);
+        self.dropped.put(bytes, entries, index.into_pieces());
         (self.newest, self.oldest, self.hand) = (NONE, NONE, NONE);
         let mut freed = 0;
         while freed < FREED_AT_ONCE
-            && let Some(bytes) = self.free_dropped()
+            && let Some(bytes) = self.dropped.free_piece()
         {
             freed += bytes;
         }
@@ -384,7 +370,7 @@ impl Cache {
             if let Some(id) = self.entries.due(now) {
                 freed += self.take_out(id.number());
                 self.expired += 1;
-            } else if let Some(bytes) = self.free_dropped() {
+            } else if let Some(bytes) = self.dropped.free_piece() {
                 freed += bytes;
             } else {
                 return;
@@ -404,7 +390,7 @@ impl Cache {
     fn make_room(&mut self, bytes: usize) {
         while self.bytes() + bytes > self.budget {
             // What is dead goes before what lives.
-            if self.free_dropped().is_none() {
+            if self.dropped.free_piece().is_none() {
                 self.evict();
             }
         }
@@ -462,22 +448,6 @@ impl Cache {
             self.hand = entry.newer;
         }
         entry.cost()
-    }
-
-    /// Frees a piece of what was dropped, and says how many bytes. `None`: there is nothing.
-    fn free_dropped(&mut self) -> Option<usize> {
-        let dropped = self.dropped.last_mut()?;
-        match dropped.pieces.next() {
-            Some(freed) => {
-                // The index was counted by its mean share, and is freed as it is.
-                dropped.bytes = dropped.bytes.saturating_sub(freed);
-                Some(freed)
-            }
-            None => {
-                self.dropped.pop();
-                Some(0)
-            }
-        }
     }
 
     /// Panics unless: the queue and the index hold exactly the entries; the queue is
