@@ -33,7 +33,6 @@ struct Write {
     version: u32,
     is_delete: bool,
     life: Option<Duration>,
-    is_through_proxy: bool,
     sent: Instant,
     /// How often the server had been stopped.
     stops: u64,
@@ -65,6 +64,12 @@ impl Slot {
         Slot { number, padding, stops, state: Mutex::new(state) }
     }
 
+    /// Whether it is written through the proxy; else beside it. What is written beside it is soon
+    /// old in the cache, if nobody tells.
+    pub fn is_through_proxy(&self) -> bool {
+        !self.number.is_multiple_of(3)
+    }
+
     fn key(&self, generation: u32) -> String {
         format!("k{}.{generation}", self.number)
     }
@@ -76,18 +81,12 @@ impl Slot {
     }
 
     /// Notes a write that is about to be sent; the key, and the value.
-    pub fn begin_write(
-        &self,
-        is_delete: bool,
-        life: Option<Duration>,
-        is_through_proxy: bool,
-    ) -> (String, String) {
+    pub fn begin_write(&self, is_delete: bool, life: Option<Duration>) -> (String, String) {
         let mut state = self.state.lock().expect("nobody panicked with it");
         state.sent += 1;
         let (version, sent) = (state.sent, Instant::now());
         let stops = self.stops.load(Ordering::SeqCst);
-        let write =
-            Write { version, is_delete, life, is_through_proxy, sent, stops, acknowledged: None };
+        let write = Write { version, is_delete, life, sent, stops, acknowledged: None };
         state.writes.push_back(write);
         if state.writes.len() > 2 * KEPT {
             state.writes.drain(..KEPT);
@@ -119,7 +118,7 @@ impl Slot {
         let begin = Instant::now();
         let is_known = |write: &&Write| {
             let acknowledged = write.acknowledged;
-            acknowledged.is_some_and(|it| write.is_through_proxy || it + TRUST <= begin)
+            acknowledged.is_some_and(|it| self.is_through_proxy() || it + TRUST <= begin)
         };
         let floor = state.writes.iter().rev().find(is_known).map_or(0, |write| write.version);
         Reading { key: self.key(state.generation), generation: state.generation, floor, begin }

@@ -37,8 +37,7 @@ impl<'a> Worker<'a> {
                 0..10 => self.read(),
                 10..12 => self.read_together(),
                 12 if self.random.below(10) == 0 => self.delete_all(),
-                12..16 => self.write(true),
-                16..18 => self.write(false),
+                12..18 => self.write(),
                 _ => self.transact(),
             }
             drop(at_work);
@@ -95,12 +94,13 @@ impl<'a> Worker<'a> {
     }
 
     /// One of its own keys, through the proxy or beside it.
-    fn write(&mut self, is_through_proxy: bool) {
+    fn write(&mut self) {
         let slot = &self.ground.slots[self.number * SLOTS + self.random.below(SLOTS)];
+        let is_through_proxy = slot.is_through_proxy();
         let is_delete = self.random.below(6) == 0;
         let lives = !is_delete && self.random.below(4) == 0;
         let life = lives.then(|| Duration::from_millis(100 + self.random.below(400) as u64));
-        let (key, value) = slot.begin_write(is_delete, life, is_through_proxy);
+        let (key, value) = slot.begin_write(is_delete, life);
         let client = if is_through_proxy { &mut self.proxy } else { &mut self.server };
         let millis = life.map(|life| life.as_millis().to_string());
         match &millis {
@@ -112,10 +112,11 @@ impl<'a> Worker<'a> {
         slot.end_write(outcome);
     }
 
-    /// All its own keys at once.
+    /// All keys at once that it writes through the proxy.
     fn delete_all(&mut self) {
         let slots = &self.ground.slots[self.number * SLOTS..][..SLOTS];
-        let keys: Vec<_> = slots.iter().map(|slot| slot.begin_write(true, None, true).0).collect();
+        let slots: Vec<_> = slots.iter().filter(|slot| slot.is_through_proxy()).collect();
+        let keys: Vec<_> = slots.iter().map(|slot| slot.begin_write(true, None).0).collect();
         let keys = keys.iter().map(String::as_str);
         self.proxy.send(words(&["DEL"].into_iter().chain(keys).collect::<Vec<_>>()));
         let outcome = self.outcome(true);
