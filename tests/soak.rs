@@ -106,6 +106,10 @@ fn soak(mut checks: Checks<'_>, mut random: Random) {
             checked = Instant::now();
         }
     }
+    let now = stats(&mut checks.at_proxy);
+    for name in ["hits", "invalidations", "flushes_lost", "request_errors", "output_limit_closes"] {
+        assert!(now[name] > 0, "no {name}: that was not tested");
+    }
 }
 
 fn let_pass(random: &mut Random, most_millis: usize) {

@@ -10,7 +10,7 @@ const TRUST: Duration = Duration::from_millis(300);
 /// By how much the clocks of two processes may differ.
 const EARLY: Duration = Duration::from_millis(20);
 /// How long a busy machine may stop a server between its look at the clock and a read.
-const LATE: Duration = Duration::from_millis(250);
+const LATE: Duration = Duration::from_secs(1);
 /// So many writes are kept at least: more than a read can overlap.
 const KEPT: usize = 200;
 

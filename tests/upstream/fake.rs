@@ -131,7 +131,7 @@ impl Link {
     pub fn push_invalidation(&mut self, keys: &[&str]) {
         let keys_said = keys.iter().map(|key| format!("${}\r\n{key}\r\n", key.len()));
         let keys_said = keys_said.collect::<String>();
-        self.push(&format!(">2\r\n$10\r\ninvalidate\r\n*{}\r\n{keys_said}", keys.len()));
+        self.push(format!(">2\r\n$10\r\ninvalidate\r\n*{}\r\n{keys_said}", keys.len()));
     }
 
     /// Sends a value.

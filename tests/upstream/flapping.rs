@@ -42,7 +42,7 @@ fn an_upstream_that_flaps_leaves_nothing_behind_and_nothing_old() {
         steady.store(true, Ordering::Relaxed);
         wait_until("it is found again", || clients[0].ask("GET last").starts_with("last of "));
         assert!(open <= before.0 + 1 && grown < 2 << 20, "{before:?}: {open}, {memory}");
-        assert!(answered > count, "nothing was tested");
+        assert!(answered > count / 10, "only {answered} reads were answered");
         drop(proxy);
     });
 }
