@@ -20,7 +20,7 @@ fn an_upstream_that_flaps_leaves_nothing_behind_and_nothing_old() {
         scope.spawn(|| flap_until(&steady, fake));
         let takes = |proxy: &Process| (descriptors(proxy.id()), resident_memory(proxy.id()));
         let (mut before, mut answered, started) = (None, 0, Instant::now());
-        let (mut connects, count) = (0, rounds(8_000));
+        let (mut connects, count) = (0, rounds(20_000));
         while connects < count {
             for (number, client) in clients.iter_mut().enumerate() {
                 client.send(format!("STATS\r\nGET k{number}\r\nSET k{number} v\r\n"));
@@ -66,12 +66,13 @@ fn read_round(client: &mut Client, number: usize) -> (usize, bool) {
     (connects, true)
 }
 
-/// Closes each connection after a few answers, so that the next attempt is made at once; when it
-/// is to be steady, serves until the proxy leaves.
+/// Closes each connection after a few answers, so that the next attempt is made at once, some by
+/// RST; when it is to be steady, serves until the proxy leaves.
 fn flap_until(steady: &AtomicBool, fake: Fake) {
-    for number in 1_u32.. {
+    for number in 1_usize.. {
         let mut link = fake.accept_telling();
-        for left in (0..=number % 7).rev() {
+        let mut answers = 0;
+        loop {
             match link.next() {
                 Some(request) if request == "PING" => link.say("+PONG\r\n"),
                 Some(request) => match request.strip_prefix("GET ") {
@@ -81,9 +82,13 @@ fn flap_until(steady: &AtomicBool, fake: Fake) {
                 None if steady.load(Ordering::Relaxed) => return,
                 None => break,
             }
-            if left == 0 && !steady.load(Ordering::Relaxed) {
-                if number % 2 == 0 {
+            answers += 1;
+            if answers > number % 7 && !steady.load(Ordering::Relaxed) {
+                if number.is_multiple_of(50) {
                     link.reset();
+                } else {
+                    link.finish_sending();
+                    link.expect_end();
                 }
                 break;
             }
