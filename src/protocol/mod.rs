@@ -166,6 +166,15 @@ impl Refusal<'_> {
         if let Refusal::Usage(command, _) = self { Some(command) } else { None }
     }
 
+    /// Whether a limit is what the request is beyond.
+    pub fn is_over_limit(&self) -> bool {
+        match self {
+            Refusal::KeyTooLong | Refusal::ValueTooLong(_) | Refusal::LineTooLong(_) => true,
+            Refusal::Protocol(error) => error.is_over_limit(),
+            _ => false,
+        }
+    }
+
     /// Whether the transaction that the request stands in is discarded for it, and not only fails.
     pub fn discards_transaction(&self) -> bool {
         matches!(self, Refusal::Usage(command, Form::Resp) if command.verb == Verb::Exec)

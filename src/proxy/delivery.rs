@@ -46,6 +46,7 @@ impl Proxy {
                     understood?;
                 }
                 Some(Came::Reply(Answered { purpose, length: None })) => {
+                    out.stats.add(Stat::RepliesTooLarge, 1);
                     self.deliver(out, purpose, Value::Short(TOO_LARGE), now)?;
                 }
                 Some(Came::Reply(Answered { purpose, length: Some(length) }))
@@ -192,9 +193,11 @@ impl Proxy {
     /// Gives an owed reply, or a part of one, unless its client has left.
     fn fulfil(&mut self, out: &mut Outbox, waiter: Waiter, reply: Reply<'_>) {
         let bytes = if let Reply::Value(value) = reply { value.len() } else { 0 };
+        let mut is_too_large = false;
         self.fulfil_with(out, waiter, bytes, |replies, output| {
-            replies.fulfil(waiter.ticket, output, reply);
+            is_too_large = replies.fulfil(waiter.ticket, output, reply);
         });
+        out.stats.add(Stat::RepliesTooLarge, is_too_large.into());
     }
 
     fn fulfil_with(
@@ -286,6 +289,7 @@ impl Proxy {
         match &client.dump {
             Some(dump) if dump.is_waiting() => {}
             Some(dump) if dump.gathered_bytes() > most => {
+                out.stats.add(Stat::RepliesTooLarge, 1);
                 self.dump_failed(out, conn, "reply too large, use SCAN");
             }
             _ => client.go_on(out, conn),

@@ -46,13 +46,14 @@ impl Gather {
     }
 
     /// Takes the reply to the `GET` of one value. Where `GET` fails since there is no plain value,
-    /// `MGET` has none.
-    pub fn take(&mut self, place: usize, reply: Reply<'_>) {
+    /// `MGET` has none. Says whether it is this value that is too much.
+    pub fn take(&mut self, place: usize, reply: Reply<'_>) -> bool {
         self.owed -= 1;
         match reply {
             _ if self.failure.is_some() => {}
             Reply::Value(value) if self.bytes() + value.len() > self.most_bytes => {
                 self.fail(b"ERR reply too large");
+                return true;
             }
             Reply::Value(Value::Long(block, start, end)) if end - start >= limits::SHARED_FROM => {
                 self.shared_bytes += end - start;
@@ -68,6 +69,7 @@ impl Gather {
             Reply::Error(message) => self.fail(format!("ERR {message}").as_bytes()),
             _ => {}
         }
+        false
     }
 
     fn fail(&mut self, message: &[u8]) {
@@ -146,7 +148,7 @@ mod tests {
         let one = [b"$16384\r\n", &block[..], b"\r\n"].concat();
         assert_eq!(out.to_vec(), [b"*3\r\n", &one[..], b"$-1\r\n", &one].concat());
         let mut gather = Gather::new(3, 2 * block.len());
-        (0..3).for_each(|place| gather.take(place, value));
+        assert_eq!([0, 1, 2].map(|place| gather.take(place, value)), [false, false, true]);
         assert_eq!((gather.bytes(), Block::strong_count(&block)), (0, 5), "it is too large");
     }
 

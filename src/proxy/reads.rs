@@ -100,11 +100,11 @@ impl Proxy {
         let may_hit = self.may_hit(reader, now);
         let keys = || request.keys().enumerate();
         let mut gather = Gather::new(keys().len(), self.options.limits.output_limit / 2);
-        let mut missing = Vec::new();
+        let (mut missing, mut is_too_large) = (Vec::new(), false);
         for (place, key) in keys() {
             if let Some(found) = self.cache.get(key, now) {
                 may_hit?;
-                gather.take(place, shown(found));
+                is_too_large |= gather.take(place, shown(found));
             } else {
                 self.may_fetch(key, reader, now)?;
                 missing.push((place, key));
@@ -115,6 +115,7 @@ impl Proxy {
         }
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Ok(()) };
+        stats.add(Stat::RepliesTooLarge, is_too_large.into());
         stats.add(Stat::Hits, (keys().len() - missing.len()) as u64);
         stats.add(Stat::Misses, missing.len() as u64);
         if missing.is_empty() {

@@ -105,25 +105,28 @@ impl Replies {
         }
     }
 
-    /// Gives an owed reply, or a part of one; and after it those that waited for it.
-    pub fn fulfil(&mut self, ticket: Ticket, output: &mut Output, reply: Reply<'_>) {
+    /// Gives an owed reply, or a part of one; and after it those that waited for it. Says whether
+    /// it is this part that makes the reply too large.
+    pub fn fulfil(&mut self, ticket: Ticket, output: &mut Output, reply: Reply<'_>) -> bool {
         let index = ticket.number.wrapping_sub(self.first) as usize;
         let Some(Place::Gathering(style, gather)) = self.queue.get_mut(index) else {
-            return self.fulfil_with(ticket, output, |output, style| {
+            self.fulfil_with(ticket, output, |output, style| {
                 style.write(output, Origin::Server, reply);
             });
+            return false;
         };
         self.parked_bytes -= gather.bytes();
-        gather.take(ticket.part as usize, reply);
+        let is_too_large = gather.take(ticket.part as usize, reply);
         self.parts -= 1;
         if gather.owed() > 0 {
             self.parked_bytes += gather.bytes();
-            return;
+            return is_too_large;
         }
         let place = Place::Owed(*style);
         if let Place::Gathering(_, gather) = std::mem::replace(&mut self.queue[index], place) {
             self.fulfil_with(ticket, output, |output, style| gather.write(output, style.version));
         }
+        is_too_large
     }
 
     /// Gives an owed reply that is whole, by `write`.

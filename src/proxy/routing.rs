@@ -64,9 +64,11 @@ impl Proxy {
                 if refusal.discards_transaction() {
                     client.session.end_transaction();
                 }
+                out.stats.add(Stat::RequestsTooLarge, refusal.is_over_limit().into());
                 self.refuse(out, conn, form, &refusal.to_string());
             }
             Decoded::Broken(refusal) => {
+                out.stats.add(Stat::RequestsTooLarge, refusal.is_over_limit().into());
                 self.refuse(out, conn, Form::Resp, &refusal.to_string());
                 self.end(out, conn);
             }
@@ -213,6 +215,7 @@ impl Proxy {
         if let Some(transaction) = client.session.transaction() {
             let kept = transaction.push(words, self.options.limits.max_request);
             let reply = if kept { QUEUED } else { Reply::Error("transaction too large") };
+            out.stats.add(Stat::RequestsTooLarge, (!kept).into());
             client.answer(out, conn, style, reply);
         } else if self.upstream.is_full(out) {
             return Err(NotYet::Upstream);
@@ -276,7 +279,8 @@ impl Proxy {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let (mut reply, at) = (Output::new(), out.clock.at(now));
         let unix = out.clock.unix(now);
-        let outcome = client.session.connection_command(request, conn, unix, &mut reply);
+        let outcome =
+            client.session.connection_command(request, conn, unix, &mut reply, &mut out.stats);
         // It may be the command that says so.
         style.quiet = client.session.is_quiet();
         match outcome {

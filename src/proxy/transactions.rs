@@ -98,7 +98,11 @@ impl Proxy {
         let reply = match client.session.collect(request, self.options.limits.max_request) {
             Collected::Not => return false,
             Collected::Kept => QUEUED,
-            Collected::Refused(why) => Reply::Error(why),
+            Collected::Refused(why) => {
+                let message = why.told(&mut out.stats);
+                client.answer(out, conn, style, Reply::Error(message));
+                return true;
+            }
         };
         client.answer(out, conn, style, reply);
         true

@@ -140,7 +140,7 @@ impl Server {
         let unix = out.clock.unix(now.instant);
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
-        let outcome = client.session.connection_command(request, conn, unix, output);
+        let outcome = client.session.connection_command(request, conn, unix, output, stats);
         let tracking = &mut self.keyspace.observers.tracking;
         match (client.reader(), client.session.is_tracking()) {
             (None, true) => client.change_rare(|rare| rare.reader = Some(tracking.enter(conn))),

@@ -101,8 +101,14 @@ impl Server {
                         continue;
                     }
                     let style = client.session.style(request.form, Some(request.command.verb));
-                    let dump =
-                        commands::carry_out(&mut self.keyspace, &request, style, output, now);
+                    let dump = commands::carry_out(
+                        &mut self.keyspace,
+                        &request,
+                        style,
+                        output,
+                        stats,
+                        now,
+                    );
                     client.begin(dump);
                     let tracking = &mut self.keyspace.observers.tracking;
                     if tracking.is_on() && client.follow(tracking, &request) {
@@ -123,6 +129,7 @@ impl Server {
                 }
                 Decoded::Refused(form, refusal) => {
                     stats.add(Stat::RequestErrors, 1);
+                    stats.add(Stat::RequestsTooLarge, refusal.is_over_limit().into());
                     if refusal.discards_transaction() {
                         self.keyspace.observers.watches.forget(conn);
                     }
@@ -130,6 +137,7 @@ impl Server {
                 }
                 Decoded::Broken(refusal) => {
                     stats.add(Stat::RequestErrors, 1);
+                    stats.add(Stat::RequestsTooLarge, refusal.is_over_limit().into());
                     refuse(output, &refusal);
                     return Progress::Close;
                 }
@@ -189,7 +197,9 @@ impl Server {
         match client.session.collect(request, self.limits.max_request) {
             Collected::Not => return self.carry_out(out, conn, request, style, now),
             Collected::Kept => style.writer(output).simple("QUEUED"),
-            Collected::Refused(why) => style.write(output, Origin::Server, Reply::Error(why)),
+            Collected::Refused(why) => {
+                style.write(output, Origin::Server, Reply::Error(why.told(stats)));
+            }
         }
         Then::GoOn
     }
@@ -207,9 +217,10 @@ impl Server {
             Access::Transaction => self.transaction_command(out, conn, request, style, now),
             Access::Read | Access::Write | Access::WriteAll => {
                 if let Some(client) = self.clients.get_mut(conn)
-                    && let Some(output) = out.output(conn)
+                    && let Some((output, stats)) = out.output_and_stats(conn)
                 {
-                    let dump = commands::carry_out(&mut self.keyspace, request, style, output, now);
+                    let keyspace = &mut self.keyspace;
+                    let dump = commands::carry_out(keyspace, request, style, output, stats, now);
                     client.begin(dump);
                     client.track(&mut self.keyspace.observers.tracking, request);
                 }

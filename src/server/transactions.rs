@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::protocol::text::Reply;
 use crate::protocol::{Decoded, Decoder, Form, Refusal, Request, Scratch};
 use crate::session::{Origin, Style};
+use crate::stats::Stat;
 
 /// A reply of so many bytes is given in a transaction, whatever came before it.
 const SHORT_REPLY: usize = 256;
@@ -24,7 +25,7 @@ impl Server {
         now: Now,
     ) -> Then {
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
-        let Some(output) = out.output(conn) else { return Then::Close };
+        let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
         let mut reply = style.writer(output);
         let collecting = client.session.transaction().is_some();
         match request.command.verb {
@@ -38,6 +39,7 @@ impl Server {
                 if request.keys().all(|key| self.keyspace.watch(conn, key, now)) {
                     reply.simple("OK");
                 } else {
+                    stats.add(Stat::RequestsTooLarge, 1);
                     reply.error("too many keys watched");
                 }
             }
@@ -79,10 +81,11 @@ impl Server {
                 then = Then::Close;
             }
             if out.unsent(conn) - mark > room
-                && let Some(output) = out.output(conn)
+                && let Some((output, stats)) = out.output_and_stats(conn)
             {
                 output.truncate(mark);
-                style.write(output, Origin::Server, Reply::Error(commands::TOO_LARGE));
+                let message = commands::too_large();
+                style.write(output, Origin::Server, Reply::Error(message.told(stats)));
             }
             self.hush(out, conn, mark);
             rest = &rest[consumed..];

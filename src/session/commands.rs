@@ -9,8 +9,8 @@ use crate::output::Output;
 use crate::protocol::resp::{Version, Writer};
 use crate::protocol::text::{Reply, printable};
 use crate::protocol::{Form, Request};
+use crate::stats::{Stat, Stats};
 use crate::units;
-use std::borrow::Cow;
 use std::time::Duration;
 
 /// What a connection command comes to.
@@ -29,7 +29,7 @@ pub enum Outcome {
 }
 
 const WRONG_PASSWORD: Fault =
-    Cow::Borrowed("WRONGPASS invalid username-password pair or user is disabled.");
+    Fault::plain("WRONGPASS invalid username-password pair or user is disabled.");
 
 impl Session {
     /// Carries out a command whose access is `Connection`, at `unix`, the time since 1970. Writes
@@ -40,8 +40,9 @@ impl Session {
         conn: ConnId,
         unix: Duration,
         out: &mut Output,
+        stats: &mut Stats,
     ) -> Outcome {
-        let style = self.style(request.form, Some(request.command.verb));
+        let (style, mark) = (self.style(request.form, Some(request.command.verb)), out.len());
         // Those of the text protocol are answered in the form they came in.
         let reply = match request.command.verb {
             Verb::Ping if request.len() == 1 => Reply::Pong,
@@ -62,7 +63,8 @@ impl Session {
             _ => {
                 let done = self.resp_command(request, conn, unix, out);
                 return done.unwrap_or_else(|fault| {
-                    style.writer(out).failure(&fault);
+                    out.truncate(mark);
+                    style.writer(out).failure(fault.told(stats));
                     Outcome::Answered
                 });
             }
@@ -70,7 +72,7 @@ impl Session {
         say(style, out, reply, Outcome::Answered)
     }
 
-    /// Those that only RESP has. An error is returned before anything is written.
+    /// Those that only RESP has. What was written before an error is to be taken back.
     fn resp_command(
         &mut self,
         request: &Request<'_>,
@@ -308,7 +310,8 @@ fn check_database(word: &[u8]) -> Result<(), Fault> {
 fn name(word: &[u8], whose: &str) -> Result<String, Fault> {
     if word.len() > limits::MAX_NAME {
         let most = limits::MAX_NAME;
-        return Err(format!("ERR {whose} cannot be longer than {most} bytes").into());
+        let message = format!("ERR {whose} cannot be longer than {most} bytes");
+        return Err(Fault::over(Stat::RequestsTooLarge, message));
     }
     match std::str::from_utf8(word) {
         Ok(word) if word.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(word.to_string()),

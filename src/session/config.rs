@@ -1,7 +1,7 @@
 //! `CONFIG GET` and `CONFIG SET`: our settings by the names of their flags, and besides by those
 //! names of Redis's that its tools ask for.
 
-use super::{Fault, SYNTAX};
+use super::{Fault, SYNTAX, check_pattern};
 use crate::glob;
 use crate::protocol::text::printable;
 use crate::settings::{Setting, Settings, settings_of};
@@ -52,24 +52,24 @@ fn rows(program: Program) -> impl Iterator<Item = Row> {
 }
 
 /// Names and values, for names and patterns in any case. As in Redis, a name that is no pattern is
-/// answered as it was asked for.
+/// answered as it was asked for. All patterns together are held to the limit of one.
 pub(super) fn get<'a>(
     program: Program,
     settings: &Settings,
     patterns: &[&'a [u8]],
-) -> Vec<(&'a [u8], String)> {
+) -> Result<Vec<(&'a [u8], String)>, Fault> {
+    check_pattern(patterns.iter().map(|pattern| pattern.len()).sum())?;
     let asked_for = |row: &Row| {
         let name = row.name.as_bytes();
         let pattern = patterns.iter().find(|it| glob::matches_in_any_case(it, name))?;
         Some(if pattern.eq_ignore_ascii_case(name) { pattern } else { name })
     };
     let found = rows(program).filter_map(|row| Some((asked_for(&row)?, row.meaning)));
-    found
-        .map(|(name, meaning)| match meaning {
-            Meaning::Setting(setting) => (name, setting.show(settings)),
-            Meaning::Constant(value) => (name, value.to_string()),
-        })
-        .collect()
+    let shown = found.map(|(name, meaning)| match meaning {
+        Meaning::Setting(setting) => (name, setting.show(settings)),
+        Meaning::Constant(value) => (name, value.to_string()),
+    });
+    Ok(shown.collect())
 }
 
 /// Changes settings, given as names and values in turn: all of them, or none.

@@ -1,12 +1,13 @@
 //! `COMMAND`: the table of commands, as Redis tells of its own. ACL categories, tips and key
 //! specifications are left empty.
 
-use super::{Fault, SYNTAX};
+use super::{Fault, SYNTAX, check_pattern};
 use crate::command::arguments::Argument;
 use crate::command::{Access, Command, KeyRange, Verb};
-use crate::glob;
 use crate::protocol::Request;
 use crate::protocol::resp::Writer;
+use crate::stats::Stat;
+use crate::{glob, limits};
 
 /// The version that had all commands first; there was none before it.
 const SINCE: &[u8] = b"0.1.0";
@@ -18,9 +19,9 @@ pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<()
         Verb::CommandCount => reply.integer(Command::all().len() as i64),
         Verb::CommandDocs if named.len() > 0 => {
             let found: Vec<_> = named.filter_map(find).collect();
-            all_docs(found.into_iter(), reply);
+            all_docs(found.into_iter(), reply)?;
         }
-        Verb::CommandDocs => all_docs(Command::all().iter(), reply),
+        Verb::CommandDocs => all_docs(Command::all().iter(), reply)?,
         Verb::CommandGetkeys => {
             let words: Vec<_> = named.collect();
             let keys = keys(&words)?.of(&words);
@@ -29,11 +30,15 @@ pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<()
         }
         Verb::CommandList => list(request, reply)?,
         _ if named.len() > 0 => {
+            let begin = reply.len();
             reply.array(named.len());
-            named.for_each(|name| match find(name) {
-                Some(command) => info(command, reply),
-                None => reply.null(),
-            });
+            for name in named {
+                match find(name) {
+                    Some(command) => info(command, reply),
+                    None => reply.null(),
+                }
+                check_length(reply, begin)?;
+            }
         }
         _ => {
             reply.array(Command::all().len());
@@ -99,15 +104,29 @@ fn info(command: &Command, reply: &mut Writer<'_>) {
     command.subcommands().for_each(|subcommand| info(subcommand, reply));
 }
 
-fn all_docs<'a>(commands: impl Iterator<Item = &'a Command> + Clone, reply: &mut Writer<'_>) {
+fn all_docs<'a>(
+    commands: impl Iterator<Item = &'a Command> + Clone,
+    reply: &mut Writer<'_>,
+) -> Result<(), Fault> {
+    let begin = reply.len();
     reply.map(commands.clone().count());
     for command in commands {
         reply.bulk(name(command).as_bytes());
-        docs(command, reply);
+        docs(command, reply)?;
+        check_length(reply, begin)?;
     }
+    Ok(())
 }
 
-fn docs(command: &Command, reply: &mut Writer<'_>) {
+/// A request may name a command with much to tell a million times.
+fn check_length(reply: &Writer<'_>, begin: usize) -> Result<(), Fault> {
+    if reply.len() - begin <= limits::HIGH_WATER {
+        return Ok(());
+    }
+    Err(Fault::over(Stat::RepliesTooLarge, "ERR reply too large"))
+}
+
+fn docs(command: &Command, reply: &mut Writer<'_>) -> Result<(), Fault> {
     // A container takes what its subcommands take.
     let arguments = if command.is_container() { vec![] } else { command.argument_tree() };
     let pairs = 3 + usize::from(!arguments.is_empty()) + usize::from(command.is_container());
@@ -124,8 +143,9 @@ fn docs(command: &Command, reply: &mut Writer<'_>) {
     }
     if command.is_container() {
         reply.bulk(b"subcommands");
-        all_docs(command.subcommands(), reply);
+        all_docs(command.subcommands(), reply)?;
     }
+    Ok(())
 }
 
 fn all_arguments(arguments: &[Argument], reply: &mut Writer<'_>) {
@@ -204,6 +224,7 @@ fn list(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), Fault> {
         let pattern = request.word(4);
         match request.word(3).to_ascii_uppercase().as_slice() {
             b"PATTERN" => {
+                check_pattern(pattern.len())?;
                 let all = rows.flat_map(|row| std::iter::once(row).chain(row.subcommands()));
                 let takes = |name: &String| glob::matches_in_any_case(pattern, name.as_bytes());
                 all.map(name).filter(takes).collect()

@@ -126,6 +126,7 @@ fn stats(facts: &Facts<'_>) -> Vec<String> {
         counted("total_net_input_bytes", Stat::BytesIn),
         counted("total_net_output_bytes", Stat::BytesOut),
         counted("rejected_connections", Stat::ConnectionsRefused),
+        counted("client_output_buffer_limit_disconnections", Stat::OutputLimitCloses),
         counted("expired_keys", Stat::Expired),
         counted("evicted_keys", Stat::Evicted),
         counted("keyspace_hits", Stat::Hits),

@@ -5,6 +5,7 @@
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
 //! - `describe.rs`: `COMMAND`, which tells of the table of commands
 //! - `tracking.rs`: `CLIENT TRACKING`, what a client wants to be told of
+//! - `fault.rs`: why a request is not carried out
 //! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
 //! - `info.rs`, `config.rs`: two of these
 
@@ -12,31 +13,37 @@ pub mod clients;
 mod commands;
 mod config;
 mod describe;
+mod fault;
 mod info;
 pub mod program;
 mod tracking;
 
 pub use commands::{Outcome, help};
+pub use fault::Fault;
 
 use crate::buffer::Buffer;
 use crate::clock::Now;
 use crate::command::Verb;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::output::Output;
 use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::text::{self, Reply};
 use crate::protocol::{Decoded, Decoder, Form, Lookup, Midway, Request, Scratch};
+use crate::stats::Stat;
 use crate::transaction::Transaction;
-use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tracking::Tracking;
 
-/// A whole error, with the word that it begins with: `ERR syntax error`. Fit to be sent.
-type Fault = Cow<'static, str>;
-
 /// Redis's error for words that do not fit together.
-const SYNTAX: Fault = Cow::Borrowed("ERR syntax error");
+const SYNTAX: Fault = Fault::plain("ERR syntax error");
+
+/// Whether patterns may be so long: see [`limits::MAX_PATTERN`].
+fn check_pattern(bytes: usize) -> Result<(), Fault> {
+    let most = limits::MAX_PATTERN;
+    let message = || format!("ERR pattern longer than {most} bytes");
+    if bytes <= most { Ok(()) } else { Err(Fault::over(Stat::RequestsTooLarge, message())) }
+}
 
 /// How the reply to one request is to look: fixed when the request is decoded, so that a reply that
 /// comes later still has the look its client asked for then.
@@ -94,14 +101,14 @@ impl Style {
 }
 
 /// Whether a request was kept for `EXEC`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Collected {
     /// It is to be carried out now.
     Not,
     /// It was.
     Kept,
-    /// It was not, and the transaction has failed.
-    Refused(&'static str),
+    /// It was not, and the transaction has failed; the error, without its `ERR `.
+    Refused(Fault),
 }
 
 /// What `CLIENT REPLY` asked for, in bits.
@@ -269,10 +276,10 @@ impl Session {
             Multi | Exec | Discard | Watch | Reset | Bye | Quit | Exit => Collected::Not,
             _ if request.form == Form::Text => {
                 transaction.fail();
-                Collected::Refused("a transaction takes RESP requests only")
+                Collected::Refused("a transaction takes RESP requests only".into())
             }
             _ if transaction.push(request.words, most) => Collected::Kept,
-            _ => Collected::Refused("transaction too large"),
+            _ => Collected::Refused(Fault::over(Stat::RequestsTooLarge, "transaction too large")),
         }
     }
 

@@ -29,10 +29,15 @@ pub fn answer(
         Verb::ConfigGet => {
             let found = config::get(program, settings, &words[1..]);
             let mut reply = style.writer(out);
-            reply.map(found.len());
-            for (name, value) in found {
-                reply.bulk(name);
-                reply.bulk(value.as_bytes());
+            match found {
+                Ok(found) => {
+                    reply.map(found.len());
+                    for (name, value) in found {
+                        reply.bulk(name);
+                        reply.bulk(value.as_bytes());
+                    }
+                }
+                Err(fault) => reply.failure(fault.told(stats)),
             }
         }
         Verb::ConfigSet => {
@@ -40,7 +45,7 @@ pub fn answer(
             let mut reply = style.writer(out);
             match set {
                 Ok(()) => reply.simple("OK"),
-                Err(fault) => reply.failure(&fault),
+                Err(fault) => reply.failure(fault.told(stats)),
             }
         }
         Verb::ConfigResetstat => {

@@ -77,7 +77,13 @@ impl Desk {
                 session.noted(request.command.verb);
                 self.stats.count_request(request.command);
                 let style = session.style(request.form, Some(request.command.verb));
-                match session.connection_command(&request, conn, self.unix, &mut out) {
+                match session.connection_command(
+                    &request,
+                    conn,
+                    self.unix,
+                    &mut out,
+                    &mut self.stats,
+                ) {
                     Outcome::Answered | Outcome::Reset => {}
                     Outcome::Last => self.closed.push(conn.number()),
                     Outcome::Program => {

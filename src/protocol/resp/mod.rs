@@ -31,10 +31,14 @@ use std::fmt;
 /// RESP that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
-    /// `*` with something else than a number of arguments we take.
+    /// `*` with something else than a number.
     ArrayLength,
-    /// `$` with something else than a length we take.
+    /// `*` with more arguments than [`limits::MAX_ARGUMENTS`].
+    TooManyArguments,
+    /// `$` with something else than a length.
     BulkLength,
+    /// `$` with more than a value may have.
+    BulkTooLong,
     /// Another byte where `$` should be.
     ExpectedBulk(u8),
     /// `*` without an end of its line.
@@ -51,11 +55,31 @@ pub enum ProtocolError {
     UnknownType(u8),
 }
 
+impl ProtocolError {
+    /// Whether a limit is what it is beyond.
+    pub fn is_over_limit(self) -> bool {
+        use ProtocolError::{
+            ArrayHeaderTooLong, BulkHeaderTooLong, BulkTooLong, HeaderTooLong, TooLarge,
+            TooManyArguments,
+        };
+        match self {
+            TooManyArguments | BulkTooLong | TooLarge => true,
+            ArrayHeaderTooLong | BulkHeaderTooLong | HeaderTooLong => true,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ProtocolError::ArrayLength => write!(f, "invalid multibulk length"),
-            ProtocolError::BulkLength => write!(f, "invalid bulk length"),
+            // Redis has one message for both.
+            ProtocolError::ArrayLength | ProtocolError::TooManyArguments => {
+                write!(f, "invalid multibulk length")
+            }
+            ProtocolError::BulkLength | ProtocolError::BulkTooLong => {
+                write!(f, "invalid bulk length")
+            }
             ProtocolError::ExpectedBulk(byte) => {
                 // Line ends would end the error itself; Redis makes them spaces.
                 let byte = if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
@@ -119,7 +143,7 @@ impl Place {
             }
             self.announced = usize::try_from(count).map_err(|_| ProtocolError::ArrayLength)?;
             if self.announced > limits::MAX_ARGUMENTS {
-                return Err(ProtocolError::ArrayLength);
+                return Err(ProtocolError::TooManyArguments);
             }
         }
         while words.len() < self.announced {
@@ -135,8 +159,10 @@ impl Place {
                     let header = header.map_err(|_| ProtocolError::BulkHeaderTooLong)?;
                     let Some((length, at)) = header else { return Ok(None) };
                     let length = length.and_then(|length| usize::try_from(length).ok());
-                    let length = length.filter(|&length| length <= limits.max_value);
                     let length = length.ok_or(ProtocolError::BulkLength)?;
+                    if length > limits.max_value {
+                        return Err(ProtocolError::BulkTooLong);
+                    }
                     if at + length > limits.max_request {
                         return Err(ProtocolError::TooLarge);
                     }

@@ -5,10 +5,9 @@ use crate::command::Verb;
 use crate::protocol::Request;
 use crate::server::store::Expiry;
 use crate::units;
-use std::borrow::Cow;
 
-/// Why a command is not carried out: an error without its leading `ERR `.
-pub type Refused = Cow<'static, str>;
+/// Why a command is not carried out: here, an error without its leading `ERR `.
+pub use crate::session::Fault as Refused;
 
 /// What is said of options that do not exist, contradict each other or lack their argument.
 pub const SYNTAX_ERROR: &str = "syntax error";
@@ -18,7 +17,7 @@ pub const SYNTAX_ERROR: &str = "syntax error";
 /// # Errors
 /// It is none, or has more than 64 bits.
 pub fn integer(word: &[u8]) -> Result<i64, Refused> {
-    units::integer(word).ok_or(Cow::Borrowed("value is not an integer or out of range"))
+    units::integer(word).ok_or(Refused::plain("value is not an integer or out of range"))
 }
 
 /// How a number tells a time.

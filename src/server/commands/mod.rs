@@ -20,13 +20,18 @@ use crate::protocol::resp::Writer;
 use crate::protocol::text::Reply;
 use crate::protocol::{Form, Request};
 use crate::session::{Origin, Style};
+use crate::stats::{Stat, Stats};
 use arguments::Refused;
 
 /// The error in place of a reply over the output limit.
-pub const TOO_LARGE: &str = "reply too large, use SCAN";
+pub fn too_large() -> Refused {
+    Refused::over(Stat::RepliesTooLarge, "reply too large, use SCAN")
+}
 
 /// The same in place of a single value.
-const VALUE_TOO_LARGE: &str = "reply too large";
+fn value_too_large() -> Refused {
+    Refused::over(Stat::RepliesTooLarge, "reply too large")
+}
 
 /// One command, and all that it takes to carry it out.
 struct Call<'a> {
@@ -54,6 +59,7 @@ pub fn carry_out(
     request: &Request<'_>,
     style: Style,
     out: &mut Output,
+    stats: &mut Stats,
     now: Now,
 ) -> Option<Dump> {
     let mark = out.len();
@@ -80,13 +86,13 @@ pub fn carry_out(
             let mut call = Call { keyspace, request: *request, reply, now };
             if let Err(why) = function(verb)(&mut call) {
                 out.truncate(mark);
-                style.write(out, Origin::Server, Reply::Error(&why));
+                style.write(out, Origin::Server, Reply::Error(why.told(stats)));
             }
         }
     }
     if out.len() - mark > keyspace.output_limit {
         out.truncate(mark);
-        style.write(out, Origin::Server, Reply::Error(TOO_LARGE));
+        style.write(out, Origin::Server, Reply::Error(too_large().told(stats)));
     }
     None
 }

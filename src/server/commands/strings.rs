@@ -1,7 +1,7 @@
 //! Commands for values.
 
 use super::arguments::{Options, Refused, TimeUnit, integer};
-use super::{Call, TOO_LARGE, VALUE_TOO_LARGE};
+use super::{Call, too_large, value_too_large};
 use crate::clock::Now;
 use crate::command::{PutMode, Verb};
 use crate::output::Value;
@@ -9,6 +9,7 @@ use crate::protocol::Request;
 use crate::protocol::text::Reply;
 use crate::server::keyspace::Keyspace;
 use crate::server::store::Expiry;
+use crate::stats::Stat;
 
 /// `SET` without options.
 #[inline]
@@ -32,7 +33,7 @@ fn reply_with_value(call: &mut Call<'_>, key: &[u8]) -> Result<bool, Refused> {
     let Call { keyspace, reply, now, .. } = call;
     let most = keyspace.output_limit;
     match keyspace.get(key, *now) {
-        Some(value) if value.len() > most => return Err(VALUE_TOO_LARGE.into()),
+        Some(value) if value.len() > most => return Err(value_too_large()),
         Some(value) => {
             reply.value(value);
             return Ok(true);
@@ -110,7 +111,7 @@ pub fn mget(call: &mut Call<'_>) -> Result<(), Refused> {
         reply_with_value(call, key)?;
         // A request may name a large value a million times.
         if call.reply.len() > full {
-            return Err(TOO_LARGE.into());
+            return Err(too_large());
         }
     }
     Ok(())
@@ -153,7 +154,8 @@ pub fn append(call: &mut Call<'_>) -> Result<(), Refused> {
     let (key, tail, now) = (call.word(1), call.word(2), call.now);
     let length = call.keyspace.store().get(key, now).map_or(0, Value::len);
     if length + tail.len() > call.keyspace.value_limit {
-        return Err("string exceeds maximum allowed size (proto-max-bulk-len)".into());
+        let message = "string exceeds maximum allowed size (proto-max-bulk-len)";
+        return Err(Refused::over(Stat::RequestsTooLarge, message));
     }
     let length = call.keyspace.append(key, tail, now);
     call.reply.integer(length as i64);

@@ -11,6 +11,7 @@ use crate::protocol::resp::Version;
 use crate::protocol::{Decoded, Decoder, Form, Scratch, resp};
 use crate::server::keyspace::Keyspace;
 use crate::session::Session;
+use crate::stats::Stats;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ pub struct Stage {
     pub now: Now,
     pub version: Version,
     pub out: Output,
+    pub stats: Stats,
     client: ConnId,
     session: Session,
 }
@@ -39,6 +41,7 @@ impl Stage {
             now,
             version: Version::Two,
             out: Output::new(),
+            stats: Stats::default(),
             client: Outbox::new(WallClock::new(now.instant, Duration::ZERO)).admit(),
             session: Session::new(peer, now),
         }
@@ -78,7 +81,8 @@ impl Stage {
                 let mut style = self.session.style(Form::Resp, Some(request.command.verb));
                 style.version = self.version;
                 self.out.clear();
-                carry_out(&mut self.keyspace, &request, style, &mut self.out, self.now);
+                let Stage { keyspace, out, stats, .. } = self;
+                carry_out(keyspace, &request, style, out, stats, self.now);
                 let reply = String::from_utf8_lossy(&self.out.to_vec()).replace("\r\n", " ");
                 reply.strip_suffix(' ').expect("a reply ends its line").to_string()
             }

@@ -1,7 +1,7 @@
 //! Commands that go over all keys.
 
 use super::arguments::{Refused, SYNTAX_ERROR, integer};
-use super::{Call, TOO_LARGE};
+use super::{Call, too_large};
 use crate::clock::Now;
 use crate::output::Output;
 use crate::protocol::Request;
@@ -9,6 +9,7 @@ use crate::protocol::resp::Writer;
 use crate::protocol::text;
 use crate::server::keyspace::Keyspace;
 use crate::session::{Origin, Style};
+use crate::stats::Stat;
 use crate::{glob, limits};
 use std::ops::ControlFlow;
 
@@ -77,7 +78,7 @@ fn write_each(
         count += usize::from(write(reply, key, value));
         if reply.len() > full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    if reply.len() > full { Err(TOO_LARGE.into()) } else { Ok(count) }
+    if reply.len() > full { Err(too_large()) } else { Ok(count) }
 }
 
 pub fn keys(call: &mut Call<'_>) -> Result<(), Refused> {
@@ -112,10 +113,12 @@ pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
 /// # Errors
 /// It is longer than [`limits::MAX_PATTERN`].
 fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
-    match word.len() {
-        0..=limits::MAX_PATTERN => Ok(word),
-        _ => Err(format!("pattern longer than {} bytes", limits::MAX_PATTERN).into()),
+    let most = limits::MAX_PATTERN;
+    let message = || format!("pattern longer than {most} bytes");
+    if word.len() <= most {
+        return Ok(word);
     }
+    Err(Refused::over(Stat::RequestsTooLarge, message()))
 }
 
 /// Steps of matching after which one `SCAN` ends: some ten milliseconds.

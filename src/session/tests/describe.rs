@@ -25,6 +25,25 @@ fn commands_are_counted_and_named() {
     assert!(desk.reply(1, "COMMAND HELP").contains(" +DOCS [<name> ...] +    what"));
 }
 
+/// Short requests that would take long, or much.
+#[test]
+fn what_is_asked_for_is_bounded() {
+    let mut desk = Desk::new();
+    let classes = format!("*[{}]", "x".repeat(limits::MAX_PATTERN));
+    desk.check(&[
+        (&format!("COMMAND LIST FILTERBY PATTERN {}", &classes[3..]), "*0"),
+        (
+            &format!("COMMAND LIST FILTERBY PATTERN {classes}"),
+            "-ERR pattern longer than 1024 bytes",
+        ),
+        (&format!("COMMAND DOCS{}", " client".repeat(10_000)), "-ERR reply too large"),
+        (&format!("COMMAND INFO{}", " client".repeat(10_000)), "-ERR reply too large"),
+    ]);
+    assert!(desk.reply(1, &format!("COMMAND INFO{}", " get".repeat(100))).starts_with("*100 *10"));
+    let counted = [Stat::RequestsTooLarge, Stat::RepliesTooLarge].map(|it| desk.stats.get(it));
+    assert_eq!(counted, [1, 2]);
+}
+
 #[test]
 fn a_command_is_told_in_ten_parts() {
     let get = "*10 $3 get :2 *2 +readonly +fast :1 :1 :1 *0 *0 *0 *0";

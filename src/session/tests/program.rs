@@ -125,6 +125,8 @@ fn settings_are_found_by_our_names_and_those_of_redis() {
         ("CONFIG GET put put P?T", "*2 $3 put $6 create"),
         ("CONFIG GET proto-max-bulk-len", "*2 $18 proto-max-bulk-len $8 67108864"),
         ("CONFIG GET ttl nosuch", "*0"),
+        (&format!("CONFIG GET {}", "x".repeat(1024)), "*0"),
+        (&format!("CONFIG GET a* {}", "x".repeat(1023)), "-ERR pattern longer than 1024 bytes"),
         ("CONFIG GET", "-ERR wrong number of arguments for 'config|get' command"),
         ("CONFIG", "-ERR wrong number of arguments for 'config' command"),
         ("CONFIG REWRITE", "-ERR unknown subcommand 'REWRITE'. Try CONFIG HELP."),
