@@ -100,6 +100,8 @@ pub struct Connection<S> {
     readable: bool,
     read_on: bool,
     writable: bool,
+    /// There is more to write than its share of this tick.
+    owes_more: bool,
     end: End,
     end_told: bool,
 }
@@ -141,6 +143,7 @@ impl<S: Stream> Connection<S> {
             readable: false,
             read_on: false,
             writable: true,
+            owes_more: false,
             end: End::NotYet,
             end_told: false,
         }
@@ -199,6 +202,7 @@ impl<S: Stream> Connection<S> {
     pub fn is_ready(&self) -> bool {
         match self.phase {
             Phase::Connecting => false,
+            Phase::Open | Phase::Flushing if self.owes_more => true,
             Phase::Open => match self.want {
                 Want::Bytes => self.can_read() || self.end_untold(),
                 Want::Turn => true,
@@ -250,6 +254,9 @@ impl<S: Stream> Connection<S> {
     ) -> Step {
         if self.phase == Phase::Lingering {
             return self.drop_input(scratch);
+        }
+        if std::mem::take(&mut self.owes_more) {
+            out.touch(self.id);
         }
         if self.phase != Phase::Open || out.ending(self.id) != Ending::None {
             return Ok(());
@@ -318,7 +325,11 @@ impl<S: Stream> Connection<S> {
             {
                 (Want::Turn, None)
             }
-            Next::Drain => (Want::Drained, None),
+            Next::Drain => {
+                // From now on it has to take some, even if nothing new is written.
+                out.touch(self.id);
+                (Want::Drained, None)
+            }
             Next::Wait => (Want::Nothing, None),
         };
     }
@@ -386,15 +397,22 @@ impl<S: Stream> Connection<S> {
         if self.end == End::ByPeer { Err(CloseReason::Closed) } else { Ok(()) }
     }
 
-    /// Sends what the outbox holds for this connection, and ends it if that was asked for.
+    /// Sends what the outbox holds for this connection, about `share` bytes of it, and ends it if
+    /// that was asked for.
     #[inline]
-    pub fn settle(&mut self, out: &mut Outbox, limits: &Limits, now: Instant) -> Step {
+    pub fn settle(
+        &mut self,
+        out: &mut Outbox,
+        limits: &Limits,
+        share: usize,
+        now: Instant,
+    ) -> Step {
         let ending = out.ending(self.id);
         if ending == Ending::Now {
             return Err(CloseReason::Closed);
         }
         let before = out.unsent(self.id);
-        let unsent = self.flush(out, limits.output_limit)?;
+        let unsent = self.flush(out, limits.output_limit, share)?;
         if self.want == Want::Drained && unsent < limits::LOW_WATER {
             self.want = Want::Turn;
         } else if self.want == Want::Drained && (unsent < before || self.deadline.is_none()) {
@@ -406,13 +424,25 @@ impl<S: Stream> Connection<S> {
         Ok(())
     }
 
-    /// Writes until all is sent or the stream takes no more; how much is left.
+    /// Writes until all is sent, the stream takes no more, or the share is used up; how much is
+    /// left.
     #[inline]
-    fn flush(&mut self, out: &mut Outbox, output_limit: usize) -> Result<usize, CloseReason> {
+    fn flush(
+        &mut self,
+        out: &mut Outbox,
+        output_limit: usize,
+        share: usize,
+    ) -> Result<usize, CloseReason> {
         let Some(output) = out.pending(self.id) else { return Ok(0) };
         let before = output.len();
+        let share = if self.kind == Kind::Upstream { usize::MAX } else { share };
         while self.writable && !output.is_empty() {
-            match output.send(&mut self.stream) {
+            let left = share.saturating_sub(before - output.len());
+            if left == 0 {
+                self.owes_more = true;
+                break;
+            }
+            match output.send(&mut self.stream, left) {
                 // A short write means that the stream is full: an event tells when it is not.
                 Ok(took_all) => self.writable = took_all,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
@@ -466,7 +496,10 @@ impl<S: Stream> Connection<S> {
         self.deadline = None;
         match self.phase {
             Phase::Connecting => Err(CloseReason::ConnectFailed(ErrorKind::TimedOut)),
-            Phase::Open if self.want == Want::Drained => Err(CloseReason::Stuck),
+            Phase::Open if self.want == Want::Drained => {
+                out.stats.add(Stat::ConnectionsTimedOut, 1);
+                Err(CloseReason::Stuck)
+            }
             Phase::Open => {
                 // Not in the turn of the loop that is under way, which would have no end.
                 let again = handler.timed_out(out, self.id, now);

@@ -13,6 +13,13 @@ pub const SCRATCH_BYTES: usize = 68 * 1024;
 /// The same for what is read of a longer request to where it stands: some 50 µs.
 pub const LONG_READ: usize = 256 * 1024;
 
+/// What one tick writes to clients, shared among those who have a turn in it: about a millisecond.
+/// One alone, or a few, are written all that they are kept ready.
+pub const TICK_WRITES: usize = 4 * 1024 * 1024;
+
+/// What each of them is written at the least, however many they are. As in Redis.
+pub const LEAST_WRITE: usize = 64 * 1024;
+
 /// Output of one connection above which its requests are left unread: enough to keep a fast link
 /// busy. A reply that is begun is finished, so a connection may hold this and one value more; be it
 /// by reference, see [`SHARED_FROM`].

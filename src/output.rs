@@ -234,20 +234,20 @@ impl Output {
         }
     }
 
-    /// Writes once, as much as the peer takes of what waits; whether it took all that one write
-    /// can offer it.
+    /// Writes once, as much as the peer takes of what waits, but no more than `most` bytes; whether
+    /// it took all that one write can offer it.
     ///
     /// # Errors
     /// What the peer's stream returns; nothing is then consumed.
     #[inline]
-    pub fn send(&mut self, to: &mut impl Write) -> io::Result<bool> {
+    pub fn send(&mut self, to: &mut impl Write, most: usize) -> io::Result<bool> {
         if self.shared.is_some() {
-            return self.send_shared(to);
+            return self.send_shared(to, most);
         }
-        let count = to.write(self.plain.bytes())?;
-        let took_all = count == self.plain.len();
+        let offered = self.plain.len().min(most);
+        let count = to.write(&self.plain.bytes()[..offered])?;
         self.plain.consume(count);
-        Ok(took_all)
+        Ok(count == offered)
     }
 
     /// A copy of all that waits.
@@ -255,10 +255,14 @@ impl Output {
         self.slices().collect::<Vec<_>>().concat()
     }
 
-    fn send_shared(&mut self, to: &mut impl Write) -> io::Result<bool> {
+    fn send_shared(&mut self, to: &mut impl Write, most: usize) -> io::Result<bool> {
         let mut slices = [IoSlice::new(b""); SLICES];
         let (mut used, mut offered) = (0, 0);
         for (place, bytes) in slices.iter_mut().zip(self.slices()) {
+            if offered == most {
+                break;
+            }
+            let bytes = &bytes[..bytes.len().min(most - offered)];
             *place = IoSlice::new(bytes);
             used += 1;
             offered += bytes.len();
@@ -349,7 +353,7 @@ mod tests {
         Consume(usize),
         Truncate(usize),
         BringForward(usize, usize),
-        Send(usize),
+        Send(usize, usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -361,7 +365,7 @@ mod tests {
             2 => place.clone().prop_map(Step::Consume),
             2 => place.clone().prop_map(Step::Truncate),
             2 => (place.clone(), place.clone()).prop_map(|(a, b)| Step::BringForward(a, b)),
-            3 => place.prop_map(Step::Send),
+            3 => (place.clone(), place).prop_map(|(room, most)| Step::Send(room, most)),
         ]
     }
 
@@ -438,10 +442,11 @@ mod tests {
                         let moved = model.len() - from;
                         model[to..].rotate_right(moved);
                     }
-                    Step::Send(room) => {
+                    Step::Send(room, most) => {
                         let mut peer = Peer { taken: Vec::new(), room };
-                        let took_all = output.send(&mut peer).expect("it takes what it can");
+                        let took_all = output.send(&mut peer, most).expect("it takes what it can");
                         prop_assert!(took_all || peer.taken.len() == room);
+                        prop_assert!(peer.taken.len() <= most);
                         prop_assert!(peer.taken == model[..peer.taken.len()]);
                         model.drain(..peer.taken.len());
                     }
@@ -465,10 +470,10 @@ mod tests {
             output.push_value(Value::long(&block, 0..block.len()));
         }
         let mut peer = Peer { taken: Vec::new(), room: usize::MAX };
-        assert!(output.send(&mut peer).expect("it takes all"));
+        assert!(output.send(&mut peer, usize::MAX).expect("it takes all"));
         assert_eq!((peer.taken.len(), output.len()), (values / 2 * length, values / 2 * length));
         assert_eq!(Arc::strong_count(&block), 1 + values / 2, "what is sent is let go");
-        assert!(output.send(&mut peer).expect("it takes all") && output.is_empty());
+        assert!(output.send(&mut peer, usize::MAX).expect("it takes all") && output.is_empty());
     }
 
     #[test]

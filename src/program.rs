@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The arguments of this process, without its name.
 pub fn arguments() -> Vec<String> {
@@ -113,8 +113,10 @@ pub fn find_or_start_server(
     limits: &mut Limits,
     put_mode: PutMode,
 ) -> Result<Option<OwnServer>, String> {
-    let server = Server::new(*limits, put_mode, Instant::now());
-    let mut reactor = new_reactor(server, *limits)?;
+    // The proxy is its client, and may have nothing to ask for long.
+    let own = Limits { idle_timeout: Duration::ZERO, ..*limits };
+    let server = Server::new(own, put_mode, Instant::now());
+    let mut reactor = new_reactor(server, own)?;
     match reactor.listen(address) {
         Ok(real) => {
             fit_descriptors("proxy and server each", limits, 2);

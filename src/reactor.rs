@@ -150,6 +150,8 @@ pub struct Reactor<H> {
     /// A client that came when there were as many as may be. It may have seen others leave before
     /// it came, which the next poll tells us too: so it is taken or refused in the next tick.
     one_too_many: Option<(TcpStream, SocketAddr)>,
+    /// What a client is written in this tick.
+    share: usize,
     stop_at: Option<Instant>,
     forced: bool,
 }
@@ -177,6 +179,7 @@ impl<H: Handler> Reactor<H> {
             words,
             resolver: Resolver::default(),
             one_too_many: None,
+            share: 0,
             stop_at: None,
             forced: false,
         })
@@ -263,10 +266,11 @@ impl<H: Handler> Reactor<H> {
             self.note(event, now);
         }
         self.read_upstreams(count == EVENTS, now);
+        self.share = share_of_writes(self.connections.turns());
         self.reach_deadlines(now);
         self.serve_clients(now);
         self.accept_all(now);
-        self.settle(now);
+        self.settle(self.share, now);
         Ok(self.forced || self.stop_at.is_some_and(|at| self.is_deserted() || now >= at))
     }
 
@@ -353,7 +357,7 @@ impl<H: Handler> Reactor<H> {
                 turns += 1;
                 if turns % FLUSH_TURNS == 0 {
                     // Much comes: pass it on, lest it gather for clients that would take it.
-                    self.settle(now);
+                    self.settle(usize::MAX, now);
                 }
             }
         }
@@ -452,7 +456,7 @@ impl<H: Handler> Reactor<H> {
     fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant) {
         if self.is_full() {
             // Those who have just left have made room.
-            self.settle(now);
+            self.settle(self.share, now);
         }
         let kind = if self.is_full() { Kind::Refused } else { Kind::Client };
         if kind == Kind::Refused {
@@ -505,7 +509,7 @@ impl<H: Handler> Reactor<H> {
                 self.connections.list_if_ready(id);
             }
             if self.out.touched() >= OUTPUTS_AT_ONCE {
-                self.settle(now);
+                self.settle(self.share, now);
             }
         }
         self.connections.end_turns(turns);
@@ -521,14 +525,15 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Carries out what the outbox holds, until it holds nothing: an end may cause replies to
-    /// others, a failed connect another connect.
-    fn settle(&mut self, now: Instant) {
+    /// others, a failed connect another connect. Of long outputs about `share` bytes are sent: who
+    /// asks for much is not to hold up the others, and goes on in the next tick.
+    fn settle(&mut self, share: usize, now: Instant) {
         loop {
             if let Some(connect) = self.out.pop_connect() {
                 self.connect(connect, now);
             } else if let Some(id) = self.out.pop_touched() {
                 if let Some(connection) = self.connections.get(id) {
-                    let step = connection.settle(&mut self.out, &self.limits, now);
+                    let step = connection.settle(&mut self.out, &self.limits, share, now);
                     self.conclude(id, step, now);
                     self.connections.list_if_ready(id);
                 } else if self.out.ending(id) != Ending::None {
@@ -593,6 +598,11 @@ impl<H: Handler> Reactor<H> {
             }
         }
     }
+}
+
+/// What a client may be written in a tick in which so many have a turn.
+fn share_of_writes(turns: usize) -> usize {
+    (limits::TICK_WRITES / turns.max(1)).max(limits::LEAST_WRITE)
 }
 
 fn wall_clock(now: Instant) -> WallClock {

@@ -150,7 +150,7 @@ impl Bench {
     fn turn(&mut self) -> Step {
         let Bench { connection, handler, out, scratch, now, .. } = self;
         connection.take_turn(handler, out, scratch, *now, None)?;
-        connection.settle(out, &limits(), *now)
+        connection.settle(out, &limits(), usize::MAX, *now)
     }
 
     #[track_caller]
@@ -289,10 +289,10 @@ fn what_the_peer_does_not_take_waits_for_an_event() {
     bench.turn().expect("it goes on");
     assert_eq!(bench.out.unsent(bench.connection.id()), 4);
     bench.connection.stream.room = 100;
-    bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
+    bench.connection.settle(&mut bench.out, &limits(), usize::MAX, bench.now).expect("it goes on");
     bench.check(b"abc", 1, false);
     bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
-    bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
+    bench.connection.settle(&mut bench.out, &limits(), usize::MAX, bench.now).expect("it goes on");
     bench.check(b"abcdef\n", 1, false);
 }
 
@@ -311,12 +311,34 @@ fn a_shared_value_goes_out_in_as_many_pieces_as_the_peer_takes_it() {
         bench.connection.stream.room += room;
         let event = Readiness { writable: true, ..Readiness::default() };
         bench.connection.note(event).expect("the stream is well");
-        bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
+        bench
+            .connection
+            .settle(&mut bench.out, &limits(), usize::MAX, bench.now)
+            .expect("it goes on");
         let sent = bench.connection.stream.written.len();
         assert_eq!(bench.out.unsent(id), expected.len() - sent);
     }
     bench.check(&expected, 0, false);
     assert_eq!(Block::strong_count(&value), 1);
+}
+
+#[test]
+fn what_is_beyond_the_share_of_a_tick_goes_out_in_the_next_ones() {
+    let mut bench = Bench::new();
+    let id = bench.connection.id();
+    bench.connection.stream.room = 1000;
+    bench.out.output(id).expect("open").push(&[b'x'; 250]);
+    bench.out.close(id);
+    for sent in [100, 200] {
+        let Bench { connection, out, now, .. } = &mut bench;
+        assert_eq!(out.pop_touched(), Some(id));
+        connection.settle(out, &limits(), 100, *now).expect("it goes on");
+        bench.check(&vec![b'x'; sent], 0, true);
+        let Bench { connection, handler, out, scratch, now, .. } = &mut bench;
+        connection.take_turn(handler, out, scratch, *now, None).expect("it goes on");
+    }
+    bench.turn().expect("it lingers");
+    bench.check(&[b'x'; 250], 0, true);
 }
 
 #[test]
@@ -331,7 +353,7 @@ fn a_handler_that_has_more_to_say_is_called_when_the_output_has_drained() {
     assert!(!bench.connection.is_ready(), "the output is above the low-water mark");
     bench.connection.stream.room = 1000;
     bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
-    bench.connection.settle(&mut bench.out, &limits(), bench.now).expect("it goes on");
+    bench.connection.settle(&mut bench.out, &limits(), usize::MAX, bench.now).expect("it goes on");
     assert!(bench.connection.is_ready());
 }
 
@@ -350,13 +372,31 @@ fn a_peer_that_takes_nothing_is_given_up_after_the_idle_timeout() {
     assert_eq!(step, Err(CloseReason::Stuck));
 }
 
+/// Nothing new is written then, that would have it looked at.
+#[test]
+fn one_that_took_nothing_before_it_was_asked_to_drain_is_given_up_too() {
+    let mut bench = Bench::new();
+    let id = bench.connection.id();
+    bench.connection.stream.room = 10;
+    bench.out.output(id).expect("open").push(&vec![b'x'; limits::HIGH_WATER]);
+    bench.turn().expect("it goes on");
+    assert_eq!(bench.out.pop_touched(), Some(id));
+    bench.handler.next = Next::Drain;
+    bench.arrive(b"no line", READABLE);
+    let Bench { connection, handler, out, scratch, now, .. } = &mut bench;
+    connection.take_turn(handler, out, scratch, *now, None).expect("it waits");
+    assert_eq!(out.pop_touched(), Some(id));
+    connection.settle(out, &limits(), usize::MAX, *now).expect("it waits");
+    assert_eq!(connection.deadline, Some(*now + IDLE));
+}
+
 #[test]
 fn too_much_unread_output_ends_it() {
     let mut bench = Bench::new();
     bench.connection.stream.room = 0;
     let id = bench.connection.id();
     bench.out.output(id).expect("open").push(&vec![b'x'; OUTPUT_LIMIT + 1]);
-    let step = bench.connection.settle(&mut bench.out, &limits(), bench.now);
+    let step = bench.connection.settle(&mut bench.out, &limits(), usize::MAX, bench.now);
     assert_eq!(step, Err(CloseReason::OutputLimit));
 }
 

@@ -308,7 +308,12 @@ impl Node {
                 if let Some(connection) = self.connections.get(id) {
                     let stream = &mut connection.stream;
                     stream.room = net.room(stream.link, stream.side.other());
-                    let step = connection.settle(&mut self.out, &self.limits, net.now);
+                    let step = connection.settle(
+                        &mut self.out,
+                        &self.limits,
+                        limits::LEAST_WRITE,
+                        net.now,
+                    );
                     take_outgoing(net, &mut connection.stream);
                     if connection.stream.blocked && !self.blocked.contains(&id) {
                         self.blocked.push(id);

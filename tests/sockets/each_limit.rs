@@ -1,0 +1,173 @@
+//! Every limit of what one may say or be told, driven one step beyond: the error that is read, and
+//! the counter that tells of it. The limits of how many and how long stand in `limits.rs`,
+//! `timeouts.rs` and `readers.rs`.
+
+use crate::support::process::{Client, Process};
+use crate::support::tools::{server_and_proxy, stat};
+use larder::limits::{HIGH_WATER, MAX_ARGUMENTS, MAX_HEADER, MAX_KEY, MAX_NAME, MAX_PATTERN};
+use std::io::Write;
+use std::thread;
+
+const FLAGS: &[&str] = &[
+    "--max-line",
+    "256KiB",
+    "--max-value",
+    "128KiB",
+    "--max-request",
+    "2MiB",
+    "--output-limit",
+    "2MiB",
+];
+const MAX_LINE: usize = 256 << 10;
+const MAX_VALUE: usize = 128 << 10;
+const OUTPUT_LIMIT: usize = 2 << 20;
+
+const REQUESTS: &str = "requests_too_large";
+const REPLIES: &str = "replies_too_large";
+
+/// Where the limit stands: the answer comes from there, and is counted there.
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    /// In both programs.
+    Both,
+    /// In the server; a proxy passes its answer on.
+    Server,
+    /// In the server; a proxy has no such command.
+    ServerOnly,
+    /// In the proxy.
+    Proxy,
+}
+
+/// What is sent, what is read, and which counter of whose rises by one.
+struct Row {
+    by: By,
+    request: Vec<u8>,
+    reply: &'static str,
+    counter: &'static str,
+    /// It closes the connection.
+    closes: bool,
+}
+
+fn row(by: By, request: Vec<u8>, reply: &'static str, counter: &'static str) -> Row {
+    Row { by, request, reply, counter, closes: reply.contains("Protocol error") }
+}
+
+fn line(words: &[&str], last: usize) -> Vec<u8> {
+    format!("{} {}\r\n", words.join(" "), "x".repeat(last)).into_bytes()
+}
+
+/// A request in RESP, the last word so many bytes long, and so often.
+fn resp(words: &[&str], last: usize, times: usize) -> Vec<u8> {
+    let mut request = format!("*{}\r\n", words.len() + times).into_bytes();
+    let last = "x".repeat(last);
+    let all = words.iter().copied().chain(std::iter::repeat_n(last.as_str(), times));
+    all.for_each(|word| {
+        write!(request, "${}\r\n{word}\r\n", word.len()).expect("it is memory");
+    });
+    request
+}
+
+/// So many different keys.
+fn watch(count: usize) -> Vec<u8> {
+    let mut request = format!("*{}\r\n$5\r\nWATCH\r\n", count + 1).into_bytes();
+    for key in 0..count {
+        write!(request, "$6\r\n{key:06}\r\n").expect("it is memory");
+    }
+    request
+}
+
+/// `big` has a value of 100 KB in both programs.
+#[rustfmt::skip]
+fn rows() -> Vec<Row> {
+    use By::{Both, Proxy, Server, ServerOnly};
+    let header = |kind: &str| [kind.as_bytes(), &[b'1'; MAX_HEADER + 1]].concat();
+    let bigs = OUTPUT_LIMIT / 100_000 + 1;
+    let mget = [format!("*{}\r\n$4\r\nMGET\r\n", bigs + 1).into_bytes(), b"$3\r\nbig\r\n".repeat(bigs)].concat();
+    let docs = HIGH_WATER / 1_000;
+    let docs = [format!("*{}\r\n$7\r\nCOMMAND\r\n$4\r\nDOCS\r\n", docs + 2).into_bytes(), b"$6\r\nclient\r\n".repeat(docs)].concat();
+    let multi = [resp(&["MULTI"], 0, 0), resp(&["ECHO"], MAX_VALUE, 1).repeat(16)].concat();
+    vec![
+        row(Both, line(&[], MAX_LINE), "ERR line longer than 262144 bytes", REQUESTS),
+        row(Both, line(&["GET"], MAX_KEY + 1), "ERR key longer than 65536 bytes", REQUESTS),
+        row(Both, resp(&["GET"], MAX_KEY + 1, 1), "-ERR key longer than 65536 bytes", REQUESTS),
+        row(Both, line(&["SET k"], MAX_VALUE + 1), "ERR value longer than 131072 bytes", REQUESTS),
+        row(Both, resp(&["SET", "k"], MAX_VALUE + 1, 1), "-ERR Protocol error: invalid bulk length", REQUESTS),
+        row(Both, format!("*{}\r\n", MAX_ARGUMENTS + 1).into_bytes(), "-ERR Protocol error: invalid multibulk length", REQUESTS),
+        row(Both, resp(&["MSET"], MAX_VALUE, 16), "-ERR Protocol error: request too large", REQUESTS),
+        row(Both, header("*"), "-ERR Protocol error: too big mbulk count string", REQUESTS),
+        row(Both, header("*1\r\n$"), "-ERR Protocol error: too big bulk count string", REQUESTS),
+        row(Both, resp(&["CLIENT", "SETNAME"], MAX_NAME + 1, 1), "-ERR Client names cannot be longer than 1024 bytes", REQUESTS),
+        row(Both, resp(&["HELLO", "2", "SETNAME"], MAX_NAME + 1, 1), "-ERR Client names cannot be longer than 1024 bytes", REQUESTS),
+        row(Both, resp(&["CLIENT", "SETINFO", "LIB-NAME"], MAX_NAME + 1, 1), "-ERR LIB-NAME cannot be longer than 1024 bytes", REQUESTS),
+        row(Both, resp(&["CONFIG", "GET"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
+        row(Both, resp(&["COMMAND", "LIST", "FILTERBY", "PATTERN"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
+        row(Both, multi, "-ERR transaction too large", REQUESTS),
+        row(Both, docs, "-ERR reply too large", REPLIES),
+        row(Server, resp(&["KEYS"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
+        row(Server, resp(&["SCAN", "0", "MATCH"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
+        row(Server, resp(&["APPEND", "big"], MAX_VALUE - 99_999, 1), "-ERR string exceeds maximum allowed size (proto-max-bulk-len)", REQUESTS),
+        row(ServerOnly, watch(100_001), "-ERR too many keys watched", REQUESTS),
+        row(ServerOnly, mget.clone(), "-ERR reply too large, use SCAN", REPLIES),
+        row(Proxy, mget, "-ERR reply too large", REPLIES),
+    ]
+}
+
+/// The counters of whoever listens where.
+fn watchers(process: &Process) -> Vec<(String, Client)> {
+    let all = process.announced().iter();
+    all.map(|(name, address)| (name.clone(), Client::connect(*address))).collect()
+}
+
+fn check(process: &Process, row: &Row, watchers: &mut [(String, Client)]) {
+    let what = row.request[..row.request.len().min(40)].escape_ascii().to_string();
+    let is_proxy = watchers.len() == 2;
+    let (whose, other) = match row.by {
+        By::Both | By::Proxy if is_proxy => (1, 0),
+        By::Server if is_proxy => (0, 1),
+        _ => (0, 0),
+    };
+    let mut counts = |at: usize| stat(&mut watchers[at].1, row.counter);
+    let before = (counts(whose), counts(other));
+    let mut client = process.client();
+    let mut sender = client.stream().try_clone().expect("a descriptor");
+    let request = row.request.clone();
+    let sending = thread::spawn(move || sender.write_all(&request));
+    let mut reply = client.line();
+    while matches!(reply.as_str(), "+OK" | "+QUEUED") {
+        reply = client.line();
+    }
+    assert_eq!(reply, row.reply, "{what}");
+    sending.join().expect("it did not fail").expect("all of it is taken, or dropped");
+    if row.closes {
+        assert_eq!(client.until_eof(), b"", "{what}");
+    } else {
+        // It goes on, if need be within its transaction.
+        let reply = client.ask("*1\r\n$4\r\nPING");
+        assert!(["+PONG", "+QUEUED"].contains(&reply.as_str()), "{what}: {reply}");
+    }
+    let after = (counts(whose), counts(other));
+    assert_eq!(after.0, before.0 + 1, "{} of {what}", row.counter);
+    assert!(whose == other || after.1 == before.1, "{what} is counted once");
+}
+
+#[test]
+fn each_limit_has_an_error_and_a_counter() {
+    for process in server_and_proxy(FLAGS) {
+        let mut watchers = watchers(&process);
+        let is_proxy = watchers.len() == 2;
+        let mut loader = process.client();
+        assert_eq!(loader.ask(&format!("SET big {}", "v".repeat(100_000))), "OK");
+        for row in rows() {
+            let is_there = match row.by {
+                By::Both | By::Server => true,
+                By::ServerOnly => !is_proxy,
+                By::Proxy => is_proxy,
+            };
+            if is_there {
+                check(&process, &row, &mut watchers);
+            }
+        }
+        let shown = loader.ask("GET big");
+        assert_eq!(shown.len(), 100_000, "no request over a limit has changed anything");
+    }
+}
