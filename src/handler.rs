@@ -76,6 +76,8 @@ pub enum CloseReason {
     ConnectFailed(io::ErrorKind),
     /// The same: its name has no address, or nobody can tell it.
     NoAddress,
+    /// The same: the process, or the system, has no descriptor for it.
+    NoDescriptor,
     /// The peer left more output unread than the output limit.
     OutputLimit,
     /// The peer took none of its output for too long.
@@ -101,6 +103,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Closed => write!(f, "closed"),
             CloseReason::Lost(kind) | CloseReason::ConnectFailed(kind) => write!(f, "{kind}"),
             CloseReason::NoAddress => write!(f, "its name has no address"),
+            CloseReason::NoDescriptor => write!(f, "no descriptor is free"),
             CloseReason::OutputLimit => write!(f, "too much output left unread"),
             CloseReason::Stuck => write!(f, "output left unread for too long"),
         }

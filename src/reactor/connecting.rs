@@ -10,6 +10,10 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+/// Linux's numbers for what `ErrorKind` has no name for.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 impl<H: Handler> Reactor<H> {
     /// Begins a connection that the handler asked for. Only a name needs another thread.
     pub(super) fn connect(&mut self, connect: Connect, now: Instant) {
@@ -35,7 +39,12 @@ impl<H: Handler> Reactor<H> {
                 self.connections.insert(Connection::connecting(conn, stream, deadline));
                 self.set_timer(conn);
             }
-            Err(error) => self.not_begun(conn, CloseReason::ConnectFailed(error.kind()), now),
+            Err(error) => {
+                let no_descriptor = matches!(error.raw_os_error(), Some(ENFILE | EMFILE));
+                let failed = CloseReason::ConnectFailed(error.kind());
+                let why = if no_descriptor { CloseReason::NoDescriptor } else { failed };
+                self.not_begun(conn, why, now);
+            }
         }
     }
 

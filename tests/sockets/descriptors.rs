@@ -1,14 +1,15 @@
 //! Descriptors that run out, and connections that end badly.
 
-use crate::support::process::{Process, proxy_alone, server};
+use crate::support::process::{Client, Process, proxy, proxy_alone, server};
 use crate::support::tools::{
-    Random, descriptors, processor_time, reset, server_and_proxy, start_in_shell, stat, stats,
-    wait_until,
+    Random, descriptors, own_loopback, processor_time, reset, server_and_proxy, server_at,
+    start_in_shell, stat, stats, wait_until,
 };
 use crate::support::{rounds, seed};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Takes all but `spare` of the descriptors that a process could still open.
 fn limit_descriptors(process: &Process, spare: usize) {
@@ -50,19 +51,59 @@ fn without_descriptors_clients_inside_are_served_and_those_outside_wait() {
         // The time itself: how much of it is used.
         thread::sleep(Duration::from_secs(1));
         let used = processor_time(process.id()) - before;
+        println!("without descriptors: {used:?} of processor time in a second");
         assert!(used <= Duration::from_millis(50), "{used:?} of a second without descriptors");
         let lines = process.log().matches("cannot accept").count();
         assert!(lines < 20, "{lines} lines in the log");
+        let closed = Instant::now();
         inside.truncate(1);
         for client in &mut outside[..6] {
             assert_eq!(client.ask("GET k"), "v");
         }
+        let resumed = closed.elapsed();
+        println!("the next are served {resumed:.0?} after the first have left");
+        assert!(resumed < Duration::from_secs(1), "accepting goes on after {resumed:?}");
         drop(outside);
         let mut late = process.client();
         assert_eq!(late.ask("GET k"), "v");
         assert_eq!(inside[0].ask("PING"), "PONG");
         wait_until("all others are gone", || stat(&mut late, "connections_now") == 2);
     }
+}
+
+#[test]
+fn a_proxy_without_a_descriptor_for_its_upstream_says_so_and_connects_when_there_is_one() {
+    let upstream = server_at(SocketAddr::new(own_loopback(), 0));
+    let address = upstream.address();
+    let process = proxy(address, &[]);
+    let mut inside = process.client();
+    assert_eq!(inside.ask("SET k v"), "OK");
+    limit_descriptors(&process, 0);
+    upstream.kill();
+    wait_until("the loss is seen", || stat(&mut inside, "upstream_up") == 0);
+    // The descriptor of the lost connection is now a client's.
+    let mut last = process.client();
+    assert_eq!(last.ask("PING"), "PONG");
+    let upstream = server_at(address);
+    let waiting: Vec<Client> = (0..3).map(|_| process.client()).collect();
+    process.wait_for_log("cannot accept a client for now");
+    let before = processor_time(process.id());
+    // The time itself: in it the proxy tries in vain.
+    thread::sleep(Duration::from_secs(1));
+    let used = processor_time(process.id()) - before;
+    assert!(used <= Duration::from_millis(50), "{used:?} of a second");
+    for client in [&mut inside, &mut last] {
+        assert_eq!(client.ask("GET k"), "ERR upstream unavailable");
+        assert_eq!(client.ask("SET k w"), "ERR upstream unavailable");
+        assert_eq!(client.ask("PING"), "PONG");
+    }
+    assert_eq!(stat(&mut upstream.client(), "requests_get"), 0);
+    let freed = Instant::now();
+    drop((last, waiting));
+    wait_until("the proxy is connected", || stat(&mut inside, "upstream_up") == 1);
+    println!("the upstream is connected {:.0?} after a descriptor was free", freed.elapsed());
+    assert_eq!(inside.ask("SET k v"), "OK");
+    assert!(process.log().contains("no connection: no descriptor is free"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::support::process::{Client, PATIENCE, Process, proxy_alone, server};
 use socket2::SockRef;
 use std::collections::HashMap;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,11 @@ use std::time::{Duration, Instant};
 /// A server, and a proxy with a server of its own: the loop is the same for both.
 pub fn server_and_proxy(flags: &[&str]) -> [Process; 2] {
     [server(flags), proxy_alone(flags)]
+}
+
+/// A server at an address of one's choice.
+pub fn server_at(address: SocketAddr) -> Process {
+    Process::start(env!("CARGO_BIN_EXE_server"), &["--listen", &address.to_string()], 1)
 }
 
 /// A program run by `sh`, after what `prelude` does to the process.

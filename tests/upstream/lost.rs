@@ -2,17 +2,13 @@
 
 use crate::support::process::{Client, PATIENCE, Process, proxy};
 use crate::support::redis_server::Redis;
-use crate::support::tools::{own_loopback, stat, wait_until};
+use crate::support::tools::{own_loopback, server_at, stat, wait_until};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
 const CLIENTS: usize = 50;
-
-fn server_at(address: SocketAddr) -> Process {
-    Process::start(env!("CARGO_BIN_EXE_server"), &["--listen", &address.to_string()], 1)
-}
 
 /// What all clients together have seen.
 #[derive(Default)]
