@@ -1,6 +1,6 @@
 //! What a request costs in system calls, counted by `strace` (Debian's package of that name).
 
-use crate::support::process::Process;
+use crate::support::process::{Process, proxy, server};
 use crate::support::tools::server_and_proxy;
 use std::collections::HashMap;
 use std::fs;
@@ -54,6 +54,7 @@ fn sum(calls: &HashMap<String, usize>, names: &[&str]) -> usize {
 
 const READS: &[&str] = &["read", "readv", "recvfrom", "recvmsg"];
 const WRITES: &[&str] = &["write", "writev", "sendto", "sendmsg"];
+const POLLS: &[&str] = &["epoll_wait", "epoll_pwait", "restart_syscall"];
 
 #[test]
 fn a_request_costs_one_read_and_one_write_and_no_registration() {
@@ -69,12 +70,15 @@ fn a_request_costs_one_read_and_one_write_and_no_registration() {
             assert_eq!(client.ask("GET k"), "v");
         }
         let calls = trace.finish();
-        assert_eq!(sum(&calls, READS), REQUESTS, "{calls:?}");
-        assert_eq!(sum(&calls, WRITES), REQUESTS, "{calls:?}");
+        // strace may go before it has counted the last; and now and then, a proxy asks whether what
+        // it keeps is still true.
+        let expected = REQUESTS - 1..=REQUESTS + 10;
+        assert!(expected.contains(&sum(&calls, READS)), "{calls:?}");
+        assert!(expected.contains(&sum(&calls, WRITES)), "{calls:?}");
         assert_eq!(sum(&calls, &["epoll_ctl"]), 0, "{calls:?}");
         // One poll for each request, and the one that waited when strace came.
-        assert!(sum(&calls, &["epoll_wait", "epoll_pwait"]) <= REQUESTS + 3, "{calls:?}");
-        assert!(calls.values().sum::<usize>() <= 3 * REQUESTS + 10, "{calls:?}");
+        assert!(sum(&calls, POLLS) <= REQUESTS + 30, "{calls:?}");
+        assert!(calls.values().sum::<usize>() <= 3 * REQUESTS + 50, "{calls:?}");
     }
 }
 
@@ -88,10 +92,36 @@ fn an_idle_program_asks_nothing_of_the_system() {
             // While a proxy keeps anything, it asks whether it is still true.
             assert_eq!(client.ask("DEL k"), "OK");
         }
-        let trace = Trace::attach(&process);
-        // The time itself: nothing is to happen in it.
-        thread::sleep(Duration::from_secs(1));
-        let calls = trace.finish();
-        assert!(calls.values().sum::<usize>() < 10, "{calls:?}");
+        let calls = calls_in_a_second(&process);
+        // The polls that waited when strace came.
+        assert_eq!(calls.keys().filter(|name| !POLLS.contains(&name.as_str())).count(), 0);
+        assert!(sum(&calls, POLLS) <= process.announced().len(), "{calls:?}");
+        assert_eq!(clients[0].ask("PING"), "PONG");
     }
+}
+
+/// What it keeps is worth little without word from the upstream that it is still true: three times
+/// in each `--trust`, a second here.
+#[test]
+fn an_idle_proxy_that_keeps_something_asks_whether_it_is_true_and_no_more() {
+    let upstream = server(&[]);
+    let process = proxy(upstream.address(), &["--trust", "1"]);
+    let mut client = process.client();
+    assert_eq!(client.ask("SET k v"), "OK");
+    assert_eq!(client.ask("GET k"), "v");
+    let calls = calls_in_a_second(&process);
+    println!("an idle proxy with an entry in its cache, in a second: {calls:?}");
+    let questions = sum(&calls, WRITES);
+    assert!((1..=4).contains(&questions), "{calls:?}");
+    assert!(calls.values().sum::<usize>() <= 6 * (questions + 1), "{calls:?}");
+    assert_eq!(client.ask("DEL k"), "OK");
+    let calls = calls_in_a_second(&process);
+    assert!(calls.values().sum::<usize>() <= 1, "nothing is kept: {calls:?}");
+}
+
+fn calls_in_a_second(process: &Process) -> HashMap<String, usize> {
+    let trace = Trace::attach(process);
+    // The time itself: nothing else is to happen in it.
+    thread::sleep(Duration::from_secs(1));
+    trace.finish()
 }

@@ -1,11 +1,40 @@
 //! Connections that can only wait cost no processor time.
 
+use crate::support::figures::{resident_memory, take_descriptors};
 use crate::support::process::{Client, Process, proxy, server};
+use crate::support::rounds;
 use crate::support::tools::{processor_time, stat, wait_until};
 use socket2::SockRef;
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
+
+#[test]
+fn thousands_of_idle_clients_cost_no_processor_time() {
+    let count = rounds(15_000);
+    let _turn = take_descriptors(count);
+    let most = (count + 10).to_string();
+    let upstream = server(&[]);
+    for process in [
+        server(&["--max-connections", &most]),
+        proxy(upstream.address(), &["--max-connections", &most]),
+    ] {
+        let mut watcher = process.client();
+        let before = resident_memory(process.id());
+        let clients: Vec<Client> = (0..count).map(|_| process.client()).collect();
+        let all = count as u64 + 1;
+        wait_until("they are all there", || stat(&mut watcher, "connections_now") == all);
+        let each = resident_memory(process.id()).saturating_sub(before) / count;
+        let before = processor_time(process.id());
+        // The time itself: how much of it is used.
+        thread::sleep(Duration::from_secs(1));
+        let used = processor_time(process.id()) - before;
+        println!("{count} idle clients: {used:?} of processor time in a second, {each} bytes each");
+        assert_eq!(used, Duration::ZERO);
+        assert_eq!(watcher.ask("PING"), "PONG");
+        drop(clients);
+    }
+}
 
 /// Fails if the process uses more than a few hundredths of a second of processor time in a second.
 #[track_caller]

@@ -62,11 +62,8 @@ impl ProtocolError {
             ArrayHeaderTooLong, BulkHeaderTooLong, BulkTooLong, HeaderTooLong, TooLarge,
             TooManyArguments,
         };
-        match self {
-            TooManyArguments | BulkTooLong | TooLarge => true,
-            ArrayHeaderTooLong | BulkHeaderTooLong | HeaderTooLong => true,
-            _ => false,
-        }
+        let headers = matches!(self, ArrayHeaderTooLong | BulkHeaderTooLong | HeaderTooLong);
+        headers || matches!(self, TooManyArguments | BulkTooLong | TooLarge)
     }
 }
 
