@@ -46,7 +46,7 @@ impl Proxy {
                     understood?;
                 }
                 Some(Came::Reply(Answered { purpose, length: None })) => {
-                    out.stats.add(Stat::RepliesTooLarge, 1);
+                    out.stats.add(Stat::TooLargeReplies, 1);
                     self.deliver(out, purpose, Value::Short(TOO_LARGE), now)?;
                 }
                 Some(Came::Reply(Answered { purpose, length: Some(length) }))
@@ -197,7 +197,7 @@ impl Proxy {
         self.fulfil_with(out, waiter, bytes, |replies, output| {
             is_too_large = replies.fulfil(waiter.ticket, output, reply);
         });
-        out.stats.add(Stat::RepliesTooLarge, is_too_large.into());
+        out.stats.add(Stat::TooLargeReplies, is_too_large.into());
     }
 
     fn fulfil_with(
@@ -289,7 +289,7 @@ impl Proxy {
         match &client.dump {
             Some(dump) if dump.is_waiting() => {}
             Some(dump) if dump.gathered_bytes() > most => {
-                out.stats.add(Stat::RepliesTooLarge, 1);
+                out.stats.add(Stat::TooLargeReplies, 1);
                 self.dump_failed(out, conn, "reply too large, use SCAN");
             }
             _ => client.go_on(out, conn),

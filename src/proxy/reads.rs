@@ -115,7 +115,7 @@ impl Proxy {
         }
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Ok(()) };
-        stats.add(Stat::RepliesTooLarge, is_too_large.into());
+        stats.add(Stat::TooLargeReplies, is_too_large.into());
         stats.add(Stat::Hits, (keys().len() - missing.len()) as u64);
         stats.add(Stat::Misses, missing.len() as u64);
         if missing.is_empty() {

@@ -64,11 +64,11 @@ impl Proxy {
                 if refusal.discards_transaction() {
                     client.session.end_transaction();
                 }
-                out.stats.add(Stat::RequestsTooLarge, refusal.is_over_limit().into());
+                out.stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
                 self.refuse(out, conn, form, &refusal.to_string());
             }
             Decoded::Broken(refusal) => {
-                out.stats.add(Stat::RequestsTooLarge, refusal.is_over_limit().into());
+                out.stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
                 self.refuse(out, conn, Form::Resp, &refusal.to_string());
                 self.end(out, conn);
             }
@@ -215,7 +215,7 @@ impl Proxy {
         if let Some(transaction) = client.session.transaction() {
             let kept = transaction.push(words, self.options.limits.max_request);
             let reply = if kept { QUEUED } else { Reply::Error("transaction too large") };
-            out.stats.add(Stat::RequestsTooLarge, (!kept).into());
+            out.stats.add(Stat::TooLargeRequests, (!kept).into());
             client.answer(out, conn, style, reply);
         } else if self.upstream.is_full(out) {
             return Err(NotYet::Upstream);

@@ -129,7 +129,7 @@ impl Server {
                 }
                 Decoded::Refused(form, refusal) => {
                     stats.add(Stat::RequestErrors, 1);
-                    stats.add(Stat::RequestsTooLarge, refusal.is_over_limit().into());
+                    stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
                     if refusal.discards_transaction() {
                         self.keyspace.observers.watches.forget(conn);
                     }
@@ -137,7 +137,7 @@ impl Server {
                 }
                 Decoded::Broken(refusal) => {
                     stats.add(Stat::RequestErrors, 1);
-                    stats.add(Stat::RequestsTooLarge, refusal.is_over_limit().into());
+                    stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
                     refuse(output, &refusal);
                     return Progress::Close;
                 }

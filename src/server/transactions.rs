@@ -39,7 +39,7 @@ impl Server {
                 if request.keys().all(|key| self.keyspace.watch(conn, key, now)) {
                     reply.simple("OK");
                 } else {
-                    stats.add(Stat::RequestsTooLarge, 1);
+                    stats.add(Stat::TooLargeRequests, 1);
                     reply.error("too many keys watched");
                 }
             }

@@ -311,7 +311,7 @@ fn name(word: &[u8], whose: &str) -> Result<String, Fault> {
     if word.len() > limits::MAX_NAME {
         let most = limits::MAX_NAME;
         let message = format!("ERR {whose} cannot be longer than {most} bytes");
-        return Err(Fault::over(Stat::RequestsTooLarge, message));
+        return Err(Fault::over(Stat::TooLargeRequests, message));
     }
     match std::str::from_utf8(word) {
         Ok(word) if word.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(word.to_string()),

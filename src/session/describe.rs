@@ -123,7 +123,7 @@ fn check_length(reply: &Writer<'_>, begin: usize) -> Result<(), Fault> {
     if reply.len() - begin <= limits::HIGH_WATER {
         return Ok(());
     }
-    Err(Fault::over(Stat::RepliesTooLarge, "ERR reply too large"))
+    Err(Fault::over(Stat::TooLargeReplies, "ERR reply too large"))
 }
 
 fn docs(command: &Command, reply: &mut Writer<'_>) -> Result<(), Fault> {

@@ -42,7 +42,7 @@ const SYNTAX: Fault = Fault::plain("ERR syntax error");
 fn check_pattern(bytes: usize) -> Result<(), Fault> {
     let most = limits::MAX_PATTERN;
     let message = || format!("ERR pattern longer than {most} bytes");
-    if bytes <= most { Ok(()) } else { Err(Fault::over(Stat::RequestsTooLarge, message())) }
+    if bytes <= most { Ok(()) } else { Err(Fault::over(Stat::TooLargeRequests, message())) }
 }
 
 /// How the reply to one request is to look: fixed when the request is decoded, so that a reply that
@@ -279,7 +279,7 @@ impl Session {
                 Collected::Refused("a transaction takes RESP requests only".into())
             }
             _ if transaction.push(request.words, most) => Collected::Kept,
-            _ => Collected::Refused(Fault::over(Stat::RequestsTooLarge, "transaction too large")),
+            _ => Collected::Refused(Fault::over(Stat::TooLargeRequests, "transaction too large")),
         }
     }
 

@@ -26,8 +26,8 @@ const OUTPUT_LIMIT: usize = 2 << 20;
 const BIG: usize = 100_000;
 const MIDDLE: usize = 1_500;
 
-const REQUESTS: &str = "requests_too_large";
-const REPLIES: &str = "replies_too_large";
+const REQUESTS: &str = "too_large_requests";
+const REPLIES: &str = "too_large_replies";
 
 /// Where the limit stands: the answer comes from there, and is counted there.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! A server that is killed under a loaded proxy, and comes back.
 
-use crate::support::process::{Client, PATIENCE, Process, proxy};
+use crate::support::process::{Client, PATIENCE, proxy};
 use crate::support::redis_server::Redis;
 use crate::support::tools::{own_loopback, server_at, stat, wait_until};
 use std::net::SocketAddr;

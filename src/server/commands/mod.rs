@@ -25,12 +25,12 @@ use arguments::Refused;
 
 /// The error in place of a reply over the output limit.
 pub fn too_large() -> Refused {
-    Refused::over(Stat::RepliesTooLarge, "reply too large, use SCAN")
+    Refused::over(Stat::TooLargeReplies, "reply too large, use SCAN")
 }
 
 /// The same in place of a single value.
 fn value_too_large() -> Refused {
-    Refused::over(Stat::RepliesTooLarge, "reply too large")
+    Refused::over(Stat::TooLargeReplies, "reply too large")
 }
 
 /// One command, and all that it takes to carry it out.

@@ -118,7 +118,7 @@ fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
     if word.len() <= most {
         return Ok(word);
     }
-    Err(Refused::over(Stat::RequestsTooLarge, message()))
+    Err(Refused::over(Stat::TooLargeRequests, message()))
 }
 
 /// Steps of matching after which one `SCAN` ends: some ten milliseconds.

@@ -40,7 +40,7 @@ fn what_is_asked_for_is_bounded() {
         (&format!("COMMAND INFO{}", " client".repeat(10_000)), "-ERR reply too large"),
     ]);
     assert!(desk.reply(1, &format!("COMMAND INFO{}", " get".repeat(100))).starts_with("*100 *10"));
-    let counted = [Stat::RequestsTooLarge, Stat::RepliesTooLarge].map(|it| desk.stats.get(it));
+    let counted = [Stat::TooLargeRequests, Stat::TooLargeReplies].map(|it| desk.stats.get(it));
     assert_eq!(counted, [1, 2]);
 }
 
