@@ -1,6 +1,6 @@
 //! Descriptors that run out, and connections that end badly.
 
-use crate::support::process::{Client, Process, proxy, proxy_alone, server};
+use crate::support::process::{Client, PATIENCE, Process, proxy, proxy_alone, server};
 use crate::support::tools::{
     Random, descriptors, own_loopback, processor_time, reset, server_and_proxy, server_at,
     start_in_shell, stat, stats, wait_until,
@@ -62,7 +62,8 @@ fn without_descriptors_clients_inside_are_served_and_those_outside_wait() {
         }
         let resumed = closed.elapsed();
         println!("the next are served {resumed:.0?} after the first have left");
-        assert!(resumed < Duration::from_secs(1), "accepting goes on after {resumed:?}");
+        // A tenth of a second, where nobody else has the processors.
+        assert!(resumed < PATIENCE / 20, "accepting goes on after {resumed:?}");
         drop(outside);
         let mut late = process.client();
         assert_eq!(late.ask("GET k"), "v");
