@@ -24,27 +24,28 @@
 
 use crate::buffer::Buffer;
 use crate::clock::WallClock;
-use crate::connection::{Connection, Kind, Readiness, Step, Stream};
+use crate::connection::{Kind, Readiness, Step, Stream};
 use crate::connection_table::ConnectionTable;
-use crate::handler::{CloseReason, ConnId, Ending, Handler, Outbox, Via};
+use crate::handler::{CloseReason, ConnId, Ending, Handler, Outbox};
 use crate::limits::{self, Limits};
 use crate::stats::Stat;
 use crate::timer_wheel::TimerWheel;
+use accepting::Listeners;
 use log::{info, warn};
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use resolver::{Answer, Resolver};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
-use slab::Slab;
 use socket2::{SockRef, TcpKeepalive};
-use std::io::{self, ErrorKind, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+mod accepting;
 mod connecting;
 mod resolver;
 
@@ -60,27 +61,12 @@ const FLUSH_TURNS: usize = limits::HIGH_WATER / limits::SCRATCH_BYTES;
 /// Connections with new output after which it is sent, without waiting for the end of the tick: a
 /// megabyte of memory that was written to just now, and will be used again.
 const OUTPUTS_AT_ONCE: usize = 64;
-/// Clients that wait to be accepted while the loop is busy.
-const BACKLOG: i32 = 4096;
-
-/// What a client past the connection limit reads.
-const REFUSAL: &[u8] = b"ERR too many connections\r\n";
 
 impl Stream for TcpStream {
     fn shutdown_write(&mut self) {
         // The peer may have gone already, which the next read tells.
         let _ = self.shutdown(Shutdown::Write);
     }
-}
-
-struct Listener {
-    socket: TcpListener,
-    /// There may be clients to accept.
-    pending: bool,
-    /// The system was out of descriptors; a timer ends the rest.
-    resting: bool,
-    /// That has been logged, and no client was accepted since.
-    complained: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -139,7 +125,7 @@ pub struct Reactor<H> {
     handler: H,
     out: Outbox,
     limits: Limits,
-    listeners: Slab<Listener>,
+    listeners: Listeners,
     connections: ConnectionTable<TcpStream>,
     timers: TimerWheel<Timer>,
     scratch: Buffer,
@@ -147,9 +133,6 @@ pub struct Reactor<H> {
     caller: Caller,
     words: Receiver<Word>,
     resolver: Resolver,
-    /// A client that came when there were as many as may be. It may have seen others leave before
-    /// it came, which the next poll tells us too: so it is taken or refused in the next tick.
-    one_too_many: Option<(TcpStream, SocketAddr)>,
     /// What a client is written in this tick.
     share: usize,
     stop_at: Option<Instant>,
@@ -170,7 +153,7 @@ impl<H: Handler> Reactor<H> {
             handler,
             out: Outbox::new(wall_clock(now)),
             limits,
-            listeners: Slab::new(),
+            listeners: Listeners::default(),
             connections: ConnectionTable::default(),
             timers: TimerWheel::new(now),
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
@@ -178,35 +161,10 @@ impl<H: Handler> Reactor<H> {
             caller: Caller { words: sender, waker },
             words,
             resolver: Resolver::default(),
-            one_too_many: None,
             share: 0,
             stop_at: None,
             forced: false,
         })
-    }
-
-    /// Accepts clients at `address`; returns the real one, where the port was 0.
-    ///
-    /// # Errors
-    /// The port is in use, or the address is not ours.
-    pub fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let domain = socket2::Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            // So that both families can be listened on by name, on one port.
-            socket.set_only_v6(true)?;
-        }
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let mut socket = TcpListener::from_std(socket.into());
-        let real = socket.local_addr()?;
-        let entry = self.listeners.vacant_entry();
-        let token = Token(entry.key() << 32);
-        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
-        entry.insert(Listener { socket, pending: true, resting: false, complained: false });
-        Ok(real)
     }
 
     /// Accepts no more than `most` clients at a time from now on.
@@ -279,7 +237,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn sleep_time(&self) -> Option<Duration> {
-        if self.connections.has_ready() || self.one_too_many.is_some() {
+        if self.connections.has_ready() || self.listeners.owe_an_answer() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.timers.next_deadline(), self.handler.next_deadline(), self.stop_at];
@@ -293,11 +251,7 @@ impl<H: Handler> Reactor<H> {
         match token {
             SIGNALS => self.take_pending_signals(now),
             WAKER => self.hear(now),
-            Token(packed) if packed as u32 == 0 => {
-                if let Some(listener) = self.listeners.get_mut(packed >> 32) {
-                    listener.pending = true;
-                }
-            }
+            Token(packed) if packed as u32 == 0 => self.listeners.note(packed >> 32),
             Token(packed) => self.note_connection(ConnId::unpack(packed), event, now),
         }
     }
@@ -367,11 +321,7 @@ impl<H: Handler> Reactor<H> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Connection(id) => self.reach_connection_deadline(id, now),
-                Timer::Listener(index) => {
-                    if let Some(listener) = self.listeners.get_mut(index) {
-                        listener.resting = false;
-                    }
-                }
+                Timer::Listener(place) => self.listeners.end_rest(place),
             }
         }
         if self.handler.next_deadline().is_some_and(|deadline| deadline <= now) {
@@ -408,88 +358,6 @@ impl<H: Handler> Reactor<H> {
         }
         let timer = self.timers.insert(deadline, Timer::Connection(id));
         connection.timer = Some((timer, deadline));
-    }
-
-    fn accept_all(&mut self, now: Instant) {
-        if let Some((stream, peer)) = self.one_too_many.take() {
-            self.accepted(stream, peer, now);
-        }
-        for index in 0..self.listeners.capacity() {
-            while let Some(listener) = self.listeners.get_mut(index)
-                && listener.pending
-                && !listener.resting
-            {
-                match listener.socket.accept() {
-                    Ok((stream, peer)) => {
-                        listener.complained = false;
-                        if self.is_full() {
-                            self.one_too_many = Some((stream, peer));
-                            return;
-                        }
-                        self.accepted(stream, peer, now);
-                    }
-                    Err(error) => self.accept_failed(index, &error, now),
-                }
-            }
-        }
-    }
-
-    fn accept_failed(&mut self, index: usize, error: &io::Error, now: Instant) {
-        let listener = &mut self.listeners[index];
-        match error.kind() {
-            ErrorKind::WouldBlock => listener.pending = false,
-            // The client left while it waited; the next one may be there.
-            ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
-            _ if error.raw_os_error() == Some(EPROTO) => {}
-            // Out of descriptors or memory. The client goes on waiting; to try again at once would
-            // only spin.
-            _ => {
-                if !std::mem::replace(&mut listener.complained, true) {
-                    warn!("cannot accept a client for now: {error}");
-                }
-                listener.resting = true;
-                self.timers.insert(now + limits::ACCEPT_REST, Timer::Listener(index));
-            }
-        }
-    }
-
-    fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant) {
-        if self.is_full() {
-            // Those who have just left have made room.
-            self.settle(self.share, now);
-        }
-        let kind = if self.is_full() { Kind::Refused } else { Kind::Client };
-        if kind == Kind::Refused {
-            self.out.stats.add(Stat::ConnectionsRefused, 1);
-            if self.connections.refused() >= limits::MAX_REFUSALS {
-                // Told too, but not waited for.
-                let _ = stream.write(REFUSAL);
-                return;
-            }
-        }
-        let id = self.out.admit();
-        if let Err(error) = self.register(&mut stream, id) {
-            warn!("cannot take a client: {error}");
-            self.out.release(id);
-            return;
-        }
-        let mut connection = Connection::accepted(id, stream, kind);
-        connection.expect_by(self.limits.idle_timeout, now);
-        self.connections.insert(connection);
-        self.set_timer(id);
-        if kind == Kind::Refused {
-            if let Some(output) = self.out.output(id) {
-                output.push(REFUSAL);
-            }
-            return self.out.close(id);
-        }
-        self.out.stats.add(Stat::ConnectionsTotal, 1);
-        self.out.stats.set(Stat::ConnectionsNow, self.connections.clients() as u64);
-        self.handler.opened(&mut self.out, id, Via::Listener(peer), now);
-    }
-
-    fn is_full(&self) -> bool {
-        self.connections.clients() >= self.limits.max_connections
     }
 
     fn register(&self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {
@@ -590,7 +458,7 @@ impl<H: Handler> Reactor<H> {
         }
         info!("stopping, with {} clients connected", self.connections.clients());
         self.stop_at = Some(now + self.limits.drain_timeout);
-        self.listeners.clear();
+        self.listeners.close();
         for id in self.connections.client_ids() {
             if let Some(connection) = self.connections.get(id) {
                 connection.end_input();
@@ -609,6 +477,3 @@ fn wall_clock(now: Instant) -> WallClock {
     // A clock that is set to before 1970 stands for 1970.
     WallClock::new(now, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
-
-/// Linux's number for "protocol error", which `accept` may return and `ErrorKind` has no name for.
-const EPROTO: i32 = 71;
