@@ -12,7 +12,8 @@
 //!
 //! - A read that brings less than it asked for was the last: no second system call finds out that
 //!   the socket is empty. Not so after an event that said *priority* (urgent data splits reads) or
-//!   that the peer closed: then only `WouldBlock` or the end of the stream will do.
+//!   that the peer closed: then only `WouldBlock`, said twice, or the end of the stream
+//!   will do.
 //! - A connection whose last event may not be used up stays on the reactor's ready list.
 
 use crate::buffer::Buffer;
@@ -364,6 +365,7 @@ impl<S: Stream> Connection<S> {
     #[inline]
     fn read(&mut self, into: &mut Buffer, most: usize) -> Result<usize, CloseReason> {
         let asked = into.room().min(most);
+        let mut doubts = true;
         loop {
             match into.fill(&mut self.stream, most) {
                 Ok(0) => {
@@ -377,6 +379,9 @@ impl<S: Stream> Connection<S> {
                     }
                     return Ok(count);
                 }
+                // Linux says so, too, where the next byte is urgent and a signal has just come; and
+                // no event would follow.
+                Err(error) if error.kind() == ErrorKind::WouldBlock && doubts => doubts = false,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
                     self.read_on = false;

@@ -2,6 +2,10 @@
 
 mod support;
 
+#[path = "sockets/bursts.rs"]
+mod bursts;
+#[path = "sockets/churn.rs"]
+mod churn;
 #[path = "sockets/claims.rs"]
 mod claims;
 #[path = "sockets/crowd.rs"]
@@ -28,3 +32,5 @@ mod system_calls;
 mod timeouts;
 #[path = "sockets/waiting.rs"]
 mod waiting;
+#[path = "sockets/windows.rs"]
+mod windows;

@@ -1,11 +1,9 @@
-//! Descriptors that run out, and connections that end badly.
+//! Descriptors that run out.
 
 use crate::support::process::{Client, PATIENCE, Process, proxy, proxy_alone, server};
 use crate::support::tools::{
-    Random, descriptors, own_loopback, processor_time, reset, server_and_proxy, server_at,
-    start_in_shell, stat, stats, wait_until,
+    descriptors, own_loopback, processor_time, server_at, start_in_shell, stat, wait_until,
 };
-use crate::support::{rounds, seed};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
@@ -105,42 +103,4 @@ fn a_proxy_without_a_descriptor_for_its_upstream_says_so_and_connects_when_there
     println!("the upstream is connected {:.0?} after a descriptor was free", freed.elapsed());
     assert_eq!(inside.ask("SET k v"), "OK");
     assert!(process.log().contains("no connection: no descriptor is free"));
-}
-
-#[test]
-fn resets_at_any_moment_leave_nothing_behind_and_reach_nobody_else() {
-    let mut random = Random::new(seed());
-    for process in server_and_proxy(&[]) {
-        let mut watcher = process.client();
-        // By now a proxy has its connection to the server.
-        assert_eq!(watcher.ask("SET k v"), "OK");
-        let before = descriptors(process.id());
-        for nonce in 0..rounds(40_000) {
-            let mut client = process.client();
-            let pipeline = format!("SET k{nonce} {nonce}\r\nGET k{nonce}\r\nPUT half");
-            client.send(&pipeline[..random.below(pipeline.len() + 1)]);
-            match random.below(4) {
-                // Its replies come to nobody: not to the next client in its place, either.
-                0 => drop(client),
-                1 => reset(client),
-                2 => {
-                    client.finish_sending();
-                    reset(client);
-                }
-                _ => {
-                    client.send(format!("\r\nSET mine {nonce}\r\nGET mine\r\nBYE\r\n"));
-                    let all = String::from_utf8(client.until_eof()).expect("lines");
-                    let end = format!("OK\r\n{nonce}\r\nGoodbye\r\n");
-                    assert!(all.ends_with(&end), "{nonce}: {all}");
-                }
-            }
-            if nonce % 50 == 0 {
-                assert_eq!(watcher.ask(&format!("SET watcher {nonce}")), "OK");
-                assert_eq!(watcher.ask("GET watcher"), nonce.to_string());
-            }
-        }
-        wait_until("all are gone", || stat(&mut watcher, "connections_now") == 1);
-        wait_until("their descriptors are back", || descriptors(process.id()) == before);
-        assert_eq!(stats(&mut watcher)["output_limit_closes"], 0);
-    }
 }

@@ -1,8 +1,7 @@
 //! Requests in all manners of arrival: every one is answered, in order.
 
-use crate::support::tools::{Random, peak_memory, server_and_proxy, stat, wait_until};
-use crate::support::{rounds, seed};
-use larder::limits::SCRATCH_BYTES;
+use crate::support::rounds;
+use crate::support::tools::{peak_memory, server_and_proxy, stat, wait_until};
 use socket2::SockRef;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -37,51 +36,6 @@ fn a_fin_in_the_segment_of_the_last_request_is_not_lost_on_it() {
                 r"PONG\r\nKey not found\r\nPONG\r\n"
             );
         }
-    }
-}
-
-#[test]
-fn an_urgent_byte_in_mid_pipeline_silences_nothing() {
-    let mut random = Random::new(seed());
-    for process in server_and_proxy(&[]) {
-        let mut client = process.client();
-        assert_eq!(client.ask("SET k v"), "OK");
-        for _ in 0..rounds(20_000) {
-            let (before, after) = (random.below(30), random.below(30));
-            let await_first = random.below(2) == 0;
-            client.send("PING\r\n".repeat(before) + "GE");
-            SockRef::from(client.stream()).send_out_of_band(b"!").expect("it is connected");
-            if await_first {
-                assert_eq!(client.lines(before), ["PONG"].repeat(before));
-            }
-            client.send("T k\r\n".to_string() + &"PING\r\n".repeat(after));
-            if !await_first {
-                assert_eq!(client.lines(before), ["PONG"].repeat(before));
-            }
-            assert_eq!(client.line(), "v");
-            assert_eq!(client.lines(after), ["PONG"].repeat(after));
-        }
-    }
-}
-
-#[test]
-fn a_burst_beyond_the_scratch_buffer_and_then_silence_is_answered_whole() {
-    let mut random = Random::new(seed());
-    for process in server_and_proxy(&[]) {
-        let mut client = process.client();
-        for round in 0..rounds(10_000) {
-            let near = SCRATCH_BYTES * (1 + random.below(3)) + random.below(5) - 2;
-            let any = SCRATCH_BYTES + random.below(3 * SCRATCH_BYTES);
-            let length = if round % 2 == 0 { near } else { any };
-            let pings = random.below(100);
-            let value = "v".repeat(length - pings * 6 - "SET k \r\n".len());
-            let burst = format!("SET k {value}\r\n{}", "PING\r\n".repeat(pings));
-            assert_eq!(burst.len(), length);
-            client.send(burst);
-            assert_eq!(client.line(), "OK");
-            assert_eq!(client.lines(pings), ["PONG"].repeat(pings));
-        }
-        assert_eq!(stat(&mut client, "request_errors"), 0);
     }
 }
 

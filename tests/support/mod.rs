@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod child;
+pub mod clients;
 pub mod figures;
 pub mod lives;
 pub mod process;

@@ -211,7 +211,11 @@ pub struct Client {
 impl Client {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
+        Client::over(TcpStream::connect_timeout(&address, PATIENCE).expect("it listens"))
+    }
+
+    /// A client on a socket that is connected.
+    pub fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("the timeout is not zero");
         stream.set_nodelay(true).expect("it is a TCP socket");
