@@ -1,8 +1,13 @@
 //! Logs: on stderr, through `env_logger`; one printable line each, and no more lines than a disk
 //! can bear, whatever peers do.
+//!
+//! - `output.rs`: stderr that never waits
 
-use env_logger::{Builder, Env, Logger};
+mod output;
+
+use env_logger::{Builder, Env, Logger, Target};
 use log::{Log, Metadata, Record};
+use output::LogOutput;
 use std::collections::VecDeque;
 use std::fmt::Arguments;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +22,8 @@ const SPAN: Duration = Duration::from_secs(1);
 
 /// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise. To be called once.
 pub fn start() {
-    let logger = Builder::from_env(Env::default().default_filter_or("info")).build();
+    let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
+    let logger = builder.target(Target::Pipe(Box::new(LogOutput::default()))).build();
     log::set_max_level(logger.filter());
     let bounded = Bounded { logger, pace: Mutex::default() };
     log::set_boxed_logger(Box::new(bounded)).expect("nobody else has set one");

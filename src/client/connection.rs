@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::request::Kind;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 /// How long one address may take to answer a connect before the next is tried: three attempts of
@@ -50,10 +50,12 @@ impl Connection {
         Ok((stream, reader))
     }
 
-    /// Sends a request. That the server is gone shows when the reply is read, and only then: it may
-    /// have said why before it went.
+    /// Sends a request. That it cannot be sent shows when the reply is read, and only then: the
+    /// server may have said why before it went; and if it has not gone, a FIN makes it.
     pub fn send(&mut self, request: &[u8]) {
-        let _ = self.stream.write_all(request);
+        if self.stream.write_all(request).is_err() {
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
     }
 
     /// The reply to the oldest request that has none yet, which is of this kind.

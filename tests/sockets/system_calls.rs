@@ -1,51 +1,25 @@
-//! What a request costs in system calls, counted by `strace` (Debian's package of that name).
+//! What a request costs in system calls, counted by `strace`.
 
 use crate::support::process::{Process, proxy, server};
+use crate::support::strace::Strace;
 use crate::support::tools::server_and_proxy;
 use std::collections::HashMap;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// A `strace` that counts what a running process asks of the system.
-struct Trace {
-    strace: Child,
-    report: PathBuf,
+/// Begins to count what a running process asks of the system.
+fn count(process: &Process) -> Strace {
+    Strace::attach(process, &["-c", "-U", "name,calls"])
 }
 
-impl Trace {
-    fn attach(process: &Process) -> Trace {
-        let name = format!("larder-strace-{}-{}", std::process::id(), process.id());
-        let report = std::env::temp_dir().join(name);
-        let mut command = Command::new("strace");
-        command.args(["-f", "-c", "-U", "name,calls", "-p", &process.id().to_string(), "-o"]);
-        command.arg(&report);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut strace = command.spawn().expect("strace is there: apt-get install strace");
-        let mut line = String::new();
-        let mut stderr = BufReader::new(strace.stderr.take().expect("it is piped"));
-        stderr.read_line(&mut line).expect("it is a pipe");
-        assert!(line.contains("attached"), "strace cannot trace a child of ours: {line}");
-        thread::spawn(move || stderr.lines().for_each(drop));
-        Trace { strace, report }
-    }
-
-    /// The number of calls by their names.
-    fn finish(mut self) -> HashMap<String, usize> {
-        let status = Command::new("kill").args(["-INT", &self.strace.id().to_string()]).status();
-        assert!(status.expect("kill is there").success());
-        self.strace.wait().expect("it is a child");
-        let report = fs::read_to_string(&self.report).expect("strace wrote it");
-        fs::remove_file(&self.report).expect("it was there");
-        let rows = report.lines().filter_map(|line| {
-            let (name, calls) = line.trim().split_once(char::is_whitespace)?;
-            Some((name.to_string(), calls.trim().parse().ok()?))
-        });
-        rows.filter(|(name, _)| name != "total").collect()
-    }
+/// The number of calls by their names.
+fn counted(trace: Strace) -> HashMap<String, usize> {
+    let report = trace.detach();
+    let rows = report.lines().filter_map(|line| {
+        let (name, calls) = line.trim().split_once(char::is_whitespace)?;
+        Some((name.to_string(), calls.trim().parse().ok()?))
+    });
+    rows.filter(|(name, _)| name != "total").collect()
 }
 
 fn sum(calls: &HashMap<String, usize>, names: &[&str]) -> usize {
@@ -65,11 +39,11 @@ fn a_request_costs_one_read_and_one_write_and_no_registration() {
         for _ in 0..100 {
             assert_eq!(client.ask("GET k"), "v");
         }
-        let trace = Trace::attach(&process);
+        let trace = count(&process);
         for _ in 0..REQUESTS {
             assert_eq!(client.ask("GET k"), "v");
         }
-        let calls = trace.finish();
+        let calls = counted(trace);
         // strace may go before it has counted the last; and now and then, a proxy asks whether what
         // it keeps is still true.
         let expected = REQUESTS - 1..=REQUESTS + 10;
@@ -120,8 +94,8 @@ fn an_idle_proxy_that_keeps_something_asks_whether_it_is_true_and_no_more() {
 }
 
 fn calls_in_a_second(process: &Process) -> HashMap<String, usize> {
-    let trace = Trace::attach(process);
+    let trace = count(process);
     // The time itself: nothing else is to happen in it.
     thread::sleep(Duration::from_secs(1));
-    trace.finish()
+    counted(trace)
 }

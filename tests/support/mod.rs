@@ -7,6 +7,7 @@ pub mod figures;
 pub mod lives;
 pub mod process;
 pub mod redis_server;
+pub mod strace;
 pub mod tools;
 pub mod transcript;
 pub mod wire;

@@ -1,0 +1,155 @@
+//! Signals: what is under way when one comes, and what comes after.
+
+use crate::support::process::{Client, Process, proxy};
+use crate::support::tools::{server_and_proxy, stat, wait_until};
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+const SERVER: &str = env!("CARGO_BIN_EXE_server");
+
+/// Whether all of `received` is whole replies of `expected`, from the first on.
+#[track_caller]
+fn check_whole_replies(received: &[u8], expected: &str) -> usize {
+    let received = std::str::from_utf8(received).expect("text");
+    assert!(expected.starts_with(received), "other replies than expected");
+    assert!(received.is_empty() || received.ends_with('\n'), "half a reply");
+    received.lines().count()
+}
+
+#[test]
+fn work_under_way_is_finished_when_the_program_is_told_to_stop() {
+    for signal in ["TERM", "INT"] {
+        for mut process in server_and_proxy(&[]) {
+            let lines = |n: usize| format!("SET k{n} {n}\r\nGET k{n}\r\nGET k{n}\r\n");
+            let requests: String = (0..5_000).map(lines).collect();
+            let expected: String = (0..5_000).map(|n| format!("OK\r\n{n}\r\n{n}\r\n")).collect();
+            let mut idle = process.client();
+            assert_eq!(idle.ask("PING"), "PONG");
+            let mut client = process.client();
+            client.send(requests);
+            let first = client.exactly(4);
+            let started = Instant::now();
+            process.signal(signal);
+            let received = [first, client.until_eof()].concat();
+            check_whole_replies(&received, &expected);
+            assert_eq!(idle.until_eof(), b"");
+            drop((client, idle));
+            assert!(process.wait().success(), "{signal}");
+            assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+        }
+    }
+}
+
+#[test]
+fn a_dump_under_way_is_finished_when_the_program_is_told_to_stop() {
+    for mut process in server_and_proxy(&[]) {
+        let mut client = process.client();
+        let key = |number: usize| format!("k{number:0>1000}");
+        for batch in 0..20 {
+            let keys = (0..1_000).map(|at| key(batch * 1_000 + at));
+            client.send(keys.map(|key| format!("SET {key} v\r\n")).collect::<String>());
+            client.lines(1_000);
+        }
+        client.send("DUMP PAIRS\r\n");
+        let first = client.line();
+        process.signal("TERM");
+        let pairs = client.until_end();
+        assert_eq!(pairs.len(), 20_000 - 1);
+        assert!(!pairs.contains(&first));
+        assert_eq!(client.until_eof(), b"");
+        drop(client);
+        assert!(process.wait().success());
+    }
+}
+
+/// An upstream that takes connections and says nothing; a client of the proxy waits for it.
+fn waiting_on_a_silent_upstream(flags: &[&str]) -> (TcpListener, Process, Client) {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let proxy = proxy(silent.local_addr().expect("it is bound"), flags);
+    let mut client = proxy.client();
+    client.send("GET k\r\n");
+    // It asks for the life of the key, too; and beside both, first of all, for RESP3.
+    wait_until("it waits", || stat(&mut proxy.client(), "upstream_unanswered") == 3);
+    (silent, proxy, client)
+}
+
+fn wait_for_closed_listener(address: SocketAddr) {
+    wait_until("it listens no more", || TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_reply_owed_by_the_upstream_is_waited_for_within_the_drain_timeout() {
+    let flags = ["--upstream-timeout", "0.8", "--drain-timeout", "20"];
+    let (_silent, mut proxy, mut client) = waiting_on_a_silent_upstream(&flags);
+    proxy.signal("TERM");
+    assert_eq!(client.until_eof(), b"ERR upstream unavailable\r\n");
+    drop(client);
+    assert!(proxy.wait().success());
+
+    let flags = ["--upstream-timeout", "25", "--drain-timeout", "0.3"];
+    let (_silent, mut proxy, mut client) = waiting_on_a_silent_upstream(&flags);
+    let started = Instant::now();
+    proxy.signal("TERM");
+    assert!(proxy.wait().success());
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(5), "{took:?}");
+    client.until_closed();
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    for (first, second) in [("TERM", "TERM"), ("INT", "TERM"), ("TERM", "INT")] {
+        let flags = ["--upstream-timeout", "25", "--drain-timeout", "25"];
+        let (_silent, mut proxy, mut client) = waiting_on_a_silent_upstream(&flags);
+        let started = Instant::now();
+        proxy.signal(first);
+        wait_for_closed_listener(proxy.address());
+        proxy.signal(second);
+        proxy.wait();
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        client.until_closed();
+    }
+}
+
+/// Whoever has read where it listens may tell it to stop: `strace` makes the moment after long.
+#[test]
+fn a_signal_right_after_the_announcement_is_heeded() {
+    let traced = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e"];
+    let delayed = ["inject=write:delay_exit=300000", SERVER, "--listen", "127.0.0.1:0"];
+    let process = Process::start("strace", &[&traced[..], &delayed].concat(), 1);
+    process.signal("HUP");
+    assert!(process.terminate().success());
+}
+
+#[test]
+fn a_client_that_does_not_leave_does_not_hold_the_end_up() {
+    for mut process in server_and_proxy(&["--drain-timeout", "0.5"]) {
+        let mut client = process.client();
+        let mut reader = process.client();
+        assert_eq!(reader.ask(&format!("SET big {}", "v".repeat(1_000_000))), "OK");
+        reader.send("GET big\r\n".repeat(30));
+        wait_until("replies are owed", || stat(&mut client, "requests_get") >= 2);
+        let started = Instant::now();
+        process.signal("TERM");
+        let mut end = [0];
+        assert_eq!(client.stream().read(&mut end).expect("a FIN comes"), 0);
+        client.send("PING\r\n");
+        assert!(process.wait().success());
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_hangup_does_not_end_the_programs() {
+    for process in server_and_proxy(&[]) {
+        let mut client = process.client();
+        for signal in ["HUP", "PIPE", "HUP"] {
+            process.signal(signal);
+            assert_eq!(client.ask("PING"), "PONG");
+        }
+        process.wait_for_log("SIGHUP");
+        assert_eq!(process.client().ask("PING"), "PONG");
+        assert!(process.terminate().success());
+    }
+}
