@@ -2,8 +2,12 @@
 
 use crate::support::process::{Client, server};
 use crate::support::tools::{own_loopback, wait_until};
-use std::net::{TcpListener, TcpStream};
+use std::fs;
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
 const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
@@ -35,6 +39,11 @@ fn check_lives_on(redirections: &str) {
         drop((process.0.stdout.take(), process.0.stderr.take()));
         wait_until("it listens", || TcpStream::connect(place).is_ok());
         let id = process.0.id().to_string();
+        for number in 0..3 {
+            // Else a line of the log would be a reply to somebody.
+            let file = fs::read_link(format!("/proc/{id}/fd/{number}")).expect("it is open");
+            assert!(!file.to_string_lossy().starts_with("socket:"), "{redirections}: {file:?}");
+        }
         let signal = |name: &str| {
             let status = Command::new("kill").args([name, &id]).status();
             assert!(status.expect("kill is there").success(), "{redirections}");
@@ -57,5 +66,51 @@ fn check_lives_on(redirections: &str) {
 fn closed_or_full_outputs_do_not_end_the_programs() {
     for redirections in ["", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"] {
         check_lives_on(redirections);
+    }
+}
+
+/// A pipe that is full; whoever reads it can make room.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = io::pipe().expect("a descriptor");
+    let mut filler = writer.try_clone().expect("a descriptor");
+    // It is the pipe that ends this, when nobody can read it any more.
+    thread::spawn(move || filler.write_all(&[b'.'; 1 << 20]));
+    (reader, writer)
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    for (program, own) in [(SERVER, &[][..]), (PROXY, &["--server-listen", "127.0.0.1:0"])] {
+        let (reader, writer) = full_pipe();
+        let mut command = Command::new(program);
+        command.args(["--listen", "127.0.0.1:0"]).args(own).env("RUST_LOG", "debug");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(writer);
+        let mut process = Mute(command.spawn().expect("it is there"));
+        // The parent's own end of the pipe goes with it.
+        drop(command);
+        let stdout = BufReader::new(process.0.stdout.take().expect("it is piped"));
+        let lines = stdout.lines().take(1 + own.len() / 2).map(|line| line.expect("text"));
+        let place = lines.last().expect("it says where it listens");
+        let place = place.split([' ', ',']).nth(3).expect("an address").parse();
+        let place: SocketAddr = place.expect("an address");
+        let id = process.0.id().to_string();
+        let hang_up = || {
+            let status = Command::new("kill").args(["-HUP", &id]).status();
+            assert!(status.expect("kill is there").success());
+        };
+        for _ in 0..20 {
+            hang_up();
+            assert_eq!(Client::connect(place).ask("SET k v"), "OK");
+        }
+        let (sender, log) = mpsc::channel();
+        thread::spawn(move || {
+            let lines = BufReader::new(reader).lines().map_while(Result::ok);
+            lines.for_each(|line| sender.send(line).unwrap_or_default());
+        });
+        wait_until("it tells what was lost", || {
+            hang_up();
+            log.try_iter().any(|line| line.contains("lines of the log lost: "))
+        });
+        assert_eq!(Client::connect(place).ask("GET k"), "v");
     }
 }

@@ -1,9 +1,13 @@
 //! Signals: what is under way when one comes, and what comes after.
 
-use crate::support::process::{Client, Process, proxy};
+use crate::support::process::{Client, Process, proxy, server};
+use crate::support::rounds;
 use crate::support::tools::{server_and_proxy, stat, wait_until};
-use std::io::Read;
+use std::fmt::Write as _;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Barrier;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
@@ -17,28 +21,88 @@ fn check_whole_replies(received: &[u8], expected: &str) -> usize {
     received.lines().count()
 }
 
-#[test]
-fn work_under_way_is_finished_when_the_program_is_told_to_stop() {
-    for signal in ["TERM", "INT"] {
-        for mut process in server_and_proxy(&[]) {
-            let lines = |n: usize| format!("SET k{n} {n}\r\nGET k{n}\r\nGET k{n}\r\n");
-            let requests: String = (0..5_000).map(lines).collect();
-            let expected: String = (0..5_000).map(|n| format!("OK\r\n{n}\r\n{n}\r\n")).collect();
-            let mut idle = process.client();
-            assert_eq!(idle.ask("PING"), "PONG");
-            let mut client = process.client();
-            client.send(requests);
-            let first = client.exactly(4);
-            let started = Instant::now();
-            process.signal(signal);
-            let received = [first, client.until_eof()].concat();
-            check_whole_replies(&received, &expected);
-            assert_eq!(idle.until_eof(), b"");
-            drop((client, idle));
-            assert!(process.wait().success(), "{signal}");
-            assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+/// Writes, always some way ahead of the replies, until the program has closed; how many writes were
+/// acknowledged.
+fn write_until_closed(mut client: Client, name: usize, begun: &Barrier) -> usize {
+    let (mut number, mut expected, mut received) = (0, String::new(), Vec::new());
+    loop {
+        let mut requests = String::new();
+        for _ in 0..20 {
+            write!(requests, "SET {name}:{number} {number}\r\nGET {name}:{number}\r\n")
+                .expect("memory");
+            write!(expected, "OK\r\n{number}\r\n").expect("memory");
+            number += 1;
+        }
+        client.stream().write_all(requests.as_bytes()).expect("the program lingers");
+        if number == 100 {
+            begun.wait();
+        }
+        if number >= 100 {
+            match client.some_bytes().expect("it is closed in order") {
+                bytes if bytes.is_empty() => break,
+                bytes => received.extend(bytes),
+            }
         }
     }
+    check_whole_replies(&received, &expected).div_ceil(2)
+}
+
+const WRITERS: usize = 8;
+
+/// What is acknowledged by a server shows in its own replies; what a proxy acknowledges, in those of
+/// its upstream, which goes on.
+#[test]
+fn what_was_acknowledged_before_a_signal_to_stop_is_stored_and_no_reply_is_cut() {
+    let upstream = server(&[]);
+    let mut names = 0..;
+    for _ in 0..rounds(20) {
+        for signal in ["TERM", "INT"] {
+            stop_writers(server(&[]), signal, &mut names);
+            let proxy = proxy(upstream.address(), &[]);
+            let acknowledged = stop_writers(proxy, signal, &mut names);
+            let mut client = upstream.client();
+            for (name, count) in acknowledged {
+                let line = |number: usize| format!("GET {name}:{number}\r\n");
+                client.send((0..count).map(line).collect::<String>());
+                let stored = client.lines(count);
+                let stored = stored.iter().map(|value| value.parse());
+                assert!(stored.eq((0..count).map(Ok)), "not all that was acknowledged is there");
+            }
+        }
+    }
+}
+
+/// Each writer's name, and how many of its writes were acknowledged.
+fn stop_writers(
+    mut process: Process,
+    signal: &str,
+    names: &mut impl Iterator<Item = usize>,
+) -> Vec<(usize, usize)> {
+    let mut idle = process.client();
+    assert_eq!(idle.ask("PING"), "PONG");
+    let begun = Barrier::new(WRITERS + 1);
+    let acknowledged: Vec<_> = thread::scope(|scope| {
+        let writers: Vec<_> = names
+            .take(WRITERS)
+            .map(|name| {
+                let (client, begun) = (process.client(), &begun);
+                (name, scope.spawn(move || write_until_closed(client, name, begun)))
+            })
+            .collect();
+        begun.wait();
+        // The time itself: the writers are to be at it.
+        thread::sleep(Duration::from_millis(20));
+        process.signal(signal);
+        let join = |(name, writer): (_, ScopedJoinHandle<'_, _>)| (name, writer.join());
+        writers.into_iter().map(join).map(|(name, it)| (name, it.expect("it was right"))).collect()
+    });
+    assert_eq!(idle.until_eof(), b"");
+    drop(idle);
+    let started = Instant::now();
+    assert!(process.wait().success(), "{signal}");
+    let writes: usize = acknowledged.iter().map(|(_, count)| count).sum();
+    println!("{writes} writes; ended {:?} after the last client", started.elapsed());
+    acknowledged
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use crate::support::process::{Client, Process, server};
 use crate::support::strace::{Strace, failures};
 use crate::support::tools::{descriptors, server_and_proxy, stat, wait_until};
+use larder::limits::ACCEPT_REST;
 use std::io::Write;
 use std::time::Instant;
 
@@ -75,6 +76,7 @@ fn calls_that_fail_in_passing_are_made_again_and_nobody_notices() {
             let trace = Strace::fail(&scene.process, call, error, when);
             scene.check_service(3);
             assert!(failures(&trace.report()) > 0, "{call} {error}");
+            assert!(!scene.process.log().contains("cannot"), "{call} {error}");
         }
     }
 }
@@ -96,7 +98,7 @@ fn what_a_write_that_would_block_left_goes_out_with_the_next_event() {
 fn clients_wait_while_there_is_nothing_to_take_them_with() {
     for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] {
         for mut scene in scenes() {
-            let trace = Strace::fail(&scene.process, "accept4", error, "1..5");
+            let trace = Strace::fail(&scene.process, "accept4", error, "1..3");
             let started = Instant::now();
             let mut outside: Vec<Client> = (0..5).map(|_| scene.process.client()).collect();
             scene.process.wait_for_log("cannot accept a client for now");
@@ -106,11 +108,11 @@ fn clients_wait_while_there_is_nothing_to_take_them_with() {
             for client in &mut outside {
                 assert_eq!(client.ask("GET large"), scene.value);
             }
-            println!("{error}: all are in after {:?}", started.elapsed());
+            assert!(started.elapsed() >= 3 * ACCEPT_REST, "it does not try again at once");
             let report = trace.detach();
-            assert_eq!(failures(&report), 5);
+            assert_eq!(failures(&report), 3);
             let calls = report.matches("accept4(").count();
-            assert!(calls <= 5 + 2 * outside.len(), "{calls} calls:\n{report}");
+            assert!(calls <= 3 + 2 * outside.len(), "{calls} calls:\n{report}");
             assert_eq!(scene.process.log().matches("cannot accept").count(), 1);
             scene.check_service(1);
         }
@@ -167,7 +169,6 @@ fn fail_now_and_then(scene: Scene, call: &str, error: &str) {
         }
     }
     let failed = failures(&trace.detach());
-    println!("{call} {error}: {failed} times; {right} of 60 right");
     assert!(failed > 0 && right >= 20, "{call} {error}: {failed} times; {right} of 60 right");
     drop(client);
     wait_until("it serves as before", || {
