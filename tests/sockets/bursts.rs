@@ -45,7 +45,7 @@ impl Burst {
             _ => {
                 let near = SCRATCH_BYTES * (1 + random.below(3)) + random.below(5) - 2;
                 let any = SCRATCH_BYTES + random.below(3 * SCRATCH_BYTES);
-                let length = if round % 2 == 0 { near } else { any };
+                let length = if round.is_multiple_of(2) { near } else { any };
                 let value = "v".repeat(length - pings * 6 - "SET k \r\n".len());
                 requests.extend(format!("SET k {value}\r\n").bytes());
             }
