@@ -36,7 +36,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use resolver::{Answer, Resolver};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind};
@@ -172,12 +172,13 @@ impl<H: Handler> Reactor<H> {
         self.limits.max_connections = most;
     }
 
-    /// Takes the process's SIGTERM and SIGINT as words to stop, and SIGHUP as none.
+    /// Takes the process's SIGTERM and SIGINT as words to stop, and SIGHUP and SIGXFSZ as
+    /// none.
     ///
     /// # Errors
     /// The signals cannot be caught.
     pub fn take_signals(&mut self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ])?;
         self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
@@ -442,10 +443,11 @@ impl<H: Handler> Reactor<H> {
         let Some(signals) = &mut self.signals else { return };
         let pending: Vec<_> = signals.pending().collect();
         for signal in pending {
-            if signal == SIGHUP {
-                info!("SIGHUP: nothing to reload");
-            } else {
-                self.stop(now);
+            match signal {
+                SIGHUP => info!("SIGHUP: nothing to reload"),
+                // The log is as long as a file may be; to say so would bring the next.
+                SIGXFSZ => {}
+                _ => self.stop(now),
             }
         }
     }

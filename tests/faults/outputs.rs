@@ -22,8 +22,9 @@ impl Drop for Mute {
     }
 }
 
-/// Runs both programs with these redirections of the shell, and both pipes closed at our end.
-fn check_lives_on(redirections: &str) {
+/// Runs both programs after this in the shell, with these redirections, and both pipes closed at our
+/// end.
+fn check_lives_on(prelude: &str, redirections: &str) {
     let upstream = server(&[]);
     let upstream = upstream.address().to_string();
     for (program, own) in [(SERVER, &[][..]), (PROXY, &["--upstream", &upstream])] {
@@ -32,7 +33,7 @@ fn check_lives_on(redirections: &str) {
         let place = free.local_addr().expect("it is bound");
         drop(free);
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("exec \"$0\" \"$@\" {redirections}"), program]);
+        command.args(["-c", &format!("{prelude} exec \"$0\" \"$@\" {redirections}"), program]);
         command.args(["--listen", &place.to_string()]).args(own);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Mute(command.spawn().expect("sh is there"));
@@ -65,8 +66,13 @@ fn check_lives_on(redirections: &str) {
 #[test]
 fn closed_or_full_outputs_do_not_end_the_programs() {
     for redirections in ["", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"] {
-        check_lives_on(redirections);
+        check_lives_on("", redirections);
     }
+}
+
+#[test]
+fn a_log_that_may_grow_no_more_does_not_end_the_programs() {
+    check_lives_on("file=$(mktemp); exec 2>$file; rm $file; ulimit -f 1;", "");
 }
 
 /// A pipe that is full; whoever reads it can make room.
