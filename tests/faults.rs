@@ -1,5 +1,5 @@
-//! What the system does to the real programs: signals, standard streams that fail, system calls that
-//! fail.
+//! What the system does to the real programs: signals, standard streams that fail, system calls
+//! that fail.
 
 mod support;
 

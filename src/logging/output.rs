@@ -1,11 +1,11 @@
-//! Where the log goes: to stderr, for as long as somebody takes it. A pipe that is full would hold up
-//! the loop, and all clients with it; so what there is no room for is left out, and counted.
+//! Where the log goes: to stderr, for as long as somebody takes it. A pipe that is full would hold
+//! up the loop, and all clients with it; so what there is no room for is left out, and counted.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-/// What a pipe takes in one piece without waiting once it says that it has room: Linux's `PIPE_BUF`.
+/// What a pipe takes in one piece without waiting once it says that it has room: `PIPE_BUF`.
 const PIECE: usize = 4096;
 
 /// Stderr that never waits.

@@ -22,8 +22,8 @@ impl Drop for Mute {
     }
 }
 
-/// Runs both programs after this in the shell, with these redirections, and both pipes closed at our
-/// end.
+/// Runs both programs after this in the shell, with these redirections, and both pipes closed at
+/// our end.
 fn check_lives_on(prelude: &str, redirections: &str) {
     let upstream = server(&[]);
     let upstream = upstream.address().to_string();

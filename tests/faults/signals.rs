@@ -49,8 +49,8 @@ fn write_until_closed(mut client: Client, name: usize, begun: &Barrier) -> usize
 
 const WRITERS: usize = 8;
 
-/// What is acknowledged by a server shows in its own replies; what a proxy acknowledges, in those of
-/// its upstream, which goes on.
+/// What is acknowledged by a server shows in its own replies; what a proxy acknowledges, in those
+/// of its upstream, which goes on.
 #[test]
 fn what_was_acknowledged_before_a_signal_to_stop_is_stored_and_no_reply_is_cut() {
     let upstream = server(&[]);
