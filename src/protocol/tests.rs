@@ -294,8 +294,16 @@ fn what_is_no_array_breaks_the_stream() {
     check("*1\r\n$4\r\nPINGS\r\n", &[broken("expected CRLF after a bulk string")]);
     let word = format!("$20\r\n{}\r\n", "w".repeat(20));
     check(format!("*9\r\n{}", word.repeat(9)), &[broken("request too large")]);
-    let endless = format!("*{}", "1".repeat(limits::MAX_HEADER));
-    assert_eq!(decode(&[endless.as_bytes()], &small()).0, [broken("too big mbulk count string")]);
+    // Without an end, and with one that comes with it or after it.
+    let digits = "1".repeat(limits::MAX_HEADER);
+    for (begin, what) in [("*", "mbulk"), ("*1\r\n$", "bulk"), ("*1\r\n", "bulk")] {
+        let endless = format!("{begin}{digits}");
+        for pieces in [&[&endless, "\r\n"][..], &[&format!("{endless}\r\n")]] {
+            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+            let expected = broken(&format!("too big {what} count string"));
+            assert_eq!(decode(&pieces, &small()).0, [expected], "{begin}");
+        }
+    }
     check("PING\n*1\r\n!\r\n", &[text(&["PING"]), broken("expected '$', got '!'")]);
     check("PING\n*1\r\n!", &[text(&["PING"])]);
 }

@@ -249,10 +249,7 @@ fn header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, Pr
 #[cold]
 fn rare_header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     let rest = &bytes[start.min(bytes.len())..];
-    let Some(end) = memchr::memchr(b'\n', rest) else {
-        let too_long = rest.len() >= limits::MAX_HEADER;
-        return if too_long { Err(ProtocolError::HeaderTooLong) } else { Ok(None) };
-    };
+    let Some(end) = line_end(rest, b'\n')? else { return Ok(None) };
     let number = rest[..end].strip_suffix(b"\r").and_then(units::integer);
     Ok(Some((number, start + end + 1)))
 }
@@ -260,10 +257,19 @@ fn rare_header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)
 /// Refuses what stands where a bulk string should, once its line has come whole, as Redis does.
 #[cold]
 fn not_a_bulk(byte: u8, rest: &[u8]) -> Result<Option<usize>, ProtocolError> {
-    match memchr::memchr(b'\r', rest) {
-        None if rest.len() < limits::MAX_HEADER => Ok(None),
-        None => Err(ProtocolError::BulkHeaderTooLong),
-        Some(_) => Err(ProtocolError::ExpectedBulk(byte)),
+    match line_end(rest, b'\r') {
+        Ok(None) => Ok(None),
+        Ok(Some(_)) => Err(ProtocolError::ExpectedBulk(byte)),
+        Err(_) => Err(ProtocolError::BulkHeaderTooLong),
+    }
+}
+
+/// Where a line ends that is a header or stands for one, if its end has come. It may be no longer
+/// than a header also if it has come whole: what it comes to must not depend on how it is split.
+fn line_end(rest: &[u8], end: u8) -> Result<Option<usize>, ProtocolError> {
+    match memchr::memchr(end, &rest[..rest.len().min(limits::MAX_HEADER)]) {
+        None if rest.len() >= limits::MAX_HEADER => Err(ProtocolError::HeaderTooLong),
+        found => Ok(found),
     }
 }
 

@@ -10,8 +10,7 @@
 //! The streamed types of RESP3 are not read: Redis has never sent them. Nesting is only counted, so
 //! that depth costs nothing.
 
-use super::{ProtocolError, header};
-use crate::limits;
+use super::{ProtocolError, header, line_end};
 
 /// One element of a reply. What has elements of its own only announces them: they follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,10 +215,7 @@ fn head(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, Prot
 /// The same for an element that is a line of text.
 fn line(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, ProtocolError> {
     let rest = &bytes[position + 1..];
-    let Some(end) = memchr::memchr(b'\n', rest) else {
-        let too_long = rest.len() >= limits::MAX_HEADER;
-        return if too_long { Err(ProtocolError::HeaderTooLong) } else { Ok(None) };
-    };
+    let Some(end) = line_end(rest, b'\n')? else { return Ok(None) };
     let line = rest[..end].strip_suffix(b"\r").ok_or(ProtocolError::MissingEnd)?;
     let element = match (bytes[position], line) {
         (b'+', _) => Element::Simple(line),
