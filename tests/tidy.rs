@@ -4,6 +4,8 @@
 
 #[path = "tidy/code.rs"]
 mod code;
+#[path = "tidy/dependencies.rs"]
+mod dependencies;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/tree.rs"]
@@ -82,6 +84,16 @@ fn every_flag_is_told() {
 #[test]
 fn no_file_knows_the_machine_it_was_written_on() {
     nobody_breaks(documents::machines);
+}
+
+#[test]
+fn packages_come_from_the_usual_registry() {
+    nobody_breaks(dependencies::sources);
+}
+
+#[test]
+fn licences_are_among_those_that_are_allowed() {
+    nobody_breaks(dependencies::licences);
 }
 
 /// The rules read these few files, and say exactly this.
@@ -273,7 +285,31 @@ fn rules_for_documents_see_who_breaks_them() {
         &[("a", &place[..])],
         &["a:1: `registry.example` is a registry or private"],
     );
-    let lock = ("Cargo.lock", "source = \"registry+sparse\"\n");
-    let found = "Cargo.lock:1: a package that is not from the usual registry";
-    check(documents::machines, &[lock], &[found]);
+}
+
+#[test]
+fn rules_for_dependencies_see_who_breaks_them() {
+    let usual = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+    let lock =
+        format!("{usual}\nchecksum = \"0\"\n\nsource = \"git+x\"\nchecksum = \"0\"\n{usual}\n");
+    check(
+        dependencies::sources,
+        &[("a/Cargo.lock", &lock)],
+        &[
+            "a/Cargo.lock:4: a package that is not from the usual registry",
+            "a/Cargo.lock:6: a package without a checksum",
+        ],
+    );
+
+    let tree = Tree::of(&[(
+        "tests/dependencies/deny.toml",
+        "allow = [\n    \"MIT\",\n    \"Zlib\",\n]\n",
+    )]);
+    for licence in ["MIT", "X/MIT", "X OR MIT", "X AND Y OR MIT", "(X OR MIT) AND Zlib", "(MIT)"] {
+        assert!(dependencies::packages_allowed(&tree, [("a", licence)]).is_empty(), "{licence}");
+    }
+    for licence in ["", "X", "MIT AND X", "(X OR MIT) AND Y", "X AND MIT OR Y", "MIT WITH X"] {
+        let found = dependencies::packages_allowed(&tree, [("a", licence)]);
+        assert_eq!(found, [format!("tests/dependencies/deny.toml:1: `a` is under '{licence}'")]);
+    }
 }

@@ -231,16 +231,9 @@ pub fn machines(tree: &Tree) -> Vec<String> {
                 }
             }
             broken.extend(registry(line).map(|what| file.at(at, what)));
-            if file.path == "Cargo.lock" && line.starts_with("source = ") && !is_usual(line) {
-                broken.push(file.at(at, "a package that is not from the usual registry"));
-            }
         }
     }
     broken
-}
-
-fn is_usual(line: &str) -> bool {
-    line.ends_with("registry+https://github.com/rust-lang/crates.io-index\"")
 }
 
 /// Whether a line names the host of a registry or of a private network.
