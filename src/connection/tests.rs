@@ -13,6 +13,8 @@ enum Incoming {
     /// It would block once, though more has come.
     Pause,
     Fin,
+    /// A signal interrupts the call.
+    Signal,
 }
 
 #[derive(Default)]
@@ -22,6 +24,8 @@ struct Script {
     written: Vec<u8>,
     /// How many bytes the stream takes before it would block.
     room: usize,
+    /// How many writes a signal interrupts.
+    signals: usize,
     shut: bool,
 }
 
@@ -31,6 +35,7 @@ impl Read for Script {
         match self.incoming.pop_front() {
             None | Some(Incoming::Pause) => Err(ErrorKind::WouldBlock.into()),
             Some(Incoming::Fin) => Ok(0),
+            Some(Incoming::Signal) => Err(ErrorKind::Interrupted.into()),
             Some(Incoming::Bytes(mut bytes)) => {
                 let count = bytes.len().min(into.len());
                 into[..count].copy_from_slice(&bytes[..count]);
@@ -45,17 +50,21 @@ impl Read for Script {
 
 impl Write for Script {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(self.room);
-        if count == 0 {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        self.room -= count;
-        self.written.extend_from_slice(&bytes[..count]);
-        Ok(count)
+        self.write_vectored(&[IoSlice::new(bytes)])
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write(&slices.iter().map(|slice| &slice[..]).collect::<Vec<_>>().concat())
+        if self.signals > 0 {
+            self.signals -= 1;
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let before = self.room;
+        for slice in slices {
+            let count = slice.len().min(self.room);
+            self.room -= count;
+            self.written.extend_from_slice(&slice[..count]);
+        }
+        if self.room == before { Err(ErrorKind::WouldBlock.into()) } else { Ok(before - self.room) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -299,30 +308,77 @@ fn what_the_peer_does_not_take_waits_for_an_event() {
     bench.check(b"abcdef\n", 1, false);
 }
 
-#[test]
-fn a_shared_value_goes_out_in_as_many_pieces_as_the_peer_takes_it() {
+/// A reply with shared values goes out whole if the peer takes `most` bytes at a time, and a signal
+/// interrupts so many writes before each.
+fn check_in_pieces(most: usize, signals: usize, value: &Block) {
     let mut bench = Bench::new();
     let id = bench.connection.id();
-    let value = Block::new((0..limits::SHARED_FROM).map(|n| n as u8).collect());
     let output = bench.out.output(id).expect("open");
     output.push(b"head\n");
-    output.push_shared(&value, 0..value.len());
+    output.push_shared(value, 0..value.len());
+    output.push(b"between\n");
+    output.push_shared(value, 0..value.len());
     output.push(b"tail\n");
-    let expected = [b"head\n", &value[..], b"tail\n"].concat();
-    bench.connection.stream.room = 0;
-    for room in [3, 5, 4000, 0, value.len()] {
-        bench.connection.stream.room += room;
+    let expected = [b"head\n", &value[..], b"between\n", &value[..], b"tail\n"].concat();
+    let mut sent = 0;
+    while sent < expected.len() {
+        (bench.connection.stream.room, bench.connection.stream.signals) = (most, signals);
         let event = Readiness { writable: true, ..Readiness::default() };
         bench.connection.note(event).expect("the stream is well");
         bench
             .connection
             .settle(&mut bench.out, &limits(), usize::MAX, bench.now)
             .expect("it goes on");
-        let sent = bench.connection.stream.written.len();
-        assert_eq!(bench.out.unsent(id), expected.len() - sent);
+        sent = expected.len().min(sent + most);
+        assert_eq!(bench.out.unsent(id), expected.len() - sent, "{most} bytes at a time");
     }
-    bench.check(&expected, 0, false);
-    assert_eq!(Block::strong_count(&value), 1);
+    assert!(bench.connection.stream.written == expected, "{most} bytes at a time");
+    assert_eq!(Block::strong_count(value), 1, "nothing holds it any more");
+}
+
+#[test]
+fn a_reply_goes_out_whole_however_little_the_peer_takes_at_a_time() {
+    let value = Block::new((0..limits::SHARED_FROM).map(|n| n as u8).collect());
+    for most in 1..=2 * value.len() + 20 {
+        check_in_pieces(most, most % 3, &value);
+    }
+}
+
+#[test]
+fn a_read_that_a_signal_interrupts_is_made_again() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.connection.stream.incoming.push_back(Incoming::Signal);
+    }
+    bench.arrive(b"a\n", READABLE);
+    bench.turn().expect("it goes on");
+    bench.check(b"a\n", 4, false);
+}
+
+#[test]
+fn events_that_mean_nothing_do_no_harm() {
+    let mut bench = Bench::new();
+    let id = bench.connection.id();
+    let every = Readiness { readable: true, writable: true, read_on: true, broken: false };
+    let writable = Readiness { writable: true, ..Readiness::default() };
+    for (reads, event) in [(2, READABLE), (4, every), (4, writable)] {
+        bench.connection.note(event).expect("the stream is well");
+        bench.turn().expect("it goes on");
+        bench.check(b"", reads, false);
+    }
+    assert_eq!((bench.handler.calls, bench.handler.ended), (0, 0), "nothing has come");
+    // There is something to write, and no room for it.
+    bench.connection.stream.room = 0;
+    bench.out.output(id).expect("open").push(b"reply\n");
+    for _ in 0..3 {
+        bench.connection.note(every).expect("the stream is well");
+        bench.turn().expect("it goes on");
+        assert_eq!(bench.out.unsent(id), 6);
+    }
+    bench.connection.stream.room = 100;
+    bench.arrive(b"a\n", every);
+    bench.turn().expect("it goes on");
+    assert_eq!(bench.connection.stream.written, b"reply\na\n");
 }
 
 #[test]
