@@ -198,6 +198,15 @@ impl Server {
         }
     }
 
+    /// Panics unless its parts are as they should be, and agree with each other. For tests.
+    pub fn check_invariants(&self) {
+        self.keyspace.store().check_invariants();
+        let tracking = &self.keyspace.observers.tracking;
+        tracking.check_invariants();
+        let readers = self.clients.iter().filter(|(_, client)| client.reader().is_some()).count();
+        assert_eq!(readers, tracking.readers());
+    }
+
     /// Brings the gauges up to date.
     fn publish(&self, stats: &mut Stats, now: Now) {
         let store = self.keyspace.store();

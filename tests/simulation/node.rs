@@ -49,7 +49,8 @@ pub struct Node {
     unreported: Vec<(ConnId, Readiness)>,
     pub scratch: Buffer,
     pub ticks: u64,
-    limits: Limits,
+    /// Those of its connections.
+    pub limits: Limits,
     pub order: Order,
 }
 

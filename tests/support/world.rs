@@ -30,6 +30,7 @@ mod node;
 use larder::buffer::Buffer;
 use larder::clock::WallClock;
 use larder::handler::{CloseReason, Handler, Via};
+use larder::limits::Limits;
 use larder::proxy::Proxy;
 use larder::server::Server;
 use larder::stats::Stat;
@@ -136,6 +137,11 @@ impl World {
     /// How many bytes one read of a node's clients or upstreams brings at most.
     pub fn set_scratch(&mut self, node: NodeId, bytes: usize) {
         self.nodes[node.0].scratch = Buffer::with_capacity(bytes);
+    }
+
+    /// The limits of a node's connections; those of its handler are its own.
+    pub fn set_limits(&mut self, node: NodeId, limits: Limits) {
+        self.nodes[node.0].limits = limits;
     }
 
     /// Kills a node: its connections end, and it refuses new ones.

@@ -1,0 +1,54 @@
+//! Whole sessions with the server: nothing panics, its parts agree with each other after every
+//! call, every client is answered and nobody is left behind; and on bad links all is the same.
+
+use super::decoding::Event;
+use super::script::{self, Act, Setting};
+use super::stage::{Checked, Sound, Stage, fix_hashes, limits};
+use super::world::{Weather, World};
+use larder::command::PutMode;
+use larder::server::Server;
+
+impl Sound for Server {
+    fn check_invariants(&self) {
+        Server::check_invariants(self);
+    }
+}
+
+pub fn run(input: &[u8]) {
+    fix_hashes();
+    let (setting, acts) = script::read(input);
+    let calm = play(&setting, &acts, Weather::CALM, 100_000);
+    calm.check_lives();
+    let rough = play(&setting, &acts, setting.weather(&acts), setting.scratch(&acts));
+    if !depends_on_pace(&setting, &acts, &calm) {
+        for (calm, rough) in calm.lives.iter().zip(&rough.lives) {
+            assert!(calm.heard == rough.heard, "on calm links: {calm:?}\non bad ones: {rough:?}");
+        }
+    }
+}
+
+/// A server; what PUT does to a key that exists is as set.
+pub fn server(setting: &Setting, world: &World) -> Server {
+    let mode = if setting.put_replaces() { PutMode::Replace } else { PutMode::Create };
+    Server::new(limits(), mode, world.now())
+}
+
+fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> Stage {
+    let mut world = World::new(1);
+    let server = server(setting, &world);
+    let node = world.add_node(Checked(server));
+    world.set_weather(node, weather);
+    world.set_scratch(node, scratch);
+    let mut stage = Stage::new(world, node, None, setting);
+    stage.play(acts);
+    stage
+}
+
+/// Whether replies may differ with how bytes come: what is counted, and who is given up or goes.
+pub fn depends_on_pace(setting: &Setting, acts: &[Act], stage: &Stage) -> bool {
+    let named = ["STATS", "INFO", "CLIENT|LIST", "CLIENT|INFO", "CLIENT|KILL", "CONFIG|SET"];
+    let mut events = stage.lives.iter().flat_map(|life| life.events());
+    setting.is_tight()
+        || acts.iter().any(|act| matches!(act, Act::StopReading(_) | Act::Reset(_)))
+        || events.any(|event| matches!(event, Event::Request(_, name, _) if named.contains(&name)))
+}
