@@ -9,7 +9,7 @@
 //! - `linearizable.rs`: whether a history could have happened one operation after the other
 //! - `coherence/`: the same with several proxies, others who write, and a server that tells of
 //!   changes
-//! - `large.rs`: large values
+//! - `large.rs`: large values      - `links.rs`: links at their worst
 //! - `scene.rs`, `traffic.rs`: the usual cast, and what they say
 
 mod support;
@@ -26,6 +26,8 @@ mod greeting;
 mod large;
 #[path = "simulation/linearizable.rs"]
 mod linearizable;
+#[path = "simulation/links.rs"]
+mod links;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/rounds.rs"]

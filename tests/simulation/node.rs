@@ -47,6 +47,8 @@ pub struct Node {
     lookups: Vec<(Instant, Connect, Instant)>,
     /// Events that poll had no room for.
     unreported: Vec<(ConnId, Readiness)>,
+    /// The connection that went last: an event for it may have been reported before.
+    gone: Option<ConnId>,
     pub scratch: Buffer,
     pub ticks: u64,
     /// Those of its connections.
@@ -78,6 +80,7 @@ impl Node {
             blocked: Vec::new(),
             lookups: Vec::new(),
             unreported: Vec::new(),
+            gone: None,
             scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
             ticks: 0,
             limits: Limits::default(),
@@ -212,7 +215,7 @@ impl Node {
         }
     }
 
-    /// Events that mean nothing.
+    /// Events that mean nothing, or come too late.
     fn note_nothing(&mut self, net: &mut Network) {
         let spurious = net.sites[self.index].weather.spurious;
         if spurious == 0 {
@@ -227,6 +230,10 @@ impl Node {
                 let read_on = readable && net.random.chance(50);
                 self.note(net, id, Readiness { readable, writable, read_on, broken: false });
             }
+        }
+        if let Some(id) = self.gone {
+            let every = Readiness { readable: true, writable: true, read_on: true, broken: true };
+            self.note(net, id, every);
         }
     }
 
@@ -402,6 +409,7 @@ impl Node {
     fn remove(&mut self, net: &mut Network, id: ConnId, why: CloseReason) {
         let Some(mut connection) = self.connections.remove(id) else { return };
         self.out.release(id);
+        self.gone = Some(id);
         leave(net, &mut connection.stream);
         if let Some(policy) = &mut self.policy {
             policy.closed(&mut self.out, id, why, net.now);
