@@ -13,6 +13,10 @@
 //!      └── touched, to_connect, resumed ── Outbox ◀─────────┘ abort, resume
 //! ```
 
+mod map;
+
+pub use map::ConnMap;
+
 use crate::buffer::{Buffer, BufferPool};
 use crate::clock::WallClock;
 use crate::output::Output;
@@ -392,72 +396,6 @@ impl Outbox {
     }
 }
 
-/// What a handler knows of each connection: one lookup by slot, and a stranger's generation finds
-/// nothing.
-#[derive(Debug)]
-pub struct ConnMap<T> {
-    slots: Vec<Option<(u32, T)>>,
-    len: usize,
-}
-
-impl<T> Default for ConnMap<T> {
-    fn default() -> Self {
-        ConnMap { slots: Vec::new(), len: 0 }
-    }
-}
-
-impl<T> ConnMap<T> {
-    /// Remembers `value` for a connection.
-    pub fn insert(&mut self, conn: ConnId, value: T) {
-        if self.slots.len() <= conn.slot() {
-            self.slots.resize_with(conn.slot() + 1, || None);
-        }
-        self.len += usize::from(self.slots[conn.slot()].is_none());
-        self.slots[conn.slot()] = Some((conn.generation, value));
-    }
-
-    /// What is known of a connection.
-    #[inline]
-    pub fn get_mut(&mut self, conn: ConnId) -> Option<&mut T> {
-        match self.slots.get_mut(conn.slot()) {
-            Some(Some((generation, value))) if *generation == conn.generation => Some(value),
-            _ => None,
-        }
-    }
-
-    /// The same, to look at.
-    pub fn get(&self, conn: ConnId) -> Option<&T> {
-        let (generation, value) = self.slots.get(conn.slot())?.as_ref()?;
-        (*generation == conn.generation).then_some(value)
-    }
-
-    /// Forgets a connection.
-    pub fn remove(&mut self, conn: ConnId) -> Option<T> {
-        let slot = self.slots.get_mut(conn.slot())?;
-        let (_, value) = slot.take_if(|(generation, _)| *generation == conn.generation)?;
-        self.len -= 1;
-        Some(value)
-    }
-
-    /// How many connections are known.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether none is known.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// All of them, by slot.
-    pub fn iter(&self) -> impl Iterator<Item = (ConnId, &T)> {
-        self.slots.iter().enumerate().filter_map(|(slot, entry)| {
-            let (generation, value) = entry.as_ref()?;
-            Some((ConnId { slot: slot as u32, generation: *generation }, value))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -510,19 +448,5 @@ mod tests {
     fn names_pack_into_one_number() {
         let conn = ConnId { slot: 7, generation: u32::MAX };
         assert_eq!(ConnId::unpack(conn.pack()), conn);
-    }
-
-    #[test]
-    fn the_map_knows_each_generation_apart() {
-        let mut map = ConnMap::default();
-        let old = ConnId { slot: 3, generation: 1 };
-        let new = ConnId { slot: 3, generation: 2 };
-        map.insert(old, "old");
-        assert_eq!(map.remove(new), None);
-        assert_eq!(map.remove(old), Some("old"));
-        map.insert(new, "new");
-        assert_eq!(map.get_mut(old), None);
-        assert_eq!(map.len(), 1);
-        assert_eq!(map.iter().collect::<Vec<_>>(), [(new, &"new")]);
     }
 }
