@@ -5,24 +5,25 @@
 //! [`Decoder`] gives the same requests however the bytes are split.
 //!
 //! - `text.rs`: lines and text replies      - `telnet.rs`: what telnet mixes into lines
-//! - `bytes.rs`: how both find a byte
+//! - `bytes.rs`: how both find a byte       - `refusal.rs`: why a request is not carried out
 //! - `whole.rs`: requests that are whole      - `ahead.rs`: those decoded before their turn
 //! - `resp/`: RESP requests and replies, for clients of ours and for the proxy as a client
 
 mod ahead;
 mod bytes;
+mod refusal;
 pub mod resp;
 pub mod telnet;
 pub mod text;
 mod whole;
 
 pub use ahead::{Lookup, MOST_TOUCHED};
+pub use refusal::Refusal;
 
 use crate::buffer::Buffer;
-use crate::command::{Command, KeyRange, Verb};
-use crate::limits::{self, Limits};
+use crate::command::{Command, KeyRange};
+use crate::limits::Limits;
 use ahead::Ahead;
-use std::fmt;
 use whole::Whole;
 
 /// Where a word of a request stands among the request's bytes.
@@ -137,100 +138,6 @@ impl<'a> Request<'a> {
             _ => Err("usage: DUMP [KEYS|PAIRS]"),
         }
     }
-}
-
-/// Why a request is not carried out. `Display` gives the whole message, with its prefix: `ERR …`.
-#[derive(Clone, Copy, Debug)]
-pub enum Refusal<'a> {
-    /// No such command.
-    Unknown(Words<'a>, Form),
-    /// No such subcommand of this command; the word in its place.
-    UnknownSubcommand(&'static Command, &'a [u8]),
-    /// The words are not what the command takes.
-    Usage(&'static Command, Form),
-    /// A key over [`limits::MAX_KEY`].
-    KeyTooLong,
-    /// A value over the limit, which is given.
-    ValueTooLong(usize),
-    /// A line over the limit, which is given.
-    LineTooLong(usize),
-    /// It would store something, and there is no memory.
-    OutOfMemory,
-    /// RESP that is none; the connection cannot go on.
-    Protocol(resp::ProtocolError),
-}
-
-impl Refusal<'_> {
-    /// The command, where it is known.
-    pub fn command(&self) -> Option<&'static Command> {
-        if let Refusal::Usage(command, _) = self { Some(command) } else { None }
-    }
-
-    /// Whether a limit is what the request is beyond.
-    pub fn is_over_limit(&self) -> bool {
-        match self {
-            Refusal::KeyTooLong | Refusal::ValueTooLong(_) | Refusal::LineTooLong(_) => true,
-            Refusal::Protocol(error) => error.is_over_limit(),
-            _ => false,
-        }
-    }
-
-    /// Whether the transaction that the request stands in is discarded for it, and not only fails.
-    pub fn discards_transaction(&self) -> bool {
-        matches!(self, Refusal::Usage(command, Form::Resp) if command.verb == Verb::Exec)
-    }
-}
-
-impl fmt::Display for Refusal<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.discards_transaction() {
-            write!(f, "EXECABORT Transaction discarded because of: ")?;
-        } else if matches!(self, Refusal::OutOfMemory) {
-            write!(f, "OOM ")?;
-        } else {
-            write!(f, "ERR ")?;
-        }
-        match *self {
-            Refusal::Unknown(words, form) => {
-                let verb = text::printable(words.get(0).unwrap_or_default(), SHOWN);
-                match form {
-                    Form::Text => write!(f, "unknown command '{verb}', try HELP"),
-                    Form::Resp => {
-                        write!(f, "unknown command '{verb}', with args beginning with: ")?;
-                        show_arguments(words, f)
-                    }
-                }
-            }
-            Refusal::UnknownSubcommand(command, word) => {
-                let (word, name) = (text::printable(word, SHOWN), command.name);
-                write!(f, "unknown subcommand '{word}'. Try {name} HELP.")
-            }
-            Refusal::Usage(command, Form::Text) => write!(f, "usage: {}", command.usage()),
-            Refusal::Usage(command, Form::Resp) => f.write_str(&command.wrong_arity()),
-            Refusal::KeyTooLong => write!(f, "key longer than {} bytes", limits::MAX_KEY),
-            Refusal::ValueTooLong(most) => write!(f, "value longer than {most} bytes"),
-            Refusal::LineTooLong(most) => write!(f, "line longer than {most} bytes"),
-            Refusal::OutOfMemory => {
-                f.write_str("out of memory: nothing is stored until some is free")
-            }
-            Refusal::Protocol(error) => write!(f, "Protocol error: {error}"),
-        }
-    }
-}
-
-/// How many bytes of a client's words an error shows.
-const SHOWN: usize = 128;
-
-fn show_arguments(words: Words<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut left = SHOWN;
-    for word in words.iter().skip(1) {
-        if left == 0 {
-            break;
-        }
-        write!(f, "'{}' ", text::printable(word, left))?;
-        left = left.saturating_sub(word.len() + "'' ".len());
-    }
-    Ok(())
 }
 
 /// What stands at the front of the input.

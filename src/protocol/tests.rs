@@ -6,6 +6,7 @@ use super::text::Reply;
 use super::*;
 use crate::buffer::Buffer;
 use crate::command::Verb;
+use crate::limits;
 use crate::output::{Block, Output, Value};
 use Event::{Broken, Http, Refused, Telnet};
 use resp::ReplyScanner;
