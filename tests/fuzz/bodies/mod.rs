@@ -18,8 +18,11 @@ pub mod text;
 #[path = "../../support/world.rs"]
 pub mod world;
 
+/// Does what a target is for, with one input.
+pub type Body = fn(&[u8]);
+
 /// Every target, by the name of its file, its corpus and its dictionary.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Body); 5] = [
     ("request", request::run),
     ("text", text::run),
     ("reply", reply::run),

@@ -23,7 +23,7 @@ pub const CLIENTS: usize = 4;
 #[rustfmt::skip]
 const WAITS: [Duration; 8] = [
     Duration::from_millis(1), Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(6),
-    Duration::from_secs(31), Duration::from_secs(61), Duration::from_secs(301), Duration::from_secs(100_000),
+    Duration::from_secs(31), Duration::from_secs(61), Duration::from_secs(101), Duration::from_secs(301),
 ];
 
 const REACHES: [Reach; 4] = [Reach::Accept, Reach::Refuse, Reach::RefuseAtOnce, Reach::Ignore];

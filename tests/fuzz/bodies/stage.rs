@@ -16,8 +16,8 @@ use std::fmt;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-/// Longer than anybody is waited for.
-const LONG: Duration = Duration::from_secs(1000);
+/// Longer than anybody is waited for who has nothing more to say.
+const LONG: Duration = Duration::from_secs(60);
 
 /// What an output may hold unread where that is tight.
 const TIGHT: usize = 1000;
@@ -28,7 +28,7 @@ pub fn limits() -> Limits {
         max_line: 2000,
         max_value: 40_000,
         max_request: 80_000,
-        idle_timeout: Duration::from_secs(600),
+        idle_timeout: Duration::from_secs(100),
         tracking_keys: 3,
         ..Limits::default()
     }
