@@ -57,11 +57,15 @@ fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> St
     };
     let proxy = Proxy::new(options, world.now());
     let node = world.add_node(Checked(proxy));
-    for node in [node, upstream] {
-        world.set_weather(node, weather);
-        world.set_scratch(node, scratch);
-    }
+    world.set_weather(node, weather);
+    // The greeting is long: it comes whole, and what follows does not.
+    world.set_weather(upstream, Weather { piece: 0, window: usize::MAX / 2, ..weather });
     world.run();
+    for link in world.links_to(upstream) {
+        *world.weather(link) = weather;
+    }
+    world.set_scratch(node, scratch);
+    world.set_scratch(upstream, scratch);
     let mut stage = Stage::new(world, node, Some(upstream), setting);
     stage.play(acts);
     stage.world.set_reach(upstream, Reach::Accept);
