@@ -23,8 +23,9 @@ pub fn run(input: &[u8]) {
     let calm = play(&setting, &acts, Weather::CALM, 100_000);
     calm.check_lives();
     let rough = play(&setting, &acts, setting.weather(&acts), setting.scratch(&acts));
-    // Who answered depends on it too; and what an upstream by hand says, it says to any request.
-    let is_told = |event: Event| matches!(event, Event::Request(_, "ORIGIN", _));
+    // Who answered depends on it too; telnet's own answers do not wait for replies from upstream;
+    // and what an upstream by hand says, it says to any request.
+    let is_told = |event: Event| matches!(event, Event::Request(_, "ORIGIN", _) | Event::Telnet(_));
     let depends = setting.upstream_by_hand()
         || depends_on_pace(&setting, &acts, &calm)
         || calm.lives.iter().flat_map(|life| life.events()).any(is_told);
