@@ -263,8 +263,8 @@ impl Life {
         decode(&[&self.sent], &limits()).0
     }
 
-    /// A reply to every request, each whole; fewer if the connection was closed, and one more if the
-    /// client was told why.
+    /// A reply to every request, each whole; fewer if the connection was closed, and one more if
+    /// the client was told why.
     fn check(&self, is_cut_short: bool, is_stopping: bool) {
         let (events, midway) = decode(&[&self.sent], &limits());
         let is_cut_short = is_cut_short || self.is_blind;
