@@ -79,9 +79,6 @@ impl fmt::Display for Refusal<'_> {
             Refusal::OutOfMemory => {
                 f.write_str("out of memory: nothing is stored until some is free")
             }
-            Refusal::OutOfMemory => {
-                f.write_str("out of memory: nothing is stored until some is free")
-            }
             Refusal::Protocol(error) => write!(f, "Protocol error: {error}"),
         }
     }

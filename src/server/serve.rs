@@ -89,27 +89,18 @@ impl Server {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
                     client.session.noted(request.command.verb);
-                    if !client.session.is_plain() || !request.command.is_for_keys() {
+                    if !client.session.is_plain()
+                        || !request.command.is_for_keys()
+                        || request.command.stores() && self.keyspace.is_out_of_memory()
+                    {
                         let then = self.carry_out_specially(out, conn, &request, now);
                         input.consume(consumed);
                         let closes = then == Then::Close;
                         return if closes { Progress::Close } else { Progress::GoneOn };
                     }
-                    if request.command.stores() && self.keyspace.is_out_of_memory() {
-                        refuse_to_store(client, output, stats, request.form);
-                        input.consume(consumed);
-                        continue;
-                    }
                     let style = client.session.style(request.form, Some(request.command.verb));
-                    let dump = commands::carry_out(
-                        &mut self.keyspace,
-                        &request,
-                        style,
-                        output,
-                        stats,
-                        now,
-                    );
-                    client.begin(dump);
+                    let keys = &mut self.keyspace;
+                    client.begin(commands::carry_out(keys, &request, style, output, stats, now));
                     let tracking = &mut self.keyspace.observers.tracking;
                     if tracking.is_on() && client.follow(tracking, &request) {
                         // Told between this reply and the next.
@@ -128,16 +119,14 @@ impl Server {
                     return Progress::Stop(Next::Read(until));
                 }
                 Decoded::Refused(form, refusal) => {
-                    stats.add(Stat::RequestErrors, 1);
-                    stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
+                    count_error(stats, &refusal);
                     if refusal.discards_transaction() {
                         self.keyspace.observers.watches.forget(conn);
                     }
                     client.refuse(output, form, &refusal);
                 }
                 Decoded::Broken(refusal) => {
-                    stats.add(Stat::RequestErrors, 1);
-                    stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
+                    count_error(stats, &refusal);
                     refuse(output, &refusal);
                     return Progress::Close;
                 }
@@ -228,6 +217,11 @@ impl Server {
             }
         }
     }
+}
+
+fn count_error(stats: &mut Stats, refusal: &Refusal<'_>) {
+    stats.add(Stat::RequestErrors, 1);
+    stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
 }
 
 /// Answers a request for which there is no memory.

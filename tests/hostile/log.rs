@@ -118,7 +118,7 @@ fn nothing_that_an_upstream_says_reaches_the_log_raw() {
     for (question, answer) in [("HELLO 3", "NOPROTO no"), ("SELECT 1", &format!("ERR {one_line}"))]
     {
         link.expect(question);
-        link.push(&format!("-{answer}\r\n"));
+        link.push(format!("-{answer}\r\n"));
     }
     proxy.wait_for_log("it does not give database 1: ERR evil");
     check_clean(&whole_log(proxy));
