@@ -124,12 +124,12 @@ const BROKEN: &[&str] = &[
     r"\n*1\r\n$4\r\nPING\r\n",
     r"\r\n\r\n*1\r\n$4\r\nPING\r\n",
     r"\r\n*0\r\n\n*-1\r\n\n*1\r\n$4\r\nPING\r\n",
-    // Headers without an end: one byte below what is refused, and there.
+    // Headers without an end: one byte below what is refused, and there. (With an end behind that,
+    // Redis's answer depends on the pieces that it reads.)
     r"*\{65535*1}",
     r"*\{65536*1}",
     r"*1\r\n$\{65535*1}",
     r"*1\r\n$\{65536*1}",
-    r"*\{65536*1}\r\n",
 ];
 
 fn broken(other: Kind) -> Vec<Result<(), String>> {
