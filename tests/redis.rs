@@ -6,10 +6,13 @@
 //! - `script.rs`: scripts and their text; `compare.rs`: how one is run on two servers at once
 //! - `reply.rs`: what may differ in a reply because of time or chance; `wire.rs`: one connection
 //! - `proxied.rs`: Redis through our proxy beside Redis; `shared.rs`: what must not get through
-//! - `tables.rs`: requests that are not left to chance; `differences.rs`: what is meant to differ
+//! - `tables.rs`: requests that are not left to chance; `broken.rs`: what is none at all;
+//!   `differences.rs`: what is meant to differ
 
 mod support;
 
+#[path = "redis/broken.rs"]
+mod broken;
 #[path = "redis/commands.rs"]
 mod commands;
 #[path = "redis/compare.rs"]
