@@ -308,6 +308,11 @@ impl Command {
         None
     }
 
+    /// `SET`.
+    pub fn set() -> &'static Command {
+        &TABLE[Verb::Set as usize]
+    }
+
     /// Its name and arguments, as a user types them.
     pub fn usage(&self) -> String {
         let name = self.name.replace('|', " ");
@@ -347,13 +352,22 @@ impl Command {
         matches!(self.access, Access::Read | Access::Write | Access::WriteAll)
     }
 
-    /// Whether it may store more than there was. As in Redis, one that only sets a deadline or
-    /// moves a value is none of these.
+    /// Whether it is there to store something. For want of memory it is refused.
     #[inline]
     pub fn stores(&self) -> bool {
         use Verb::*;
         matches!(self.verb, Set | Put | Setnx | Setex | Psetex | Getset | Append | Mset | Msetnx)
             || matches!(self.verb, Incr | Decr | Incrby | Decrby)
+    }
+
+    /// Whether more memory may be taken after it than before: by those that store, and by a little
+    /// also by a deadline or a longer key.
+    #[inline]
+    pub fn may_grow(&self) -> bool {
+        use Verb::*;
+        self.stores()
+            || matches!(self.verb, Expire | Pexpire | Expireat | Pexpireat | Getex)
+            || matches!(self.verb, Rename | Renamenx)
     }
 
     /// Whether a line of text can carry it.

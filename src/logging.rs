@@ -1,7 +1,7 @@
 //! Logs: on stderr, through `env_logger`; one printable line each, and no more lines than a disk
 //! can bear, whatever peers do.
 //!
-//! - `output.rs`: stderr that never waits
+//! - `output.rs`: stderr for who must not wait
 
 mod output;
 
@@ -10,6 +10,7 @@ use log::{Log, Metadata, Record};
 use output::LogOutput;
 use std::collections::VecDeque;
 use std::fmt::Arguments;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,13 +21,24 @@ const MOST_LINES: usize = 100;
 /// See [`MOST_LINES`]; and how long it is silent once there were so many.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise. To be called once.
-pub fn start() {
+/// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise. To be called once; what
+/// it returns sees to the last lines when it is dropped.
+pub fn start() -> impl Drop {
     let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
-    let logger = builder.target(Target::Pipe(Box::new(LogOutput::default()))).build();
+    let output = LogOutput::start(io::stderr());
+    let logger = builder.target(Target::Pipe(Box::new(output.clone()))).build();
     log::set_max_level(logger.filter());
     let bounded = Bounded { logger, pace: Mutex::default() };
     log::set_boxed_logger(Box::new(bounded)).expect("nobody else has set one");
+    LastLines(output)
+}
+
+struct LastLines(LogOutput);
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }
 
 /// A logger that passes on what it has room for.

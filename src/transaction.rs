@@ -2,6 +2,7 @@
 //! again when they are carried out.
 
 use crate::buffer::Buffer;
+use crate::command::Command;
 use crate::protocol::{Words, resp};
 
 /// Requests that wait for their `EXEC`.
@@ -10,8 +11,7 @@ pub struct Transaction {
     requests: Buffer,
     count: usize,
     failed: bool,
-    /// Whether one of the requests may store more than there was.
-    pub stores: bool,
+    growing: Option<&'static Command>,
 }
 
 impl Transaction {
@@ -30,6 +30,18 @@ impl Transaction {
         }
         self.count += 1;
         true
+    }
+
+    /// Notes what one of the requests is for.
+    pub fn note(&mut self, command: &'static Command) {
+        if command.stores() || command.may_grow() && self.growing.is_none() {
+            self.growing = Some(command);
+        }
+    }
+
+    /// One of the commands for which memory may be wanting, one that stores before any other.
+    pub fn growing(&self) -> Option<&'static Command> {
+        self.growing
     }
 
     /// A request was refused: `EXEC` will be, too.

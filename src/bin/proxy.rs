@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    logging::start();
+    let _last_lines = logging::start();
     run(config).unwrap_or_else(|message| {
         program::complain(NAME, &message);
         ExitCode::FAILURE

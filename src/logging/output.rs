@@ -1,27 +1,61 @@
-//! Where the log goes: to stderr, for as long as somebody takes it. A pipe that is full would hold
-//! up the loop, and all clients with it; so what there is no room for is left out, and counted.
+//! Stderr for who must not wait. A pipe that is full, a terminal that is stopped or a slow disk
+//! would hold up the loop, and all clients with it; so a thread of its own writes the lines, and
+//! what it has no time for is left out, and counted.
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::thread;
+use std::time::Duration;
 
-/// What a pipe takes in one piece without waiting once it says that it has room: `PIPE_BUF`.
-const PIECE: usize = 4096;
+/// Lines that may wait for the thread: those of two seconds, as fast as they may come.
+const QUEUE: usize = 200;
 
-/// Stderr that never waits.
-#[derive(Debug, Default)]
+/// How long the end of a program waits for its last lines to be taken.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+enum Order {
+    Line(Vec<u8>),
+    /// To be answered when all lines before it are written.
+    Report(SyncSender<()>),
+}
+
+/// The way to the thread.
+#[derive(Clone)]
 pub struct LogOutput {
+    orders: SyncSender<Order>,
     /// Lines that there was no room for, and nobody was told of yet.
     lost: u64,
 }
 
+impl LogOutput {
+    /// Starts the thread, which writes to `to`. Without a thread, all lines are lost.
+    pub fn start(to: impl Write + Send + 'static) -> LogOutput {
+        let (orders, waiting) = mpsc::sync_channel(QUEUE);
+        let _ = thread::Builder::new().name("log".to_string()).spawn(|| write_all(waiting, to));
+        LogOutput { orders, lost: 0 }
+    }
+
+    /// Waits until all lines are written, or for a moment, if nobody takes them.
+    pub fn finish(&self) {
+        let (written, report) = mpsc::sync_channel(1);
+        if self.orders.try_send(Order::Report(written)).is_ok() {
+            let _ = report.recv_timeout(PATIENCE);
+        }
+    }
+
+    fn put(&self, line: Vec<u8>) -> Result<(), TrySendError<Order>> {
+        self.orders.try_send(Order::Line(line))
+    }
+}
+
 impl Write for LogOutput {
-    /// Writes one line, or leaves it out; neither is an error.
+    /// Has one line written, or leaves it out; neither is an error.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.lost > 0 && put(format!("lines of the log lost: {}\n", self.lost).as_bytes()) {
+        let told = || format!("lines of the log lost: {}\n", self.lost).into_bytes();
+        if self.lost > 0 && self.put(told()).is_ok() {
             self.lost = 0;
         }
-        if self.lost > 0 || !put(line) {
+        if self.lost > 0 || self.put(line.to_vec()).is_err() {
             self.lost += 1;
         }
         Ok(line.len())
@@ -32,15 +66,36 @@ impl Write for LogOutput {
     }
 }
 
-/// Whether stderr had room for it. That nobody can read it is no reason to try again.
-fn put(text: &[u8]) -> bool {
-    let mut stderr = io::stderr().lock();
-    for piece in text.chunks(PIECE) {
-        let mut ready = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-        if poll(&mut ready, PollTimeout::ZERO) == Ok(0) {
-            return false;
+/// That nobody can read it is no reason to end.
+fn write_all(orders: Receiver<Order>, mut to: impl Write) {
+    for order in orders {
+        match order {
+            Order::Line(line) => _ = to.write_all(&line),
+            Order::Report(written) => _ = written.try_send(()),
         }
-        let _ = stderr.write_all(piece);
     }
-    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+
+    #[test]
+    fn what_nobody_takes_is_left_out_and_told_of() {
+        let (reader, pipe) = io::pipe().expect("a descriptor");
+        let mut output = LogOutput::start(pipe);
+        let line = [b"x".repeat(999), b"\n".to_vec()].concat();
+        for _ in 0..1_000 {
+            output.write_all(&line).expect("it never fails");
+        }
+        assert!(output.lost > 700, "{}", output.lost);
+        let (lost, mut lines) = (output.lost, BufReader::new(reader).lines().map_while(Result::ok));
+        let written: Vec<_> = lines.by_ref().take(1_000 - lost as usize).collect();
+        assert!(written.iter().all(|line| line.len() == 999));
+        output.write_all(b"last\n").expect("it never fails");
+        output.finish();
+        assert_eq!(lines.next(), Some(format!("lines of the log lost: {lost}")));
+        assert_eq!(lines.next(), Some("last".to_string()));
+    }
 }

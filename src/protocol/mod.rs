@@ -329,6 +329,17 @@ impl Decoder {
         }
     }
 
+    /// The command of a request that has begun, if that can be told. `input` is what was left after
+    /// `decode` found nothing whole.
+    pub fn begun(&self, input: &[u8]) -> Option<&'static Command> {
+        let verb = match &self.state {
+            State::Array(partial) => partial.words.first()?.of(input),
+            State::Line(_) => input.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?,
+            _ => return None,
+        };
+        Command::find(verb)
+    }
+
     /// Drops what there is of the request that has begun, and the rest of it as it comes, without a
     /// word. `input` is what was left after `decode` found nothing whole.
     pub fn skip(&mut self, input: &mut Buffer) -> Form {

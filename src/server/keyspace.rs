@@ -6,9 +6,9 @@
 use super::observers::Observers;
 use super::store::{Expiry, Store, TOUCHED};
 use crate::clock::Now;
-use crate::command::PutMode;
+use crate::command::{Command, PutMode};
 use crate::handler::ConnId;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::memory::Memory;
 use crate::output::Value;
 use crate::protocol::{Lookup, MOST_TOUCHED};
@@ -27,9 +27,13 @@ pub struct Keyspace {
     /// A value may have so many bytes.
     pub value_limit: usize,
     /// The process may take so many bytes of memory; 0: any.
-    pub memory_limit: usize,
+    memory_limit: usize,
     /// How many bytes it takes.
     pub memory: Memory,
+    /// How many it took when the system was last asked.
+    asked_at: usize,
+    /// What the system said: it takes far more than it may.
+    is_far_over: bool,
     /// How many keys were drawn at random.
     draws: u64,
     /// Lookups that found a key, and those that did not.
@@ -39,6 +43,10 @@ pub struct Keyspace {
 }
 
 const _: () = assert!(MOST_TOUCHED <= TOUCHED);
+
+/// The system is asked what the process takes after so many bytes more or less: it takes some 15 µs
+/// to say so.
+const ASK_AGAIN_AFTER: usize = 1024 * 1024;
 
 impl Lookup for Keyspace {
     #[inline]
@@ -62,6 +70,8 @@ impl Keyspace {
             value_limit: limits.max_value,
             memory_limit: limits.max_memory,
             memory: Memory::of_arenas(),
+            asked_at: 0,
+            is_far_over: false,
             draws: 0,
             hits: 0,
             misses: 0,
@@ -97,10 +107,33 @@ impl Keyspace {
         self.store.random(self.draws, now)
     }
 
-    /// Whether nothing more may be stored: see `--max-memory`.
+    /// Sets what the process may take of memory, in bytes; 0: any.
+    pub fn limit_memory(&mut self, bytes: usize) {
+        self.memory_limit = bytes;
+        self.asked_at = 0;
+    }
+
+    /// Whether a request for this command is to be refused for want of memory: see `--max-memory`.
     #[inline]
-    pub fn is_out_of_memory(&mut self) -> bool {
-        self.store.is_full() || self.memory_limit != 0 && self.is_over_limit()
+    pub fn has_no_memory_for(&mut self, command: &Command) -> bool {
+        command.may_grow()
+            && (self.memory_limit != 0 && self.refuses_at_limit(command)
+                || self.store.is_full() && command.stores())
+    }
+
+    /// Whether the rest of a request that has begun is not to be waited for: so many bytes have
+    /// come, for this command, if that can be told.
+    pub fn has_no_memory_to_receive(&mut self, command: Option<&Command>, come: usize) -> bool {
+        match command {
+            Some(command) if !command.may_grow() => {
+                come > limits::HIGH_WATER && self.memory_limit != 0 && self.takes_far_too_much()
+            }
+            command => self.has_no_memory_for(command.unwrap_or(Command::set())),
+        }
+    }
+
+    fn refuses_at_limit(&mut self, command: &Command) -> bool {
+        self.takes_far_too_much() || command.stores() && self.is_over_limit()
     }
 
     /// What is free in pages is filled first, and what was cleared does not count.
@@ -116,6 +149,19 @@ impl Keyspace {
             }
         }
         false
+    }
+
+    /// Whether the system sees a quarter more than may be taken: then the allocator keeps much that
+    /// was freed, or there is more of what is not refused at the limit itself.
+    fn takes_far_too_much(&mut self) -> bool {
+        let bytes = self.memory.bytes();
+        let step = if self.is_far_over { ASK_AGAIN_AFTER / 16 } else { ASK_AGAIN_AFTER };
+        if bytes.abs_diff(self.asked_at) >= step {
+            self.asked_at = bytes;
+            let most = self.memory_limit.saturating_add(self.memory_limit / 4);
+            self.is_far_over = self.memory.resident_bytes() > most;
+        }
+        self.is_far_over
     }
 
     /// Stores a value, in place of one that is there; one whose time has come is gone at once.

@@ -24,7 +24,7 @@ pub mod watch;
 
 use crate::buffer::Buffer;
 use crate::clock::Now;
-use crate::command::PutMode;
+use crate::command::{PutMode, Verb};
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::limits::Limits;
 use crate::memory::Memory;
@@ -159,13 +159,18 @@ impl Server {
             }
             Outcome::Program => {
                 self.publish(stats, now);
+                if matches!(request.command.verb, Verb::Stats | Verb::Info) {
+                    // The system takes some 15 µs to say so.
+                    let resident = self.keyspace.memory.resident_bytes();
+                    stats.set(Stat::MemoryResident, resident as u64);
+                }
                 let (limits, put_mode) = (self.limits, self.keyspace.put_mode);
                 let mut settings = Settings { limits, put_mode, ..Settings::default() };
                 program::answer(request, style, Program::Server, stats, &mut settings, output);
                 self.limits = settings.limits;
                 self.keyspace.put_mode = settings.put_mode;
                 self.keyspace.value_limit = settings.limits.max_value;
-                self.keyspace.memory_limit = settings.limits.max_memory;
+                self.keyspace.limit_memory(settings.limits.max_memory);
                 self.keyspace.observers.tracking.set_limit(settings.limits.tracking_keys);
             }
             Outcome::Clients(ask) => {
@@ -217,7 +222,6 @@ impl Server {
         stats.set(Stat::KeyBytes, store.key_bytes());
         stats.set(Stat::ValueBytes, store.value_bytes());
         stats.set(Stat::MemoryBytes, self.keyspace.memory.bytes() as u64);
-        stats.set(Stat::MemoryResident, self.keyspace.memory.resident_bytes() as u64);
         stats.set(Stat::Hits, self.keyspace.hits);
         stats.set(Stat::Misses, self.keyspace.misses);
         let tracking = &self.keyspace.observers.tracking;

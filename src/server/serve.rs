@@ -91,7 +91,7 @@ impl Server {
                     client.session.noted(request.command.verb);
                     if !client.session.is_plain()
                         || !request.command.is_for_keys()
-                        || request.command.stores() && self.keyspace.is_out_of_memory()
+                        || self.keyspace.has_no_memory_for(request.command)
                     {
                         let then = self.carry_out_specially(out, conn, &request, now);
                         input.consume(consumed);
@@ -110,7 +110,10 @@ impl Server {
                 }
                 Decoded::Incomplete => {
                     input.consume(consumed);
-                    if input.len() > limits::SCRATCH_BYTES && self.keyspace.is_out_of_memory() {
+                    if input.len() > limits::SCRATCH_BYTES
+                        && let begun = client.session.begun(input.bytes())
+                        && self.keyspace.has_no_memory_to_receive(begun, input.len())
+                    {
                         let form = client.session.skip(input);
                         refuse_to_store(client, output, stats, form);
                         continue;
@@ -178,7 +181,7 @@ impl Server {
     ) -> Then {
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
-        if request.command.stores() && self.keyspace.is_out_of_memory() {
+        if self.keyspace.has_no_memory_for(request.command) {
             refuse_to_store(client, output, stats, request.form);
             return Then::GoOn;
         }

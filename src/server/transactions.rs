@@ -113,7 +113,10 @@ impl Server {
             reply.failure("EXECABORT Transaction discarded because of previous errors.");
             return Buffer::new();
         }
-        if transaction.stores && !changed && self.keyspace.is_out_of_memory() {
+        if let Some(command) = transaction.growing()
+            && !changed
+            && self.keyspace.has_no_memory_for(command)
+        {
             reply.failure(&format!(
                 "EXECABORT Transaction discarded because of: {}",
                 Refusal::OutOfMemory

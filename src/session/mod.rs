@@ -23,7 +23,7 @@ pub use fault::Fault;
 
 use crate::buffer::Buffer;
 use crate::clock::Now;
-use crate::command::Verb;
+use crate::command::{Command, Verb};
 use crate::limits::{self, Limits};
 use crate::output::Output;
 use crate::protocol::resp::{self, Version, Writer};
@@ -207,9 +207,16 @@ impl Session {
         self.decoder.announced()
     }
 
+    /// What the request is for that has begun: see [`Decoder::begun`].
+    pub fn begun(&self, input: &[u8]) -> Option<&'static Command> {
+        self.decoder.begun(input)
+    }
+
     /// Refuses the request that has begun, and drops the rest of it as it comes: see
     /// [`Decoder::skip`].
     pub fn skip(&mut self, input: &mut Buffer) -> Form {
+        // Its end will not be noticed, and what follows it has its own time.
+        self.midway_since = None;
         self.decoder.skip(input)
     }
 
@@ -271,7 +278,7 @@ impl Session {
     pub fn collect(&mut self, request: &Request<'_>, most: usize) -> Collected {
         use Verb::{Bye, Discard, Exec, Exit, Multi, Quit, Reset, Watch};
         let Some(transaction) = &mut self.transaction else { return Collected::Not };
-        transaction.stores |= request.command.stores();
+        transaction.note(request.command);
         match request.command.verb {
             Multi | Exec | Discard | Watch | Reset | Bye | Quit | Exit => Collected::Not,
             _ if request.form == Form::Text => {

@@ -4,6 +4,9 @@
 use crate::support::process::{Client, Process, proxy, server};
 use crate::support::seed;
 use crate::support::tools::{Random, resident_memory, stat, stats, wait_until};
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const LIMIT: u64 = 128 << 20;
 const REFUSED: &str = "ERR out of memory: nothing is stored until some is free";
@@ -40,9 +43,12 @@ fn fill_up(client: &mut Client, length: &mut dyn FnMut() -> usize) -> usize {
     tried + 64
 }
 
-/// Lowers the limit to less than is in use.
+/// Lowers the limit to a little less than is in use.
 fn run_out(client: &mut Client) {
-    assert_eq!(resp(client, "CONFIG SET max-memory 1MiB"), "+OK");
+    assert_eq!(resp(client, "CONFIG SET max-memory 0"), "+OK");
+    fill(client, 1_000_000..1_000_256, &mut || 100_000);
+    let limit = stat(client, "memory_bytes") / 20 * 19;
+    assert_eq!(resp(client, &format!("CONFIG SET max-memory {limit}")), "+OK");
 }
 
 /// What the server counts, which must be what the system says, and no more than it may be.
@@ -122,6 +128,8 @@ fn each_way_to_store_is_refused_and_each_way_out_stays_open() {
             ("RENAME digit number", "+OK"),
             ("STRLEN number", ":1"),
             ("EXISTS number new", ":1"),
+            (&format!("EXISTS{}", " number".repeat(20_000)), ":20000"),
+            (&format!("DEL{}", " nothing".repeat(20_000)), ":0"),
         ] {
             assert_eq!(resp(&mut client, request), reply, "{request}");
         }
@@ -190,6 +198,75 @@ fn long_requests_are_dropped_as_they_come_while_there_is_no_memory() {
         sender.send("vvv\r\nGET k\r\n");
         assert_eq!(sender.line(), "Key not found");
     }
+}
+
+/// What is refused needs no time of its own: a client that sends one after the other, without a
+/// pause, has not been sending one for all that time.
+#[test]
+fn long_requests_one_after_the_other_are_each_refused_and_none_takes_too_long() {
+    let process = server(&["--request-timeout", "1"]);
+    let mut client = process.client();
+    run_out(&mut client);
+    let mut sender = client.stream().try_clone().expect("a descriptor");
+    let until = Instant::now() + Duration::from_secs(2);
+    let sending = thread::spawn(move || {
+        let value = "v".repeat(300_000);
+        let request = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300000\r\n{value}\r\n");
+        let (mut sent, twice) = (0, request.repeat(2));
+        while Instant::now() < until {
+            // Seldom a whole request at a time.
+            let piece = &twice.as_bytes()[sent % request.len()..][..200_000];
+            sender.write_all(piece).expect("it is taken");
+            sent += piece.len();
+        }
+        let rest = &request.as_bytes()[sent % request.len()..];
+        sender.write_all(rest).and_then(|()| sender.write_all(b"PING\r\n")).expect("it is taken");
+        sent.div_ceil(request.len()) + usize::from(sent % request.len() == 0)
+    });
+    let mut refused = 0;
+    let last = loop {
+        match client.line() {
+            line if line == REFUSED.replace("ERR", "-OOM") => refused += 1,
+            line => break line,
+        }
+    };
+    assert_eq!((last.as_str(), refused), ("PONG", sending.join().expect("it sent all")));
+    assert_eq!(client.ask("GET k"), "Key not found");
+}
+
+/// The allocator keeps what was freed of long values, and short ones cannot have it; and deadlines
+/// take memory, too, though they are not refused at the limit itself.
+#[test]
+fn no_order_of_requests_takes_a_process_far_beyond_its_limit() {
+    let process = limited();
+    let mut client = process.client();
+    let tried = fill_up(&mut client, &mut || 20_000);
+    client.send((0..tried).map(|key| format!("DEL key{key}\r\n")).collect::<String>());
+    client.lines(tried);
+    let tried = fill_up(&mut client, &mut || 10);
+    let expire = |key| {
+        format!("*3\r\n$6\r\nEXPIRE\r\n${}\r\nkey{key}\r\n$4\r\n1000\r\n", 3 + key_length(key))
+    };
+    for keys in (0..tried).collect::<Vec<_>>().chunks(1000) {
+        client.send(keys.iter().map(|key| expire(*key)).collect::<String>());
+        client.lines(keys.len());
+    }
+    let (taken, counted) = (resident_memory(process.id()), stat(&mut client, "memory_bytes"));
+    println!(
+        "long values, then {tried} short ones with deadlines: {} MiB of {} MiB, {} MiB counted",
+        taken >> 20,
+        LIMIT >> 20,
+        counted >> 20
+    );
+    assert!(taken < LIMIT as usize / 100 * 135, "{taken} bytes taken");
+    assert_eq!(client.ask("SET new value"), REFUSED);
+    client.send("*1\r\n$8\r\nFLUSHALL\r\n");
+    assert_eq!(client.line(), "+OK");
+    wait_until("there is room", || client.ask("SET new value") == "OK");
+}
+
+fn key_length(key: usize) -> usize {
+    key.to_string().len()
 }
 
 /// Sends words as a RESP request; the first line of the reply.
