@@ -12,8 +12,7 @@
 //!
 //! - A read that brings less than it asked for was the last: no second system call finds out that
 //!   the socket is empty. Not so after an event that said *priority* (urgent data splits reads) or
-//!   that the peer closed: then only `WouldBlock`, said twice, or the end of the stream
-//!   will do.
+//!   that the peer closed: then only `WouldBlock`, said twice, or the end of the stream will do.
 //! - A connection whose last event may not be used up stays on the reactor's ready list.
 
 use crate::buffer::Buffer;

@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The most lines in any [`SPAN`], with those that tell of lines left out: more than anybody reads,
-/// and at some 100 bytes each still less than a gigabyte a day.
+/// and at some 100 bytes each about a gigabyte a day.
 const MOST_LINES: usize = 100;
 
 /// See [`MOST_LINES`]; and how long it is silent once there were so many.

@@ -225,7 +225,7 @@ impl<H: Handler> Reactor<H> {
             self.note(event, now);
         }
         self.read_upstreams(count == EVENTS, now);
-        self.share = share_of_writes(self.connections.turns());
+        self.share = share_of_writes(self.connections.turns() + self.out.touched());
         self.reach_deadlines(now);
         self.serve_clients(now);
         self.accept_all(now);

@@ -40,9 +40,11 @@ const SYNTAX: Fault = Fault::plain("ERR syntax error");
 
 /// Whether patterns may be so long: see [`limits::MAX_PATTERN`].
 fn check_pattern(bytes: usize) -> Result<(), Fault> {
-    let most = limits::MAX_PATTERN;
-    let message = || format!("ERR pattern longer than {most} bytes");
-    if bytes <= most { Ok(()) } else { Err(Fault::over(Stat::TooLargeRequests, message())) }
+    if bytes <= limits::MAX_PATTERN {
+        return Ok(());
+    }
+    let message = format!("ERR pattern longer than {} bytes", limits::MAX_PATTERN);
+    Err(Fault::over(Stat::TooLargeRequests, message))
 }
 
 /// How the reply to one request is to look: fixed when the request is decoded, so that a reply that

@@ -113,12 +113,11 @@ pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
 /// # Errors
 /// It is longer than [`limits::MAX_PATTERN`].
 fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
-    let most = limits::MAX_PATTERN;
-    let message = || format!("pattern longer than {most} bytes");
-    if word.len() <= most {
+    if word.len() <= limits::MAX_PATTERN {
         return Ok(word);
     }
-    Err(Refused::over(Stat::TooLargeRequests, message()))
+    let message = format!("pattern longer than {} bytes", limits::MAX_PATTERN);
+    Err(Refused::over(Stat::TooLargeRequests, message))
 }
 
 /// Steps of matching after which one `SCAN` ends: some ten milliseconds.
