@@ -58,7 +58,9 @@ pub(super) fn get<'a>(
     settings: &Settings,
     patterns: &[&'a [u8]],
 ) -> Result<Vec<(&'a [u8], String)>, Fault> {
-    check_pattern(patterns.iter().map(|pattern| pattern.len() + 1).sum::<usize>() - 1)?;
+    check_pattern(
+        patterns.iter().map(|pattern| pattern.len() + 1).sum::<usize>().saturating_sub(1),
+    )?;
     let asked_for = |row: &Row| {
         let name = row.name.as_bytes();
         let pattern = patterns.iter().find(|it| glob::matches_in_any_case(it, name))?;
