@@ -105,7 +105,10 @@ impl Checks<'_> {
         assert_eq!(self.at_server.line(), "+OK");
         self.ground.slots.iter().for_each(|slot| slot.begin_anew());
         let at_proxy = &mut self.at_proxy;
-        wait_until("the proxy is told", || stat(at_proxy, "cache_entries") == 0);
+        // What it is told comes before the reply to what it asks afterwards; and a connection that
+        // is made afterwards has nothing to tell.
+        wait_until("the proxy is told", || at_proxy.ask("DEL nothing") == "Key not found");
+        assert_eq!(stat(at_proxy, "cache_entries"), 0);
         wait_until("what was kept is freed", || stat(at_proxy, "cache_bytes") == 0);
         let now = stats(&mut self.at_server);
         assert_eq!((now["keys"], now["key_bytes"], now["value_bytes"]), (0, 0, 0));
