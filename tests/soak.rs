@@ -44,7 +44,7 @@ const PROXY: &[&str] = &[
 /// The time for all, and between two checks.
 fn times() -> (Duration, Duration) {
     let seconds = Duration::from_secs;
-    if is_full() { (seconds(600), seconds(60)) } else { (seconds(50), seconds(10)) }
+    if is_full() { (seconds(600), seconds(60)) } else { (seconds(60), seconds(10)) }
 }
 
 #[test]
