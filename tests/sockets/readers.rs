@@ -3,10 +3,8 @@
 use crate::support::figures::{check_others, resident_memory};
 use crate::support::process::Client;
 use crate::support::rounds;
-use crate::support::tools::{descriptors, server_and_proxy, stat, wait_until};
+use crate::support::tools::{descriptors, server_and_proxy, stat, wait_until, wait_until_paused};
 use std::net::SocketAddr;
-use std::thread;
-use std::time::Duration;
 
 const MEBIBYTE: usize = 1 << 20;
 
@@ -15,16 +13,6 @@ fn greedy(address: SocketAddr) -> Client {
     let mut client = Client::connect(address);
     client.send("GET big\r\n".repeat(1_000));
     client
-}
-
-/// Waits until nobody's requests are carried out any more but the watcher's own.
-fn wait_until_paused(watcher: &mut Client) {
-    wait_until("they are paused", || {
-        let before = stat(watcher, "requests_get");
-        // Whether nothing happens takes time to see.
-        thread::sleep(Duration::from_millis(50));
-        stat(watcher, "requests_get") == before
-    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::figures::{resident_memory, take_descriptors};
 use crate::support::process::{Client, Process, proxy, server};
 use crate::support::rounds;
-use crate::support::tools::{processor_time, stat, wait_until};
+use crate::support::tools::{processor_time, stat, wait_until, wait_until_paused};
 use socket2::SockRef;
 use std::net::TcpListener;
 use std::thread;
@@ -67,12 +67,7 @@ fn readers_that_take_nothing_are_waited_for_in_peace() {
     let mut half = process.client();
     half.send("*2\r\n$3\r\nGET\r\n$100");
     urgent(&half);
-    wait_until("they are paused", || {
-        let before = stat(&mut watcher, "requests_get");
-        // Whether nothing happens takes time to see.
-        thread::sleep(Duration::from_millis(20));
-        stat(&mut watcher, "requests_get") == before && before > 0
-    });
+    wait_until_paused(&mut watcher);
     check_rests(&process);
     for _ in 0..50 {
         assert_eq!(clients[1].exactly(1_000_002).len(), 1_000_002);

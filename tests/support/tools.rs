@@ -59,6 +59,21 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until nobody's requests are carried out any more but the watcher's own: until `GET`s have
+/// been counted, and no more of them in several looks, for whoever stalls may miss one.
+#[track_caller]
+pub fn wait_until_paused(watcher: &mut Client) {
+    let (mut last, mut quiet_looks) = (0, 0);
+    wait_until("they are paused", || {
+        let now = stat(watcher, "requests_get");
+        quiet_looks = if now == last && now > 0 { quiet_looks + 1 } else { 0 };
+        last = now;
+        // Whether nothing happens takes time to see.
+        thread::sleep(Duration::from_millis(200));
+        quiet_looks == 3
+    });
+}
+
 /// Processor time that a process has used, to a hundredth of a second.
 pub fn processor_time(id: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it runs");
