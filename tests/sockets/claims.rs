@@ -1,9 +1,9 @@
 //! Thousands of clients that have begun to say something, or claim to, and go no further.
 
-use crate::support::figures::{resident_memory, take_descriptors};
+use crate::support::figures::take_descriptors;
 use crate::support::process::{Client, Process, proxy, server};
 use crate::support::rounds;
-use crate::support::tools::{stat, wait_until};
+use crate::support::tools::{resident_memory, stat, wait_until};
 
 /// What each of them sends, and no more.
 const BEGINNINGS: &[(&str, &[u8])] = &[

@@ -1,9 +1,11 @@
 //! Clients that ask for much and read none of it, beside others.
 
-use crate::support::figures::{check_others, resident_memory};
+use crate::support::figures::check_others;
 use crate::support::process::Client;
 use crate::support::rounds;
-use crate::support::tools::{descriptors, server_and_proxy, stat, wait_until, wait_until_paused};
+use crate::support::tools::{
+    descriptors, resident_memory, server_and_proxy, stat, wait_until, wait_until_paused,
+};
 use std::net::SocketAddr;
 
 const MEBIBYTE: usize = 1 << 20;

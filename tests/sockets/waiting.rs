@@ -1,9 +1,9 @@
 //! Connections that can only wait cost no processor time.
 
-use crate::support::figures::{resident_memory, take_descriptors};
+use crate::support::figures::take_descriptors;
 use crate::support::process::{Client, Process, proxy, server};
 use crate::support::rounds;
-use crate::support::tools::{processor_time, stat, wait_until, wait_until_paused};
+use crate::support::tools::{processor_time, resident_memory, stat, wait_until, wait_until_paused};
 use socket2::SockRef;
 use std::net::TcpListener;
 use std::thread;

@@ -1,20 +1,11 @@
-//! What tests measure of a process from outside: its memory, and how long others wait for it.
+//! What tests measure of a process from outside: how long others wait for it.
 
 use super::process::Client;
 use std::fmt;
-use std::fs;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Memory of a process that is not swapped out, in bytes.
-pub fn resident_memory(id: u32) -> usize {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says it");
-    let kibibytes = line.trim().strip_suffix(" kB").expect("in kB");
-    kibibytes.parse::<usize>().expect("a number") << 10
-}
 
 /// How long requests took.
 #[derive(Default)]
