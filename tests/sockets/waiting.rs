@@ -30,7 +30,8 @@ fn thousands_of_idle_clients_cost_no_processor_time() {
         thread::sleep(Duration::from_secs(1));
         let used = processor_time(process.id()) - before;
         println!("{count} idle clients: {used:?} of processor time in a second, {each} bytes each");
-        assert_eq!(used, Duration::ZERO);
+        // One tick of the system's clock: what little there is may be what fills it.
+        assert!(used <= Duration::from_millis(10), "{used:?} of a second");
         assert_eq!(watcher.ask("PING"), "PONG");
         drop(clients);
     }
