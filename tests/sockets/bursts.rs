@@ -12,7 +12,7 @@ use std::process::{Child, Command};
 const LARGE: usize = 100_000;
 /// So many of those replies are more than the high-water mark, the send buffer, which Linux lets
 /// grow to 4 MiB, and the receive buffer hold together.
-const FLOOD: usize = 130;
+const FLOOD: usize = 80;
 
 /// What a client sends in one go, and what it gets for it.
 struct Burst {
@@ -28,13 +28,13 @@ impl Burst {
         let (mut requests, mut large, mut replies) = (Vec::new(), 0, b"OK\r\n".to_vec());
         match round % 50 {
             // Replies beyond every buffer.
-            0 => {
+            0 | 10 | 20 | 30 => {
                 large = FLOOD;
                 requests.extend("GET large\r\n".repeat(FLOOD).bytes());
                 replies.clear();
             }
-            // One request beyond every buffer.
-            1 => {
+            // One request beyond every buffer, which takes longer.
+            40 => {
                 let length = 11 << 20;
                 requests.extend(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${length}\r\n").bytes());
                 requests.resize(requests.len() + length, b'v');
