@@ -122,8 +122,7 @@ impl Stage {
 }
 
 fn array(words: &str) -> Vec<u8> {
-    let words: Vec<_> = words.split(' ').map(|word| word.as_bytes().to_vec()).collect();
-    resp_request(&words)
+    resp_request(&words.split(' ').collect::<Vec<_>>())
 }
 
 #[test]

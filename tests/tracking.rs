@@ -24,8 +24,7 @@ fn world_with(limits: Limits) -> (World, NodeId) {
 }
 
 fn request(words: &[&str]) -> Vec<u8> {
-    let words: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-    resp_request(&words)
+    resp_request(words)
 }
 
 /// A client that is told of changes.

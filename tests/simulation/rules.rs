@@ -411,8 +411,8 @@ fn who_waits_when_the_idle_timeout_goes_waits_on() {
     let mut scene = Scene::by_hand(Setup::default());
     let (client, other, link) = (scene.client(), scene.client(), scene.link());
     let set = |scene: &mut Scene, seconds: &str| {
-        let words = [&b"CONFIG"[..], b"SET", b"idle-timeout", seconds.as_bytes()];
-        scene.world.send(other, &resp_request(&words.map(<[u8]>::to_vec)));
+        let request = resp_request(&["CONFIG", "SET", "idle-timeout", seconds]);
+        scene.world.send(other, &request);
         scene.world.run();
         assert_eq!(scene.heard(other), "+OK\r\n");
     };

@@ -106,9 +106,3 @@ impl Drop for AtEnd<'_> {
         self.0.stop.store(true, Ordering::Relaxed);
     }
 }
-
-/// A request in RESP.
-pub fn words(words: &[&str]) -> String {
-    let each = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), each.collect::<String>())
-}

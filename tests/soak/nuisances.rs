@@ -1,8 +1,9 @@
 //! Clients that behave badly, and some that ask for much.
 
-use crate::ground::{AtEnd, Ground, count, words};
+use crate::ground::{AtEnd, Ground, count};
 use crate::support::process::Client;
 use crate::support::tools::{Random, reset};
+use crate::support::transcript::resp_request;
 use std::thread;
 use std::time::Duration;
 
@@ -122,11 +123,12 @@ fn dump_pairs(ground: &Ground) {
 /// A client of the server that is told of changes, of nothing but what it has read.
 fn be_told(ground: &Ground, random: &mut Random) {
     let mut client = Client::connect(ground.server);
-    client.send(words(&["HELLO", "3"]) + &words(&["CLIENT", "TRACKING", "ON"]));
+    client.send(resp_request(&["HELLO", "3"]));
+    client.send(resp_request(&["CLIENT", "TRACKING", "ON"]));
     let count = ground.slots.len();
     let keys: Vec<String> =
         (0..5).map(|_| ground.slots[random.below(count)].begin_read().key).collect();
-    keys.iter().for_each(|key| client.send(words(&["STRLEN", key])));
+    keys.iter().for_each(|key| client.send(resp_request(&["STRLEN", key])));
     // Long enough for some of them to change.
     thread::sleep(Duration::from_millis(random.below(100) as u64));
     client.send("BYE\r\n");

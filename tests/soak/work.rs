@@ -1,8 +1,9 @@
 //! Clients that verify every reply.
 
-use crate::ground::{AtEnd, Ground, SLOTS, count, words};
+use crate::ground::{AtEnd, Ground, SLOTS, count};
 use crate::support::process::Client;
 use crate::support::tools::Random;
+use crate::support::transcript::resp_request;
 use crate::truth::Outcome;
 use std::thread;
 use std::time::Duration;
@@ -80,7 +81,7 @@ impl<'a> Worker<'a> {
         let begin = |&at: &usize| (at, self.ground.slots[at].begin_read());
         let readings: Vec<_> = slots.iter().map(begin).collect();
         let keys = readings.iter().map(|(_, reading)| reading.key.as_str());
-        self.proxy.send(words(&["MGET"].into_iter().chain(keys).collect::<Vec<_>>()));
+        self.proxy.send(resp_request(&["MGET"].into_iter().chain(keys).collect::<Vec<_>>()));
         count(&self.ground.asked.gathered, readings.len());
         let reply = self.proxy.line();
         if self.is_error(&reply) {
@@ -105,7 +106,7 @@ impl<'a> Worker<'a> {
         let millis = life.map(|life| life.as_millis().to_string());
         match &millis {
             _ if is_delete => client.send(format!("DEL {key}\r\n")),
-            Some(millis) => client.send(words(&["SET", &key, &value, "PX", millis])),
+            Some(millis) => client.send(resp_request(&["SET", &key, &value, "PX", millis])),
             None => client.send(format!("SET {key} {value}\r\n")),
         }
         let outcome = self.outcome(is_through_proxy);
@@ -118,7 +119,7 @@ impl<'a> Worker<'a> {
         let slots: Vec<_> = slots.iter().filter(|slot| slot.is_through_proxy()).collect();
         let keys: Vec<_> = slots.iter().map(|slot| slot.begin_write(true, None).0).collect();
         let keys = keys.iter().map(String::as_str);
-        self.proxy.send(words(&["DEL"].into_iter().chain(keys).collect::<Vec<_>>()));
+        self.proxy.send(resp_request(&["DEL"].into_iter().chain(keys).collect::<Vec<_>>()));
         let outcome = self.outcome(true);
         slots.iter().for_each(|slot| slot.end_write(outcome));
     }
@@ -142,17 +143,17 @@ impl<'a> Worker<'a> {
         let number = self.number;
         let [left, right] = ["left", "right"].map(|side| format!("{side}{number}"));
         let value = format!("pair{number}:{}", self.random.below(1_000_000));
-        let (multi, exec) = (words(&["MULTI"]), words(&["EXEC"]));
-        let [set_left, set_right] = [&left, &right].map(|key| words(&["SET", key, &value]));
-        self.proxy.send(format!("{multi}{set_left}{set_right}{exec}"));
+        let (multi, exec) = (resp_request(&["MULTI"]), resp_request(&["EXEC"]));
+        let [set_left, set_right] = [&left, &right].map(|key| resp_request(&["SET", key, &value]));
+        self.proxy.send([&multi[..], &set_left, &set_right, &exec].concat());
         assert_eq!(self.proxy.lines(3), ["+OK", "+QUEUED", "+QUEUED"]);
         match self.proxy.line().as_str() {
             "*2" => assert_eq!(self.proxy.lines(2), ["+OK", "+OK"]),
             error if error[1..] == *MAYBE => count(&self.ground.asked.errors, 1),
             error => assert!(self.is_error(error), "{error}"),
         }
-        let [get_left, get_right] = [&left, &right].map(|key| words(&["GET", key]));
-        self.proxy.send(format!("{multi}{get_left}{get_right}{exec}"));
+        let [get_left, get_right] = [&left, &right].map(|key| resp_request(&["GET", key]));
+        self.proxy.send([multi, get_left, get_right, exec].concat());
         count(&self.ground.asked.gets_in_blocks, 2);
         assert_eq!(self.proxy.lines(3), ["+OK", "+QUEUED", "+QUEUED"]);
         match self.proxy.line().as_str() {

@@ -4,10 +4,12 @@
 
 use crate::support::process::{Client, Process};
 use crate::support::tools::{server_and_proxy, stat};
+use crate::support::transcript::resp_request;
 use larder::limits::{
     HIGH_WATER, MAX_ARGUMENTS, MAX_HEADER, MAX_KEY, MAX_NAME, MAX_PATTERN, MOST_GATHERED,
 };
 use std::io::Write;
+use std::iter;
 use std::thread;
 
 const FLAGS: &[&str] = &[
@@ -62,11 +64,7 @@ fn line(words: &[&str], last: usize) -> Vec<u8> {
 
 /// A request in RESP: some words, and then one so many times.
 fn repeated(words: &[&str], last: &str, times: usize) -> Vec<u8> {
-    let mut request = format!("*{}\r\n", words.len() + times).into_bytes();
-    for word in words.iter().copied().chain(std::iter::repeat_n(last, times)) {
-        write!(request, "${}\r\n{word}\r\n", word.len()).expect("it is memory");
-    }
-    request
+    resp_request(&[words, &vec![last; times]].concat())
 }
 
 /// The same, where the last word has so many bytes.
@@ -76,11 +74,8 @@ fn resp(words: &[&str], last: usize, times: usize) -> Vec<u8> {
 
 /// So many different keys.
 fn watch(count: usize) -> Vec<u8> {
-    let mut request = format!("*{}\r\n$5\r\nWATCH\r\n", count + 1).into_bytes();
-    for key in 0..count {
-        write!(request, "$6\r\n{key:06}\r\n").expect("it is memory");
-    }
-    request
+    let keys = (0..count).map(|key| format!("{key:06}"));
+    resp_request(&iter::once("WATCH".to_string()).chain(keys).collect::<Vec<_>>())
 }
 
 /// `big` and others have [`BIG`] bytes, together more than the output limit; `middle` has

@@ -309,9 +309,10 @@ fn action(mark: &str, text: &str) -> Option<Action> {
     })
 }
 
-pub fn resp_request(words: &[Vec<u8>]) -> Vec<u8> {
+/// A request in RESP.
+pub fn resp_request(words: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
+    for word in words.iter().map(AsRef::as_ref) {
         bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
         bytes.extend_from_slice(word);
         bytes.extend_from_slice(b"\r\n");
