@@ -4,6 +4,7 @@
 use crate::support::process::{Client, Process, proxy, server};
 use crate::support::seed;
 use crate::support::tools::{Random, resident_memory, stat, stats, wait_until};
+use crate::support::transcript::resp_request;
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -244,11 +245,9 @@ fn no_order_of_requests_takes_a_process_far_beyond_its_limit() {
     client.send((0..tried).map(|key| format!("DEL key{key}\r\n")).collect::<String>());
     client.lines(tried);
     let tried = fill_up(&mut client, &mut || 10);
-    let expire = |key| {
-        format!("*3\r\n$6\r\nEXPIRE\r\n${}\r\nkey{key}\r\n$4\r\n1000\r\n", 3 + key_length(key))
-    };
+    let expire = |key: &usize| resp_request(&["EXPIRE", &format!("key{key}"), "1000"]);
     for keys in (0..tried).collect::<Vec<_>>().chunks(1000) {
-        client.send(keys.iter().map(|key| expire(*key)).collect::<String>());
+        client.send(keys.iter().map(expire).collect::<Vec<_>>().concat());
         client.lines(keys.len());
     }
     let (taken, counted) = (resident_memory(process.id()), stat(&mut client, "memory_bytes"));
@@ -265,14 +264,8 @@ fn no_order_of_requests_takes_a_process_far_beyond_its_limit() {
     wait_until("there is room", || client.ask("SET new value") == "OK");
 }
 
-fn key_length(key: usize) -> usize {
-    key.to_string().len()
-}
-
 /// Sends words as a RESP request; the first line of the reply.
 fn resp(client: &mut Client, request: &str) -> String {
-    let words: Vec<_> = request.split(' ').collect();
-    let bulks = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    client.send(format!("*{}\r\n{}", words.len(), bulks.collect::<String>()));
+    client.send(resp_request(&request.split(' ').collect::<Vec<_>>()));
     client.line()
 }
