@@ -3,6 +3,7 @@
 use super::*;
 use crate::clock::WallClock;
 use crate::handler::{Outbox, Via};
+use crate::limits::Limits;
 use crate::output::Block;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
