@@ -61,8 +61,8 @@ fn nobody_waits_for_a_name_that_takes_long() {
     assert!(took < Duration::from_millis(1_800), "{took:?} for a timeout of 0.7 s");
     assert_eq!(client.ask("SET k v"), UNAVAILABLE);
     let threads = fs::read_dir(format!("/proc/{}/task", proxy.id())).expect("it runs").count();
-    // The loop's, and the one that touches memory.
-    assert!(threads <= 2 + 1, "{threads} threads: one lookup is enough");
+    // The loop's, the one that touches memory, and the one that writes the log.
+    assert!(threads <= 3 + 1, "{threads} threads: one lookup is enough");
     // Each lookup is held up as long; one that ends while an attempt is under way is of use to it.
     wait_until("a lookup has ended", || client.ask("SET k v") == "OK");
 }
