@@ -1,5 +1,5 @@
 //! From the command line to checked values: every flag of `server` and `proxy` is a row of
-//! [`FLAGS`] or of [`SETTINGS`](crate::settings::SETTINGS), from which both the parser and `--help`
+//! `FLAGS` or of [`SETTINGS`](crate::settings::SETTINGS), from which both the parser and `--help`
 //! are made. The client's few options are in its own folder.
 
 use crate::command::PutMode;

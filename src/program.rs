@@ -57,30 +57,24 @@ pub fn checked<T>(program: &str, parsed: Result<Parsed<T>, String>) -> Result<T,
     }
 }
 
-/// A reactor that listens, and where: the real ports.
+/// A reactor that takes the process's signals and listens, and where: the real ports. In this
+/// order, so that whoever reaches it finds that a SIGHUP does not end it.
 ///
 /// # Errors
-/// One line that says why it cannot listen.
+/// One line that says why it cannot.
 pub fn listening<H: Handler>(
     handler: H,
     limits: Limits,
     listen: &[SocketAddr],
 ) -> Result<(Reactor<H>, Vec<SocketAddr>), String> {
     let mut reactor = new_reactor(handler, limits)?;
+    reactor.take_signals().map_err(|error| format!("cannot catch signals: {error}"))?;
     let mut real = Vec::new();
     for &address in listen {
         let bound = reactor.listen(address);
         real.push(bound.map_err(|error| cannot_listen(address, &error))?);
     }
     Ok((reactor, real))
-}
-
-/// Has the reactor take the process's signals.
-///
-/// # Errors
-/// One line that says why it cannot.
-pub fn take_signals<H: Handler>(reactor: &mut Reactor<H>) -> Result<(), String> {
-    reactor.take_signals().map_err(|error| format!("cannot catch signals: {error}"))
 }
 
 /// A server on a thread of its own.

@@ -43,8 +43,7 @@ fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
         seed: program::random_seed(),
     };
     let proxy = Proxy::new(options, Instant::now());
-    let (mut reactor, addresses) = program::listening(proxy, limits, &config.common.listen)?;
-    program::take_signals(&mut reactor)?;
+    let (reactor, addresses) = program::listening(proxy, limits, &config.common.listen)?;
     program::warn_of_root();
     if let Some(server) = &own_server {
         program::announce("server", &[server.address]);

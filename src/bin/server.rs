@@ -38,8 +38,7 @@ fn run(config: &config::Common) -> Result<ExitCode, String> {
     let limits = program::fitted_limits(NAME, config);
     let server = Server::new(limits, config.put_mode, Instant::now())
         .counting(Memory::new(allocated, program::resident_bytes));
-    let (mut reactor, addresses) = program::listening(server, limits, &config.listen)?;
-    program::take_signals(&mut reactor)?;
+    let (reactor, addresses) = program::listening(server, limits, &config.listen)?;
     program::warn_of_root();
     program::announce(NAME, &addresses);
     program::run(reactor).map(program::exit_code)
