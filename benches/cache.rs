@@ -2,7 +2,7 @@
 
 mod support;
 
-use larder::output::Value;
+use larder::base::output::Value;
 use larder::proxy::cache::{Cache, Found};
 use std::hint::black_box;
 use std::time::{Duration, Instant};

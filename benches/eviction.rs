@@ -11,7 +11,7 @@
 
 mod support;
 
-use larder::output::Value;
+use larder::base::output::Value;
 use larder::proxy::cache::{Cache, Found};
 use std::time::{Duration, Instant};
 use support::{Numbers, Table, key};

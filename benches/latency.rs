@@ -14,14 +14,14 @@
 
 mod support;
 
-use larder::arena;
-use larder::buffer::Buffer;
-use larder::clock::WallClock;
-use larder::command::PutMode;
+use larder::base::arena;
+use larder::base::buffer::Buffer;
+use larder::base::clock::WallClock;
 use larder::handler::{ConnId, Handler, Next, Outbox, Via};
-use larder::limits::Limits;
 use larder::protocol::resp;
 use larder::server::Server;
+use larder::settings::PutMode;
+use larder::settings::limits::Limits;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use nix::time::ClockId;

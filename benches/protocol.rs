@@ -2,12 +2,12 @@
 
 mod support;
 
-use larder::buffer::Buffer;
-use larder::limits::Limits;
-use larder::output::{Output, Value};
+use larder::base::buffer::Buffer;
+use larder::base::output::{Output, Value};
 use larder::protocol::resp::{self, ReplyScanner, Scanned};
-use larder::protocol::text::{self, Reply};
 use larder::protocol::{Decoded, Decoder, Scratch};
+use larder::protocol::{Reply, text};
+use larder::settings::limits::Limits;
 use std::hint::black_box;
 use support::{Table, key};
 

@@ -7,7 +7,7 @@
 
 mod support;
 
-use larder::clock::Now;
+use larder::base::clock::Now;
 use larder::server::store::{Expiry, Store, TOUCHED};
 use std::hash::BuildHasher;
 use std::hint::black_box;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use larder::timer_wheel::{TimerId, TimerWheel};
+use larder::base::timer_wheel::{TimerId, TimerWheel};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use support::{Numbers, Table, grouped, processor_time};

@@ -1,13 +1,16 @@
 //! What the programs `server` and `proxy` do alike around their reactors: words on stdout and
 //! stderr, warnings at the start, exit codes.
 
-use crate::arena;
-use crate::command::PutMode;
-use crate::config::{Common, Parsed};
+pub mod flags;
+pub mod logging;
+
+use crate::base::arena;
 use crate::handler::Handler;
-use crate::limits::{self, Limits};
+use crate::program::flags::{Common, Parsed};
 use crate::reactor::{Ended, Reactor, Stopper};
 use crate::server::Server;
+use crate::settings::PutMode;
+use crate::settings::limits::Limits;
 use log::{info, warn};
 use nix::unistd::Uid;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -20,6 +23,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+/// Descriptors kept back from clients: listeners, the upstream, signals, the log, and clients past
+/// the limit while they read why they are refused.
+pub const RESERVED_DESCRIPTORS: usize = 64;
 
 /// The arguments of this process, without its name.
 pub fn arguments() -> Vec<String> {
@@ -211,7 +218,7 @@ fn print(text: &str) {
 /// Raises the process's soft limit of descriptors to what so many reactors need, or lowers
 /// `max_connections` of each to what there is, and says so in one line.
 fn fit_descriptors(whose: &str, limits: &mut Limits, reactors: usize) {
-    let needed = (limits.max_connections + limits::RESERVED_DESCRIPTORS) * reactors;
+    let needed = (limits.max_connections + RESERVED_DESCRIPTORS) * reactors;
     let granted = match rlimit::increase_nofile_limit(needed as u64) {
         Ok(granted) => granted as usize,
         Err(error) => {
@@ -220,7 +227,7 @@ fn fit_descriptors(whose: &str, limits: &mut Limits, reactors: usize) {
         }
     };
     if granted < needed {
-        let most = (granted / reactors).saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
+        let most = (granted / reactors).saturating_sub(RESERVED_DESCRIPTORS).max(1);
         limits.max_connections = most;
         warn!("{whose}: at most {most} clients, for want of descriptors: {granted} of {needed}");
     }

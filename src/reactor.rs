@@ -22,14 +22,15 @@
 //! Nothing is written or closed inside a callback of the handler, so that none can pull the ground
 //! from under another. Connections are registered once, edge-triggered, and never again.
 
-use crate::buffer::Buffer;
-use crate::clock::WallClock;
-use crate::connection::{Kind, Readiness, Step, Stream};
-use crate::connection_table::ConnectionTable;
+use crate::base::buffer::Buffer;
+use crate::base::buffer::SCRATCH_BYTES;
+use crate::base::clock::WallClock;
+use crate::base::timer_wheel::TimerWheel;
 use crate::handler::{CloseReason, ConnId, Ending, Handler, Outbox};
-use crate::limits::{self, Limits};
+use crate::reactor::connection::{Kind, Readiness, Step, Stream};
+use crate::reactor::connection_table::ConnectionTable;
+use crate::settings::limits::{self, Limits};
 use crate::stats::Stat;
-use crate::timer_wheel::TimerWheel;
 use accepting::Listeners;
 use log::{info, warn};
 use mio::event::Event;
@@ -45,7 +46,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Idle time after which the system probes whether the peer is still there, as in Redis.
+pub const KEEPALIVE: Duration = Duration::from_secs(300);
+
+/// What each of them is written at the least, however many they are. As in Redis.
+pub const LEAST_WRITE: usize = 64 * 1024;
+
+/// What one tick writes to clients, shared among those who have a turn in it: about a millisecond.
+/// One alone, or a few, are written all that they are kept ready.
+pub const TICK_WRITES: usize = 4 * 1024 * 1024;
+
 mod accepting;
+pub mod connection;
+pub mod connection_table;
+pub use accepting::ACCEPT_REST;
 mod connecting;
 mod resolver;
 
@@ -57,7 +71,7 @@ const WAKER: Token = Token((u32::MAX as usize) << 32);
 const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
 /// Turns of an upstream connection after which what came of them is sent to clients, without
 /// waiting for the end of the tick: a high-water mark of bytes, or some of them of long replies.
-const FLUSH_TURNS: usize = limits::HIGH_WATER / limits::SCRATCH_BYTES;
+const FLUSH_TURNS: usize = limits::HIGH_WATER / SCRATCH_BYTES;
 /// Connections with new output after which it is sent, without waiting for the end of the tick: a
 /// megabyte of memory that was written to just now, and will be used again.
 const OUTPUTS_AT_ONCE: usize = 64;
@@ -156,7 +170,7 @@ impl<H: Handler> Reactor<H> {
             listeners: Listeners::default(),
             connections: ConnectionTable::default(),
             timers: TimerWheel::new(now),
-            scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
+            scratch: Buffer::with_capacity(SCRATCH_BYTES),
             signals: None,
             caller: Caller { words: sender, waker },
             words,
@@ -365,7 +379,7 @@ impl<H: Handler> Reactor<H> {
         let socket = SockRef::from(&*stream);
         // Options fail where the peer has reset the connection already, which a read will tell.
         let _ = socket.set_tcp_nodelay(true);
-        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(limits::KEEPALIVE));
+        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
         let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         self.poll.registry().register(stream, Token(id.pack()), interest)
     }
@@ -472,7 +486,7 @@ impl<H: Handler> Reactor<H> {
 
 /// What a client may be written in a tick in which so many have a turn.
 fn share_of_writes(turns: usize) -> usize {
-    (limits::TICK_WRITES / turns.max(1)).max(limits::LEAST_WRITE)
+    (TICK_WRITES / turns.max(1)).max(LEAST_WRITE)
 }
 
 fn wall_clock(now: Instant) -> WallClock {

@@ -4,13 +4,13 @@
 mod support;
 
 use allocation_counter::measure;
-use larder::buffer::Buffer;
-use larder::command::PutMode;
-use larder::credentials::Source;
+use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
-use larder::limits::Limits;
+use larder::proxy::credentials::Source;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
+use larder::settings::PutMode;
+use larder::settings::limits::Limits;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@
 //! the allocator would be used by the next unseen. The count is made for the allocator of glibc.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
-use larder::output::Value;
+use larder::base::output::Value;
 use larder::program::resident_bytes;
 use larder::proxy::cache::{Cache, Found};
 use std::env;

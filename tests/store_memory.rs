@@ -2,7 +2,7 @@
 //! else moves what is measured.
 #![cfg(target_os = "linux")]
 
-use larder::clock::Now;
+use larder::base::clock::Now;
 use larder::program::resident_bytes;
 use larder::server::store::{Expiry, Store};
 use std::time::Instant;

@@ -27,6 +27,11 @@ fn files_import_from_their_own_floor_or_lower_ones() {
 }
 
 #[test]
+fn modules_stand_beside_their_folders_and_tests_in_files() {
+    nobody_breaks(code::layout);
+}
+
+#[test]
 fn modules_do_not_import_each_other_in_a_circle() {
     nobody_breaks(code::circles);
 }
@@ -110,7 +115,7 @@ fn rules_for_imports_see_who_breaks_them() {
     let up = "src/handler.rs:2: `handler` may not import `reactor`";
     check(code::floors, &two("//! `crate::reactor`\n"), &[]);
     check(code::floors, &two("\nuse crate::reactor::Reactor;\n"), &[up]);
-    check(code::floors, &two("\nuse crate::{index, reactor::{self, Ended as E}, stats};\n"), &[up]);
+    check(code::floors, &two("\nuse crate::{base, reactor::{self, Ended as E}, stats};\n"), &[up]);
     check(code::floors, &two("\nfn f() { super::reactor::run() }\n"), &[up]);
     check(code::floors, &two("\"a \\\" literal\";\nuse crate::reactor::Reactor;\n"), &[up]);
     check(
@@ -119,30 +124,35 @@ fn rules_for_imports_see_who_breaks_them() {
         &["src/new.rs:1: `new` has no floor: give it one in HOUSE"],
     );
 
-    let server = ("src/server/mod.rs", "use crate::stats::Stat;\n");
-    let proxy = ("src/proxy/mod.rs", "mod cache;\nuse crate::server;\n");
-    let wall = "src/proxy/mod.rs:2: `proxy` may not import `server`";
+    let server = ("src/server.rs", "use crate::stats::Stat;\n");
+    let proxy = ("src/proxy.rs", "mod cache;\nuse crate::server;\n");
+    let wall = "src/proxy.rs:2: `proxy` may not import `server`";
     check(code::floors, &[server, proxy], &[wall]);
-    let connection = ("src/connection.rs", "use crate::server::Server;\n");
-    let wall = "src/connection.rs:1: `connection` may not import `server`";
+    let connection = ("src/reactor/connection.rs", "use crate::server::Server;\n");
+    let wall = "src/reactor/connection.rs:1: `reactor` may not import `server`";
     check(code::floors, &[server, connection], &[wall]);
+    let server = ("src/server.rs", "use crate::reactor::Reactor;\n");
+    let wall = "src/server.rs:1: `server` may not import `reactor`";
+    check(code::floors, &[server, reactor], &[wall]);
+    let session = ("src/session.rs", "use crate::reactor::Reactor;\n");
+    let wall = "src/session.rs:1: `session` may not import `reactor`";
+    check(code::floors, &[session, reactor], &[wall]);
 }
 
 #[test]
 fn rules_for_circles_see_who_breaks_them() {
-    let protocol =
-        ("src/protocol/mod.rs", "mod text;\nuse crate::command::Verb;\nuse text::Line;\n");
+    let protocol = ("src/protocol.rs", "mod text;\nuse crate::command::Verb;\nuse text::Line;\n");
     let command = |text| ("src/command.rs", text);
     let text = |text| ("src/protocol/text.rs", text);
     let own = text("use super::Request;\n");
     check(code::circles, &[protocol, command(""), own], &[]);
     let round = [
         "src/command.rs:1: `command` imports `protocol`, and `protocol` leads back to `command`",
-        "src/protocol/mod.rs:2: `protocol` imports `command`, \
+        "src/protocol.rs:2: `protocol` imports `command`, \
          and `command` leads back to `protocol`",
     ];
     check(code::circles, &[protocol, command("use crate::protocol::text::Line;\n"), own], &round);
-    let resp = ("src/protocol/resp.rs", "\nuse crate::protocol::text::Reply;\n");
+    let resp = ("src/protocol/resp.rs", "\nuse crate::protocol::text::Line;\n");
     let round = [
         "src/protocol/resp.rs:2: `protocol/resp` imports `protocol/text`, \
          and `protocol/text` leads back to `protocol/resp`",
@@ -182,6 +192,13 @@ fn rules_for_code_see_who_breaks_them() {
     check(code::heads, &source("//! A buffer.\n"), &[]);
     let last = format!("//! A buffer.\n{test}\nfn f() {{}}\n");
     check(code::heads, &source(&last), &["src/buffer.rs:8: comes after the tests"]);
+
+    let inline = "src/buffer.rs:3: tests are to stand in `src/buffer/tests.rs`";
+    let own = format!("//! A buffer.\n{test}");
+    check(code::layout, &source(&own), &[inline]);
+    check(code::layout, &source("//! A buffer.\n#[cfg(test)]\nmod tests;\n"), &[]);
+    let beside = "src/store/mod.rs:1: is to stand beside its folder, under the folder's name";
+    check(code::layout, &[("src/store/mod.rs", "//! A store.\n")], &[beside]);
 
     let empty = "src/buffer.rs:2: `expect` that does not say why it holds";
     check(code::panics, &source("\nx.expect(\"\");\n"), &[empty]);
@@ -236,7 +253,7 @@ fn rules_for_documents_see_who_breaks_them() {
     );
 
     let config = (
-        "src/config.rs",
+        "src/program/flags.rs",
         "flag(Program::Server, \"l\", \"listen\"),\nflag(Program::Proxy, \"\", \"listen\"),\n",
     );
     let rows =

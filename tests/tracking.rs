@@ -4,9 +4,9 @@
 
 mod support;
 
-use larder::command::PutMode;
-use larder::limits::{HIGH_WATER, Limits};
 use larder::server::Server;
+use larder::settings::PutMode;
+use larder::settings::limits::{HIGH_WATER, Limits};
 use std::time::Duration;
 use support::process::server;
 use support::tools::{stat, stats, wait_until};

@@ -5,12 +5,13 @@
 
 mod support;
 
-use larder::command::{Line, TABLE};
-use larder::config::{self, Common, Parsed, ProxyConfig};
-use larder::credentials::Source;
+use larder::program::flags::{self as config, Common, Parsed, ProxyConfig};
+use larder::protocol::command::{Line, TABLE};
+use larder::proxy::credentials::Source;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
-use larder::stats::{Kind, Program as Shown, ROWS};
+use larder::settings::Program as Shown;
+use larder::stats::{Kind, ROWS};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

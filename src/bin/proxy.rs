@@ -1,16 +1,16 @@
 //! The proxy: `proxy --help` tells its flags. Without `--upstream` it uses the server that listens
 //! on `--server-listen`, and runs one there, on a second thread, if nobody does.
 
+use larder::program::{self, flags, logging};
 use larder::proxy::{Options, Proxy};
 use larder::reactor::Ended;
-use larder::{config, logging, program};
 use std::process::ExitCode;
 use std::time::Instant;
 
 const NAME: &str = "proxy";
 
 fn main() -> ExitCode {
-    let config = match program::checked(NAME, config::proxy(&program::arguments())) {
+    let config = match program::checked(NAME, flags::proxy(&program::arguments())) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn run(config: config::ProxyConfig) -> Result<ExitCode, String> {
+fn run(config: flags::ProxyConfig) -> Result<ExitCode, String> {
     let alone = config.upstream.is_none();
     let mut limits = program::fitted_limits(NAME, &config.common);
     let own_server = if alone {

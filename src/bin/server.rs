@@ -1,8 +1,8 @@
 //! The server: `server --help` tells its flags.
 
-use larder::memory::{Allocated, Memory};
+use larder::program::{self, flags, logging};
 use larder::server::Server;
-use larder::{config, logging, program};
+use larder::server::memory::{Allocated, Memory};
 use stats_alloc::StatsAlloc;
 use std::alloc::System;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ const NAME: &str = "server";
 static ALLOCATOR: StatsAlloc<System> = StatsAlloc::system();
 
 fn main() -> ExitCode {
-    let config = match program::checked(NAME, config::server(&program::arguments())) {
+    let config = match program::checked(NAME, flags::server(&program::arguments())) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -34,7 +34,7 @@ fn allocated() -> Allocated {
     }
 }
 
-fn run(config: &config::Common) -> Result<ExitCode, String> {
+fn run(config: &flags::Common) -> Result<ExitCode, String> {
     let limits = program::fitted_limits(NAME, config);
     let server = Server::new(limits, config.put_mode, Instant::now())
         .counting(Memory::new(allocated, program::resident_bytes));

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 /// Requests without a reply at one time: as many as the proxy takes of a client before it pauses
 /// it. Their bytes are bounded by the system's socket buffers, and here by `SEND_BYTES`.
-const WINDOW: usize = crate::limits::MAX_UNANSWERED;
+const WINDOW: usize = crate::settings::limits::MAX_UNANSWERED;
 
 /// Requests are collected to this size before they are sent.
 const SEND_BYTES: usize = 64 * 1024;

@@ -1,8 +1,8 @@
 //! Why a request is not carried out, and how a client is told.
 
 use super::{Form, Words, resp, text};
-use crate::command::{Command, Verb};
-use crate::limits;
+use crate::protocol::command::{Command, Verb};
+use crate::settings::limits;
 use std::fmt;
 
 /// Why a request is not carried out. `Display` gives the whole message, with its prefix: `ERR …`.

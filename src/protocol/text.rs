@@ -4,10 +4,10 @@
 //! commands, backspaces or NUL goes through an [`Editor`] first.
 
 use super::telnet::{Event, State};
-use super::{Decoded, Form, Refusal, Request, Span, Words, bytes};
-use crate::command::{Command, Line};
-use crate::limits::{self, Limits};
-use crate::output::{Output, Value};
+use super::{Decoded, Form, Refusal, Reply, Request, Span, Words, bytes};
+use crate::base::output::{Output, Value};
+use crate::protocol::command::{Command, Line};
+use crate::settings::limits::{self, Limits};
 use std::fmt;
 
 const NUL: u8 = 0;
@@ -229,33 +229,6 @@ fn is_http(verb: &[u8], line: &[u8]) -> bool {
         || line.ends_with(b" HTTP/1.0")
         || (verb.eq_ignore_ascii_case(b"POST") && line.len() > verb.len())
         || verb.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"Host:"))
-}
-
-/// A reply in the words that both protocols share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply<'a> {
-    /// It was done.
-    Ok,
-    /// PUT of a key that exists.
-    Exists,
-    /// There is no such key.
-    NotFound,
-    /// A value.
-    Value(Value<'a>),
-    /// So many keys were deleted.
-    Deleted(u64),
-    /// PING without a message.
-    Pong,
-    /// BYE and EXIT.
-    Goodbye,
-    /// Several lines, each ended by LF.
-    Lines(&'a [u8]),
-    /// The message, without a leading `ERR `.
-    Error(&'a str),
-    /// An error whose message begins with its own prefix, such as `ERR`.
-    Failure(&'a [u8]),
-    /// A whole RESP reply, for a command that only RESP has.
-    Raw(Value<'a>),
 }
 
 /// Where a text reply says that it came from, if the client asked for that.

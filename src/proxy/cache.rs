@@ -30,12 +30,12 @@
 
 mod dropped;
 
-use crate::index::Index;
-use crate::limits;
-use crate::output::{Block, Value};
+use crate::base::index::Index;
+use crate::base::output::SHARED_FROM;
+use crate::base::output::{Block, Value};
+use crate::base::segmented_slab::SEGMENT;
+use crate::base::timer_wheel::TimerWheel;
 use crate::protocol::{Lookup, MOST_TOUCHED};
-use crate::segmented_slab::SEGMENT;
-use crate::timer_wheel::TimerWheel;
 use ahash::RandomState;
 use dropped::Dropped;
 use std::fmt;
@@ -111,7 +111,7 @@ const _: () = assert!(size_of::<Body>() == size_of::<Box<[u8]>>());
 impl Body {
     fn new(key: &[u8], value: Value<'_>) -> Body {
         match value {
-            Value::Long(block, start, end) if end - start >= limits::SHARED_FROM => {
+            Value::Long(block, start, end) if end - start >= SHARED_FROM => {
                 let (key, block) = (key.into(), block.clone());
                 Body::Shared(Box::new(Shared { key, block, value: start..end }))
             }

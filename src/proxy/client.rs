@@ -3,12 +3,12 @@
 use super::dump::Dump;
 use super::replies::Replies;
 use super::upstream::Trouble;
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
-use crate::limits;
-use crate::output::Output;
-use crate::protocol::text::Reply;
+use crate::protocol::Reply;
 use crate::session::{Origin, Session, Style};
+use crate::settings::limits;
 use std::net::SocketAddr;
 
 /// One client.

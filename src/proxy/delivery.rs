@@ -9,12 +9,12 @@ use super::replies::Replies;
 use super::rules::Rule;
 use super::state::{Level, Proxy};
 use super::upstream::{Answered, Came, Trouble};
-use crate::buffer::Buffer;
+use crate::base::buffer::Buffer;
+use crate::base::output::SHARED_FROM;
+use crate::base::output::{Block, Output, Value};
 use crate::handler::{ConnId, Outbox};
-use crate::limits;
-use crate::output::{Block, Output, Value};
+use crate::protocol::Reply;
 use crate::protocol::resp::{Element, Elements};
-use crate::protocol::text::Reply;
 use crate::stats::Stat;
 use log::warn;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ impl Proxy {
                     self.deliver(out, purpose, Value::Short(TOO_LARGE), now)?;
                 }
                 Some(Came::Reply(Answered { purpose, length: Some(length) }))
-                    if length >= limits::SHARED_FROM && input.bytes()[0] == b'$' =>
+                    if length >= SHARED_FROM && input.bytes()[0] == b'$' =>
                 {
                     // All who wait for it share the memory that it came to, and the cache does.
                     let (block, range) = input.take(length);

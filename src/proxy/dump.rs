@@ -4,11 +4,11 @@
 //! It begins when every earlier request of its client is answered, and no later one is read before
 //! it has ended; so its replies need no place among others.
 
-use crate::buffer::Buffer;
-use crate::output::Output;
+use crate::base::buffer::Buffer;
+use crate::base::output::Output;
 use crate::protocol::resp::{self, Element, Elements};
-use crate::protocol::text::{self, Reply};
 use crate::protocol::{Form, Request};
+use crate::protocol::{Reply, text};
 use crate::session::{Origin, Style};
 use std::collections::VecDeque;
 

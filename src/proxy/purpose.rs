@@ -2,13 +2,14 @@
 //! to be and means to the client.
 
 use super::flight::{FlightId, Waiter};
-use crate::command::{Access, PutMode, Verb};
+use crate::base::output::{Output, Value};
 use crate::handler::ConnId;
-use crate::output::{Output, Value};
+use crate::protocol::Reply;
 use crate::protocol::Request;
+use crate::protocol::command::{Access, Verb};
 use crate::protocol::resp::{self, Element, Elements, Rule, Version};
-use crate::protocol::text::Reply;
 use crate::session::{Origin, Style};
+use crate::settings::PutMode;
 
 /// What a request to the upstream is for.
 #[derive(Debug)]

@@ -6,17 +6,22 @@ use super::purpose::{Purpose, Sent, reads};
 use super::state::{Level, NotYet, Proxy};
 use super::transactions::QUEUED;
 use super::upstream::Trouble;
-use crate::buffer::Buffer;
-use crate::command::{Access, Verb};
+use crate::base::buffer::Buffer;
+use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
-use crate::limits;
-use crate::output::Output;
-use crate::protocol::text::Reply;
+use crate::protocol::Reply;
+use crate::protocol::command::{Access, Verb};
 use crate::protocol::{Decoded, Form, Refusal, Request, Scratch, Words};
 use crate::session::{Outcome, Style, clients, program};
+use crate::settings::Program;
 use crate::settings::Settings;
-use crate::stats::{Program, Stat};
+use crate::settings::limits;
+use crate::stats::Stat;
 use std::time::{Duration, Instant};
+
+/// The most keys of an `MGET` whose values the proxy gathers from its cache and from single `GET`s;
+/// one with more is sent on as it is. As many as a client may have unanswered.
+pub const MAX_GATHERED: usize = limits::MAX_UNANSWERED;
 
 impl Proxy {
     /// Decodes and carries out one request. `Some`: go no further for now.
@@ -176,7 +181,7 @@ impl Proxy {
             }
             (_, Verb::Get) => return self.get(out, conn, style, request.word(1), now),
             (_, Verb::Dump) => self.dump(out, conn, style, request),
-            (_, Verb::Mget) if self.is_caching() && request.len() <= limits::MOST_GATHERED + 1 => {
+            (_, Verb::Mget) if self.is_caching() && request.len() <= MAX_GATHERED + 1 => {
                 return self.mget(out, conn, style, request, now);
             }
             _ if self.upstream.is_full(out) => return Err(NotYet::Upstream),

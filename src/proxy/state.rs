@@ -8,12 +8,12 @@ use super::purpose::Purpose;
 #[cfg(feature = "mutants")]
 use super::rules::Rule;
 use super::upstream::Upstream;
-use crate::command::PutMode;
-use crate::credentials::{Credentials, Source};
 use crate::handler::{ConnId, ConnMap};
-use crate::limits::Limits;
 use crate::protocol::Scratch;
 use crate::protocol::resp::Version;
+use crate::proxy::credentials::{Credentials, Source};
+use crate::settings::PutMode;
+use crate::settings::limits::Limits;
 use std::time::{Duration, Instant};
 
 /// What the proxy is made with.

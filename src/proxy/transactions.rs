@@ -8,14 +8,14 @@ use super::foreign::Commands;
 use super::purpose::{Purpose, Sent, Shape, Writes};
 use super::state::{NotYet, Options, Proxy};
 use super::upstream::Trouble;
-use crate::buffer::Buffer;
-use crate::command::{Access, Command, Verb};
+use crate::base::buffer::Buffer;
+use crate::base::output::Value;
 use crate::handler::{ConnId, Outbox};
-use crate::limits::Limits;
-use crate::output::Value;
-use crate::protocol::text::Reply;
+use crate::protocol::Reply;
+use crate::protocol::command::{Access, Command, Verb};
 use crate::protocol::{Decoded, Decoder, Refusal, Request, Scratch, resp};
 use crate::session::{Collected, Style};
+use crate::settings::limits::Limits;
 use std::time::Instant;
 
 /// Said to what is kept for `EXEC`.

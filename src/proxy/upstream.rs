@@ -24,13 +24,19 @@
 //! A connection that stands is not yet one that answers: greetings are answered also by an upstream
 //! that then closes, and do not end the backoff.
 
-use crate::buffer::Buffer;
+use crate::base::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
-use crate::limits;
 use crate::protocol::resp::{self, Kind, ProtocolError, ReplyScanner, Scanned};
+use crate::settings::limits;
 use log::{info, warn};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+/// The longest wait between two attempts to connect to the upstream.
+pub const BACKOFF_MOST: Duration = Duration::from_secs(1);
+
+/// The shortest wait before the proxy connects to its upstream again; it doubles with each failure.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 
 /// Requests that may be unanswered before clients are held back.
 const MOST_UNANSWERED: usize = 128 * 1024;
@@ -442,8 +448,8 @@ impl<P> Upstream<P> {
         if self.failures == 0 {
             return Duration::ZERO;
         }
-        let doubled = limits::BACKOFF_FIRST * (1 << (self.failures - 1).min(10));
-        let most = doubled.min(limits::BACKOFF_MOST);
+        let doubled = BACKOFF_FIRST * (1 << (self.failures - 1).min(10));
+        let most = doubled.min(BACKOFF_MOST);
         // Xorshift (Marsaglia 2003) will do for a jitter.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

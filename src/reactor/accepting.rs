@@ -2,9 +2,8 @@
 //! and left to wait while the system has no descriptors.
 
 use super::{Reactor, Timer};
-use crate::connection::{Connection, Kind};
 use crate::handler::{Handler, Via};
-use crate::limits;
+use crate::reactor::connection::{Connection, Kind};
 use crate::stats::Stat;
 use log::warn;
 use mio::net::{TcpListener, TcpStream};
@@ -12,7 +11,14 @@ use mio::{Interest, Token};
 use slab::Slab;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Clients past `--max-connections` that may at one time be waited for while they read why they are
+/// refused; any beyond are told and closed at once. Half of [`RESERVED_DESCRIPTORS`].
+pub const MAX_REFUSALS: usize = 32;
+
+/// How long a listener rests after the system ran out of descriptors or memory.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// Clients that wait to be accepted while the loop is busy.
 const BACKLOG: i32 = 4096;
@@ -133,7 +139,7 @@ impl<H: Handler> Reactor<H> {
                     warn!("cannot accept a client for now: {error}");
                 }
                 listener.resting = true;
-                self.timers.insert(now + limits::ACCEPT_REST, Timer::Listener(index));
+                self.timers.insert(now + ACCEPT_REST, Timer::Listener(index));
             }
         }
     }
@@ -146,7 +152,7 @@ impl<H: Handler> Reactor<H> {
         let kind = if self.is_full() { Kind::Refused } else { Kind::Client };
         if kind == Kind::Refused {
             self.out.stats.add(Stat::ConnectionsRefused, 1);
-            if self.connections.refused() >= limits::MAX_REFUSALS {
+            if self.connections.refused() >= MAX_REFUSALS {
                 // Told too, but not waited for.
                 let _ = stream.write(REFUSAL);
                 return;

@@ -3,8 +3,8 @@
 
 use super::resolver::{Answer, Lookup};
 use super::{Reactor, Timer, Word};
-use crate::connection::Connection;
 use crate::handler::{CloseReason, ConnId, Connect, Handler, Via};
+use crate::reactor::connection::Connection;
 use mio::net::TcpStream;
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -5,8 +5,8 @@
 //! most one such thread is there for a name: a connection that asks while one is still at it gets
 //! its answer, so that a name server which has fallen silent does not gather threads.
 
+use crate::base::timer_wheel::TimerId;
 use crate::handler::{ConnId, Connect};
-use crate::timer_wheel::TimerId;
 use log::debug;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};

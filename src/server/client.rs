@@ -2,13 +2,13 @@
 
 use super::commands::Dump;
 use super::tracking::{ReaderId, Tracking};
-use crate::command::Access;
-use crate::limits;
-use crate::output::Output;
+use crate::base::output::Output;
+use crate::protocol::Reply;
+use crate::protocol::command::Access;
 use crate::protocol::resp::{Version, Writer};
-use crate::protocol::text::Reply;
 use crate::protocol::{Form, Refusal, Request};
 use crate::session::{Origin, Session};
+use crate::settings::limits;
 
 /// See the head of the file.
 #[derive(Debug)]

@@ -5,13 +5,14 @@
 
 use super::observers::Observers;
 use super::store::{Expiry, Store, TOUCHED};
-use crate::clock::Now;
-use crate::command::{Command, PutMode};
+use crate::base::clock::Now;
+use crate::base::output::Value;
 use crate::handler::ConnId;
-use crate::limits::{self, Limits};
-use crate::memory::Memory;
-use crate::output::Value;
+use crate::protocol::command::Command;
 use crate::protocol::{Lookup, MOST_TOUCHED};
+use crate::server::memory::Memory;
+use crate::settings::PutMode;
+use crate::settings::limits::{self, Limits};
 use std::time::Instant;
 
 /// All keys; see the head of the file.

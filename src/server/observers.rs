@@ -3,7 +3,7 @@
 
 use super::tracking::{Cause, Tracking};
 use super::watch::Watches;
-use crate::limits::Limits;
+use crate::settings::limits::Limits;
 use std::time::Instant;
 
 /// See the head of the file.

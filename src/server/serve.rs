@@ -3,15 +3,16 @@
 
 use super::client::Client;
 use super::{Server, Then, commands};
-use crate::buffer::Buffer;
-use crate::clock::Now;
-use crate::command::{Access, Verb};
+use crate::base::buffer::Buffer;
+use crate::base::buffer::SCRATCH_BYTES;
+use crate::base::clock::Now;
+use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
-use crate::limits;
-use crate::output::Output;
-use crate::protocol::text::Reply;
+use crate::protocol::Reply;
+use crate::protocol::command::{Access, Verb};
 use crate::protocol::{Decoded, Form, Refusal, Request, Scratch};
 use crate::session::{Collected, Origin, Style};
+use crate::settings::limits;
 use crate::stats::{Stat, Stats};
 
 /// How far a client's requests were carried out.
@@ -110,7 +111,7 @@ impl Server {
                 }
                 Decoded::Incomplete => {
                     input.consume(consumed);
-                    if input.len() > limits::SCRATCH_BYTES
+                    if input.len() > SCRATCH_BYTES
                         && let begun = client.session.begun(input.bytes())
                         && self.keyspace.has_no_memory_to_receive(begun, input.len())
                     {

@@ -32,10 +32,10 @@ mod entry;
 mod pages;
 mod walk;
 
-use crate::clock::Now;
-use crate::index::Index;
-use crate::output::Value;
-use crate::timer_wheel::TimerWheel;
+use crate::base::clock::Now;
+use crate::base::index::Index;
+use crate::base::output::Value;
+use crate::base::timer_wheel::TimerWheel;
 use ahash::RandomState;
 use entry::{Entry, Lease, Parts};
 use pages::{Handle, Moved, Pages};

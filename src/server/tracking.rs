@@ -21,8 +21,8 @@
 //! There are at most as many keys as the limit says. For one more the oldest goes: whoever has read
 //! it is told as if it had changed.
 
+use crate::base::index::Index;
 use crate::handler::ConnId;
-use crate::index::Index;
 use ahash::RandomState;
 use slab::Slab;
 use std::collections::HashMap;

@@ -2,14 +2,14 @@
 //! all.
 
 use super::{Server, Then, commands};
-use crate::buffer::Buffer;
-use crate::clock::Now;
-use crate::command::Verb;
+use crate::base::buffer::Buffer;
+use crate::base::clock::Now;
 use crate::handler::{ConnId, Outbox};
-use crate::limits::Limits;
-use crate::protocol::text::Reply;
+use crate::protocol::Reply;
+use crate::protocol::command::Verb;
 use crate::protocol::{Decoded, Decoder, Form, Refusal, Request, Scratch};
 use crate::session::{Origin, Style};
+use crate::settings::limits::Limits;
 use crate::stats::Stat;
 
 /// A reply of so many bytes is given in a transaction, whatever came before it.

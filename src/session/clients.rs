@@ -1,13 +1,13 @@
 //! `CLIENT LIST`, `INFO` and `KILL`: what concerns all sessions.
 
 use super::{Fault, Names, SYNTAX, Session};
-use crate::clock::Now;
-use crate::command::TABLE;
+use crate::base::clock::Now;
+use crate::base::units;
 use crate::handler::ConnId;
 use crate::protocol::Request;
+use crate::protocol::command::TABLE;
 use crate::protocol::resp::Writer;
 use crate::protocol::text::printable;
-use crate::units;
 use std::net::SocketAddr;
 
 /// There is no other user, and everybody is this one.

@@ -1,17 +1,21 @@
 //! The connection commands: those that a session answers by itself, and which of them need more.
 
 use super::clients::{self, Ask, USER};
-use super::{Fault, Names, Origin, Replies, SYNTAX, Session, Style, describe};
-use crate::command::{Command, Verb};
+use super::{Fault, Names, Origin, Replies, SYNTAX, Session, Style, command_docs};
+use crate::base::output::Output;
+use crate::base::units;
 use crate::handler::ConnId;
-use crate::limits;
-use crate::output::Output;
+use crate::protocol::Reply;
+use crate::protocol::command::{Command, Verb};
 use crate::protocol::resp::{Version, Writer};
-use crate::protocol::text::{Reply, printable};
+use crate::protocol::text::printable;
 use crate::protocol::{Form, Request};
 use crate::stats::{Stat, Stats};
-use crate::units;
 use std::time::Duration;
+
+/// The longest name of a client or its library: each connection keeps its own, and `CLIENT LIST`
+/// shows them all.
+pub const MAX_NAME: usize = 1024;
 
 /// What a connection command comes to.
 #[derive(Clone, Debug)]
@@ -118,14 +122,14 @@ impl Session {
             }
             Verb::Cluster => return Err("ERR This instance has cluster support disabled".into()),
             Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp => {
-                describe::help(request.command, &mut reply);
+                command_docs::help(request.command, &mut reply);
             }
             Verb::Command
             | Verb::CommandCount
             | Verb::CommandDocs
             | Verb::CommandGetkeys
             | Verb::CommandInfo
-            | Verb::CommandList => describe::answer(request, &mut reply)?,
+            | Verb::CommandList => command_docs::answer(request, &mut reply)?,
             Verb::Stats | Verb::Info => return Ok(Outcome::Program),
             Verb::ConfigGet | Verb::ConfigResetstat | Verb::ConfigSet => {
                 return Ok(Outcome::Program);
@@ -308,8 +312,8 @@ fn check_database(word: &[u8]) -> Result<(), Fault> {
 
 /// A name that can stand in `CLIENT LIST`; `whose` it is, an error tells.
 fn name(word: &[u8], whose: &str) -> Result<String, Fault> {
-    if word.len() > limits::MAX_NAME {
-        let most = limits::MAX_NAME;
+    if word.len() > MAX_NAME {
+        let most = MAX_NAME;
         let message = format!("ERR {whose} cannot be longer than {most} bytes");
         return Err(Fault::over(Stat::TooLargeRequests, message));
     }

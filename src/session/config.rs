@@ -2,10 +2,10 @@
 //! names of Redis's that its tools ask for.
 
 use super::{Fault, SYNTAX, check_pattern};
-use crate::glob;
+use crate::base::glob;
 use crate::protocol::text::printable;
+use crate::settings::Program;
 use crate::settings::{Setting, Settings, settings_of};
-use crate::stats::Program;
 
 /// What Redis calls a setting of ours.
 const ALIASES: &[(&str, &str)] = &[

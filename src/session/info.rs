@@ -1,9 +1,10 @@
 //! `INFO`: what the counters and settings say, by the names that Redis has for them, and only where
 //! it is true. What Redis has no name for stands under a heading of its own.
 
-use crate::command::TABLE;
+use crate::protocol::command::TABLE;
+use crate::settings::Program;
 use crate::settings::Settings;
-use crate::stats::{Program, ROWS, Row, Stat, Stats};
+use crate::stats::{ROWS, Row, Stat, Stats};
 
 /// The version of Redis whose commands and replies ours are: tools go by it to choose what to send.
 const REDIS_VERSION: &str = "7.0.15";

@@ -2,13 +2,14 @@
 //! each of itself.
 
 use super::{Origin, Style, config, info};
-use crate::buffer::Buffer;
-use crate::command::Verb;
-use crate::output::Output;
+use crate::base::buffer::Buffer;
+use crate::base::output::Output;
+use crate::protocol::Reply;
 use crate::protocol::Request;
-use crate::protocol::text::Reply;
+use crate::protocol::command::Verb;
+use crate::settings::Program;
 use crate::settings::Settings;
-use crate::stats::{Program, Stats};
+use crate::stats::Stats;
 
 /// Answers a request whose outcome was [`Outcome::Program`](super::Outcome). The counters must be
 /// up to date. The settings may be others afterwards, if they are such as can change now.

@@ -1,17 +1,18 @@
 //! Sessions, asked as clients ask them. Replies are shown with a blank for each line end.
 
 mod clients;
+mod command_docs;
 mod connection;
-mod describe;
 mod program;
 
 use super::*;
-use crate::buffer::Buffer;
-use crate::clock::WallClock;
+use crate::base::buffer::Buffer;
+use crate::base::clock::WallClock;
 use crate::handler::{ConnId, Outbox};
 use crate::session::clients as all;
+use crate::settings::Program;
 use crate::settings::Settings;
-use crate::stats::{Program, Stats};
+use crate::stats::Stats;
 
 /// When the sessions begin: 2001-09-09, and some microseconds.
 const BEGINNING: Duration = Duration::from_micros(1_000_000_000_123_456);

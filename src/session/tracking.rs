@@ -2,8 +2,8 @@
 //! it has read, and which of its reads count. The keys themselves the server remembers.
 
 use super::{Fault, SYNTAX, Session};
-use crate::command::Command;
 use crate::protocol::Request;
+use crate::protocol::command::Command;
 use crate::protocol::resp::{Version, Writer};
 
 /// What a client has chosen, in bits.

@@ -4,7 +4,7 @@
 use crate::support::process::{Client, Process, server};
 use crate::support::strace::{Strace, failures};
 use crate::support::tools::{descriptors, server_and_proxy, stat, wait_until};
-use larder::limits::ACCEPT_REST;
+use larder::reactor::ACCEPT_REST;
 use std::io::Write;
 use std::time::Instant;
 

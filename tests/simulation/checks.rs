@@ -3,7 +3,7 @@
 use crate::linearizable::{self, Act, Event, Verdict};
 use crate::support::world::{NodeId, World};
 use crate::traffic::{self, Answer, Command, Operation};
-use larder::command::PutMode;
+use larder::settings::PutMode;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

@@ -3,8 +3,8 @@
 
 use crate::scene::{Scene, Setup};
 use crate::support::world::{LinkId, NodeId, Reach, Weather, World};
-use larder::credentials::{Credentials, Source};
 use larder::proxy::Options;
+use larder::proxy::credentials::{Credentials, Source};
 use larder::stats::Stat;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

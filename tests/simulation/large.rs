@@ -3,21 +3,14 @@
 
 use crate::scene::{Scene, Setup};
 use crate::support::world::Weather;
-use larder::limits;
+use larder::base::buffer::SCRATCH_BYTES;
+use larder::base::output::SHARED_FROM;
 use larder::stats::Stat;
 use std::time::Duration;
 
 /// Around the sizes from which on something is done otherwise.
-const SIZES: [usize; 8] = [
-    100,
-    limits::SHARED_FROM - 1,
-    limits::SHARED_FROM,
-    40_000,
-    limits::SCRATCH_BYTES,
-    limits::SCRATCH_BYTES + 1,
-    300_000,
-    1 << 20,
-];
+const SIZES: [usize; 8] =
+    [100, SHARED_FROM - 1, SHARED_FROM, 40_000, SCRATCH_BYTES, SCRATCH_BYTES + 1, 300_000, 1 << 20];
 
 fn bulk(word: &str) -> String {
     format!("${}\r\n{word}\r\n", word.len())
@@ -81,11 +74,11 @@ fn check(seed: u64, cache_bytes: usize, scratch: usize, weather: Weather) {
 #[test]
 fn large_values_come_as_they_are_with_and_without_a_cache() {
     for (seed, cache_bytes) in [(1, 64 << 20), (2, 0)] {
-        check(seed, cache_bytes, limits::SCRATCH_BYTES, Weather::CALM);
+        check(seed, cache_bytes, SCRATCH_BYTES, Weather::CALM);
         let delay = (Duration::ZERO, Duration::from_millis(1));
         let rough =
             Weather { delay, piece: 50_000, window: 100_000, together: 50, ..Weather::CALM };
         check(seed, cache_bytes, 30_000, rough);
-        check(seed, cache_bytes, limits::SCRATCH_BYTES, Weather { urgent: true, ..rough });
+        check(seed, cache_bytes, SCRATCH_BYTES, Weather { urgent: true, ..rough });
     }
 }

@@ -4,7 +4,7 @@
 use crate::scene::{Scene, Setup};
 use crate::support::is_full;
 use crate::support::world::{ClientId, Reach, Weather};
-use larder::limits;
+use larder::base::output::SHARED_FROM;
 use larder::stats::Stat;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn check_every_size(bytes: usize, step: usize) {
 #[test]
 fn replies_come_whole_however_little_is_taken_at_a_time() {
     check_every_size(20, 1);
-    check_every_size(limits::SHARED_FROM, if is_full() { 10 } else { 1000 });
+    check_every_size(SHARED_FROM, if is_full() { 10 } else { 1000 });
 }
 
 #[test]

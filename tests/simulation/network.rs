@@ -1,8 +1,8 @@
 //! What joins the nodes of a `World`: links made of two pipes, the streams at their ends, and the
 //! one source of randomness.
 
-use larder::connection::Stream;
 use larder::handler::ConnId;
+use larder::reactor::connection::Stream;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;

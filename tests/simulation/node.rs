@@ -2,12 +2,14 @@
 //! tick over fake streams.
 
 use super::network::{End, FakeStream, LinkId, Network, Parcel, Reach, Side};
-use larder::buffer::Buffer;
-use larder::clock::WallClock;
-use larder::connection::{Connection, Kind, Readiness, Step};
-use larder::connection_table::ConnectionTable;
+use larder::base::buffer::Buffer;
+use larder::base::buffer::SCRATCH_BYTES;
+use larder::base::clock::WallClock;
 use larder::handler::{CloseReason, ConnId, Connect, Ending, Handler, Next, Outbox, Via};
-use larder::limits::{self, Limits};
+use larder::reactor::LEAST_WRITE;
+use larder::reactor::connection::{Connection, Kind, Readiness, Step};
+use larder::reactor::connection_table::ConnectionTable;
+use larder::settings::limits::Limits;
 use larder::stats::Stat;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -81,7 +83,7 @@ impl Node {
             lookups: Vec::new(),
             unreported: Vec::new(),
             gone: None,
-            scratch: Buffer::with_capacity(limits::SCRATCH_BYTES),
+            scratch: Buffer::with_capacity(SCRATCH_BYTES),
             ticks: 0,
             limits: Limits::default(),
             order: Order::UpstreamsFirst,
@@ -316,12 +318,7 @@ impl Node {
                 if let Some(connection) = self.connections.get(id) {
                     let stream = &mut connection.stream;
                     stream.room = net.room(stream.link, stream.side.other());
-                    let step = connection.settle(
-                        &mut self.out,
-                        &self.limits,
-                        limits::LEAST_WRITE,
-                        net.now,
-                    );
+                    let step = connection.settle(&mut self.out, &self.limits, LEAST_WRITE, net.now);
                     take_outgoing(net, &mut connection.stream);
                     if connection.stream.blocked && !self.blocked.contains(&id) {
                         self.blocked.push(id);

@@ -2,7 +2,7 @@
 
 use crate::scene::Setup;
 use crate::support::world::{Random, Weather};
-use larder::command::PutMode;
+use larder::settings::PutMode;
 use std::time::Duration;
 
 /// What a round is like, chosen by its seed.

@@ -3,7 +3,7 @@
 use crate::scene::{Scene, Setup};
 use crate::support::transcript::resp_request;
 use crate::support::world::{ClientId, Reach, Side, Weather};
-use larder::limits;
+use larder::settings::limits;
 use larder::stats::Stat;
 use std::time::Duration;
 

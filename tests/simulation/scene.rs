@@ -2,11 +2,11 @@
 
 use crate::support::lives::Lives;
 use crate::support::world::{ClientId, LinkId, NodeId, World};
-use larder::command::PutMode;
-use larder::credentials::Source;
-use larder::limits::Limits;
+use larder::proxy::credentials::Source;
 use larder::proxy::{Options, Proxy};
 use larder::server::Server;
+use larder::settings::PutMode;
+use larder::settings::limits::Limits;
 use std::collections::HashMap;
 use std::time::Duration;
 

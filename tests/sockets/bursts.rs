@@ -5,7 +5,7 @@ use crate::support::clients::{send_with_urgent_byte, with_receive_buffer};
 use crate::support::process::{Client, Process};
 use crate::support::tools::{Random, server_and_proxy, stat};
 use crate::support::{rounds, seed};
-use larder::limits::SCRATCH_BYTES;
+use larder::base::buffer::SCRATCH_BYTES;
 use std::process::{Child, Command};
 
 /// A value whose reply goes out from where it is stored.

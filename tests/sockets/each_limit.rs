@@ -5,9 +5,10 @@
 use crate::support::process::{Client, Process};
 use crate::support::tools::{server_and_proxy, stat};
 use crate::support::transcript::resp_request;
-use larder::limits::{
-    HIGH_WATER, MAX_ARGUMENTS, MAX_HEADER, MAX_KEY, MAX_NAME, MAX_PATTERN, MOST_GATHERED,
-};
+use larder::protocol::resp::{MAX_ARGUMENTS, MAX_HEADER};
+use larder::proxy::MAX_GATHERED;
+use larder::session::MAX_NAME;
+use larder::settings::limits::{HIGH_WATER, MAX_KEY, MAX_PATTERN};
 use std::io::Write;
 use std::iter;
 use std::thread;
@@ -86,7 +87,7 @@ fn rows() -> Vec<Row> {
     let header = |kind: &str| [kind.as_bytes(), &[b'1'; MAX_HEADER + 1]].concat();
     let mget = repeated(&["MGET"], "big", OUTPUT_LIMIT / BIG + 1);
     // More keys than a proxy gathers, and values of more than half of the output limit.
-    let passed_on = repeated(&["MGET"], "middle", MOST_GATHERED + 1);
+    let passed_on = repeated(&["MGET"], "middle", MAX_GATHERED + 1);
     let docs = repeated(&["COMMAND", "DOCS"], "client", HIGH_WATER / 1_000);
     let multi = [resp(&["MULTI"], 0, 0), resp(&["ECHO"], MAX_VALUE, 1).repeat(16)].concat();
     vec![

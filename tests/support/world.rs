@@ -27,12 +27,12 @@ pub mod network;
 #[path = "../simulation/node.rs"]
 mod node;
 
-use larder::buffer::Buffer;
-use larder::clock::WallClock;
+use larder::base::buffer::Buffer;
+use larder::base::clock::WallClock;
 use larder::handler::{CloseReason, Handler, Via};
-use larder::limits::Limits;
 use larder::proxy::Proxy;
 use larder::server::Server;
+use larder::settings::limits::Limits;
 use larder::stats::Stat;
 use network::{End, Network, Parcel, Pulse, Site};
 pub use network::{LinkId, Random, Reach, Side, Stamp, Weather};

@@ -174,12 +174,12 @@ fn flags(tree: &Tree, program: &str) -> BTreeSet<String> {
     let rows: &[(&str, &str, bool)] = match program {
         "client" => &[("src/client/options.rs", "flags.opt", true)],
         "server" => &[
-            ("src/config.rs", "flag(Program::Server", true),
+            ("src/program/flags.rs", "flag(Program::Server", true),
             ("src/settings.rs", "row(Both", false),
             ("src/settings.rs", "row(Server", false),
         ],
         _ => &[
-            ("src/config.rs", "flag(Program::Proxy", true),
+            ("src/program/flags.rs", "flag(Program::Proxy", true),
             ("src/settings.rs", "row(Both", false),
             ("src/settings.rs", "row(Proxy", false),
         ],

@@ -4,7 +4,7 @@ use crate::fake::Fake;
 use crate::support::is_full;
 use crate::support::process::{PATIENCE, proxy};
 use crate::support::tools::{peak_memory, stat};
-use larder::limits::SCRATCH_BYTES;
+use larder::base::buffer::SCRATCH_BYTES;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{ErrorKind, Read, Write};

@@ -1,9 +1,9 @@
 //! Replies to clients, and requests to an upstream, as RESP.
 
-use crate::buffer::Buffer;
-use crate::command::Verb;
-use crate::output::{Output, Value};
-use crate::protocol::text::{self, Reply};
+use crate::base::buffer::Buffer;
+use crate::base::output::{Output, Value};
+use crate::protocol::command::Verb;
+use crate::protocol::{Reply, text};
 
 /// Which RESP a client speaks: `HELLO` chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The cache against a plain version of itself.
 
 use super::*;
+use crate::base::output::SHARED_FROM;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -88,8 +89,8 @@ fn a_large_value_is_shared_and_costs_what_it_takes_all_the_same() {
     let now = Instant::now();
     let late = after(now, 1000);
     let mut cache = Cache::new(1 << 20, now);
-    let block = Block::new(vec![b'v'; limits::SHARED_FROM + 2]);
-    let value = Value::long(&block, 1..limits::SHARED_FROM + 1);
+    let block = Block::new(vec![b'v'; SHARED_FROM + 2]);
+    let value = Value::long(&block, 1..SHARED_FROM + 1);
     assert!(cache.insert(b"k", Found::Value(value), late, now));
     assert_eq!(Block::strong_count(&block), 2);
     let more = cache.bytes() - (allocated(block.len()) + ENTRY_BYTES + INDEX_BYTES);

@@ -1,7 +1,7 @@
 //! Tests of the connection to the upstream.
 
 use super::*;
-use crate::clock::WallClock;
+use crate::base::clock::WallClock;
 
 fn outbox() -> Outbox {
     Outbox::new(WallClock::new(Instant::now(), Duration::ZERO))
@@ -166,6 +166,6 @@ fn attempts_back_off_to_a_most() {
         now = next;
     }
     assert_eq!(waits[0], Duration::ZERO);
-    assert!(waits[1] >= limits::BACKOFF_FIRST / 2 && waits[1] <= limits::BACKOFF_FIRST);
-    assert!(waits[19] >= limits::BACKOFF_MOST / 2 && waits[19] <= limits::BACKOFF_MOST);
+    assert!(waits[1] >= BACKOFF_FIRST / 2 && waits[1] <= BACKOFF_FIRST);
+    assert!(waits[19] >= BACKOFF_MOST / 2 && waits[19] <= BACKOFF_MOST);
 }

@@ -1,10 +1,10 @@
 //! How words become numbers, times and options, and what is said of those that do not.
 
-use crate::clock::Now;
-use crate::command::Verb;
+use crate::base::clock::Now;
+use crate::base::units;
 use crate::protocol::Request;
+use crate::protocol::command::Verb;
 use crate::server::store::Expiry;
-use crate::units;
 
 /// Why a command is not carried out: here, an error without its leading `ERR `.
 pub use crate::session::Fault as Refused;

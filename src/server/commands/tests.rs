@@ -1,16 +1,16 @@
 //! The stage on which the tests of commands play, and what holds for all commands alike.
 
 use super::carry_out;
-use crate::buffer::Buffer;
-use crate::clock::{Now, WallClock};
-use crate::command::PutMode;
+use crate::base::buffer::Buffer;
+use crate::base::clock::{Now, WallClock};
+use crate::base::output::Output;
 use crate::handler::{ConnId, Outbox};
-use crate::limits::Limits;
-use crate::output::Output;
 use crate::protocol::resp::Version;
 use crate::protocol::{Decoded, Decoder, Form, Scratch, resp};
 use crate::server::keyspace::Keyspace;
 use crate::session::Session;
+use crate::settings::PutMode;
+use crate::settings::limits::Limits;
 use crate::stats::Stats;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -24,8 +24,8 @@
 //! the numbers of what is large.
 
 use super::entry::{self, Entry, EntryMut, Lease, Parts};
-use crate::arena::Arena;
-use crate::output::{Block, Value};
+use crate::base::arena::Arena;
+use crate::base::output::{Block, Value};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;

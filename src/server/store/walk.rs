@@ -6,8 +6,8 @@
 use super::Store;
 use super::entry::Entry;
 use super::pages::Handle;
-use crate::clock::Now;
-use crate::index;
+use crate::base::clock::Now;
+use crate::base::index;
 use std::ops::ControlFlow;
 
 /// Places that [`Store::random`] looks at before it walks. One in six has a key, so that one walk

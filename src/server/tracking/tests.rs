@@ -1,7 +1,7 @@
 //! Who has read what: the table alone, and beside a plain model of it.
 
 use super::*;
-use crate::clock::WallClock;
+use crate::base::clock::WallClock;
 use crate::handler::Outbox;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

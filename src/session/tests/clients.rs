@@ -1,7 +1,7 @@
 //! `CLIENT`.
 
 use super::*;
-use crate::limits;
+use crate::session::commands::MAX_NAME;
 
 #[test]
 fn subcommands_and_their_words_are_checked_first() {
@@ -27,7 +27,7 @@ fn subcommands_and_their_words_are_checked_first() {
 #[test]
 fn names_are_printable_words() {
     let bad = "cannot contain spaces, newlines or special characters.";
-    let long = "n".repeat(limits::MAX_NAME);
+    let long = "n".repeat(MAX_NAME);
     Desk::new().check(&[
         ("CLIENT GETNAME", "$-1"),
         ("CLIENT SETNAME !~", "+OK"),

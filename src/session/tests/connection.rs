@@ -1,7 +1,7 @@
 //! `PING`, `HELLO` and the others that concern one connection.
 
 use super::*;
-use crate::command::{Access, TABLE};
+use crate::protocol::command::{Access, TABLE};
 
 const GREETING: &str = "$6 server $6 larder $7 version $5 0.1.0 $5 proto :P $2 id :1 $4 mode \
                         $10 standalone $4 role $6 master $7 modules *0";

@@ -1,8 +1,9 @@
 //! What the targets for decoders share: how an input is cut, and requests that can be compared.
 
-use larder::buffer::Buffer;
-use larder::limits::{self, Limits};
+use larder::base::buffer::Buffer;
+use larder::protocol::resp::MAX_HEADER;
 use larder::protocol::{Decoded, Decoder, Form, Lookup, Midway, Scratch};
+use larder::settings::limits::Limits;
 
 /// A [`Decoded`] that can be kept and compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub fn decode(pieces: &[&[u8]], limits: &Limits) -> (Vec<Event>, Midway) {
             }
             assert!(consumed > 0, "an event takes its bytes with it");
         }
-        let most = limits.max_line.max(limits.max_request + limits::MAX_HEADER);
+        let most = limits.max_line.max(limits.max_request + MAX_HEADER);
         assert!(input.len() <= most + 1, "no more is kept than can be a request");
         assert!(decoder.announced() <= limits.max_request, "nor is more waited for");
     }

@@ -6,9 +6,9 @@ use super::script::{self, Act, Setting};
 use super::session::{depends_on_pace, server};
 use super::stage::{Checked, Sound, Stage, fix_hashes, limits};
 use super::world::{Reach, Weather, World};
-use larder::command::PutMode;
-use larder::credentials::Source;
+use larder::proxy::credentials::Source;
 use larder::proxy::{Options, Proxy};
+use larder::settings::PutMode;
 use std::time::Duration;
 
 impl Sound for Proxy {

@@ -2,7 +2,7 @@
 //! too large is dropped, and in the other version of RESP each is one reply again.
 
 use super::decoding::cut;
-use larder::output::{Output, Value};
+use larder::base::output::{Output, Value};
 use larder::protocol::resp::{Element, Elements, Kind, ProtocolError, ReplyScanner, Rule};
 use larder::protocol::resp::{Scanned, Version, convert};
 

@@ -2,9 +2,9 @@
 //! are written anew.
 
 use super::decoding::{Event, cut, decode, decode_every_way, small};
-use larder::buffer::Buffer;
-use larder::limits::Limits;
+use larder::base::buffer::Buffer;
 use larder::protocol::{Form, resp};
+use larder::settings::limits::Limits;
 
 pub fn run(input: &[u8]) {
     let (bytes, pieces) = cut(input);

@@ -5,8 +5,8 @@ use super::decoding::Event;
 use super::script::{self, Act, Setting};
 use super::stage::{Checked, Sound, Stage, fix_hashes, limits};
 use super::world::{Weather, World};
-use larder::command::PutMode;
 use larder::server::Server;
+use larder::settings::PutMode;
 
 impl Sound for Server {
     fn check_invariants(&self) {

@@ -2,9 +2,9 @@
 //! limits, the same again when they are written anew; and what is written in reply stays one line.
 
 use super::decoding::{Event, cut, decode, decode_every_way, small};
-use larder::limits::Limits;
-use larder::output::Output;
+use larder::base::output::Output;
 use larder::protocol::{Form, text};
+use larder::settings::limits::Limits;
 use std::slice;
 
 pub fn run(input: &[u8]) {

@@ -4,9 +4,9 @@ use super::history::Version;
 use super::traffic;
 use super::witness::{Age, Truth};
 use crate::support::world::{Order, World};
-use larder::command::PutMode;
-use larder::limits::Limits;
 use larder::server::Server;
+use larder::settings::PutMode;
+use larder::settings::limits::Limits;
 use std::time::Duration;
 
 const MOMENT: Duration = Duration::from_millis(10);

@@ -7,11 +7,11 @@
 use super::history::Version;
 use super::traffic::{self, Reply};
 use crate::support::world::{Random, Stamp};
-use larder::buffer::Buffer;
-use larder::command::PutMode;
+use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
-use larder::limits::Limits;
 use larder::server::Server;
+use larder::settings::PutMode;
+use larder::settings::limits::Limits;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};

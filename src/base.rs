@@ -1,0 +1,17 @@
+//! Data structures that know nothing of Larder: bytes, memory, time, numbers and patterns.
+//!
+//! - Bytes: [`buffer`] a queue of bytes and its pool · [`output`] what waits to be sent to one peer
+//! - Memory: [`arena`] a vector in huge pages · [`segmented_slab`] values by number
+//! - Lookups: [`index`] hash to handle · [`glob`] the patterns of `KEYS`
+//! - Time: [`clock`] moments on both clocks · [`timer_wheel`] deadlines in order
+//! - [`units`] how sizes and times are written
+
+pub mod arena;
+pub mod buffer;
+pub mod clock;
+pub mod glob;
+pub mod index;
+pub mod output;
+pub mod segmented_slab;
+pub mod timer_wheel;
+pub mod units;

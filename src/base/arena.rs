@@ -1,0 +1,248 @@
+//! A vector for what is large and read here and there: it never moves, and lies in huge pages.
+//!
+//! To reach a byte that is in no cache, a processor must first find out where its page is; with
+//! hundreds of megabytes in pages of 4 KiB, that is another miss, and in a virtual machine several.
+//! In pages of 2 MiB it is hardly ever one. Linux gives such pages to who asks for them, unless it
+//! was told to give them to nobody; then these are pages as any others.
+//!
+//! ```text
+//!   chunk 0: 4 MiB      chunk 1
+//!   │ small pages      │ huge pages    ┊     │
+//!   0                                  len
+//! ```
+//!
+//! The first chunk is in small pages, so that a vector with little in it takes little.
+//!
+//! Whoever first touches a huge page waits until it is cleared: 0.2 ms, or 4 ms where a host lends
+//! a virtual machine its memory piece by piece. So a thread of the program that has nothing else to
+//! do ([`keep_ready`]) touches chunks beforehand, once a vector is half through its last. When they
+//! are needed faster than that, and without that thread, a chunk begins in small pages. Once it is
+//! full, Linux may make huge ones of them (`khugepaged` does, in its own time).
+
+use bytemuck::Pod;
+use memmap2::{Advice, MmapMut};
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+/// Bytes in a chunk. Giving one back takes some 100 µs.
+const CHUNK: usize = 4 * 1024 * 1024;
+
+/// Bytes of the smallest page that a system has.
+const SMALL_PAGE: usize = 4096;
+
+/// The most chunks that are kept ready.
+const MOST_READY: usize = 4;
+
+/// Chunks on their way from the thread that makes them ready. This and the count of what was
+/// touched are all that a whole process shares, as it does an allocator.
+static STOCK: Mutex<Stock> = Mutex::new(Stock { ready: Vec::new(), wanted: 0, is_kept: false });
+static WANTED: Condvar = Condvar::new();
+
+struct Stock {
+    ready: Vec<Chunk>,
+    wanted: usize,
+    /// Whether there is a thread that makes chunks ready.
+    is_kept: bool,
+}
+
+/// Bytes of all chunks that were touched, and so take memory.
+static TOUCHED: AtomicUsize = AtomicUsize::new(0);
+
+/// The memory that all chunks of this process take, in bytes, those that are kept ready included.
+pub fn memory_bytes() -> usize {
+    TOUCHED.load(Ordering::Relaxed)
+}
+
+struct Chunk {
+    memory: MmapMut,
+    /// How far from its front it was touched, in whole pages.
+    touched: usize,
+}
+
+impl Chunk {
+    /// In small pages, none of them touched.
+    fn new() -> std::io::Result<Chunk> {
+        Ok(Chunk { memory: MmapMut::map_anon(CHUNK)?, touched: 0 })
+    }
+
+    /// Counts what is going to be touched.
+    fn count(&mut self, end: usize) {
+        let end = end.next_multiple_of(SMALL_PAGE);
+        TOUCHED.fetch_add(end - self.touched, Ordering::Relaxed);
+        self.touched = end;
+    }
+
+    fn want_huge_pages(&self) {
+        // Where there are none, others do.
+        let _ = self.memory.advise(Advice::HugePage);
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        TOUCHED.fetch_sub(self.touched, Ordering::Relaxed);
+    }
+}
+
+/// A vector of plain values; see the head of the file.
+pub struct Arena<T> {
+    chunks: Vec<Chunk>,
+    len: usize,
+    elements: PhantomData<T>,
+}
+
+impl<T> Default for Arena<T> {
+    fn default() -> Self {
+        Arena { chunks: Vec::new(), len: 0, elements: PhantomData }
+    }
+}
+
+impl<T: Pod> Arena<T> {
+    const PER_CHUNK: usize = {
+        assert!(CHUNK.is_multiple_of(size_of::<T>()), "a chunk is full to its end");
+        CHUNK / size_of::<T>()
+    };
+
+    /// How many elements there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// An element.
+    ///
+    /// # Panics
+    /// If there is none of this number; so does [`at_mut`](Self::at_mut). Not always: a number
+    /// behind the end may name what is left of an element that is gone.
+    #[inline]
+    pub fn at(&self, number: usize) -> &T {
+        let chunk = &self.chunks[number / Self::PER_CHUNK];
+        &bytemuck::cast_slice(&chunk.memory)[number % Self::PER_CHUNK]
+    }
+
+    /// An element, to be changed.
+    #[inline]
+    pub fn at_mut(&mut self, number: usize) -> &mut T {
+        let chunk = &mut self.chunks[number / Self::PER_CHUNK];
+        &mut bytemuck::cast_slice_mut(&mut chunk.memory)[number % Self::PER_CHUNK]
+    }
+
+    /// Two elements, to be changed.
+    ///
+    /// # Panics
+    /// If they are one, or there are none of these numbers.
+    pub fn two_mut(&mut self, numbers: [usize; 2]) -> [&mut T; 2] {
+        let [one, other] = numbers.map(|number| number / Self::PER_CHUNK);
+        let places = numbers.map(|number| number % Self::PER_CHUNK);
+        if one == other {
+            let elements = bytemuck::cast_slice_mut(&mut self.chunks[one].memory);
+            return elements.get_disjoint_mut(places).expect("two elements");
+        }
+        let [one, other] = self.chunks.get_disjoint_mut([one, other]).expect("two chunks");
+        let one = &mut bytemuck::cast_slice_mut(&mut one.memory)[places[0]];
+        [one, &mut bytemuck::cast_slice_mut(&mut other.memory)[places[1]]]
+    }
+
+    /// Adds an element: whatever was there before, or zeros.
+    ///
+    /// # Panics
+    /// If the system has no more memory.
+    pub fn grow(&mut self) -> &mut T {
+        if self.len == self.chunks.len() * Self::PER_CHUNK {
+            let chunk = if self.chunks.is_empty() { None } else { take_chunk() };
+            if let Some(full) = self.chunks.last() {
+                full.want_huge_pages();
+            }
+            self.chunks.push(chunk.unwrap_or_else(|| Chunk::new().expect("there is memory")));
+        }
+        if self.len % Self::PER_CHUNK == Self::PER_CHUNK / 2 {
+            want_chunk();
+        }
+        let last = self.len;
+        self.len += 1;
+        let end = (last % Self::PER_CHUNK + 1) * size_of::<T>();
+        let chunk = &mut self.chunks[last / Self::PER_CHUNK];
+        if end > chunk.touched {
+            chunk.count(end);
+        }
+        self.at_mut(last)
+    }
+
+    /// Drops the last element. One unused chunk is kept, so that a length that goes up and down
+    /// costs nothing.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn pop(&mut self) {
+        self.len -= 1;
+        if self.len + 2 * Self::PER_CHUNK <= self.chunks.len() * Self::PER_CHUNK {
+            self.chunks.pop();
+        }
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.touched).sum()
+    }
+
+    /// How much of that is behind the last element. A look at the last two chunks.
+    pub fn spare_bytes(&self) -> usize {
+        let first = self.len / Self::PER_CHUNK;
+        let behind: usize =
+            self.chunks[first.min(self.chunks.len())..].iter().map(|it| it.touched).sum();
+        behind.saturating_sub(self.len % Self::PER_CHUNK * size_of::<T>())
+    }
+
+    /// The memory in pieces, as their sizes: each is given back when its size is taken, so that no
+    /// call has to free all.
+    pub fn into_pieces(self) -> impl Iterator<Item = usize> {
+        self.chunks.into_iter().map(|chunk| chunk.touched)
+    }
+}
+
+/// Makes chunks ready when they will be needed soon, for ever. For a thread that does nothing else.
+pub fn keep_ready() -> ! {
+    stock().is_kept = true;
+    loop {
+        let mut stock = WANTED.wait_while(stock(), |stock| stock.wanted == 0).expect(NO_PANIC);
+        stock.wanted -= 1;
+        drop(stock);
+        // If there is no memory, whoever needs it will find out.
+        if let Ok(mut chunk) = Chunk::new() {
+            chunk.want_huge_pages();
+            chunk.count(CHUNK);
+            chunk.memory.iter_mut().step_by(SMALL_PAGE).for_each(|byte| *byte = 0);
+            self::stock().ready.push(chunk);
+        }
+    }
+}
+
+const NO_PANIC: &str = "nobody panics while holding it";
+
+fn stock() -> MutexGuard<'static, Stock> {
+    STOCK.lock().expect(NO_PANIC)
+}
+
+/// Has a chunk made ready, if anybody does that.
+#[cold]
+fn want_chunk() {
+    let mut stock = stock();
+    if stock.is_kept && stock.ready.len() + stock.wanted < MOST_READY {
+        stock.wanted += 1;
+        WANTED.notify_one();
+    }
+}
+
+#[cold]
+fn take_chunk() -> Option<Chunk> {
+    stock().ready.pop()
+}
+
+#[cfg(test)]
+mod tests;

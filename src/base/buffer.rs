@@ -1,0 +1,299 @@
+//! Bytes in a row: filled at the end, consumed at the front.
+//!
+//! ```text
+//!   storage  [ consumed | live bytes        | free            |  not touched so far  ]
+//!            0        start                end           its length            its capacity
+//! ```
+//!
+//! An empty buffer goes back to the left edge, so that a connection which keeps up never moves a
+//! byte. Storage is initialised before it is handed out: reading into it needs no `unsafe`, and a
+//! pool hands it from one connection to the next. But it is initialised only a little ahead: of a
+//! large storage, the system gives no memory for what was not used yet. It grows by reallocation,
+//! which moves a large block without copying it.
+
+mod pool;
+
+pub use pool::BufferPool;
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+/// One read from a socket, and so one client's share of a tick. Redis reads 16 KiB at a time; with
+/// 64 KiB a pipeline of 64 requests with small values still arrives in one read, and with a little
+/// more a value of 64 KiB and its key do.
+pub const SCRATCH_BYTES: usize = 68 * 1024;
+
+/// The smallest storage a buffer takes when it has to grow by itself.
+const SMALLEST: usize = 64;
+
+/// Storage up to this size is not worth giving back in part.
+const KEPT: usize = 4096;
+
+/// How far ahead storage is initialised, where it has the capacity. Less than what is kept.
+const AHEAD: usize = KEPT / 2;
+
+/// How many times what it needs a buffer takes at most for what is announced: a megabyte of which
+/// 64 KiB have come does not have to grow any more. What then does not come has cost address space.
+const FORESIGHT: usize = 32;
+
+/// A queue of bytes.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    storage: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// An empty buffer that owns no memory.
+    pub fn new() -> Buffer {
+        Buffer::default()
+    }
+
+    /// An empty buffer with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Buffer {
+        Buffer { storage: vec![0; capacity], start: 0, end: 0 }
+    }
+
+    /// How many bytes wait to be consumed.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether nothing waits to be consumed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The memory it holds, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.storage.capacity()
+    }
+
+    /// The bytes that wait, oldest first.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.storage[self.start..self.end]
+    }
+
+    /// Drops the oldest `count` bytes, which must be there.
+    #[inline]
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "consumed more than there is");
+        self.start += count;
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    /// Drops everything and keeps the memory.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Takes back what was appended last, so that `len` bytes remain.
+    pub fn truncate(&mut self, len: usize) {
+        assert!(len <= self.len(), "truncated to more than there is");
+        self.end = self.start + len;
+    }
+
+    /// Moves what stands from position `from` on to before what stands from position `to` on; `to`
+    /// is no more than `from`.
+    pub fn bring_forward(&mut self, from: usize, to: usize) {
+        assert!(to <= from && from <= self.len(), "brought forward more than there is");
+        let moved = self.len() - from;
+        self.storage[self.start + to..self.end].rotate_right(moved);
+    }
+
+    /// Appends `bytes`.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.storage.len() - self.end < bytes.len() {
+            return self.push_growing(bytes);
+        }
+        self.storage[self.end..][..bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// Appends `count` bytes for the caller to overwrite; what they hold before is unspecified.
+    #[inline]
+    pub fn append(&mut self, count: usize) -> &mut [u8] {
+        if self.storage.len() - self.end < count {
+            self.make_room(count);
+        }
+        let from = self.end;
+        self.end += count;
+        &mut self.storage[from..self.end]
+    }
+
+    /// Makes room for `count` bytes more, where `whole` bytes are to come in all, those that wait
+    /// included. If it has to grow for that, it grows as far as that, but to no more than some
+    /// times what it needs now; and touches none of it.
+    pub fn make_room_towards(&mut self, whole: usize, count: usize) {
+        let needed = self.len() + count;
+        self.reserve(count, whole.clamp(needed, needed.saturating_mul(FORESIGHT)));
+    }
+
+    /// How many bytes more it can take without growing.
+    #[inline]
+    pub fn room(&self) -> usize {
+        self.storage.capacity() - self.end
+    }
+
+    /// How much of the room has been touched before, in bytes.
+    pub fn used_room(&self) -> usize {
+        self.storage.len() - self.end
+    }
+
+    /// Reads once from `source` into the room that there is, `most` bytes of it, and says how many
+    /// bytes came.
+    ///
+    /// # Errors
+    /// What the source returns; the buffer is then unchanged.
+    #[inline]
+    pub fn fill(&mut self, source: &mut impl Read, most: usize) -> io::Result<usize> {
+        let count = self.room().min(most);
+        if self.storage.len() - self.end < count {
+            self.initialise(count);
+        }
+        let count = source.read(&mut self.storage[self.end..][..count])?;
+        self.end += count;
+        Ok(count)
+    }
+
+    /// Gives back memory that is far more than what waits needs: all of it, if nothing waits.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            self.storage = Vec::new();
+        } else if self.storage.len() > KEPT && self.len() < self.storage.len() / 4 {
+            self.storage = self.bytes().to_vec();
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+
+    /// Takes the oldest `count` bytes out, in memory of their own, and says where they stand in it.
+    /// If they are more than a scratch buffer holds, that is the memory of this buffer, and only
+    /// what follows them is copied.
+    pub fn take(&mut self, count: usize) -> (Vec<u8>, Range<usize>) {
+        assert!(count <= self.len(), "took more than there is");
+        if count <= SCRATCH_BYTES {
+            let taken = self.bytes()[..count].to_vec();
+            self.consume(count);
+            return (taken, 0..count);
+        }
+        let (start, end) = (self.start, self.start + count);
+        let rest = self.bytes()[count..].to_vec();
+        let mut taken = std::mem::replace(&mut self.storage, rest);
+        (self.start, self.end) = (0, self.storage.len());
+        taken.truncate(end);
+        // What is kept for long is not to keep much more with it.
+        if taken.capacity() - end > end / 8 {
+            taken.shrink_to_fit();
+        }
+        (taken, start..end)
+    }
+
+    /// Appends a number in decimal.
+    pub fn push_decimal(&mut self, number: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = number;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(&digits[at..]);
+    }
+
+    /// Gives the memory away and is empty; a vector without memory if there was none.
+    pub fn take_storage(&mut self) -> Vec<u8> {
+        self.clear();
+        std::mem::take(&mut self.storage)
+    }
+
+    /// Takes memory to fill. Only for a buffer that owns none.
+    pub fn give_storage(&mut self, storage: Vec<u8>) {
+        assert!(self.storage.is_empty(), "the buffer already has memory");
+        self.storage = storage;
+    }
+
+    #[cold]
+    fn push_growing(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len(), 0);
+        // What is overwritten is not initialised before.
+        self.storage.truncate(self.end);
+        self.storage.extend_from_slice(bytes);
+        self.end += bytes.len();
+        self.initialise(0);
+    }
+
+    #[cold]
+    fn make_room(&mut self, count: usize) {
+        self.reserve(count, 0);
+        self.initialise(count);
+    }
+
+    /// Sees to it that there is capacity for `count` bytes more. If it has to grow, it grows to
+    /// `capacity`; 0: by doubling.
+    fn reserve(&mut self, count: usize, capacity: usize) {
+        let len = self.len();
+        let needed = len.checked_add(count).expect("a buffer fits the address space");
+        if self.capacity() - self.end >= count {
+            return;
+        }
+        if self.start > 0 {
+            self.storage.copy_within(self.start..self.end, 0);
+        }
+        // Moving alone is worth it only when it frees at least as much as it moves: the cost per
+        // byte stays constant.
+        let is_enough = needed <= self.capacity() && self.start >= len;
+        self.start = 0;
+        self.end = len;
+        if !is_enough {
+            let doubled = needed.next_power_of_two().max(SMALLEST);
+            let capacity = if capacity == 0 { doubled } else { capacity };
+            self.storage.truncate(len);
+            self.storage.reserve_exact(capacity - len);
+        }
+    }
+
+    /// Initialises the storage for `count` bytes more, which it has the capacity for, and somewhat
+    /// beyond.
+    #[cold]
+    fn initialise(&mut self, count: usize) {
+        let ready = (self.end + count + AHEAD).min(self.capacity());
+        if ready > self.storage.len() {
+            self.storage.resize(ready, 0);
+        }
+    }
+
+    /// Asserts what must hold between any two calls.
+    #[cfg(test)]
+    fn check_invariants(&self) {
+        assert!(self.start <= self.end && self.end <= self.storage.len());
+        assert!(!self.is_empty() || self.start == 0, "an empty buffer is at the left edge");
+    }
+}
+
+impl io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Storage that is kept for the next buffer that needs some.
+
+use super::Buffer;
+
+/// A bounded stock of storage, for buffers that are empty most of the time: that of small outputs,
+/// and that of long inputs, for which an allocator may ask the system anew each time.
+#[derive(Debug, Default)]
+pub struct BufferPool {
+    free: Vec<Vec<u8>>,
+    /// The one that came back last at the end.
+    long: Vec<Vec<u8>>,
+    /// The capacity of all of them.
+    long_bytes: usize,
+    /// How many of them were not needed since [`BufferPool::age`].
+    long_unused: usize,
+}
+
+impl BufferPool {
+    /// The size of what is lent: a full pipeline of small replies.
+    pub const STORAGE_BYTES: usize = 16 * 1024;
+    /// The most that is kept for later: 2 MiB altogether.
+    const MOST: usize = 128;
+    /// The most that is kept of long inputs, in bytes: for 16 clients that send a megabyte each.
+    const MOST_LONG: usize = 16 * 1024 * 1024;
+
+    /// Sees to it that the buffer owns memory.
+    #[inline]
+    pub fn lend(&mut self, buffer: &mut Buffer) {
+        if buffer.capacity() == 0 {
+            let fresh = || vec![0; Self::STORAGE_BYTES];
+            buffer.give_storage(self.free.pop().unwrap_or_else(fresh));
+        }
+    }
+
+    /// Takes back the memory of an empty buffer; keeps it if it is of the common size.
+    #[inline]
+    pub fn take_back(&mut self, buffer: &mut Buffer) {
+        debug_assert!(buffer.is_empty());
+        let storage = buffer.take_storage();
+        if storage.capacity() == Self::STORAGE_BYTES && self.free.len() < Self::MOST {
+            self.free.push(storage);
+        }
+    }
+
+    /// A buffer for an input that will have `whole` bytes in all, of which so many have come;
+    /// without memory, if there is none of that size.
+    pub fn lend_long(&mut self, whole: usize, come: usize) -> Buffer {
+        // Who has only said so gets no memory that others have touched.
+        if whole > come * super::FORESIGHT {
+            return Buffer::new();
+        }
+        let found = self.long.iter().rposition(|storage| storage.capacity() >= whole);
+        let storage = found.map_or(Vec::new(), |at| self.long.remove(at));
+        self.long_bytes -= storage.capacity();
+        self.long_unused = self.long_unused.min(self.long.len());
+        Buffer { storage, start: 0, end: 0 }
+    }
+
+    /// Takes back the memory of a long input that has been used up, if it is still long; what has
+    /// lain here longest makes room for it.
+    pub fn take_back_long(&mut self, buffer: Buffer) {
+        if buffer.capacity() <= Self::STORAGE_BYTES {
+            return;
+        }
+        self.long_bytes += buffer.capacity();
+        self.long.push(buffer.storage);
+        while self.long_bytes > Self::MOST_LONG {
+            self.drop_oldest();
+        }
+    }
+
+    /// Gives back the storage of long inputs that was not needed since the last time. To be called
+    /// now and then.
+    pub fn age(&mut self) {
+        for _ in 0..self.long_unused {
+            self.drop_oldest();
+        }
+        self.long_unused = self.long.len();
+    }
+
+    fn drop_oldest(&mut self) {
+        self.long_bytes -= self.long.remove(0).capacity();
+        self.long_unused = self.long_unused.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Logs: on stderr, through `env_logger`; one printable line each, and no more lines than a disk
+//! can bear, whatever peers do.
+//!
+//! - `output.rs`: stderr for who must not wait
+
+mod output;
+
+use env_logger::{Builder, Env, Logger, Target};
+use log::{Log, Metadata, Record};
+use output::LogOutput;
+use std::collections::VecDeque;
+use std::fmt::Arguments;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The most lines in any [`SPAN`], with those that tell of lines left out: more than anybody reads,
+/// and at some 100 bytes each about a gigabyte a day.
+const MOST_LINES: usize = 100;
+
+/// See [`MOST_LINES`]; and how long it is silent once there were so many.
+const SPAN: Duration = Duration::from_secs(1);
+
+/// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise. To be called once; what
+/// it returns sees to the last lines when it is dropped.
+pub fn start() -> impl Drop {
+    let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
+    let output = LogOutput::start(io::stderr());
+    let logger = builder.target(Target::Pipe(Box::new(output.clone()))).build();
+    log::set_max_level(logger.filter());
+    let bounded = Bounded { logger, pace: Mutex::default() };
+    log::set_boxed_logger(Box::new(bounded)).expect("nobody else has set one");
+    LastLines(output)
+}
+
+struct LastLines(LogOutput);
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// A logger that passes on what it has room for.
+struct Bounded {
+    logger: Logger,
+    pace: Mutex<Pace>,
+}
+
+impl Log for Bounded {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.logger.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.logger.matches(record) {
+            return;
+        }
+        let say = |words: Arguments<'_>| {
+            let metadata = record.metadata().clone();
+            self.logger.log(&Record::builder().metadata(metadata).args(words).build());
+        };
+        // Held while writing, so that what tells of lines left out stands in their place.
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        match pace.admit(Instant::now()) {
+            Fate::Written { left_out } => {
+                if left_out > 0 {
+                    say(format_args!("{left_out} lines were left out here"));
+                }
+                say(format_args!("{}", printable(&record.args().to_string())));
+            }
+            Fate::First => say(format_args!("too many lines: left out for a second, and counted")),
+            Fate::LeftOut => {}
+        }
+    }
+
+    fn flush(&self) {
+        self.logger.flush();
+    }
+}
+
+/// Text without what would end its line or steer a terminal: that is escaped.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is written; before it, that so many were not.
+    Written {
+        left_out: u64,
+    },
+    /// It is the first that is left out: that is written in its place.
+    First,
+    LeftOut,
+}
+
+/// When lines were written, and how many were not since.
+#[derive(Debug, Default)]
+struct Pace {
+    /// The times of the lines of the last [`SPAN`].
+    written: VecDeque<Instant>,
+    left_out: u64,
+}
+
+impl Pace {
+    fn admit(&mut self, now: Instant) -> Fate {
+        let is_past = |time: &Instant| now.duration_since(*time) >= SPAN;
+        if self.left_out > 0 && !self.written.back().is_none_or(is_past) {
+            self.left_out += 1;
+            return Fate::LeftOut;
+        }
+        while self.written.front().is_some_and(is_past) {
+            self.written.pop_front();
+        }
+        self.written.push_back(now);
+        if self.written.len() == MOST_LINES {
+            self.left_out = 1;
+            return Fate::First;
+        }
+        let left_out = std::mem::take(&mut self.left_out);
+        if left_out > 0 {
+            self.written.push_back(now);
+        }
+        Fate::Written { left_out }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! Bytes ↔ requests and replies. Two protocols share a port and are told apart per request by its
+//! first byte: `*` begins a RESP array, anything else a line of text.
+//!
+//! Everything here is a pure function or a state machine over bytes: no socket, no clock, no store.
+//! [`Decoder`] gives the same requests however the bytes are split.
+//!
+//! - `command.rs`: the one table of commands
+//! - `request.rs`: a request where it lies · `reply.rs`: a reply before it is encoded
+//! - `decoder.rs`: a stream of bytes to requests · `plain.rs`: requests that need no state for it
+//! - `lookahead.rs`: requests decoded before their turn · `refusal.rs`: why one is not carried out
+//! - `text.rs`: lines and text replies · `telnet.rs`: what telnet mixes into lines
+//! - `bytes.rs`: how rare bytes are found
+//! - `resp.rs`: RESP requests and replies, for clients of ours and for the proxy as a client
+
+mod bytes;
+pub mod command;
+mod decoder;
+mod lookahead;
+mod plain;
+mod refusal;
+mod reply;
+mod request;
+pub mod resp;
+pub mod telnet;
+pub mod text;
+
+pub use decoder::{Decoder, Midway, Scratch};
+pub use lookahead::{Lookup, MOST_TOUCHED};
+pub use refusal::Refusal;
+pub use reply::Reply;
+pub use request::{Decoded, Form, Request, Words};
+
+use request::Span;

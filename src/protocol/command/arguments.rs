@@ -1,0 +1,178 @@
+//! The arguments of a command as a tree, read from the line that shows them to people. `COMMAND
+//! DOCS` sends it to Redis's clients, whose hints come from there.
+//!
+//! ```text
+//!   <key> [<key> ...]                 key, multiple
+//!   <key> [NX|XX] [EX <seconds>]      key; optional one of NX, XX; optional seconds after EX
+//!   <cursor> [AUTH <user> <password>] cursor; optional block of user and password after AUTH
+//! ```
+
+use super::Command;
+
+/// One argument, or several that belong together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Argument {
+    /// What it is called.
+    pub name: String,
+    /// Redis's word for what it is: `key`, `integer`, `pure-token`, `oneof`, `block` and so on.
+    pub kind: &'static str,
+    /// The word that stands before it, or is it; empty: none.
+    pub token: &'static str,
+    /// It may be left out.
+    pub optional: bool,
+    /// It may come several times.
+    pub multiple: bool,
+    /// Of which the block is made, or one of which stands here.
+    pub parts: Vec<Argument>,
+}
+
+impl Command {
+    /// Its arguments in RESP.
+    pub fn argument_tree(&self) -> Vec<Argument> {
+        let mut found = Parser { rest: self.arguments }.alternatives();
+        // Values that were said to come again fold into those before them.
+        let mut options = Parser { rest: self.options };
+        options.sequence(&mut found);
+        found
+    }
+}
+
+impl Argument {
+    fn value(name: &str) -> Argument {
+        let kind = match name {
+            "key" | "new-key" => "key",
+            "seconds" | "milliseconds" | "amount" | "n" | "cursor" | "version" | "database"
+            | "id" => "integer",
+            "unix-seconds" | "unix-milliseconds" => "unix-time",
+            "pattern" => "pattern",
+            _ => "string",
+        };
+        Argument { name: name.to_string(), kind, ..Argument::default() }
+    }
+
+    fn token(token: &'static str) -> Argument {
+        Argument { name: token.to_lowercase(), kind: "pure-token", token, ..Argument::default() }
+    }
+
+    fn group(kind: &'static str, parts: Vec<Argument>) -> Argument {
+        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        Argument { name: names.join("-"), kind, parts, ..Argument::default() }
+    }
+
+    /// Several as one.
+    fn one(mut arguments: Vec<Argument>) -> Argument {
+        match arguments.len() {
+            1 => arguments.remove(0),
+            _ => Argument::group("block", arguments),
+        }
+    }
+
+    /// Adds a value to what stands after the token.
+    fn add_value(&mut self, name: &str) {
+        let value = Argument::value(name);
+        let token = std::mem::take(&mut self.token);
+        let whole = match self.kind {
+            "pure-token" => value,
+            "block" => Argument::group("block", [&self.parts[..], &[value]].concat()),
+            _ => Argument::group("block", vec![self.clone(), value]),
+        };
+        *self = Argument { token, ..whole };
+    }
+}
+
+enum Piece {
+    Name(&'static str),
+    Word(&'static str),
+    Open,
+    Close,
+    Or,
+    Again,
+}
+
+struct Parser {
+    rest: &'static str,
+}
+
+impl Parser {
+    fn next(&mut self) -> Option<Piece> {
+        self.rest = self.rest.trim_start();
+        let first = self.rest.chars().next()?;
+        let (len, piece): (usize, fn(&'static str) -> Piece) = match first {
+            '[' => (1, |_| Piece::Open),
+            ']' => (1, |_| Piece::Close),
+            '|' => (1, |_| Piece::Or),
+            '.' => (3, |_| Piece::Again),
+            '<' => {
+                let end = self.rest.find('>').map_or(self.rest.len(), |end| end + 1);
+                (end, |text| Piece::Name(text.trim_matches(['<', '>'])))
+            }
+            _ => (self.rest.find([' ', '|', ']']).unwrap_or(self.rest.len()), Piece::Word),
+        };
+        let (piece_text, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        Some(piece(piece_text))
+    }
+
+    /// Up to the closing bracket, or the end.
+    fn alternatives(&mut self) -> Vec<Argument> {
+        let mut all = Vec::new();
+        loop {
+            let mut one = Vec::new();
+            let goes_on = self.sequence(&mut one);
+            if all.is_empty() && !goes_on {
+                return one;
+            }
+            all.push(Argument::one(one));
+            if !goes_on {
+                return vec![Argument::group("oneof", all)];
+            }
+        }
+    }
+
+    /// Up to `|`, which is said, or the end of the alternatives.
+    fn sequence(&mut self, found: &mut Vec<Argument>) -> bool {
+        let mut after_token = false;
+        while let Some(piece) = self.next() {
+            match piece {
+                Piece::Word(word) => found.push(Argument::token(word)),
+                Piece::Name(name) => match found.last_mut() {
+                    Some(last) if after_token => last.add_value(name),
+                    _ => found.push(Argument::value(name)),
+                },
+                Piece::Open => {
+                    let inner = self.alternatives();
+                    push_optional(found, inner);
+                }
+                Piece::Again => {
+                    let last = Argument::one(std::mem::take(found));
+                    found.push(Argument { multiple: true, ..last });
+                }
+                Piece::Or => return true,
+                Piece::Close => return false,
+            }
+            after_token = match piece {
+                Piece::Word(_) => true,
+                Piece::Name(_) => after_token,
+                _ => false,
+            };
+        }
+        false
+    }
+}
+
+/// Adds what stood between brackets. If it is what stands before it once more, that is multiple.
+fn push_optional(found: &mut Vec<Argument>, inner: Vec<Argument>) {
+    let inner = Argument::one(inner);
+    let again = if inner.kind == "block" { inner.parts.len() } else { 1 };
+    let start = found.len().saturating_sub(again);
+    let before: Vec<&str> = found[start..].iter().map(|argument| argument.name.as_str()).collect();
+    if inner.multiple && before.join("-") == inner.name {
+        let whole = Argument::one(found.split_off(start));
+        found.push(Argument { multiple: true, ..whole });
+    } else {
+        found.push(Argument { optional: true, ..inner });
+    }
+}
+
+#[cfg(test)]
+mod tests;

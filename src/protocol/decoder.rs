@@ -1,0 +1,328 @@
+//! One client's stream of bytes to requests, the same however the bytes are split.
+
+use super::command::Command;
+use super::lookahead::{Ahead, Lookup};
+use super::plain::Whole;
+use super::{Decoded, Form, Refusal, Span, resp, text};
+use crate::base::buffer::Buffer;
+use crate::settings::limits::Limits;
+
+/// Memory for one decoded request, lent to every decoder in turn.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    words: Vec<Span>,
+    line: Vec<u8>,
+    /// Whether the request last decoded is in `line`, not in the input.
+    edited: bool,
+    /// The bytes of the input that are done with even if that request is taken back.
+    done_with: usize,
+    /// Requests that have been decoded and not given.
+    ahead: Ahead,
+}
+
+impl Scratch {
+    /// To be called before it is lent for another input: what was decoded ahead is not in that.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.ahead.forget();
+    }
+}
+
+/// Which kind of request has begun and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Midway {
+    /// None.
+    Nothing,
+    /// A line of text.
+    Line,
+    /// A RESP array.
+    Array,
+}
+
+/// One client's place in its stream of requests.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Between requests, or at the start of a line or array whose bytes are all still in the input.
+    #[default]
+    Start,
+    /// In a plain line; so many of its bytes are known to hold no end and nothing to edit.
+    Line(usize),
+    /// In a line that has to be edited, or is too long and dropped; its bytes so far have been
+    /// taken from the input.
+    Editing(Box<text::Editor>),
+    /// An edited line that was put back.
+    Edited(Vec<u8>),
+    /// In an array; its bytes are still in the input.
+    Array(Box<resp::Partial>),
+    /// In an array that is dropped as it comes.
+    Skipping(Box<resp::ReplyScanner>),
+}
+
+impl Decoder {
+    /// Decodes several requests at the front of `input` and touches their keys, if none is left of
+    /// those before; [`decode`](Self::decode) then gives them.
+    #[inline]
+    pub fn look_ahead(
+        &mut self,
+        input: &[u8],
+        scratch: &mut Scratch,
+        limits: &Limits,
+        lookup: &impl Lookup,
+    ) {
+        if scratch.ahead.is_empty() && !input.is_empty() && matches!(self.state, State::Start) {
+            scratch.ahead.fill(input, limits, lookup);
+        }
+    }
+
+    /// Decodes the request at the front of `input`. The first number is how many bytes of the input
+    /// are done with and must be consumed before the next call; what is returned may borrow them.
+    #[inline(always)]
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a [u8],
+        scratch: &'a mut Scratch,
+        limits: &Limits,
+    ) -> (usize, Decoded<'a>) {
+        if !scratch.ahead.is_empty() {
+            (scratch.edited, scratch.done_with) = (false, 0);
+            let (length, request) = scratch.ahead.take(input);
+            return (length, Decoded::Request(request));
+        }
+        if input.is_empty() && matches!(self.state, State::Start) {
+            return (0, Decoded::Incomplete);
+        }
+        // Nearly always it is whole and in its plainest form: then nothing needs to be remembered.
+        if matches!(self.state, State::Start)
+            && let Some(whole) = Whole::find(input, &mut scratch.words, limits)
+        {
+            (scratch.edited, scratch.done_with) = (false, 0);
+            return (whole.length, whole.decode(&mut scratch.words, limits));
+        }
+        self.decode_any(input, scratch, limits)
+    }
+
+    /// The same, whatever stands there.
+    #[inline(never)]
+    fn decode_any<'a>(
+        &mut self,
+        input: &'a [u8],
+        scratch: &'a mut Scratch,
+        limits: &Limits,
+    ) -> (usize, Decoded<'a>) {
+        let mut consumed = 0;
+        let (words_at, found) = loop {
+            if let State::Edited(line) = &mut self.state {
+                scratch.line = std::mem::take(line);
+                self.state = State::Start;
+                break (consumed, Found::Edited);
+            }
+            let rest = &input[consumed..];
+            if rest.is_empty() {
+                return (consumed, Decoded::Incomplete);
+            }
+            let step = match &mut self.state {
+                State::Start if rest[0] == b'*' => self.array(rest, scratch, limits),
+                State::Array(_) => self.array(rest, scratch, limits),
+                State::Skipping(scanner) => skip_array(scanner, rest),
+                State::Start => self.line(rest, 0, limits),
+                &mut State::Line(scanned) => self.line(rest, scanned, limits),
+                State::Editing(_) => self.edit(rest, scratch, limits),
+                State::Edited(_) => unreachable!("it was taken above"),
+            };
+            let at = consumed;
+            consumed += step.consumed;
+            match step.found {
+                Found::Nothing => {}
+                Found::Skipped => self.state = State::Start,
+                Found::NeedsMore => return (consumed, Decoded::Incomplete),
+                found => break (at, found),
+            }
+        };
+        scratch.edited = matches!(found, Found::Edited);
+        scratch.done_with = if scratch.edited { consumed } else { words_at };
+        let Scratch { words, line, .. } = scratch;
+        let decoded = match found {
+            Found::Line(len) => text::parse(&input[words_at..][..len], words, limits),
+            Found::Edited => text::parse(line, words, limits),
+            Found::Array => resp::check(&input[words_at..consumed], words),
+            Found::TooLong => Decoded::Refused(Form::Text, Refusal::LineTooLong(limits.max_line)),
+            Found::Telnet(answer) => Decoded::Telnet(answer),
+            Found::Broken(error) => Decoded::Broken(Refusal::Protocol(error)),
+            Found::Nothing | Found::Skipped | Found::NeedsMore => Decoded::Incomplete,
+        };
+        (consumed, decoded)
+    }
+
+    /// Takes back the request that was last decoded, to be decoded again. Returns how many bytes of
+    /// the input are to be consumed all the same: what stood before it, and those of an edited
+    /// line, which is remembered here.
+    pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
+        scratch.forget();
+        if scratch.edited {
+            self.state = State::Edited(std::mem::take(&mut scratch.line));
+        }
+        scratch.done_with
+    }
+
+    /// What has begun and not ended, given the input that is left after `decode` found nothing
+    /// whole.
+    pub fn midway(&self, input: &[u8]) -> Midway {
+        match self.state {
+            State::Start if input.is_empty() => Midway::Nothing,
+            State::Array(_) | State::Skipping(_) => Midway::Array,
+            _ => Midway::Line,
+        }
+    }
+
+    /// The command of a request that has begun, if that can be told. `input` is what was left after
+    /// `decode` found nothing whole.
+    pub fn begun(&self, input: &[u8]) -> Option<&'static Command> {
+        let verb = match &self.state {
+            State::Array(partial) => partial.words.first()?.of(input),
+            State::Line(_) => input.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?,
+            _ => return None,
+        };
+        Command::find(verb)
+    }
+
+    /// Drops what there is of the request that has begun, and the rest of it as it comes, without a
+    /// word. `input` is what was left after `decode` found nothing whole.
+    pub fn skip(&mut self, input: &mut Buffer) -> Form {
+        let is_array = matches!(self.midway(input.bytes()), Midway::Array);
+        if is_array {
+            // It is read as a reply would be: both say in the same way where they end.
+            self.state = State::Skipping(Box::default());
+        } else if let Some(&last) = input.bytes().last() {
+            self.state = State::Editing(Box::new(text::Editor::skipping(last)));
+            input.clear();
+        }
+        if is_array { Form::Resp } else { Form::Text }
+    }
+
+    /// How many bytes a request that has begun has at least, as far as it has told; 0: it has not.
+    pub fn announced(&self) -> usize {
+        if let State::Array(partial) = &self.state { partial.place.announced() } else { 0 }
+    }
+
+    fn array(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> Step {
+        let mut partial = match std::mem::take(&mut self.state) {
+            State::Array(partial) => {
+                scratch.words = partial.words;
+                partial.place
+            }
+            _ => {
+                scratch.words.clear();
+                resp::Place::default()
+            }
+        };
+        match partial.advance(rest, &mut scratch.words, limits) {
+            Ok(Some(len)) if scratch.words.is_empty() => {
+                Step { consumed: len, found: Found::Nothing }
+            }
+            Ok(Some(len)) => Step { consumed: len, found: Found::Array },
+            Ok(None) => {
+                let words = std::mem::take(&mut scratch.words);
+                self.state = State::Array(Box::new(resp::Partial { place: partial, words }));
+                Step { consumed: 0, found: Found::NeedsMore }
+            }
+            Err(error) => Step { consumed: rest.len(), found: Found::Broken(error) },
+        }
+    }
+
+    fn line(&mut self, rest: &[u8], scanned: usize, limits: &Limits) -> Step {
+        match text::stop(&rest[scanned..]).map(|at| scanned + at) {
+            Some(at) if rest[at] != b'\n' => {
+                self.state = State::Editing(Box::default());
+                Step { consumed: 0, found: Found::Nothing }
+            }
+            Some(end) => {
+                self.state = State::Start;
+                let len = end - usize::from(end > 0 && rest[end - 1] == b'\r');
+                let found = match len {
+                    0 => Found::Nothing,
+                    len if len > limits.max_line => Found::TooLong,
+                    len if text::is_blank(&rest[..len]) => Found::Nothing,
+                    len => Found::Line(len),
+                };
+                Step { consumed: end + 1, found }
+            }
+            // One more than the limit may still be the CR of its end.
+            None if rest.len() > limits.max_line + 1 => {
+                let last = rest[rest.len() - 1];
+                self.state = State::Editing(Box::new(text::Editor::skipping(last)));
+                Step { consumed: rest.len(), found: Found::TooLong }
+            }
+            None => {
+                self.state = State::Line(rest.len());
+                Step { consumed: 0, found: Found::NeedsMore }
+            }
+        }
+    }
+
+    fn edit(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> Step {
+        let State::Editing(editor) = &mut self.state else { unreachable!("called when editing") };
+        let (consumed, edited) = editor.feed(rest, limits.max_line);
+        let found = match edited {
+            text::Edited::Midway => Found::NeedsMore,
+            text::Edited::Answer(answer) => {
+                if editor.line.is_empty() {
+                    self.state = State::Start;
+                }
+                Found::Telnet(answer)
+            }
+            text::Edited::Empty => {
+                self.state = State::Start;
+                Found::Nothing
+            }
+            text::Edited::Line => {
+                scratch.line = std::mem::take(&mut editor.line);
+                self.state = State::Start;
+                match &scratch.line {
+                    line if line.len() > limits.max_line => Found::TooLong,
+                    line if text::is_blank(line) => Found::Nothing,
+                    _ => Found::Edited,
+                }
+            }
+            text::Edited::TooLong => Found::TooLong,
+        };
+        Step { consumed, found }
+    }
+}
+
+fn skip_array(scanner: &mut resp::ReplyScanner, rest: &[u8]) -> Step {
+    let (consumed, found) = match scanner.advance(rest, 0) {
+        Ok(resp::Scanned::Midway) => (0, Found::NeedsMore),
+        Ok(resp::Scanned::Dropped(bytes, None)) => (bytes, Found::Nothing),
+        Ok(resp::Scanned::Dropped(bytes, Some(_)) | resp::Scanned::Whole(bytes, _)) => {
+            (bytes, Found::Skipped)
+        }
+        Err(error) => (rest.len(), Found::Broken(error)),
+    };
+    Step { consumed, found }
+}
+
+/// What one turn of the decoder came to.
+struct Step {
+    consumed: usize,
+    found: Found,
+}
+
+enum Found {
+    Nothing,
+    Skipped,
+    NeedsMore,
+    Line(usize),
+    Edited,
+    Array,
+    TooLong,
+    Telnet([u8; 3]),
+    Broken(resp::ProtocolError),
+}
+
+#[cfg(test)]
+mod tests;

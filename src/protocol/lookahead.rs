@@ -1,0 +1,144 @@
+//! Requests decoded before their turn, so that their keys can be looked up together.
+//!
+//! A lookup is a chain of cache misses, each waiting for the one before. Those of different keys do
+//! not wait for each other, if only they are known: so of a pipeline, what has come is decoded
+//! first, and its keys are touched.
+
+use super::plain::Whole;
+use super::{Decoded, Form, Request, Span, Words};
+use crate::protocol::command::Command;
+use crate::settings::limits::Limits;
+
+/// Where keys are looked up.
+pub trait Lookup {
+    /// The hash of a key.
+    fn hash(&self, key: &[u8]) -> u64;
+
+    /// Brings what is kept under these hashes into the processor's cache; there are at most
+    /// [`MOST_TOUCHED`]. Changes nothing.
+    fn touch(&self, hashes: &[u64]);
+}
+
+/// So many keys are touched at a time, at most: enough to have as many cache misses under way as a
+/// processor can.
+pub const MOST_TOUCHED: usize = 32;
+
+/// So many requests are decoded ahead, at most.
+const MOST: usize = MOST_TOUCHED;
+
+/// A request of so many words has one key at most.
+const SHORT: usize = 3;
+
+/// The requests at the front of an input that are whole and in their plainest form: up to
+/// [`MOST`], and up to the first that is not for the keys alone, since it may change how those
+/// after it are to be read.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    requests: Vec<Located>,
+    /// The words of all of them, one behind the other.
+    words: Vec<Span>,
+    /// The words of one that is being decoded.
+    scratch: Vec<Span>,
+    /// How many requests have been taken, and how many words they had.
+    taken: usize,
+    words_taken: usize,
+}
+
+#[derive(Debug)]
+struct Located {
+    command: &'static Command,
+    form: Form,
+    words: u32,
+    /// With its end.
+    length: u32,
+}
+
+impl Located {
+    /// Its words are the first of `spans`, and its bytes the first of `bytes`.
+    #[inline]
+    fn request<'a>(&self, spans: &'a [Span], bytes: &'a [u8]) -> Request<'a> {
+        let (spans, bytes) = (&spans[..self.words as usize], &bytes[..self.length as usize]);
+        Request { command: self.command, form: self.form, words: Words { spans, bytes } }
+    }
+}
+
+impl Ahead {
+    /// Whether all have been taken.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.taken == self.requests.len()
+    }
+
+    /// Forgets those that have not been taken.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.requests.clear();
+        self.words.clear();
+        (self.taken, self.words_taken) = (0, 0);
+    }
+
+    /// Decodes what stands at the front of `input`, which begins with a request, in place of what
+    /// it has; and touches the keys, unless there is but one.
+    #[inline]
+    pub fn fill(&mut self, input: &[u8], limits: &Limits, lookup: &impl Lookup) {
+        self.forget();
+        let mut rest = input;
+        while self.requests.len() < MOST
+            && !rest.is_empty()
+            && let Some(whole) = Whole::find(rest, &mut self.scratch, limits)
+            && let length = whole.length
+            && let Decoded::Request(request) = whole.decode(&mut self.scratch, limits)
+        {
+            let Request { command, form, words } = request;
+            self.words.extend_from_slice(words.spans);
+            let (words, length) = (words.len() as u32, length as u32);
+            self.requests.push(Located { command, form, words, length });
+            rest = &rest[length as usize..];
+            if !command.is_for_keys() {
+                break;
+            }
+        }
+        if self.requests.len() > 1 || self.words.len() > SHORT {
+            self.touch(input, lookup);
+        }
+    }
+
+    #[inline(never)]
+    fn touch(&self, input: &[u8], lookup: &impl Lookup) {
+        let mut hashes = [0; MOST_TOUCHED];
+        let mut count = 0;
+        for request in self.requests(input) {
+            for key in request.keys() {
+                if count == hashes.len() {
+                    lookup.touch(&hashes);
+                    count = 0;
+                }
+                hashes[count] = lookup.hash(key);
+                count += 1;
+            }
+        }
+        lookup.touch(&hashes[..count]);
+    }
+
+    /// All that were decoded, before any is taken; `input` is the same as then.
+    fn requests<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = Request<'a>> {
+        let (mut spans, mut bytes) = (&self.words[..], input);
+        self.requests.iter().map(move |located| {
+            let request = located.request(spans, bytes);
+            spans = &spans[located.words as usize..];
+            bytes = &bytes[located.length as usize..];
+            request
+        })
+    }
+
+    /// Takes the next request, of which there is one; it stands at the front of `input`. With its
+    /// length.
+    #[inline]
+    pub fn take<'a>(&'a mut self, input: &'a [u8]) -> (usize, Request<'a>) {
+        let located = &self.requests[self.taken];
+        let request = located.request(&self.words[self.words_taken..], input);
+        self.taken += 1;
+        self.words_taken += request.len();
+        (located.length as usize, request)
+    }
+}

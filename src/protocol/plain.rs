@@ -1,0 +1,36 @@
+//! The requests that most are: whole, and in their plainest form. They are decoded without a state.
+
+use super::{Decoded, Form, Span, resp, text};
+use crate::settings::limits::Limits;
+
+/// A request that is whole and in its plainest form, its words not looked at.
+pub struct Whole<'a> {
+    bytes: &'a [u8],
+    form: Form,
+    /// With its end.
+    pub length: usize,
+}
+
+impl<'a> Whole<'a> {
+    /// Finds one at the front of `input`. `None`: it takes a [`Decoder`](super::Decoder)
+    /// to tell what stands there.
+    #[inline]
+    pub fn find(input: &'a [u8], words: &mut Vec<Span>, limits: &Limits) -> Option<Whole<'a>> {
+        if *input.first()? == b'*' {
+            let length = resp::whole_request(input, words, limits)?;
+            Some(Whole { bytes: &input[..length], form: Form::Resp, length })
+        } else {
+            let (bytes, length) = text::plain_line(input, limits)?;
+            Some(Whole { bytes, form: Form::Text, length })
+        }
+    }
+
+    /// `words` is what `find` was given.
+    #[inline]
+    pub fn decode(self, words: &'a mut Vec<Span>, limits: &Limits) -> Decoded<'a> {
+        match self.form {
+            Form::Resp => resp::check(self.bytes, words),
+            Form::Text => text::parse(self.bytes, words, limits),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A reply, before it is encoded as text or as RESP.
+
+use crate::base::output::Value;
+
+/// A reply in the words that both protocols share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// It was done.
+    Ok,
+    /// PUT of a key that exists.
+    Exists,
+    /// There is no such key.
+    NotFound,
+    /// A value.
+    Value(Value<'a>),
+    /// So many keys were deleted.
+    Deleted(u64),
+    /// PING without a message.
+    Pong,
+    /// BYE and EXIT.
+    Goodbye,
+    /// Several lines, each ended by LF.
+    Lines(&'a [u8]),
+    /// The message, without a leading `ERR `.
+    Error(&'a str),
+    /// An error whose message begins with its own prefix, such as `ERR`.
+    Failure(&'a [u8]),
+    /// A whole RESP reply, for a command that only RESP has.
+    Raw(Value<'a>),
+}

@@ -1,0 +1,135 @@
+//! A request as it lies in the bytes that it came in: its form, its command and its words.
+
+use super::Refusal;
+use super::command::{Command, KeyRange};
+
+/// Where a word of a request stands among the request's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    pub(super) fn new(start: usize, end: usize) -> Span {
+        // A request is at most 2 GiB long: the flags see to that.
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
+}
+
+/// The form a request came in, and its reply goes out in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A line of text.
+    Text,
+    /// A RESP array.
+    Resp,
+}
+
+/// The words of a request, the verb first; there is always one.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    pub(super) spans: &'a [Span],
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// How many there are.
+    #[allow(clippy::len_without_is_empty)] // there is always the verb
+    pub fn len(self) -> usize {
+        self.spans.len()
+    }
+
+    /// The word at `index`.
+    #[inline]
+    pub fn get(self, index: usize) -> Option<&'a [u8]> {
+        self.spans.get(index).map(|span| span.of(self.bytes))
+    }
+
+    /// All of them.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        self.spans.iter().map(move |span| span.of(self.bytes))
+    }
+
+    /// Those that are keys.
+    #[inline]
+    pub fn keys(self, keys: KeyRange) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        keys.of(self.spans).map(move |span| span.of(self.bytes))
+    }
+}
+
+/// A request whose command is known and whose words are as many as it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What is asked for: of `CLIENT LIST`, the subcommand.
+    pub command: &'static Command,
+    /// The form of the reply.
+    pub form: Form,
+    /// What it says.
+    pub words: Words<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// How many words it has, the verb included.
+    #[allow(clippy::len_without_is_empty)] // there is always the verb
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// The word at `index`; the verb is at 0.
+    #[inline]
+    pub fn word(&self, index: usize) -> &'a [u8] {
+        self.words.spans[index].of(self.words.bytes)
+    }
+
+    /// All words, the verb first.
+    pub fn words(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        self.words.iter()
+    }
+
+    /// The words after the verb.
+    pub fn arguments(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        self.words.iter().skip(1)
+    }
+
+    /// The keys that it names.
+    #[inline]
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        self.words.keys(self.command.keys)
+    }
+
+    /// Of a `DUMP`: whether it is one of pairs.
+    ///
+    /// # Errors
+    /// Its usage, if it is wrong.
+    pub fn dumps_pairs(&self) -> Result<bool, &'static str> {
+        let mut words = self.arguments();
+        match (words.next(), words.next()) {
+            (None, _) => Ok(false),
+            (Some(word), None) if word.eq_ignore_ascii_case(b"KEYS") => Ok(false),
+            (Some(word), None) if word.eq_ignore_ascii_case(b"PAIRS") => Ok(true),
+            _ => Err("usage: DUMP [KEYS|PAIRS]"),
+        }
+    }
+}
+
+/// What stands at the front of the input.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded<'a> {
+    /// Nothing whole: more bytes are needed.
+    Incomplete,
+    /// A request to carry out.
+    Request(Request<'a>),
+    /// A request to refuse; the next one can be decoded.
+    Refused(Form, Refusal<'a>),
+    /// A request to refuse, after which nothing can be decoded any more.
+    Broken(Refusal<'a>),
+    /// An answer that telnet's own protocol owes, to be sent as it is.
+    Telnet([u8; 3]),
+    /// A web browser, or something that was made to speak like one: close without a word.
+    Http,
+}

@@ -1,0 +1,444 @@
+//! One stream and its buffers: everything that happens to a connection between its opening and its
+//! end, generic over the stream, so that tests drive it with plain memory.
+//!
+//! ```text
+//!   Connecting ──▶ Open ──▶ Flushing ──▶ Lingering ──▶ gone
+//!                   │  close()  │  all sent   │  peer's FIN, or LINGER is over
+//!                   └───────────┴─────────────┴──▶ gone: lost, aborted, output limit
+//! ```
+//!
+//! Readiness is edge-triggered: an event says once that there may be data, and the connection
+//! remembers it until a read has shown that there is no more.
+//!
+//! - A read that brings less than it asked for was the last: no second system call finds out that
+//!   the socket is empty. Not so after an event that said *priority* (urgent data splits reads) or
+//!   that the peer closed: then only `WouldBlock`, said twice, or the end of the stream will do.
+//! - A connection whose last event may not be used up stays on the reactor's ready list.
+//!
+//! What is sent, and how it ends after that, stands in `sending.rs`.
+
+mod sending;
+
+use crate::base::buffer::Buffer;
+use crate::base::buffer::SCRATCH_BYTES;
+use crate::base::timer_wheel::TimerId;
+use crate::handler::{CloseReason, ConnId, Ending, Handler, Next, Outbox};
+use crate::settings::limits;
+use crate::stats::Stat;
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+/// How long a connection that is being closed may fail to take any of its last output.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a closed connection is read and dropped before it goes, so that the last reply is not
+/// lost to a reset: some round trips on a bad link.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a handler that wants more time for a connection gets at least.
+pub const LEAST_WAIT: Duration = Duration::from_secs(1);
+
+/// The same for what is read of a longer request to where it stands: some 50 µs.
+pub const LONG_READ: usize = 256 * 1024;
+
+/// Input from which on the rest of its request is not read into the scratch buffer and copied: so
+/// much is copied, at the most, before it shows that it is long.
+const LONG_INPUT: usize = SCRATCH_BYTES / 2;
+
+/// A byte stream that can say that it sends no more.
+pub trait Stream: Read + Write {
+    /// Sends FIN after what was written.
+    fn shutdown_write(&mut self);
+}
+
+/// What an event said of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// There may be data, or the end of it.
+    pub readable: bool,
+    /// There may be room to write.
+    pub writable: bool,
+    /// One read may not show it all: urgent data, or the peer closed.
+    pub read_on: bool,
+    /// Both directions are closed, or the stream failed.
+    pub broken: bool,
+}
+
+/// Where a connection stands between its opening and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Open,
+    Flushing,
+    Lingering,
+}
+
+/// What the handler wants, as the connection remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    /// New bytes.
+    Bytes,
+    /// To be called once the output has drained.
+    Drained,
+    /// To be called at the next turn.
+    Turn,
+    /// To be left alone.
+    Nothing,
+}
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A client's: one read a tick.
+    Client,
+    /// The handler asked for it: read before others, and dry.
+    Upstream,
+    /// A client past the connection limit, on its way out; the handler never hears of it.
+    Refused,
+}
+
+/// One stream with its input, and its state. Its output is in the outbox.
+#[derive(Debug)]
+pub struct Connection<S> {
+    /// The stream.
+    pub stream: S,
+    /// When something must have happened: see [`Connection::overdue`].
+    pub deadline: Option<Instant>,
+    /// The timer that was set for the deadline or for an earlier one, and its time.
+    pub timer: Option<(TimerId, Instant)>,
+    /// On the reactor's ready list.
+    pub listed: bool,
+    /// Whose it is.
+    pub kind: Kind,
+    id: ConnId,
+    /// What is left of requests that have begun; few connections have any.
+    input: Option<Box<Input>>,
+    phase: Phase,
+    want: Want,
+    readable: bool,
+    read_on: bool,
+    writable: bool,
+    /// There is more to write than its share of this tick.
+    owes_more: bool,
+    end: End,
+    end_told: bool,
+}
+
+/// Input that waits for more.
+#[derive(Debug)]
+struct Input {
+    bytes: Buffer,
+    /// It is of a long request, and its memory goes back to the pool.
+    is_long: bool,
+}
+
+/// Whether and why no more input comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    NotYet,
+    /// The peer sent FIN.
+    ByPeer,
+    /// The program is stopping; the peer may go on sending.
+    ByUs,
+}
+
+/// Whether a connection is still there after a step.
+pub type Step = Result<(), CloseReason>;
+
+impl<S: Stream> Connection<S> {
+    /// A connection that came in, which is open.
+    pub fn accepted(id: ConnId, stream: S, kind: Kind) -> Connection<S> {
+        Connection {
+            stream,
+            id,
+            kind,
+            input: None,
+            deadline: None,
+            timer: None,
+            phase: Phase::Open,
+            want: Want::Bytes,
+            listed: false,
+            readable: false,
+            read_on: false,
+            writable: true,
+            owes_more: false,
+            end: End::NotYet,
+            end_told: false,
+        }
+    }
+
+    /// A connection that was asked for and is not open before [`Connection::connected`]; it must be
+    /// by `deadline`.
+    pub fn connecting(id: ConnId, stream: S, deadline: Instant) -> Connection<S> {
+        Connection {
+            phase: Phase::Connecting,
+            writable: false,
+            deadline: Some(deadline),
+            ..Connection::accepted(id, stream, Kind::Upstream)
+        }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Whether it waits to be connected.
+    pub fn is_connecting(&self) -> bool {
+        self.phase == Phase::Connecting
+    }
+
+    /// The peer has accepted.
+    pub fn connected(&mut self) {
+        self.phase = Phase::Open;
+        self.writable = true;
+        self.deadline = None;
+    }
+
+    /// Remembers what an event said. The error: the stream is of no more use.
+    #[inline]
+    pub fn note(&mut self, event: Readiness) -> Step {
+        self.readable |= event.readable;
+        self.read_on |= event.read_on;
+        self.writable |= event.writable;
+        if event.broken && self.phase != Phase::Connecting {
+            // What came before a reset is lost with it; what came before both sides said that they
+            // are done has been read, or nobody waits for its reply.
+            return Err(CloseReason::Lost(ErrorKind::ConnectionReset));
+        }
+        Ok(())
+    }
+
+    /// There may be something to read, whatever the events said.
+    pub fn suspect_readable(&mut self) {
+        self.readable = true;
+        self.read_on = true;
+    }
+
+    /// Whether a turn would do something.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        match self.phase {
+            Phase::Connecting => false,
+            Phase::Open | Phase::Flushing if self.owes_more => true,
+            Phase::Open => match self.want {
+                Want::Bytes => self.can_read() || self.end_untold(),
+                Want::Turn => true,
+                Want::Drained | Want::Nothing => false,
+            },
+            Phase::Flushing => false,
+            Phase::Lingering => self.readable,
+        }
+    }
+
+    /// Sets the deadline for the peer to do something; a timeout of zero sets none.
+    pub fn expect_by(&mut self, timeout: Duration, now: Instant) {
+        self.deadline = (!timeout.is_zero()).then(|| now + timeout);
+    }
+
+    /// Takes no more input: the program is stopping.
+    pub fn end_input(&mut self) {
+        if self.end == End::NotYet {
+            self.end = End::ByUs;
+            self.readable = false;
+        }
+    }
+
+    fn can_read(&self) -> bool {
+        self.readable && self.end == End::NotYet
+    }
+
+    fn end_untold(&self) -> bool {
+        self.end != End::NotYet && !self.end_told
+    }
+
+    /// Goes on after [`Next::Wait`].
+    pub fn resume(&mut self) {
+        if self.want == Want::Nothing {
+            self.want = Want::Turn;
+        }
+    }
+
+    /// One turn: at most one read, and the handler is given what there is. `scratch` is empty
+    /// before and after. With `clock`, what is read is handed over with its time.
+    #[inline]
+    pub fn take_turn<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        out: &mut Outbox,
+        scratch: &mut Buffer,
+        now: Instant,
+        clock: Option<fn() -> Instant>,
+    ) -> Step {
+        if self.phase == Phase::Lingering {
+            return self.drop_input(scratch);
+        }
+        if std::mem::take(&mut self.owes_more) {
+            out.touch(self.id);
+        }
+        if self.phase != Phase::Open || out.ending(self.id) != Ending::None {
+            return Ok(());
+        }
+        match self.want {
+            Want::Turn => self.hand_over(handler, out, scratch, now),
+            Want::Bytes if self.can_read() => {
+                let count = self.read_more(handler, scratch)?;
+                if count > 0 {
+                    out.stats.add(Stat::BytesIn, count as u64);
+                    let now = clock.map_or(now, |clock| clock());
+                    self.hand_over(handler, out, scratch, now);
+                }
+            }
+            Want::Bytes | Want::Drained | Want::Nothing => {}
+        }
+        if self.want == Want::Bytes && self.end_untold() {
+            self.end_told = true;
+            handler.input_ended(out, self.id, now);
+        }
+        Ok(())
+    }
+
+    fn hand_over<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        out: &mut Outbox,
+        scratch: &mut Buffer,
+        now: Instant,
+    ) {
+        let next = match self.input.take() {
+            None => {
+                let next = handler.received(out, self.id, scratch, now);
+                if !scratch.is_empty() {
+                    let whole = handler.announced(self.id);
+                    let is_long = scratch.len() >= LONG_INPUT && whole > scratch.len();
+                    let mut bytes = Buffer::new();
+                    if is_long {
+                        bytes = out.pool.lend_long(whole, scratch.len());
+                        bytes.make_room_towards(whole, scratch.len());
+                    }
+                    bytes.push(scratch.bytes());
+                    self.input = Some(Box::new(Input { bytes, is_long }));
+                }
+                next
+            }
+            Some(mut input) => {
+                input.bytes.push(scratch.bytes());
+                let next = handler.received(out, self.id, &mut input.bytes, now);
+                if !input.bytes.is_empty() {
+                    if !input.is_long || handler.announced(self.id) <= input.bytes.len() {
+                        input.bytes.shrink();
+                    }
+                    self.input = Some(input);
+                } else if input.is_long {
+                    out.pool.take_back_long(input.bytes);
+                }
+                next
+            }
+        };
+        scratch.clear();
+        (self.want, self.deadline) = match next {
+            Next::Read(until) => (Want::Bytes, until),
+            Next::Drain
+                if self.kind == Kind::Upstream || out.unsent(self.id) < limits::LOW_WATER =>
+            {
+                (Want::Turn, None)
+            }
+            Next::Drain => {
+                // From now on it has to take some, even if nothing new is written.
+                out.touch(self.id);
+                (Want::Drained, None)
+            }
+            Next::Wait => (Want::Nothing, None),
+        };
+    }
+
+    /// Reads once. What belongs to a long request that has begun is read to where it stands, and no
+    /// further; all else into `scratch`. 0: there was nothing, or the stream has ended.
+    #[inline]
+    fn read_more<H: Handler>(
+        &mut self,
+        handler: &H,
+        scratch: &mut Buffer,
+    ) -> Result<usize, CloseReason> {
+        if let Some(mut input) = self.input.take_if(|input| input.bytes.len() >= LONG_INPUT) {
+            let bytes = &mut input.bytes;
+            let (has, whole) = (bytes.len(), handler.announced(self.id));
+            let rest = whole.saturating_sub(has);
+            let count = rest.min(LONG_READ).min(has.max(bytes.used_room()));
+            let mut result = Ok(0);
+            if count > 0 {
+                bytes.make_room_towards(whole, count);
+                result = self.read(bytes, count);
+            }
+            self.input = Some(input);
+            if count > 0 {
+                return result;
+            }
+        }
+        self.read(scratch, usize::MAX)
+    }
+
+    /// Reads once into a buffer, no more than `most` bytes.
+    #[inline]
+    fn read(&mut self, into: &mut Buffer, most: usize) -> Result<usize, CloseReason> {
+        let asked = into.room().min(most);
+        let mut doubts = true;
+        loop {
+            match into.fill(&mut self.stream, most) {
+                Ok(0) => {
+                    self.end = End::ByPeer;
+                    self.readable = false;
+                    return Ok(0);
+                }
+                Ok(count) => {
+                    if count < asked && !self.read_on {
+                        self.readable = false;
+                    }
+                    return Ok(count);
+                }
+                // Linux says so, too, where the next byte is urgent and a signal has just come; and
+                // no event would follow.
+                Err(error) if error.kind() == ErrorKind::WouldBlock && doubts => doubts = false,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    self.read_on = false;
+                    return Ok(0);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(CloseReason::Lost(error.kind())),
+            }
+        }
+    }
+
+    /// Reads on after the last reply and forgets it: closing with unread input would make the
+    /// system send a reset, which overtakes the reply.
+    fn drop_input(&mut self, scratch: &mut Buffer) -> Step {
+        let result = self.read(scratch, usize::MAX);
+        scratch.clear();
+        result?;
+        if self.end == End::ByPeer { Err(CloseReason::Closed) } else { Ok(()) }
+    }
+
+    /// The deadline has come. `Ok`: the handler was told; the error: it is over.
+    pub fn overdue<H: Handler>(&mut self, handler: &mut H, out: &mut Outbox, now: Instant) -> Step {
+        self.deadline = None;
+        match self.phase {
+            Phase::Connecting => Err(CloseReason::ConnectFailed(ErrorKind::TimedOut)),
+            Phase::Open if self.want == Want::Drained => {
+                out.stats.add(Stat::ConnectionsTimedOut, 1);
+                Err(CloseReason::Stuck)
+            }
+            Phase::Open => {
+                // Not in the turn of the loop that is under way, which would have no end.
+                let again = handler.timed_out(out, self.id, now);
+                self.deadline = again.map(|again| again.max(now + LEAST_WAIT));
+                Ok(())
+            }
+            Phase::Flushing => Err(CloseReason::Stuck),
+            Phase::Lingering => Err(CloseReason::Closed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Sending what the outbox holds for a connection, and the end that was asked for after that.
+
+use super::{Connection, End, Kind, Phase, Step, Stream, Want};
+use crate::handler::{CloseReason, Ending, Outbox};
+use crate::reactor::connection::FLUSH_PATIENCE;
+use crate::reactor::connection::LINGER;
+use crate::settings::limits::{self, Limits};
+use crate::stats::Stat;
+use std::io::ErrorKind;
+use std::time::Instant;
+
+impl<S: Stream> Connection<S> {
+    /// Sends what the outbox holds for this connection, about `share` bytes of it, and ends it if
+    /// that was asked for.
+    #[inline]
+    pub fn settle(
+        &mut self,
+        out: &mut Outbox,
+        limits: &Limits,
+        share: usize,
+        now: Instant,
+    ) -> Step {
+        let ending = out.ending(self.id);
+        if ending == Ending::Now {
+            return Err(CloseReason::Closed);
+        }
+        let before = out.unsent(self.id);
+        let unsent = self.flush(out, limits.output_limit, share)?;
+        if self.want == Want::Drained && unsent < limits::LOW_WATER {
+            self.want = Want::Turn;
+        } else if self.want == Want::Drained && (unsent < before || self.deadline.is_none()) {
+            self.expect_by(limits.idle_timeout, now);
+        }
+        if ending == Ending::AfterFlush {
+            return self.finish(unsent, now);
+        }
+        Ok(())
+    }
+
+    /// Writes until all is sent, the stream takes no more, or the share is used up; how much is
+    /// left.
+    #[inline]
+    fn flush(
+        &mut self,
+        out: &mut Outbox,
+        output_limit: usize,
+        share: usize,
+    ) -> Result<usize, CloseReason> {
+        let Some(output) = out.pending(self.id) else { return Ok(0) };
+        let before = output.len();
+        let share = if self.kind == Kind::Upstream { usize::MAX } else { share };
+        while self.writable && !output.is_empty() {
+            let left = share.saturating_sub(before - output.len());
+            if left == 0 {
+                self.owes_more = true;
+                break;
+            }
+            match output.send(&mut self.stream, left) {
+                // A short write means that the stream is full: an event tells when it is not.
+                Ok(took_all) => self.writable = took_all,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(CloseReason::Lost(error.kind())),
+            }
+        }
+        let unsent = output.len();
+        out.stats.add(Stat::BytesOut, (before - unsent) as u64);
+        if unsent == 0 {
+            out.drained(self.id);
+        } else if unsent > output_limit && self.kind != Kind::Upstream {
+            out.stats.add(Stat::OutputLimitCloses, 1);
+            return Err(CloseReason::OutputLimit);
+        }
+        if unsent < before && self.phase == Phase::Flushing {
+            self.deadline = None;
+        }
+        Ok(unsent)
+    }
+
+    /// Goes on with the end that was asked for.
+    #[cold]
+    fn finish(&mut self, unsent: usize, now: Instant) -> Step {
+        match self.phase {
+            Phase::Connecting => return Err(CloseReason::Closed),
+            Phase::Lingering => return Ok(()),
+            Phase::Open => {
+                self.input = None;
+                self.deadline = None;
+            }
+            Phase::Flushing => {}
+        }
+        if unsent > 0 {
+            self.phase = Phase::Flushing;
+            self.deadline.get_or_insert(now + FLUSH_PATIENCE);
+            return Ok(());
+        }
+        self.stream.shutdown_write();
+        if self.end == End::ByPeer {
+            return Err(CloseReason::Closed);
+        }
+        self.phase = Phase::Lingering;
+        self.suspect_readable();
+        self.deadline = Some(now + LINGER);
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! The server: keys and values that everybody shares.
+//!
+//! [`Server`] is the [`Handler`] that decodes requests, has them carried out and appends the
+//! replies; it knows of no socket and no clock.
+//!
+//! - `commands/`: what each command does to the keys
+//! - `keyspace.rs`: the keys, with everybody who wants to know when one changes
+//! - `store.rs`: how keys and values are kept
+//! - `client.rs`: one client      - `serve.rs`: its requests, one after the other
+//! - `transactions.rs`: `MULTI` to `EXEC`      - `invalidations.rs`: telling clients of changes
+//! - `observers.rs`: these together: `watch.rs`, for `WATCH`, and `tracking.rs`, for
+//!   `CLIENT TRACKING`
+
+mod client;
+pub mod commands;
+mod invalidations;
+pub mod keyspace;
+pub mod memory;
+pub mod observers;
+mod serve;
+pub mod store;
+pub mod tracking;
+mod transactions;
+pub mod watch;
+
+use crate::base::buffer::Buffer;
+use crate::base::clock::Now;
+use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
+use crate::protocol::Reply;
+use crate::protocol::command::Verb;
+use crate::protocol::{Request, Scratch};
+use crate::server::memory::Memory;
+use crate::session::{Origin, Outcome, Session, Style, clients, program};
+use crate::settings::Program;
+use crate::settings::PutMode;
+use crate::settings::Settings;
+use crate::settings::limits::Limits;
+use crate::stats::{Stat, Stats};
+use client::Client;
+use keyspace::Keyspace;
+use std::time::Instant;
+
+/// The server's policy.
+#[derive(Debug)]
+pub struct Server {
+    limits: Limits,
+    started: Instant,
+    clients: ConnMap<Client>,
+    scratch: Option<Box<Scratch>>,
+    keyspace: Keyspace,
+}
+
+/// What is left to do after a request.
+#[derive(Debug, PartialEq)]
+enum Then {
+    GoOn,
+    Close,
+}
+
+impl Server {
+    /// A server without keys.
+    pub fn new(limits: Limits, put_mode: PutMode, now: Instant) -> Server {
+        Server {
+            limits,
+            started: now,
+            clients: ConnMap::default(),
+            scratch: None,
+            keyspace: Keyspace::new(put_mode, &limits, now),
+        }
+    }
+
+    /// The same, with all of the process's memory counted for `--max-memory`; otherwise that of the
+    /// entries of up to 16 KiB is.
+    pub fn counting(mut self, memory: Memory) -> Server {
+        self.keyspace.memory = memory;
+        self
+    }
+}
+
+impl Handler for Server {
+    fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
+        if let Via::Listener(peer) = via {
+            let mut session = Session::new(peer, out.clock.at(now));
+            session.offer_tracking();
+            self.clients.insert(conn, Client::new(session));
+        }
+    }
+
+    fn received(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        now: Instant,
+    ) -> Next {
+        self.receive(out, conn, input, out.clock.at(now))
+    }
+
+    fn announced(&self, conn: ConnId) -> usize {
+        self.clients.get(conn).map_or(0, |client| client.session.announced())
+    }
+
+    fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) {
+        self.end(out, conn);
+    }
+
+    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) -> Option<Instant> {
+        out.stats.add(Stat::ConnectionsTimedOut, 1);
+        if let Some(client) = self.clients.get_mut(conn)
+            && let Some((style, message)) = client.session.timed_out(&self.limits)
+            && let Some(output) = out.output(conn)
+        {
+            style.write(output, Origin::Server, Reply::Error(&message));
+        }
+        self.end(out, conn);
+        None
+    }
+
+    fn closed(&mut self, _out: &mut Outbox, conn: ConnId, _why: CloseReason, _now: Instant) {
+        self.forget(conn);
+    }
+
+    #[inline]
+    fn next_deadline(&self) -> Option<Instant> {
+        self.keyspace.next_deadline()
+    }
+
+    fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
+        self.keyspace.expire(out.clock.at(now));
+        self.tell_news(out);
+    }
+}
+
+impl Server {
+    fn connection_command(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        style: Style,
+        now: Now,
+    ) -> Then {
+        let unix = out.clock.unix(now.instant);
+        let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
+        let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
+        let outcome = client.session.connection_command(request, conn, unix, output, stats);
+        let tracking = &mut self.keyspace.observers.tracking;
+        match (client.reader(), client.session.is_tracking()) {
+            (None, true) => client.change_rare(|rare| rare.reader = Some(tracking.enter(conn))),
+            (Some(reader), false) => {
+                client.change_rare(|rare| rare.reader = None);
+                tracking.leave(reader);
+            }
+            _ => {}
+        }
+        tracking.set_author(client.author());
+        match outcome {
+            Outcome::Answered => {}
+            Outcome::Last => return Then::Close,
+            Outcome::Reset => {
+                self.keyspace.observers.watches.forget(conn);
+            }
+            Outcome::Program => {
+                self.publish(stats, now);
+                if matches!(request.command.verb, Verb::Stats | Verb::Info) {
+                    // The system takes some 15 µs to say so.
+                    let resident = self.keyspace.memory.resident_bytes();
+                    stats.set(Stat::MemoryResident, resident as u64);
+                }
+                let (limits, put_mode) = (self.limits, self.keyspace.put_mode);
+                let mut settings = Settings { limits, put_mode, ..Settings::default() };
+                program::answer(request, style, Program::Server, stats, &mut settings, output);
+                self.limits = settings.limits;
+                self.keyspace.put_mode = settings.put_mode;
+                self.keyspace.value_limit = settings.limits.max_value;
+                self.keyspace.limit_memory(settings.limits.max_memory);
+                self.keyspace.observers.tracking.set_limit(settings.limits.tracking_keys);
+            }
+            Outcome::Clients(ask) => {
+                let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
+                let reply = &mut style.writer(output);
+                let mut leavers = clients::answer(&ask, conn, sessions, now, reply);
+                let leaves = leavers.contains(&conn);
+                leavers.retain(|&leaver| leaver != conn);
+                for leaver in leavers {
+                    self.forget(leaver);
+                    out.abort(leaver);
+                }
+                return if leaves { Then::Close } else { Then::GoOn };
+            }
+        }
+        Then::GoOn
+    }
+
+    /// No request follows: closes the connection once its output has gone.
+    fn end(&mut self, out: &mut Outbox, conn: ConnId) {
+        self.forget(conn);
+        out.close(conn);
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        let client = self.clients.remove(conn);
+        self.keyspace.observers.watches.forget(conn);
+        if let Some(reader) = client.and_then(|client| client.reader()) {
+            self.keyspace.observers.tracking.leave(reader);
+        }
+    }
+
+    /// Panics unless its parts are as they should be, and agree with each other. For tests.
+    pub fn check_invariants(&self) {
+        self.keyspace.store().check_invariants();
+        let tracking = &self.keyspace.observers.tracking;
+        tracking.check_invariants();
+        let readers = self.clients.iter().filter(|(_, client)| client.reader().is_some()).count();
+        assert_eq!(readers, tracking.readers());
+    }
+
+    /// Brings the gauges up to date.
+    fn publish(&self, stats: &mut Stats, now: Now) {
+        let store = self.keyspace.store();
+        stats.set(Stat::UptimeSeconds, (now.instant - self.started).as_secs());
+        stats.set(Stat::Keys, store.len() as u64);
+        stats.set(Stat::KeysExpiring, store.expiring() as u64);
+        stats.set(Stat::Expired, store.expired());
+        stats.set(Stat::KeyBytes, store.key_bytes());
+        stats.set(Stat::ValueBytes, store.value_bytes());
+        stats.set(Stat::MemoryBytes, self.keyspace.memory.bytes() as u64);
+        stats.set(Stat::Hits, self.keyspace.hits);
+        stats.set(Stat::Misses, self.keyspace.misses);
+        let tracking = &self.keyspace.observers.tracking;
+        stats.set(Stat::TrackingClients, tracking.readers() as u64);
+        stats.set(Stat::TrackingKeys, tracking.len() as u64);
+        stats.set(Stat::TrackingPairs, tracking.pairs() as u64);
+        stats.set(Stat::TrackingDropped, tracking.dropped());
+    }
+}

@@ -1,0 +1,144 @@
+//! What each command does to the keys: one function for each, and here the way to it.
+//!
+//! - `strings.rs`: values      - `expiry.rs`: when keys expire      - `keys.rs`: keys as such
+//! - `scan.rs`: what goes over all keys, `DUMP` among them
+//! - `arguments.rs`: how words become numbers, times and options
+
+mod arguments;
+mod expiry;
+mod keys;
+mod scan;
+mod strings;
+
+pub use scan::Dump;
+
+use super::keyspace::Keyspace;
+use crate::base::clock::Now;
+use crate::base::output::Output;
+use crate::protocol::Reply;
+use crate::protocol::command::Verb;
+use crate::protocol::resp::Writer;
+use crate::protocol::{Form, Request};
+use crate::session::{Origin, Style};
+use crate::stats::{Stat, Stats};
+use arguments::Refused;
+
+/// The error in place of a reply over the output limit.
+pub fn too_large() -> Refused {
+    Refused::over(Stat::TooLargeReplies, "reply too large, use SCAN")
+}
+
+/// The same in place of a single value.
+fn value_too_large() -> Refused {
+    Refused::over(Stat::TooLargeReplies, "reply too large")
+}
+
+/// One command, and all that it takes to carry it out.
+struct Call<'a> {
+    keyspace: &'a mut Keyspace,
+    request: Request<'a>,
+    reply: Writer<'a>,
+    now: Now,
+}
+
+impl<'a> Call<'a> {
+    fn word(&self, index: usize) -> &'a [u8] {
+        self.request.word(index)
+    }
+}
+
+/// Carries out one command and writes its reply, in RESP. What it has written before it refuses is
+/// taken back.
+type Function = fn(&mut Call<'_>) -> Result<(), Refused>;
+
+/// Carries out a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
+/// begun, and returned.
+#[inline]
+pub fn carry_out(
+    keyspace: &mut Keyspace,
+    request: &Request<'_>,
+    style: Style,
+    out: &mut Output,
+    stats: &mut Stats,
+    now: Now,
+) -> Option<Dump> {
+    let mark = out.len();
+    match request.command.verb {
+        // Those of the text protocol reply in the form they came in.
+        Verb::Get => {
+            let reply = keyspace.get(request.word(1), now).map_or(Reply::NotFound, Reply::Value);
+            style.write(out, Origin::Server, reply);
+        }
+        Verb::Set if request.len() == 3 => {
+            strings::plain_set(keyspace, request, now);
+            style.write(out, Origin::Server, Reply::Ok);
+        }
+        Verb::Put => style.write(out, Origin::Server, strings::put(keyspace, request, now)),
+        Verb::Del | Verb::Unlink => {
+            style.write(out, Origin::Server, keys::del(keyspace, request, now));
+        }
+        Verb::Dump if style.form == Form::Text => match Dump::new(style, request) {
+            Ok(dump) => return Some(dump),
+            Err(usage) => style.write(out, Origin::Server, Reply::Error(usage)),
+        },
+        verb => {
+            let reply = style.writer(out);
+            let mut call = Call { keyspace, request: *request, reply, now };
+            if let Err(why) = function(verb)(&mut call) {
+                out.truncate(mark);
+                style.write(out, Origin::Server, Reply::Error(why.told(stats)));
+            }
+        }
+    }
+    if out.len() - mark > keyspace.output_limit {
+        out.truncate(mark);
+        style.write(out, Origin::Server, Reply::Error(too_large().told(stats)));
+    }
+    None
+}
+
+#[rustfmt::skip]
+fn function(verb: Verb) -> Function {
+    match verb {
+        Verb::Set => strings::set,
+        Verb::Mget => strings::mget,
+        Verb::Mset => strings::mset,
+        Verb::Msetnx => strings::msetnx,
+        Verb::Setnx => strings::setnx,
+        Verb::Setex | Verb::Psetex => strings::setex,
+        Verb::Getset => strings::getset,
+        Verb::Getdel => strings::getdel,
+        Verb::Getex => strings::getex,
+        Verb::Append => strings::append,
+        Verb::Strlen => strings::strlen,
+        Verb::Incr | Verb::Decr | Verb::Incrby | Verb::Decrby => strings::increment,
+        Verb::Exists | Verb::Touch => keys::exists,
+        Verb::Type => keys::kind,
+        Verb::Rename | Verb::Renamenx => keys::rename,
+        Verb::Randomkey => keys::random,
+        Verb::Dbsize => keys::count,
+        Verb::Flushdb | Verb::Flushall => keys::flush,
+        Verb::Expire | Verb::Pexpire | Verb::Expireat | Verb::Pexpireat => expiry::expire,
+        Verb::Ttl | Verb::Pttl | Verb::Expiretime | Verb::Pexpiretime => expiry::remaining,
+        Verb::Persist => expiry::persist,
+        Verb::Keys => scan::keys,
+        Verb::Scan => scan::scan,
+        Verb::Dump => scan::dump,
+        Verb::Get | Verb::Put | Verb::Del | Verb::Unlink => unreachable!("carried out above"),
+        Verb::Multi | Verb::Exec | Verb::Discard | Verb::Watch | Verb::Unwatch
+        | Verb::Ping | Verb::Echo | Verb::Hello | Verb::Auth | Verb::Select | Verb::Client
+        | Verb::Reset | Verb::Command | Verb::Info | Verb::Config | Verb::Time | Verb::Role
+        | Verb::Cluster | Verb::Stats | Verb::Origin | Verb::Help | Verb::Bye | Verb::Quit
+        | Verb::Exit
+        | Verb::ClientCaching | Verb::ClientGetname | Verb::ClientGetredir | Verb::ClientHelp
+        | Verb::ClientId | Verb::ClientInfo | Verb::ClientKill | Verb::ClientList
+        | Verb::ClientReply | Verb::ClientSetinfo | Verb::ClientSetname | Verb::ClientTracking
+        | Verb::ClientTrackinginfo | Verb::CommandCount | Verb::CommandDocs | Verb::CommandGetkeys
+        | Verb::CommandHelp | Verb::CommandInfo | Verb::CommandList | Verb::ConfigGet
+        | Verb::ConfigHelp | Verb::ConfigResetstat | Verb::ConfigSet
+            => unreachable!("these are not for the keys"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Commands that go over all keys.
+
+use super::arguments::{Refused, SYNTAX_ERROR, integer};
+use super::{Call, too_large};
+use crate::base::clock::Now;
+use crate::base::glob;
+use crate::base::output::Output;
+use crate::protocol::Request;
+use crate::protocol::resp::Writer;
+use crate::protocol::text;
+use crate::server::keyspace::Keyspace;
+use crate::session::{Origin, Style};
+use crate::settings::limits;
+use crate::stats::Stat;
+use std::ops::ControlFlow;
+
+/// Entries that one step of a walk over the store looks at: at under 100 ns each it stays below a
+/// millisecond.
+pub const SCAN_STEP: usize = 4096;
+
+/// What a streamed reply adds to the output before others have their turn.
+pub const STREAM_CHUNK: usize = 64 * 1024;
+
+/// A text `DUMP`, sent a piece at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Dump {
+    pairs: bool,
+    prefix: text::Prefix,
+    cursor: u64,
+    /// Whether a key stands on the line already.
+    begun: bool,
+}
+
+impl Dump {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Its usage, if it is wrong.
+    pub fn new(style: Style, request: &Request<'_>) -> Result<Dump, &'static str> {
+        let pairs = request.dumps_pairs()?;
+        Ok(Dump { pairs, prefix: style.prefix(Origin::Server), cursor: 0, begun: false })
+    }
+
+    /// Sends the next piece; whether that was the last.
+    pub fn step(&mut self, keyspace: &Keyspace, output: &mut Output, now: Now) -> bool {
+        let full = output.len() + STREAM_CHUNK;
+        if !self.begun && !self.pairs && self.cursor == 0 {
+            output.push(self.prefix);
+        }
+        let Dump { pairs, prefix, cursor, .. } = *self;
+        self.cursor = keyspace.store().scan(cursor, SCAN_STEP, now, |key, value| {
+            if pairs {
+                text::push_pair(output, prefix, key, value);
+            } else {
+                if self.begun {
+                    output.push(b" ");
+                }
+                self.begun = true;
+                text::push_key(output, key);
+            }
+            if output.len() < full { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        if self.cursor == 0 {
+            if pairs {
+                output.push(prefix);
+                output.push(b"END");
+            }
+            output.push(b"\r\n");
+        }
+        self.cursor == 0
+    }
+}
+
+/// Writes what `write` makes of each key, and how many it wrote something of.
+///
+/// # Errors
+/// That would be more than a reply may have.
+fn write_each(
+    call: &mut Call<'_>,
+    mut write: impl FnMut(&mut Writer<'_>, &[u8], &[u8]) -> bool,
+) -> Result<usize, Refused> {
+    let Call { keyspace, reply, now, .. } = call;
+    let full = reply.len() + keyspace.output_limit;
+    let mut count = 0;
+    keyspace.store().scan(0, usize::MAX, *now, |key, value| {
+        count += usize::from(write(reply, key, value));
+        if reply.len() > full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if reply.len() > full { Err(too_large()) } else { Ok(count) }
+}
+
+pub fn keys(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (begin, pattern) = (call.reply.len(), pattern(call.word(1))?);
+    let count = write_each(call, |reply, key, _| {
+        let matches = glob::matches(pattern, key);
+        if matches {
+            reply.bulk(key);
+        }
+        matches
+    })?;
+    call.reply.put_before(begin, |reply| reply.array(count));
+    Ok(())
+}
+
+pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (begin, pairs) = (call.reply.len(), call.request.dumps_pairs()?);
+    let count = write_each(call, |reply, key, value| {
+        reply.bulk(key);
+        if pairs {
+            reply.bulk(value);
+        }
+        true
+    })?;
+    call.reply.put_before(begin, |reply| if pairs { reply.map(count) } else { reply.array(count) });
+    Ok(())
+}
+
+/// A pattern, if it is short enough: the search takes up to as many steps for each key as pattern
+/// times key have bytes.
+///
+/// # Errors
+/// It is longer than [`limits::MAX_PATTERN`].
+fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
+    if word.len() <= limits::MAX_PATTERN {
+        return Ok(word);
+    }
+    let message = format!("pattern longer than {} bytes", limits::MAX_PATTERN);
+    Err(Refused::over(Stat::TooLargeRequests, message))
+}
+
+/// Steps of matching after which one `SCAN` ends: some ten milliseconds.
+const MOST_SCAN_WORK: usize = 1 << 24;
+
+/// What a `SCAN` asks for.
+struct Scan<'a> {
+    cursor: u64,
+    pattern: &'a [u8],
+    /// So many keys are looked at, whether they match or not.
+    count: u64,
+    kind: Option<&'a [u8]>,
+}
+
+impl<'a> Scan<'a> {
+    fn of(request: &Request<'a>) -> Result<Scan<'a>, Refused> {
+        let cursor = cursor(request.word(1)).ok_or("invalid cursor")?;
+        let mut scan = Scan { cursor, pattern: b"*", count: 10, kind: None };
+        let mut words = request.words().skip(2);
+        while let Some(option) = words.next() {
+            let argument = words.next().ok_or(SYNTAX_ERROR)?;
+            match &option.to_ascii_uppercase()[..] {
+                b"MATCH" => scan.pattern = pattern(argument)?,
+                b"TYPE" => scan.kind = Some(argument),
+                b"COUNT" => {
+                    let count = u64::try_from(integer(argument)?).ok().filter(|&count| count > 0);
+                    scan.count = count.ok_or(SYNTAX_ERROR)?;
+                }
+                _ => return Err(SYNTAX_ERROR.into()),
+            }
+        }
+        Ok(scan)
+    }
+}
+
+/// Reads a cursor as Redis does, by the rules of `strtoul` in C: it may have a sign, and an empty
+/// one is 0. A NUL ends it.
+fn cursor(word: &[u8]) -> Option<u64> {
+    let word = word.split(|&byte| byte == 0).next().unwrap_or_default();
+    let (negative, digits) = match word {
+        [] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let is_number = digits.iter().all(u8::is_ascii_digit);
+    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok().filter(|_| is_number)?;
+    Some(if negative { number.wrapping_neg() } else { number })
+}
+
+pub fn scan(call: &mut Call<'_>) -> Result<(), Refused> {
+    let scan = Scan::of(&call.request)?;
+    let begin = call.reply.len();
+    let full = begin + STREAM_CHUNK;
+    let is_string = scan.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(b"string"));
+    let (mut seen, mut matching, mut found, mut work) = (0, 0, 0, 0);
+    let Call { keyspace, reply, now, .. } = call;
+    let next = keyspace.store().scan(scan.cursor, SCAN_STEP, *now, |key, _| {
+        seen += 1;
+        if glob::matches(scan.pattern, key) {
+            matching += 1;
+            if is_string {
+                found += 1;
+                reply.bulk(key);
+            }
+        }
+        work += scan.pattern.len() * key.len();
+        let enough = seen == scan.count || reply.len() >= full || work > MOST_SCAN_WORK;
+        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if scan.kind.is_some() {
+        // To see of what type it is, Redis looks each key up.
+        keyspace.hits += matching;
+    }
+    reply.put_before(begin, |reply| {
+        reply.array(2);
+        reply.bulk(next.to_string().as_bytes());
+        reply.array(found);
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

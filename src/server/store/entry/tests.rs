@@ -1,0 +1,58 @@
+//! Tests of `entry.rs`.
+
+use super::*;
+
+fn lease(deadline: u64) -> Option<Lease> {
+    Some(Lease { deadline, timer: TimerId::unpack(1 << 32) })
+}
+
+fn placed(parts: Parts<'_>, slack: usize) -> Vec<u8> {
+    let mut place = vec![b'#'; parts.len() + slack];
+    parts.fill(&mut place);
+    place
+}
+
+#[test]
+fn only_what_expires_pays_for_it() {
+    let never = Parts { key: b"color", value: b"blue", lease: None };
+    let expires = Parts { lease: lease(u64::MAX), ..never };
+    assert_eq!((never.len(), expires.len()), (4 + 5 + 4, 4 + 16 + 5 + 4));
+    for (parts, slack) in [(never, 0), (never, 3), (expires, 0), (expires, MAX_SLACK)] {
+        let place = placed(parts, slack);
+        let entry = Entry(&place);
+        assert_eq!(entry.split(), (&b"color"[..], &b"blue"[..]));
+        assert_eq!((entry.key(), entry.value()), entry.split());
+        assert_eq!(entry.lease(), parts.lease);
+    }
+}
+
+#[test]
+fn what_is_large_has_room_for_a_lease_that_comes_and_goes() {
+    let mut bytes = Parts { key: b"k", value: b"v", lease: None }.to_vec();
+    assert_eq!((bytes.len(), Entry(&bytes).lease()), (4 + 16 + 1 + 1, None));
+    for lease in [lease(7), None, lease(0)] {
+        assert!(EntryMut(&mut bytes).has_room());
+        EntryMut(&mut bytes).set_lease(lease);
+        assert_eq!((Entry(&bytes).lease(), Entry(&bytes).split()), (lease, (&b"k"[..], &b"v"[..])));
+    }
+    assert!(!Entry(&bytes).is_live(u64::MAX));
+}
+
+#[test]
+fn a_value_changes_within_its_place() {
+    for lease in [None, lease(7)] {
+        let mut place = placed(Parts { key: b"k", value: b"", lease }, 5);
+        for value in [&b"ab"[..], b"", b"abcde"] {
+            EntryMut(&mut place).set_value(value);
+            assert_eq!((Entry(&place).split(), Entry(&place).lease()), ((&b"k"[..], value), lease));
+        }
+        EntryMut(&mut place).set_value(b"ab");
+        assert!(EntryMut(&mut place).append(b"cd") && EntryMut(&mut place).append(b""));
+        assert!(!EntryMut(&mut place).append(b"ef"), "there is room for one byte");
+        assert!(EntryMut(&mut place).append(b"e"));
+        assert_eq!(
+            (Entry(&place).split(), Entry(&place).lease()),
+            ((&b"k"[..], &b"abcde"[..]), lease)
+        );
+    }
+}

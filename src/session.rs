@@ -1,0 +1,354 @@
+//! One client's protocol state, and the commands that concern the connection or the program and not
+//! the keys. Server and proxy share it.
+//!
+//! - `commands.rs`: the commands that a session answers by itself
+//! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
+//! - `command_docs.rs`: `COMMAND`, which tells of the table of commands
+//! - `tracking.rs`: `CLIENT TRACKING`, what a client wants to be told of
+//! - `error.rs`: why a request is not carried out
+//! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
+//! - `info.rs`, `config.rs`: two of these
+
+pub mod clients;
+mod command_docs;
+mod commands;
+mod config;
+mod error;
+mod info;
+pub mod program;
+mod tracking;
+pub mod transaction;
+
+pub use commands::{MAX_NAME, Outcome, help};
+pub use error::Fault;
+
+use crate::base::buffer::Buffer;
+use crate::base::clock::Now;
+use crate::base::output::Output;
+use crate::protocol::command::{Command, Verb};
+use crate::protocol::resp::{self, Version, Writer};
+use crate::protocol::{Decoded, Decoder, Form, Lookup, Midway, Request, Scratch};
+use crate::protocol::{Reply, text};
+use crate::session::transaction::Transaction;
+use crate::settings::limits::{self, Limits};
+use crate::stats::Stat;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+use tracking::Tracking;
+
+/// Redis's error for words that do not fit together.
+const SYNTAX: Fault = Fault::plain("ERR syntax error");
+
+/// Whether patterns may be so long: see [`limits::MAX_PATTERN`].
+fn check_pattern(bytes: usize) -> Result<(), Fault> {
+    if bytes <= limits::MAX_PATTERN {
+        return Ok(());
+    }
+    let message = format!("ERR pattern longer than {} bytes", limits::MAX_PATTERN);
+    Err(Fault::over(Stat::TooLargeRequests, message))
+}
+
+/// How the reply to one request is to look: fixed when the request is decoded, so that a reply that
+/// comes later still has the look its client asked for then.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// The protocol.
+    pub form: Form,
+    /// Its version, where it is RESP.
+    pub version: Version,
+    /// The command, where it is known; some replies differ by it.
+    pub verb: Option<Verb>,
+    /// The client does not want this reply.
+    pub quiet: bool,
+    origin: bool,
+}
+
+/// Where a reply was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By the server, or by a program in its place.
+    Server,
+    /// From the proxy's cache.
+    Cache,
+}
+
+impl Style {
+    /// The style of a client that has asked for nothing.
+    pub fn plain(form: Form) -> Style {
+        Style { form, version: Version::Two, verb: None, quiet: false, origin: false }
+    }
+
+    /// Appends a reply in this style, wanted or not.
+    #[inline]
+    pub fn write(self, out: &mut Output, origin: Origin, reply: Reply<'_>) {
+        match self.form {
+            Form::Text => text::reply(out, self.prefix(origin), reply),
+            Form::Resp => resp::reply(out, self.version, self.verb, reply),
+        }
+    }
+
+    /// Writes a reply that only RESP has.
+    #[inline]
+    pub fn writer(self, out: &mut Output) -> Writer<'_> {
+        Writer::new(out, self.version)
+    }
+
+    /// What stands before each line of a text reply.
+    pub fn prefix(self, origin: Origin) -> text::Prefix {
+        match (self.origin, origin) {
+            (false, _) => b"",
+            (true, Origin::Server) => b"server: ",
+            (true, Origin::Cache) => b"proxy: ",
+        }
+    }
+}
+
+/// Whether a request was kept for `EXEC`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Collected {
+    /// It is to be carried out now.
+    Not,
+    /// It was.
+    Kept,
+    /// It was not, and the transaction has failed; the error, without its `ERR `.
+    Refused(Fault),
+}
+
+/// What `CLIENT REPLY` asked for, in bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Replies(u8);
+
+impl Replies {
+    /// Until it says otherwise, there are none.
+    const OFF: u8 = 1;
+    /// There is none to the next request.
+    const SKIP_NEXT: u8 = 2;
+    /// There is none to this request.
+    const SKIP: u8 = 4;
+}
+
+/// One client's protocol state.
+#[derive(Debug)]
+pub struct Session {
+    decoder: Decoder,
+    /// When the request that has begun and not ended began.
+    midway_since: Option<Instant>,
+    /// Its address, without what of a `SocketAddr` only takes room.
+    address: IpAddr,
+    port: u16,
+    /// When it came, and when it sent something last, in Unix seconds.
+    opened: u32,
+    heard: u32,
+    origin: bool,
+    version: Version,
+    replies: Replies,
+    tracking: Tracking,
+    /// The latest command, for `CLIENT LIST`.
+    latest: Option<Verb>,
+    names: Option<Box<Names>>,
+    transaction: Option<Box<Transaction>>,
+}
+
+/// What a client calls itself and its library. Printable, without spaces.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Names {
+    name: String,
+    library: String,
+    library_version: String,
+}
+
+impl Session {
+    /// The session of a client that has just come from `peer`.
+    pub fn new(peer: SocketAddr, now: Now) -> Session {
+        let seconds = now.unix_seconds();
+        Session {
+            decoder: Decoder::default(),
+            midway_since: None,
+            address: peer.ip(),
+            port: peer.port(),
+            opened: seconds,
+            heard: seconds,
+            origin: false,
+            version: Version::Two,
+            replies: Replies::default(),
+            tracking: Tracking::default(),
+            latest: None,
+            names: None,
+            transaction: None,
+        }
+    }
+
+    /// Decodes several requests: see [`Decoder::look_ahead`].
+    #[inline]
+    pub fn look_ahead(
+        &mut self,
+        input: &[u8],
+        scratch: &mut Scratch,
+        limits: &Limits,
+        lookup: &impl Lookup,
+    ) {
+        self.decoder.look_ahead(input, scratch, limits, lookup);
+    }
+
+    /// Decodes the request at the front of `input`: see [`Decoder::decode`].
+    #[inline(always)]
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a [u8],
+        scratch: &'a mut Scratch,
+        limits: &Limits,
+    ) -> (usize, Decoded<'a>) {
+        let (consumed, decoded) = self.decoder.decode(input, scratch, limits);
+        if !matches!(decoded, Decoded::Incomplete | Decoded::Telnet(_)) {
+            self.midway_since = None;
+        }
+        (consumed, decoded)
+    }
+
+    /// How long the request is that has begun: see [`Decoder::announced`].
+    pub fn announced(&self) -> usize {
+        self.decoder.announced()
+    }
+
+    /// What the request is for that has begun: see [`Decoder::begun`].
+    pub fn begun(&self, input: &[u8]) -> Option<&'static Command> {
+        self.decoder.begun(input)
+    }
+
+    /// Refuses the request that has begun, and drops the rest of it as it comes: see
+    /// [`Decoder::skip`].
+    pub fn skip(&mut self, input: &mut Buffer) -> Form {
+        // Its end will not be noticed, and what follows it has its own time.
+        self.midway_since = None;
+        self.decoder.skip(input)
+    }
+
+    /// Takes back the request that was last decoded: see [`Decoder::put_back`].
+    pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
+        self.decoder.put_back(scratch)
+    }
+
+    /// The client has sent something.
+    #[inline]
+    pub fn heard_from(&mut self, now: Now) {
+        self.heard = now.unix_seconds();
+    }
+
+    /// Notes the command that the client sends now.
+    #[inline]
+    pub fn noted(&mut self, verb: Verb) {
+        self.latest = Some(verb);
+    }
+
+    fn peer(&self) -> SocketAddr {
+        SocketAddr::from((self.address, self.port))
+    }
+
+    fn names(&self) -> Option<&Names> {
+        self.names.as_deref()
+    }
+
+    /// Keeps them only while there are any.
+    fn change_names(&mut self, change: impl FnOnce(&mut Names)) {
+        let mut names = self.names.take().unwrap_or_default();
+        change(&mut names);
+        self.names = Some(names).filter(|names| **names != Names::default());
+    }
+
+    /// Whether requests are simply carried out: no transaction collects them, and each is answered.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.transaction.is_none() && self.replies == Replies::default()
+    }
+
+    /// The requests since `MULTI`, if there was one.
+    pub fn transaction(&mut self) -> Option<&mut Transaction> {
+        self.transaction.as_deref_mut()
+    }
+
+    /// `MULTI`: requests are collected from now on.
+    pub fn begin_transaction(&mut self) {
+        self.transaction = Some(Box::default());
+    }
+
+    /// `EXEC` or `DISCARD`: the requests that were collected; `None` without `MULTI`.
+    pub fn end_transaction(&mut self) -> Option<Box<Transaction>> {
+        self.transaction.take()
+    }
+
+    /// Keeps a request for `EXEC`, if there was `MULTI` and it is not one that ends the transaction
+    /// or the connection. All requests of one transaction have at most `most` bytes.
+    pub fn collect(&mut self, request: &Request<'_>, most: usize) -> Collected {
+        use Verb::{Bye, Discard, Exec, Exit, Multi, Quit, Reset, Watch};
+        let Some(transaction) = &mut self.transaction else { return Collected::Not };
+        transaction.note(request.command);
+        match request.command.verb {
+            Multi | Exec | Discard | Watch | Reset | Bye | Quit | Exit => Collected::Not,
+            _ if request.form == Form::Text => {
+                transaction.fail();
+                Collected::Refused("a transaction takes RESP requests only".into())
+            }
+            _ if transaction.push(request.words, most) => Collected::Kept,
+            _ => Collected::Refused(Fault::over(Stat::TooLargeRequests, "transaction too large")),
+        }
+    }
+
+    /// A request was refused, and with it the transaction that it stood in: how to say so.
+    pub fn refused(&mut self, form: Form) -> Style {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.fail();
+        }
+        let style = self.style(form, None);
+        self.replied();
+        style
+    }
+
+    /// Whether the client does not want the reply to the present request.
+    pub fn is_quiet(&self) -> bool {
+        self.replies.0 & (Replies::OFF | Replies::SKIP) != 0
+    }
+
+    /// After each request that is not plain: goes on to the next.
+    pub fn replied(&mut self) {
+        let Replies(bits) = self.replies;
+        let skip = if bits & Replies::SKIP_NEXT == 0 { 0 } else { Replies::SKIP };
+        self.replies = Replies(bits & Replies::OFF | skip);
+    }
+
+    /// The style of a reply to a request that came now.
+    #[inline]
+    pub fn style(&self, form: Form, verb: Option<Verb>) -> Style {
+        let quiet = self.is_quiet();
+        Style { form, version: self.version, verb, quiet, origin: self.origin }
+    }
+
+    /// How long to wait for more, after all whole requests in `input` were decoded.
+    #[inline]
+    pub fn patience(&mut self, input: &[u8], now: Instant, limits: &Limits) -> Option<Instant> {
+        let timeout = match self.decoder.midway(input) {
+            Midway::Nothing => {
+                self.midway_since = None;
+                let never = limits.idle_timeout == Duration::ZERO;
+                return if never { None } else { Some(now + limits.idle_timeout) };
+            }
+            Midway::Line => limits.line_timeout,
+            Midway::Array => limits.request_timeout,
+        };
+        Some(*self.midway_since.get_or_insert(now) + timeout)
+    }
+
+    /// What to say to a client whose time is up; nothing to one that is only idle, which does not
+    /// expect a reply.
+    pub fn timed_out(&self, limits: &Limits) -> Option<(Style, String)> {
+        let (form, what, timeout) = match self.decoder.midway(b"") {
+            Midway::Nothing => return None,
+            Midway::Line => (Form::Text, "line", limits.line_timeout),
+            Midway::Array => (Form::Resp, "request", limits.request_timeout),
+        };
+        let message = format!("no complete {what} within {} seconds", timeout.as_secs_f64());
+        Some((self.style(form, None), message))
+    }
+}
+
+#[cfg(test)]
+mod tests;
