@@ -132,7 +132,7 @@ pub trait Handler {
 
     /// How many bytes the request has in all that the input begins with and that is not whole, as
     /// far as it has told; 0: it has not. So there is room when they come.
-    fn announced(&self, _conn: ConnId) -> usize {
+    fn expected_len(&self, _conn: ConnId) -> usize {
         0
     }
 
@@ -159,7 +159,7 @@ pub trait Handler {
     /// Whether the time given to `received` must not be earlier than that at which the bytes were
     /// read. Else it is that at which the turn of the loop began, and the process may have been
     /// stopped since.
-    fn is_punctual(&self) -> bool {
+    fn wants_fresh_time(&self) -> bool {
         false
     }
 }
@@ -192,7 +192,7 @@ impl Connect {
 
 /// How far the end of a connection was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ending {
+pub enum CloseMode {
     /// Not at all.
     None,
     /// After its output has gone.
@@ -205,7 +205,7 @@ pub enum Ending {
 struct Outlet {
     output: Output,
     generation: u32,
-    ending: Ending,
+    ending: CloseMode,
     touched: bool,
 }
 
@@ -252,7 +252,7 @@ impl Outbox {
     #[inline]
     pub fn output_and_stats(&mut self, conn: ConnId) -> Option<(&mut Output, &mut Stats)> {
         let outlet = self.outlets.get_mut(conn.slot())?;
-        if outlet.generation != conn.generation || outlet.ending != Ending::None {
+        if outlet.generation != conn.generation || outlet.ending != CloseMode::None {
             return None;
         }
         if !outlet.touched {
@@ -280,12 +280,12 @@ impl Outbox {
 
     /// Closes the connection after its output has gone; nothing can be appended any more.
     pub fn close(&mut self, conn: ConnId) {
-        self.end(conn, Ending::AfterFlush);
+        self.end(conn, CloseMode::AfterFlush);
     }
 
     /// Closes the connection at once; output that has not gone is dropped.
     pub fn abort(&mut self, conn: ConnId) {
-        self.end(conn, Ending::Now);
+        self.end(conn, CloseMode::Now);
     }
 
     /// Goes on with a connection after [`Next::Wait`].
@@ -304,7 +304,7 @@ impl Outbox {
         self.last_generation = self.last_generation.checked_add(1).unwrap_or(1);
         let generation = self.last_generation;
         let outlet =
-            Outlet { output: Output::new(), generation, ending: Ending::None, touched: false };
+            Outlet { output: Output::new(), generation, ending: CloseMode::None, touched: false };
         let slot = self.outlets.insert(outlet) as u32;
         ConnId { slot, generation }
     }
@@ -374,8 +374,8 @@ impl Outbox {
 
     /// Whether and how the connection is to end.
     #[inline]
-    pub fn ending(&self, conn: ConnId) -> Ending {
-        self.outlet(conn).map_or(Ending::Now, |outlet| outlet.ending)
+    pub fn ending(&self, conn: ConnId) -> CloseMode {
+        self.outlet(conn).map_or(CloseMode::Now, |outlet| outlet.ending)
     }
 
     #[inline]
@@ -388,7 +388,7 @@ impl Outbox {
         self.outlets.get_mut(conn.slot()).filter(|outlet| outlet.generation == conn.generation)
     }
 
-    fn end(&mut self, conn: ConnId, ending: Ending) {
+    fn end(&mut self, conn: ConnId, ending: CloseMode) {
         if let Some(outlet) = self.outlet_mut(conn) {
             outlet.ending = outlet.ending.max(ending);
         }

@@ -7,7 +7,7 @@ pub mod logging;
 use crate::base::arena;
 use crate::handler::Handler;
 use crate::program::flags::{Common, Parsed};
-use crate::reactor::{Ended, Reactor, Stopper};
+use crate::reactor::{Exit, Reactor, Stopper};
 use crate::server::Server;
 use crate::settings::PutMode;
 use crate::settings::limits::Limits;
@@ -89,7 +89,7 @@ pub struct OwnServer {
     /// Where it listens.
     pub address: SocketAddr,
     stopper: Stopper,
-    thread: JoinHandle<Result<Ended, String>>,
+    thread: JoinHandle<Result<Exit, String>>,
 }
 
 impl OwnServer {
@@ -172,7 +172,7 @@ pub fn announce(program: &str, addresses: &[SocketAddr]) {
 ///
 /// # Errors
 /// One line that says why it cannot go on.
-pub fn run<H: Handler>(reactor: Reactor<H>) -> Result<Ended, String> {
+pub fn run<H: Handler>(reactor: Reactor<H>) -> Result<Exit, String> {
     keep_memory_ready();
     reactor.run().map_err(|error| format!("the event loop failed: {error}"))
 }
@@ -189,10 +189,10 @@ fn keep_memory_ready() {
 }
 
 /// 0 after a stop that let everybody have their replies.
-pub fn exit_code(ended: Ended) -> ExitCode {
+pub fn exit_code(ended: Exit) -> ExitCode {
     match ended {
-        Ended::Drained => ExitCode::SUCCESS,
-        Ended::Forced => ExitCode::FAILURE,
+        Exit::Drained => ExitCode::SUCCESS,
+        Exit::Forced => ExitCode::FAILURE,
     }
 }
 

@@ -102,11 +102,11 @@ impl Handler for Proxy {
         })
     }
 
-    fn announced(&self, conn: ConnId) -> usize {
+    fn expected_len(&self, conn: ConnId) -> usize {
         if self.upstream.is(conn) {
-            return self.upstream.announced();
+            return self.upstream.expected_len();
         }
-        self.clients.get(conn).map_or(0, |client| client.session.announced())
+        self.clients.get(conn).map_or(0, |client| client.session.expected_len())
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {
@@ -162,7 +162,7 @@ impl Handler for Proxy {
         self.confirm(out, now);
     }
 
-    fn is_punctual(&self) -> bool {
+    fn wants_fresh_time(&self) -> bool {
         self.is_caching()
     }
 }

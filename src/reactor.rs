@@ -26,7 +26,7 @@ use crate::base::buffer::Buffer;
 use crate::base::buffer::SCRATCH_BYTES;
 use crate::base::clock::WallClock;
 use crate::base::timer_wheel::TimerWheel;
-use crate::handler::{CloseReason, ConnId, Ending, Handler, Outbox};
+use crate::handler::{CloseMode, CloseReason, ConnId, Handler, Outbox};
 use crate::reactor::connection::{Kind, Readiness, Step, Stream};
 use crate::reactor::connection_table::ConnectionTable;
 use crate::settings::limits::{self, Limits};
@@ -50,7 +50,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub const KEEPALIVE: Duration = Duration::from_secs(300);
 
 /// What each of them is written at the least, however many they are. As in Redis.
-pub const LEAST_WRITE: usize = 64 * 1024;
+pub const MIN_WRITE: usize = 64 * 1024;
 
 /// What one tick writes to clients, shared among those who have a turn in it: about a millisecond.
 /// One alone, or a few, are written all that they are kept ready.
@@ -91,30 +91,30 @@ enum Timer {
 
 /// How a reactor came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum Exit {
     /// It was told to stop, and every client has left or the drain timeout has passed.
     Drained,
     /// It was told to stop twice.
     Forced,
 }
 
-/// What other threads have to say to a reactor.
-enum Word {
+/// What other threads send to a reactor.
+enum Message {
     Stop,
     Resolved(Answer),
 }
 
-/// How they say it.
+/// The sending end, which also wakes the reactor.
 #[derive(Clone, Debug)]
-struct Caller {
-    words: Sender<Word>,
+struct Mailbox {
+    sender: Sender<Message>,
     waker: Arc<Waker>,
 }
 
-impl Caller {
-    fn say(&self, word: Word) {
-        // A reactor that has ended needs to hear nothing.
-        if self.words.send(word).is_ok()
+impl Mailbox {
+    fn send(&self, message: Message) {
+        // A reactor that has ended has nobody to receive messages.
+        if self.sender.send(message).is_ok()
             && let Err(error) = self.waker.wake()
         {
             warn!("cannot wake the reactor: {error}");
@@ -124,12 +124,12 @@ impl Caller {
 
 /// Tells a reactor on another thread to stop.
 #[derive(Clone, Debug)]
-pub struct Stopper(Caller);
+pub struct Stopper(Mailbox);
 
 impl Stopper {
     /// The same as the signal SIGTERM: the first call drains, the second stops at once.
     pub fn stop(&self) {
-        self.0.say(Word::Stop);
+        self.0.send(Message::Stop);
     }
 }
 
@@ -144,8 +144,8 @@ pub struct Reactor<H> {
     timers: TimerWheel<Timer>,
     scratch: Buffer,
     signals: Option<Signals>,
-    caller: Caller,
-    words: Receiver<Word>,
+    mailbox: Mailbox,
+    messages: Receiver<Message>,
     resolver: Resolver,
     /// What a client is written in this tick.
     share: usize,
@@ -161,7 +161,7 @@ impl<H: Handler> Reactor<H> {
     pub fn new(handler: H, limits: Limits, now: Instant) -> io::Result<Reactor<H>> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let (sender, words) = mpsc::channel();
+        let (sender, messages) = mpsc::channel();
         Ok(Reactor {
             poll,
             handler,
@@ -172,8 +172,8 @@ impl<H: Handler> Reactor<H> {
             timers: TimerWheel::new(now),
             scratch: Buffer::with_capacity(SCRATCH_BYTES),
             signals: None,
-            caller: Caller { words: sender, waker },
-            words,
+            mailbox: Mailbox { sender, waker },
+            messages,
             resolver: Resolver::default(),
             share: 0,
             stop_at: None,
@@ -200,20 +200,20 @@ impl<H: Handler> Reactor<H> {
 
     /// A handle by which another thread stops this reactor.
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.caller.clone())
+        Stopper(self.mailbox.clone())
     }
 
     /// Runs until told to stop.
     ///
     /// # Errors
     /// The system's poll fails.
-    pub fn run(mut self) -> io::Result<Ended> {
+    pub fn run(mut self) -> io::Result<Exit> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             if !self.tick(&mut events)? {
                 continue;
             }
-            let ended = if self.forced { Ended::Forced } else { Ended::Drained };
+            let ended = if self.forced { Exit::Forced } else { Exit::Drained };
             match self.connections.clients() {
                 0 => {}
                 left => info!("stopped with {left} clients still connected"),
@@ -252,7 +252,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn sleep_time(&self) -> Option<Duration> {
-        if self.connections.has_ready() || self.listeners.owe_an_answer() {
+        if self.connections.has_ready() || self.listeners.has_overflow() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.timers.next_deadline(), self.handler.next_deadline(), self.stop_at];
@@ -265,18 +265,18 @@ impl<H: Handler> Reactor<H> {
         let token = event.token();
         match token {
             SIGNALS => self.take_pending_signals(now),
-            WAKER => self.hear(now),
+            WAKER => self.drain_messages(now),
             Token(packed) if packed as u32 == 0 => self.listeners.note(packed >> 32),
             Token(packed) => self.note_connection(ConnId::unpack(packed), event, now),
         }
     }
 
-    /// Hears what other threads have said.
-    fn hear(&mut self, now: Instant) {
-        while let Ok(word) = self.words.try_recv() {
-            match word {
-                Word::Stop => self.stop(now),
-                Word::Resolved(answer) => self.resolved(&answer, now),
+    /// Takes the messages of other threads.
+    fn drain_messages(&mut self, now: Instant) {
+        while let Ok(message) = self.messages.try_recv() {
+            match message {
+                Message::Stop => self.stop(now),
+                Message::Resolved(answer) => self.resolved(&answer, now),
             }
         }
     }
@@ -320,7 +320,7 @@ impl<H: Handler> Reactor<H> {
             let mut turns = 0;
             while let Some(connection) = self.connections.get(id)
                 && connection.is_ready()
-                && self.out.ending(id) == Ending::None
+                && self.out.ending(id) == CloseMode::None
             {
                 self.take_turn(id, now);
                 turns += 1;
@@ -402,7 +402,7 @@ impl<H: Handler> Reactor<H> {
     fn take_turn(&mut self, id: ConnId, now: Instant) {
         let Some(connection) = self.connections.get(id) else { return };
         let (handler, out, scratch) = (&mut self.handler, &mut self.out, &mut self.scratch);
-        let clock = handler.is_punctual().then_some(Instant::now as fn() -> Instant);
+        let clock = handler.wants_fresh_time().then_some(Instant::now as fn() -> Instant);
         let step = connection.take_turn(handler, out, scratch, now, clock);
         self.conclude(id, step, now);
     }
@@ -419,7 +419,7 @@ impl<H: Handler> Reactor<H> {
                     let step = connection.settle(&mut self.out, &self.limits, share, now);
                     self.conclude(id, step, now);
                     self.connections.list_if_ready(id);
-                } else if self.out.ending(id) != Ending::None {
+                } else if self.out.ending(id) != CloseMode::None {
                     self.give_up_lookup(id, CloseReason::Closed, now);
                 }
             } else if let Some(id) = self.out.pop_resumed() {
@@ -486,7 +486,7 @@ impl<H: Handler> Reactor<H> {
 
 /// What a client may be written in a tick in which so many have a turn.
 fn share_of_writes(turns: usize) -> usize {
-    (TICK_WRITES / turns.max(1)).max(LEAST_WRITE)
+    (TICK_WRITES / turns.max(1)).max(MIN_WRITE)
 }
 
 fn wall_clock(now: Instant) -> WallClock {

@@ -96,8 +96,8 @@ impl Handler for Server {
         self.receive(out, conn, input, out.clock.at(now))
     }
 
-    fn announced(&self, conn: ConnId) -> usize {
-        self.clients.get(conn).map_or(0, |client| client.session.announced())
+    fn expected_len(&self, conn: ConnId) -> usize {
+        self.clients.get(conn).map_or(0, |client| client.session.expected_len())
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) {

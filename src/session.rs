@@ -206,8 +206,8 @@ impl Session {
     }
 
     /// How long the request is that has begun: see [`Decoder::announced`].
-    pub fn announced(&self) -> usize {
-        self.decoder.announced()
+    pub fn expected_len(&self) -> usize {
+        self.decoder.expected_len()
     }
 
     /// What the request is for that has begun: see [`Decoder::begun`].

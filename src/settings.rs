@@ -84,15 +84,15 @@ enum Field {
 
 /// What `max-line`, `max-value` and `max-request` may be at most: positions within a request are
 /// kept in 32 bits.
-const MOST_REQUEST_BYTES: usize = 2 << 30;
+const MAX_REQUEST_BYTES: usize = 2 << 30;
 /// The words of our own commands have no more, so that every limit can be set to another again.
-const LEAST_VALUE: usize = 64;
+const MIN_MAX_VALUE: usize = 64;
 /// The loop gathers up to 1 MiB of replies before it writes; a lower limit would close clients that
 /// leave nothing unread.
-const LEAST_OUTPUT_LIMIT: usize = 2 << 20;
-const MOST_CONNECTIONS: usize = 1_000_000;
+const MIN_OUTPUT_LIMIT: usize = 2 << 20;
+const MAX_CONNECTIONS: usize = 1_000_000;
 /// Some 100 bytes each.
-const MOST_TRACKING_KEYS: usize = 1_000_000_000;
+const MAX_TRACKING_KEYS: usize = 1_000_000_000;
 
 const LIVE: bool = true;
 const FIXED: bool = false;
@@ -108,16 +108,16 @@ pub static SETTINGS: &[Setting] = {
         row(Proxy, "trust", LIVE, "how long the upstream is trusted to tell of changes; 0: it is asked before each hit (1)", Seconds(|it| &mut it.trust)),
         row(Proxy, "cache-bytes", FIXED, "what the cache may cost; 0: no cache (64MiB)", Size(|it| &mut it.cache_bytes, 0, 1 << 40)),
         row(Both, "put", LIVE, "what PUT does to a key that exists (create: refuse)", Put),
-        row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections, MOST_CONNECTIONS)),
+        row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections, MAX_CONNECTIONS)),
         row(Both, "idle-timeout", LIVE, "close a client that sends nothing for so long; 0: never (0)", Seconds(|it| &mut it.limits.idle_timeout)),
         row(Both, "request-timeout", LIVE, "for a RESP request to come whole (30)", SomeSeconds(|it| &mut it.limits.request_timeout)),
         row(Both, "line-timeout", LIVE, "for a line to come whole (300)", SomeSeconds(|it| &mut it.limits.line_timeout)),
-        row(Both, "max-line", LIVE, "the longest line (1MiB)", Size(|it| &mut it.limits.max_line, 16, MOST_REQUEST_BYTES)),
-        row(Both, "max-value", LIVE, "the longest value (64MiB)", Size(|it| &mut it.limits.max_value, LEAST_VALUE, MOST_REQUEST_BYTES)),
-        row(Both, "max-request", LIVE, "the longest RESP request (128MiB)", Size(|it| &mut it.limits.max_request, 64, MOST_REQUEST_BYTES)),
-        row(Both, "output-limit", FIXED, "output that a client may leave unread (256MiB)", Size(|it| &mut it.limits.output_limit, LEAST_OUTPUT_LIMIT, 1 << 40)),
+        row(Both, "max-line", LIVE, "the longest line (1MiB)", Size(|it| &mut it.limits.max_line, 16, MAX_REQUEST_BYTES)),
+        row(Both, "max-value", LIVE, "the longest value (64MiB)", Size(|it| &mut it.limits.max_value, MIN_MAX_VALUE, MAX_REQUEST_BYTES)),
+        row(Both, "max-request", LIVE, "the longest RESP request (128MiB)", Size(|it| &mut it.limits.max_request, 64, MAX_REQUEST_BYTES)),
+        row(Both, "output-limit", FIXED, "output that a client may leave unread (256MiB)", Size(|it| &mut it.limits.output_limit, MIN_OUTPUT_LIMIT, 1 << 40)),
         row(Server, "max-memory", LIVE, "memory of the process beyond which nothing more is stored; 0: no limit (0)", Size(|it| &mut it.limits.max_memory, 0, 1 << 50)),
-        row(Server, "tracking-keys", LIVE, "keys that clients are told changes of; beyond it the oldest go (1000000)", Count(|it| &mut it.limits.tracking_keys, MOST_TRACKING_KEYS)),
+        row(Server, "tracking-keys", LIVE, "keys that clients are told changes of; beyond it the oldest go (1000000)", Count(|it| &mut it.limits.tracking_keys, MAX_TRACKING_KEYS)),
         row(Both, "drain-timeout", FIXED, "for clients to take their last replies at the end (5)", Seconds(|it| &mut it.limits.drain_timeout)),
     ]
 };

@@ -9,7 +9,7 @@ mod process;
 #[path = "client/program.rs"]
 mod program;
 
-use child::{Ended, Running, Terminal};
+use child::{Exit, Running, Terminal};
 use process::PATIENCE;
 use program::{arguments, command, home, run, run_with};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 #[track_caller]
-fn check(ended: &Ended, stdout: &str, stderr: &str, code: i32) {
+fn check(ended: &Exit, stdout: &str, stderr: &str, code: i32) {
     let got = (ended.stdout.as_str(), ended.stderr.as_str(), ended.code);
     assert_eq!(got, (stdout, stderr, Some(code)));
 }

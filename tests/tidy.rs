@@ -115,7 +115,7 @@ fn rules_for_imports_see_who_breaks_them() {
     let up = "src/handler.rs:2: `handler` may not import `reactor`";
     check(code::floors, &two("//! `crate::reactor`\n"), &[]);
     check(code::floors, &two("\nuse crate::reactor::Reactor;\n"), &[up]);
-    check(code::floors, &two("\nuse crate::{base, reactor::{self, Ended as E}, stats};\n"), &[up]);
+    check(code::floors, &two("\nuse crate::{base, reactor::{self, Exit as E}, stats};\n"), &[up]);
     check(code::floors, &two("\nfn f() { super::reactor::run() }\n"), &[up]);
     check(code::floors, &two("\"a \\\" literal\";\nuse crate::reactor::Reactor;\n"), &[up]);
     check(

@@ -32,7 +32,7 @@ const CHUNK: usize = 4 * 1024 * 1024;
 const SMALL_PAGE: usize = 4096;
 
 /// The most chunks that are kept ready.
-const MOST_READY: usize = 4;
+const MAX_READY: usize = 4;
 
 /// Chunks on their way from the thread that makes them ready. This and the count of what was
 /// touched are all that a whole process shares, as it does an allocator.
@@ -233,7 +233,7 @@ fn stock() -> MutexGuard<'static, Stock> {
 #[cold]
 fn want_chunk() {
     let mut stock = stock();
-    if stock.is_kept && stock.ready.len() + stock.wanted < MOST_READY {
+    if stock.is_kept && stock.ready.len() + stock.wanted < MAX_READY {
         stock.wanted += 1;
         WANTED.notify_one();
     }

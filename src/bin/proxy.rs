@@ -3,7 +3,7 @@
 
 use larder::program::{self, flags, logging};
 use larder::proxy::{Options, Proxy};
-use larder::reactor::Ended;
+use larder::reactor::Exit;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -50,7 +50,7 @@ fn run(config: flags::ProxyConfig) -> Result<ExitCode, String> {
     }
     program::announce(NAME, &addresses);
     let ended = program::run(reactor)?;
-    if ended == Ended::Drained
+    if ended == Exit::Drained
         && let Some(server) = own_server
     {
         server.stop();

@@ -26,7 +26,7 @@ fn a_connection_told_to_close_takes_no_more_output_and_keeps_what_it_has() {
     assert_eq!(out.pending(conn).map(|output| output.len()), Some(3));
     out.abort(conn);
     out.close(conn);
-    assert_eq!(out.ending(conn), Ending::Now, "an abort is not taken back");
+    assert_eq!(out.ending(conn), CloseMode::Now, "an abort is not taken back");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 /// The most that is read of a file with a password: who names another file by mistake is told so.
-const MOST_AUTH_BYTES: u64 = 64 * 1024;
+const MAX_AUTH_BYTES: u64 = 64 * 1024;
 
 /// What a command line comes to.
 #[derive(Clone, Debug)]
@@ -289,10 +289,10 @@ fn warn_of_readers(path: &Path) {
 
 fn read_credentials(path: &Path, user: Option<Vec<u8>>) -> Result<Credentials, String> {
     let mut text = Vec::new();
-    let opened = fs::File::open(path).map(|file| file.take(MOST_AUTH_BYTES + 1));
+    let opened = fs::File::open(path).map(|file| file.take(MAX_AUTH_BYTES + 1));
     let read = opened.and_then(|mut file| file.read_to_end(&mut text));
     let credentials = match read {
-        Ok(bytes) if bytes as u64 > MOST_AUTH_BYTES => Err("it is too large".to_string()),
+        Ok(bytes) if bytes as u64 > MAX_AUTH_BYTES => Err("it is too large".to_string()),
         Ok(_) => Credentials::read(&text, user).map_err(str::to_string),
         Err(error) => Err(error.to_string()),
     };

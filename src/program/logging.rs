@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 /// The most lines in any [`SPAN`], with those that tell of lines left out: more than anybody reads,
 /// and at some 100 bytes each about a gigabyte a day.
-const MOST_LINES: usize = 100;
+const MAX_LINES: usize = 100;
 
-/// See [`MOST_LINES`]; and how long it is silent once there were so many.
+/// See [`MAX_LINES`]; and how long it is silent once there were so many.
 const SPAN: Duration = Duration::from_secs(1);
 
 /// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise. To be called once; what
@@ -122,7 +122,7 @@ impl Pace {
             self.written.pop_front();
         }
         self.written.push_back(now);
-        if self.written.len() == MOST_LINES {
+        if self.written.len() == MAX_LINES {
             self.left_out = 1;
             return Fate::First;
         }

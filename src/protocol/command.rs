@@ -271,7 +271,7 @@ const fn hash(name: &[u8]) -> usize {
 }
 
 /// The longest name.
-const LONGEST: usize = 11;
+const MAX_NAME_LEN: usize = 11;
 
 impl Command {
     /// Finds a command by its name, in any case; `None` if there is no such command.
@@ -285,7 +285,7 @@ impl Command {
                 _ => {}
             }
         }
-        if name.len() > LONGEST {
+        if name.len() > MAX_NAME_LEN {
             return None;
         }
         let mut slot = hash(name);

@@ -205,8 +205,8 @@ impl Decoder {
     }
 
     /// How many bytes a request that has begun has at least, as far as it has told; 0: it has not.
-    pub fn announced(&self) -> usize {
-        if let State::Array(partial) = &self.state { partial.place.announced() } else { 0 }
+    pub fn expected_len(&self) -> usize {
+        if let State::Array(partial) = &self.state { partial.place.expected_len() } else { 0 }
     }
 
     fn array(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> Step {

@@ -15,22 +15,22 @@ pub trait Lookup {
     fn hash(&self, key: &[u8]) -> u64;
 
     /// Brings what is kept under these hashes into the processor's cache; there are at most
-    /// [`MOST_TOUCHED`]. Changes nothing.
+    /// [`MAX_TOUCHED`]. Changes nothing.
     fn touch(&self, hashes: &[u64]);
 }
 
 /// So many keys are touched at a time, at most: enough to have as many cache misses under way as a
 /// processor can.
-pub const MOST_TOUCHED: usize = 32;
+pub const MAX_TOUCHED: usize = 32;
 
 /// So many requests are decoded ahead, at most.
-const MOST: usize = MOST_TOUCHED;
+const MAX: usize = MAX_TOUCHED;
 
 /// A request of so many words has one key at most.
-const SHORT: usize = 3;
+const MAX_WORDS_WITH_ONE_KEY: usize = 3;
 
 /// The requests at the front of an input that are whole and in their plainest form: up to
-/// [`MOST`], and up to the first that is not for the keys alone, since it may change how those
+/// [`MAX`], and up to the first that is not for the keys alone, since it may change how those
 /// after it are to be read.
 #[derive(Debug, Default)]
 pub struct Ahead {
@@ -83,7 +83,7 @@ impl Ahead {
     pub fn fill(&mut self, input: &[u8], limits: &Limits, lookup: &impl Lookup) {
         self.forget();
         let mut rest = input;
-        while self.requests.len() < MOST
+        while self.requests.len() < MAX
             && !rest.is_empty()
             && let Some(whole) = Whole::find(rest, &mut self.scratch, limits)
             && let length = whole.length
@@ -98,14 +98,14 @@ impl Ahead {
                 break;
             }
         }
-        if self.requests.len() > 1 || self.words.len() > SHORT {
+        if self.requests.len() > 1 || self.words.len() > MAX_WORDS_WITH_ONE_KEY {
             self.touch(input, lookup);
         }
     }
 
     #[inline(never)]
     fn touch(&self, input: &[u8], lookup: &impl Lookup) {
-        let mut hashes = [0; MOST_TOUCHED];
+        let mut hashes = [0; MAX_TOUCHED];
         let mut count = 0;
         for request in self.requests(input) {
             for key in request.keys() {

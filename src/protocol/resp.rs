@@ -121,7 +121,7 @@ pub struct Place {
 
 impl Place {
     /// How many bytes the request has at least, as far as it has told.
-    pub fn announced(&self) -> usize {
+    pub fn expected_len(&self) -> usize {
         self.position + self.bulk.map_or(0, |length| length + 2)
     }
 

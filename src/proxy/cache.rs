@@ -35,7 +35,7 @@ use crate::base::output::SHARED_FROM;
 use crate::base::output::{Block, Value};
 use crate::base::segmented_slab::SEGMENT;
 use crate::base::timer_wheel::TimerWheel;
-use crate::protocol::{Lookup, MOST_TOUCHED};
+use crate::protocol::{Lookup, MAX_TOUCHED};
 use ahash::RandomState;
 use dropped::Dropped;
 use std::fmt;
@@ -198,7 +198,7 @@ impl Lookup for Cache {
     }
 
     fn touch(&self, hashes: &[u64]) {
-        let mut entries = [None; MOST_TOUCHED];
+        let mut entries = [None; MAX_TOUCHED];
         for (handle, hash) in entries.iter_mut().zip(hashes) {
             *handle = self.index.likely(*hash);
         }

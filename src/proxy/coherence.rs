@@ -2,7 +2,7 @@
 //! proxy change, and when the upstream was last heard of. `docs/coherence.md` has the rules, their
 //! reasons and the races that they close.
 
-use super::purpose::{Nonsense, Purpose, Writes};
+use super::purpose::{Purpose, UnexpectedReply, Writes};
 use super::rules::Rule;
 use super::state::{Level, Proxy};
 use super::upstream::Trouble;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Of `--trust`, after which part of it without a request the upstream is asked whether it lives;
 /// and how often at the most.
 const PINGS_PER_TRUST: u32 = 3;
-const LEAST_PAUSE: Duration = Duration::from_millis(1);
+const MIN_PAUSE: Duration = Duration::from_millis(1);
 
 impl Proxy {
     /// Whether a rule is in force: always, but in a test that has switched it off.
@@ -51,7 +51,11 @@ impl Proxy {
     ///
     /// # Errors
     /// Something was changed, and it is not understood what.
-    pub(super) fn push_came(&mut self, out: &mut Outbox, push: &[u8]) -> Result<(), Nonsense> {
+    pub(super) fn push_came(
+        &mut self,
+        out: &mut Outbox,
+        push: &[u8],
+    ) -> Result<(), UnexpectedReply> {
         let mut elements = Elements::new(push);
         let head = elements.next();
         if !matches!(elements.next(), Some(Element::Bulk(b"invalidate")))
@@ -62,7 +66,9 @@ impl Proxy {
         match (head, elements.next()) {
             (Some(Element::Push(2)), Some(Element::Array(count))) => {
                 for _ in 0..count {
-                    let Some(Element::Bulk(key)) = elements.next() else { return Err(Nonsense) };
+                    let Some(Element::Bulk(key)) = elements.next() else {
+                        return Err(UnexpectedReply);
+                    };
                     out.stats.add(Stat::Invalidations, 1);
                     self.drop_entry(out, key);
                     if self.keeps(Rule::PoisonAtInvalidations) {
@@ -77,7 +83,7 @@ impl Proxy {
                 self.flights.poison_all();
                 Ok(())
             }
-            _ => Err(Nonsense),
+            _ => Err(UnexpectedReply),
         }
     }
 
@@ -126,7 +132,7 @@ impl Proxy {
             && !self.is_asking
             && !self.cache.is_empty()
             && self.options.trust > Duration::ZERO;
-        let pause = (self.options.trust / PINGS_PER_TRUST).max(LEAST_PAUSE);
+        let pause = (self.options.trust / PINGS_PER_TRUST).max(MIN_PAUSE);
         keeps_asking.then(|| self.upstream.sent() + pause)
     }
 

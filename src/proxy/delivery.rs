@@ -4,7 +4,7 @@
 use super::cache::Found;
 use super::dump::Dump;
 use super::flight::{FlightId, Life, Waiter};
-use super::purpose::{Nonsense, Purpose, Shape, Writes, reads};
+use super::purpose::{Purpose, Shape, UnexpectedReply, Writes, reads};
 use super::replies::Replies;
 use super::rules::Rule;
 use super::state::{Level, Proxy};
@@ -28,17 +28,17 @@ impl Proxy {
         out: &mut Outbox,
         input: &mut Buffer,
         now: Instant,
-    ) -> Result<(), Nonsense> {
+    ) -> Result<(), UnexpectedReply> {
         // The other half is for what the client has not taken yet.
         let most = self.options.limits.output_limit / 2;
         loop {
             let came = self.upstream.next_reply(input, most).map_err(|error| {
                 warn!("the upstream sends what is no reply: {error}");
-                Nonsense
+                UnexpectedReply
             })?;
             match came {
                 // Who has answered everything before all of it was sent has not read it.
-                None if self.upstream.is_ahead(out) => return Err(Nonsense),
+                None if self.upstream.is_ahead(out) => return Err(UnexpectedReply),
                 None => return Ok(()),
                 Some(Came::Push(length)) => {
                     let understood = self.push_came(out, &input.bytes()[..length]);
@@ -74,7 +74,7 @@ impl Proxy {
         purpose: Option<Purpose>,
         reply: Value<'_>,
         now: Instant,
-    ) -> Result<(), Nonsense> {
+    ) -> Result<(), UnexpectedReply> {
         let bytes = reply.bytes();
         if !matches!(purpose, Some(Purpose::Greeting(_))) {
             self.upstream.has_answered();
@@ -114,7 +114,7 @@ impl Proxy {
                         shape.write(output, shown, from, style);
                     });
                 });
-                reply.map(|_| ()).ok_or(Nonsense)
+                reply.map(|_| ()).ok_or(UnexpectedReply)
             }
             Some(Purpose::DumpKeys(conn)) => self
                 .dump_came(out, conn, |dump, output| dump.keys_came(Elements::new(bytes), output)),
@@ -140,7 +140,7 @@ impl Proxy {
         id: FlightId,
         reply: Value<'_>,
         now: Instant,
-    ) -> Result<(), Nonsense> {
+    ) -> Result<(), UnexpectedReply> {
         let flight = self.flights.land(id);
         let reply = Shape::Value.read(reply);
         let mut until = flight.sent_at + self.options.ttl;
@@ -164,7 +164,7 @@ impl Proxy {
         for waiter in flight.waiters() {
             self.fulfil(out, waiter, shown);
         }
-        reply.map(|_| ()).ok_or(Nonsense)
+        reply.map(|_| ()).ok_or(UnexpectedReply)
     }
 
     /// Tells whoever waits for a reply that there will be none.
@@ -256,7 +256,7 @@ impl Proxy {
         out: &mut Outbox,
         conn: ConnId,
         take: impl FnOnce(&mut Dump, &mut Output) -> Result<(), Option<String>>,
-    ) -> Result<(), Nonsense> {
+    ) -> Result<(), UnexpectedReply> {
         let Some((dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
         match take(dump, output) {
             Ok(()) => {
@@ -269,7 +269,7 @@ impl Proxy {
             }
             Err(None) => {
                 self.dump_failed(out, conn, Trouble::Lost.message(false));
-                Err(Nonsense)
+                Err(UnexpectedReply)
             }
         }
     }
@@ -310,24 +310,24 @@ impl Proxy {
 }
 
 /// The reply to `PTTL`: milliseconds, -1 if the key does not expire, -2 if there is none.
-fn life(bytes: &[u8]) -> Result<Life, Nonsense> {
+fn life(bytes: &[u8]) -> Result<Life, UnexpectedReply> {
     match Elements::new(bytes).next() {
         Some(Element::Integer(-2)) => Ok(Life::Absent),
         Some(Element::Integer(-1)) => Ok(Life::Forever),
         // Counted from the beginning of the millisecond, of which most may have passed.
         Some(Element::Integer(millis)) => u64::try_from(millis)
             .map(|it| Life::For(Duration::from_millis(it.saturating_sub(1))))
-            .map_err(|_| Nonsense),
+            .map_err(|_| UnexpectedReply),
         Some(Element::Error(_)) => Ok(Life::Unknown),
-        _ => Err(Nonsense),
+        _ => Err(UnexpectedReply),
     }
 }
 
 /// A reply that says this word, or an error.
-fn expect(bytes: &[u8], word: &[u8]) -> Result<(), Nonsense> {
+fn expect(bytes: &[u8], word: &[u8]) -> Result<(), UnexpectedReply> {
     match Elements::new(bytes).next() {
         Some(Element::Simple(said)) if said == word => Ok(()),
         Some(Element::Error(_)) => Ok(()),
-        _ => Err(Nonsense),
+        _ => Err(UnexpectedReply),
     }
 }

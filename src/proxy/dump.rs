@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 const PAGE: &[u8] = b"500";
 /// The values of one batch: as many as fit this, going by the last batch.
 const BATCH_BYTES: usize = 128 * 1024;
-const MOST_BATCH: usize = 16;
+const MAX_BATCH: usize = 16;
 
 /// What a request of a `DUMP` asks for.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +121,7 @@ impl Dump {
     /// Sizes the next batch by the last.
     fn batch_came(&mut self) {
         let fits = (BATCH_BYTES / self.batch_bytes.max(1)).min(2) * self.batch;
-        self.batch = if fits == 0 { self.batch / 4 } else { fits }.clamp(1, MOST_BATCH);
+        self.batch = if fits == 0 { self.batch / 4 } else { fits }.clamp(1, MAX_BATCH);
         self.batch_bytes = 0;
     }
 

@@ -21,7 +21,7 @@ const CATEGORIES: usize = 6;
 /// The field with the entries of the subcommands.
 const SUBCOMMANDS: usize = 9;
 /// No name is longer.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 
 /// The commands of an upstream.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Commands {
     }
 
     fn find(&self, name: &[u8]) -> Option<&Row> {
-        if name.len() > LONGEST_NAME {
+        if name.len() > MAX_NAME_LEN {
             return None;
         }
         self.by_name.get(&name.to_ascii_lowercase())
@@ -132,7 +132,7 @@ impl Row {
             (Some(Access::Write), _) => (Some(Access::WriteAll), KeyRange::NONE),
             (access, _) => (access, KeyRange::NONE),
         };
-        let shown = text::printable(&name, LONGEST_NAME).to_string();
+        let shown = text::printable(&name, MAX_NAME_LEN).to_string();
         // A subcommand is called `object|encoding`, and is looked for among those of `object`.
         let own = name.rsplit(|&byte| byte == b'|').next().unwrap_or_default().to_vec();
         Some((own, Row { name: shown, arity, access, keys, subcommands }))
@@ -145,7 +145,7 @@ impl Row {
 
 fn name(element: Element<'_>) -> Option<&[u8]> {
     match element {
-        Element::Bulk(name) | Element::Simple(name) if name.len() <= LONGEST_NAME => Some(name),
+        Element::Bulk(name) | Element::Simple(name) if name.len() <= MAX_NAME_LEN => Some(name),
         _ => None,
     }
 }

@@ -20,7 +20,7 @@
 //! question, the words of the error, which may repeat the question, are not told either.
 
 use super::foreign::Commands;
-use super::purpose::{Nonsense, Purpose, Question};
+use super::purpose::{Purpose, Question, UnexpectedReply};
 use super::state::{Level, Proxy};
 use super::upstream::Trouble;
 use crate::handler::Outbox;
@@ -30,7 +30,7 @@ use log::info;
 use std::time::Instant;
 
 /// How much of an upstream's words is told.
-const MOST_TOLD: usize = 128;
+const MAX_TOLD: usize = 128;
 
 impl Proxy {
     /// Begins with a connection that is being made.
@@ -78,14 +78,14 @@ impl Proxy {
         question: Question,
         reply: &[u8],
         now: Instant,
-    ) -> Result<(), Nonsense> {
+    ) -> Result<(), UnexpectedReply> {
         let is_early = self.upstream.is_ahead(out);
         let next = match (question, Elements::new(reply).next()) {
             (_, Some(Element::Error(error))) if is_early || !is_passable(question, error) => {
                 self.upstream.complain(self.refusal(question, error));
-                return Err(Nonsense);
+                return Err(UnexpectedReply);
             }
-            _ if is_early => return Err(Nonsense),
+            _ if is_early => return Err(UnexpectedReply),
             (Question::Hello, Some(Element::Map(_))) => {
                 self.version = Version::Three;
                 self.after_login(out)
@@ -114,7 +114,7 @@ impl Proxy {
                 self.commands = Some(Commands::default());
                 return self.greeted(out, now);
             }
-            _ => return Err(Nonsense),
+            _ => return Err(UnexpectedReply),
         };
         self.ask(out, next);
         Ok(())
@@ -137,7 +137,7 @@ impl Proxy {
         Question::Commands
     }
 
-    fn greeted(&mut self, out: &mut Outbox, now: Instant) -> Result<(), Nonsense> {
+    fn greeted(&mut self, out: &mut Outbox, now: Instant) -> Result<(), UnexpectedReply> {
         self.credentials = None;
         self.upstream.greeted(out, now);
         Ok(())
@@ -149,7 +149,7 @@ impl Proxy {
         let has_password = self.credentials.is_some();
         let is_login = matches!(question, Question::Hello | Question::Auth);
         let told = if is_login && has_password { code } else { error };
-        let told = printable(told, MOST_TOLD);
+        let told = printable(told, MAX_TOLD);
         match (question, code) {
             (_, b"NOAUTH") if !has_password => {
                 "it wants a password: see --upstream-auth-file in --help".to_string()

@@ -136,7 +136,7 @@ pub fn reads(writes: &Writes, shape: &Shape) -> bool {
 }
 
 /// A reply of the upstream that cannot belong to its request.
-pub struct Nonsense;
+pub struct UnexpectedReply;
 
 impl Shape {
     /// Reads a reply as what it means to the client. `None`: it belongs to some other

@@ -33,16 +33,16 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The longest wait between two attempts to connect to the upstream.
-pub const BACKOFF_MOST: Duration = Duration::from_secs(1);
+pub const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 /// The shortest wait before the proxy connects to its upstream again; it doubles with each failure.
-pub const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Requests that may be unanswered before clients are held back.
-const MOST_UNANSWERED: usize = 128 * 1024;
+const MAX_UPSTREAM_UNANSWERED: usize = 128 * 1024;
 /// Reasons for which it is away that are told before it answers again; it stays away for a few at
 /// the most, however often it is tried.
-const MOST_COMPLAINTS: usize = 8;
+const MAX_COMPLAINTS: usize = 8;
 
 /// Why a request has no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,12 +201,12 @@ impl<P> Upstream<P> {
     /// Whether clients are to be held back: too much is unanswered, or unsent.
     #[inline]
     pub fn is_full(&self, out: &Outbox) -> bool {
-        self.unanswered.len() >= MOST_UNANSWERED || self.unsent(out) > limits::HIGH_WATER
+        self.unanswered.len() >= MAX_UPSTREAM_UNANSWERED || self.unsent(out) > limits::HIGH_WATER
     }
 
     /// Whether clients that were held back can go on.
     pub fn has_room(&self, out: &Outbox) -> bool {
-        self.unanswered.len() <= MOST_UNANSWERED / 2 && self.unsent(out) < limits::LOW_WATER
+        self.unanswered.len() <= MAX_UPSTREAM_UNANSWERED / 2 && self.unsent(out) < limits::LOW_WATER
     }
 
     fn unsent(&self, out: &Outbox) -> usize {
@@ -362,8 +362,8 @@ impl<P> Upstream<P> {
     }
 
     /// How many bytes the reply has in all that is not whole, as far as it has told.
-    pub fn announced(&self) -> usize {
-        self.scanner.announced()
+    pub fn expected_len(&self) -> usize {
+        self.scanner.expected_len()
     }
 
     /// It has answered more than a greeting.
@@ -377,7 +377,7 @@ impl<P> Upstream<P> {
 
     /// Says in the log why there is no upstream; the same only once until it answers again.
     pub fn complain(&mut self, why: String) {
-        if self.complaints.len() < MOST_COMPLAINTS && !self.complaints.contains(&why) {
+        if self.complaints.len() < MAX_COMPLAINTS && !self.complaints.contains(&why) {
             warn!("upstream {}: {why}", self.place);
             self.complaints.push(why);
         }
@@ -448,8 +448,8 @@ impl<P> Upstream<P> {
         if self.failures == 0 {
             return Duration::ZERO;
         }
-        let doubled = BACKOFF_FIRST * (1 << (self.failures - 1).min(10));
-        let most = doubled.min(BACKOFF_MOST);
+        let doubled = MIN_BACKOFF * (1 << (self.failures - 1).min(10));
+        let most = doubled.min(MAX_BACKOFF);
         // Xorshift (Marsaglia 2003) will do for a jitter.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

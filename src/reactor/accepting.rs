@@ -35,7 +35,7 @@ pub(super) struct Listeners {
     places: Slab<Listener>,
     /// A client that came when there were as many as may be. It may have seen others leave before
     /// it came, which the next poll tells us too: so it is taken or refused in the next tick.
-    one_too_many: Option<(TcpStream, SocketAddr)>,
+    overflow: Option<(TcpStream, SocketAddr)>,
 }
 
 struct Listener {
@@ -66,8 +66,8 @@ impl Listeners {
 
     /// Whether a client is to be taken or refused in the next tick.
     #[inline]
-    pub(super) fn owe_an_answer(&self) -> bool {
-        self.one_too_many.is_some()
+    pub(super) fn has_overflow(&self) -> bool {
+        self.overflow.is_some()
     }
 
     /// Closes them all, and turns away who waits.
@@ -102,7 +102,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     pub(super) fn accept_all(&mut self, now: Instant) {
-        if let Some((stream, peer)) = self.listeners.one_too_many.take() {
+        if let Some((stream, peer)) = self.listeners.overflow.take() {
             self.accepted(stream, peer, now);
         }
         for index in 0..self.listeners.places.capacity() {
@@ -114,7 +114,7 @@ impl<H: Handler> Reactor<H> {
                     Ok((stream, peer)) => {
                         listener.complained = false;
                         if self.is_full() {
-                            self.listeners.one_too_many = Some((stream, peer));
+                            self.listeners.overflow = Some((stream, peer));
                             return;
                         }
                         self.accepted(stream, peer, now);

@@ -2,7 +2,7 @@
 //! addresses connected to, all within the connection's timeout.
 
 use super::resolver::{Answer, Lookup};
-use super::{Reactor, Timer, Word};
+use super::{Message, Reactor, Timer};
 use crate::handler::{CloseReason, ConnId, Connect, Handler, Via};
 use crate::reactor::connection::Connection;
 use mio::net::TcpStream;
@@ -22,8 +22,8 @@ impl<H: Handler> Reactor<H> {
             return self.connect_to(address, conn, deadline, now);
         }
         let timer = self.timers.insert(deadline, Timer::Connection(conn));
-        let caller = self.caller.clone();
-        let tell = move |answer| caller.say(Word::Resolved(answer));
+        let mailbox = self.mailbox.clone();
+        let tell = move |answer| mailbox.send(Message::Resolved(answer));
         if let Err(error) = self.resolver.look_up(Lookup { connect, deadline, timer }, tell) {
             self.give_up_lookup(conn, CloseReason::ConnectFailed(error.kind()), now);
         }
@@ -43,13 +43,13 @@ impl<H: Handler> Reactor<H> {
                 let no_descriptor = matches!(error.raw_os_error(), Some(ENFILE | EMFILE));
                 let failed = CloseReason::ConnectFailed(error.kind());
                 let why = if no_descriptor { CloseReason::NoDescriptor } else { failed };
-                self.not_begun(conn, why, now);
+                self.connect_failed(conn, why, now);
             }
         }
     }
 
     /// Ends a connection that has come to no socket.
-    fn not_begun(&mut self, conn: ConnId, why: CloseReason, now: Instant) {
+    fn connect_failed(&mut self, conn: ConnId, why: CloseReason, now: Instant) {
         self.out.release(conn);
         self.handler.closed(&mut self.out, conn, why, now);
     }
@@ -58,7 +58,7 @@ impl<H: Handler> Reactor<H> {
     pub(super) fn give_up_lookup(&mut self, conn: ConnId, why: CloseReason, now: Instant) {
         if let Some(lookup) = self.resolver.forget(conn) {
             self.timers.cancel(lookup.timer);
-            self.not_begun(conn, why, now);
+            self.connect_failed(conn, why, now);
         }
     }
 
@@ -68,7 +68,7 @@ impl<H: Handler> Reactor<H> {
             self.timers.cancel(timer);
             match connect.choose(answer.addresses.clone()) {
                 Some(address) => self.connect_to(address, connect.conn, deadline, now),
-                None => self.not_begun(connect.conn, CloseReason::NoAddress, now),
+                None => self.connect_failed(connect.conn, CloseReason::NoAddress, now),
             }
         }
     }

@@ -22,7 +22,7 @@ mod sending;
 use crate::base::buffer::Buffer;
 use crate::base::buffer::SCRATCH_BYTES;
 use crate::base::timer_wheel::TimerId;
-use crate::handler::{CloseReason, ConnId, Ending, Handler, Next, Outbox};
+use crate::handler::{CloseMode, CloseReason, ConnId, Handler, Next, Outbox};
 use crate::settings::limits;
 use crate::stats::Stat;
 use std::io::{ErrorKind, Read, Write};
@@ -36,7 +36,7 @@ pub const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
 pub const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a handler that wants more time for a connection gets at least.
-pub const LEAST_WAIT: Duration = Duration::from_secs(1);
+pub const MIN_WAIT: Duration = Duration::from_secs(1);
 
 /// The same for what is read of a longer request to where it stands: some 50 µs.
 pub const LONG_READ: usize = 256 * 1024;
@@ -120,8 +120,8 @@ pub struct Connection<S> {
     writable: bool,
     /// There is more to write than its share of this tick.
     owes_more: bool,
-    end: End,
-    end_told: bool,
+    end: InputEnd,
+    eof_delivered: bool,
 }
 
 /// Input that waits for more.
@@ -134,7 +134,7 @@ struct Input {
 
 /// Whether and why no more input comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum InputEnd {
     NotYet,
     /// The peer sent FIN.
     ByPeer,
@@ -162,8 +162,8 @@ impl<S: Stream> Connection<S> {
             read_on: false,
             writable: true,
             owes_more: false,
-            end: End::NotYet,
-            end_told: false,
+            end: InputEnd::NotYet,
+            eof_delivered: false,
         }
     }
 
@@ -222,7 +222,7 @@ impl<S: Stream> Connection<S> {
             Phase::Connecting => false,
             Phase::Open | Phase::Flushing if self.owes_more => true,
             Phase::Open => match self.want {
-                Want::Bytes => self.can_read() || self.end_untold(),
+                Want::Bytes => self.can_read() || self.eof_pending(),
                 Want::Turn => true,
                 Want::Drained | Want::Nothing => false,
             },
@@ -238,18 +238,18 @@ impl<S: Stream> Connection<S> {
 
     /// Takes no more input: the program is stopping.
     pub fn end_input(&mut self) {
-        if self.end == End::NotYet {
-            self.end = End::ByUs;
+        if self.end == InputEnd::NotYet {
+            self.end = InputEnd::ByUs;
             self.readable = false;
         }
     }
 
     fn can_read(&self) -> bool {
-        self.readable && self.end == End::NotYet
+        self.readable && self.end == InputEnd::NotYet
     }
 
-    fn end_untold(&self) -> bool {
-        self.end != End::NotYet && !self.end_told
+    fn eof_pending(&self) -> bool {
+        self.end != InputEnd::NotYet && !self.eof_delivered
     }
 
     /// Goes on after [`Next::Wait`].
@@ -276,7 +276,7 @@ impl<S: Stream> Connection<S> {
         if std::mem::take(&mut self.owes_more) {
             out.touch(self.id);
         }
-        if self.phase != Phase::Open || out.ending(self.id) != Ending::None {
+        if self.phase != Phase::Open || out.ending(self.id) != CloseMode::None {
             return Ok(());
         }
         match self.want {
@@ -291,8 +291,8 @@ impl<S: Stream> Connection<S> {
             }
             Want::Bytes | Want::Drained | Want::Nothing => {}
         }
-        if self.want == Want::Bytes && self.end_untold() {
-            self.end_told = true;
+        if self.want == Want::Bytes && self.eof_pending() {
+            self.eof_delivered = true;
             handler.input_ended(out, self.id, now);
         }
         Ok(())
@@ -309,7 +309,7 @@ impl<S: Stream> Connection<S> {
             None => {
                 let next = handler.received(out, self.id, scratch, now);
                 if !scratch.is_empty() {
-                    let whole = handler.announced(self.id);
+                    let whole = handler.expected_len(self.id);
                     let is_long = scratch.len() >= LONG_INPUT && whole > scratch.len();
                     let mut bytes = Buffer::new();
                     if is_long {
@@ -325,7 +325,7 @@ impl<S: Stream> Connection<S> {
                 input.bytes.push(scratch.bytes());
                 let next = handler.received(out, self.id, &mut input.bytes, now);
                 if !input.bytes.is_empty() {
-                    if !input.is_long || handler.announced(self.id) <= input.bytes.len() {
+                    if !input.is_long || handler.expected_len(self.id) <= input.bytes.len() {
                         input.bytes.shrink();
                     }
                     self.input = Some(input);
@@ -362,7 +362,7 @@ impl<S: Stream> Connection<S> {
     ) -> Result<usize, CloseReason> {
         if let Some(mut input) = self.input.take_if(|input| input.bytes.len() >= LONG_INPUT) {
             let bytes = &mut input.bytes;
-            let (has, whole) = (bytes.len(), handler.announced(self.id));
+            let (has, whole) = (bytes.len(), handler.expected_len(self.id));
             let rest = whole.saturating_sub(has);
             let count = rest.min(LONG_READ).min(has.max(bytes.used_room()));
             let mut result = Ok(0);
@@ -386,7 +386,7 @@ impl<S: Stream> Connection<S> {
         loop {
             match into.fill(&mut self.stream, most) {
                 Ok(0) => {
-                    self.end = End::ByPeer;
+                    self.end = InputEnd::ByPeer;
                     self.readable = false;
                     return Ok(0);
                 }
@@ -416,7 +416,7 @@ impl<S: Stream> Connection<S> {
         let result = self.read(scratch, usize::MAX);
         scratch.clear();
         result?;
-        if self.end == End::ByPeer { Err(CloseReason::Closed) } else { Ok(()) }
+        if self.end == InputEnd::ByPeer { Err(CloseReason::Closed) } else { Ok(()) }
     }
 
     /// The deadline has come. `Ok`: the handler was told; the error: it is over.
@@ -431,7 +431,7 @@ impl<S: Stream> Connection<S> {
             Phase::Open => {
                 // Not in the turn of the loop that is under way, which would have no end.
                 let again = handler.timed_out(out, self.id, now);
-                self.deadline = again.map(|again| again.max(now + LEAST_WAIT));
+                self.deadline = again.map(|again| again.max(now + MIN_WAIT));
                 Ok(())
             }
             Phase::Flushing => Err(CloseReason::Stuck),

@@ -9,7 +9,7 @@ use crate::base::clock::Now;
 use crate::base::output::Value;
 use crate::handler::ConnId;
 use crate::protocol::command::Command;
-use crate::protocol::{Lookup, MOST_TOUCHED};
+use crate::protocol::{Lookup, MAX_TOUCHED};
 use crate::server::memory::Memory;
 use crate::settings::PutMode;
 use crate::settings::limits::{self, Limits};
@@ -43,7 +43,7 @@ pub struct Keyspace {
     pub misses: u64,
 }
 
-const _: () = assert!(MOST_TOUCHED <= TOUCHED);
+const _: () = assert!(MAX_TOUCHED <= TOUCHED);
 
 /// The system is asked what the process takes after so many bytes more or less: it takes some 15 µs
 /// to say so.
@@ -124,7 +124,7 @@ impl Keyspace {
 
     /// Whether the rest of a request that has begun is not to be waited for: so many bytes have
     /// come, for this command, if that can be told.
-    pub fn has_no_memory_to_receive(&mut self, command: Option<&Command>, come: usize) -> bool {
+    pub fn should_drop_partial(&mut self, command: Option<&Command>, come: usize) -> bool {
         match command {
             Some(command) if !command.may_grow() => {
                 come > limits::HIGH_WATER && self.memory_limit != 0 && self.takes_far_too_much()

@@ -94,7 +94,7 @@ impl Server {
                         || !request.command.is_for_keys()
                         || self.keyspace.has_no_memory_for(request.command)
                     {
-                        let then = self.carry_out_specially(out, conn, &request, now);
+                        let then = self.execute_slow(out, conn, &request, now);
                         input.consume(consumed);
                         let closes = then == Then::Close;
                         return if closes { Progress::Close } else { Progress::GoneOn };
@@ -113,7 +113,7 @@ impl Server {
                     input.consume(consumed);
                     if input.len() > SCRATCH_BYTES
                         && let begun = client.session.begun(input.bytes())
-                        && self.keyspace.has_no_memory_to_receive(begun, input.len())
+                        && self.keyspace.should_drop_partial(begun, input.len())
                     {
                         let form = client.session.skip(input);
                         refuse_to_store(client, output, stats, form);
@@ -142,7 +142,7 @@ impl Server {
     }
 
     /// Carries out a request that concerns more than the keys, or is not simply answered.
-    fn carry_out_specially(
+    fn execute_slow(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
@@ -153,7 +153,7 @@ impl Server {
         let then = self.collect_or_carry_out(out, conn, request, now);
         // In a transaction that is carried out, what is wanted may change from reply to reply.
         if request.command.verb != Verb::Exec {
-            self.hush(out, conn, mark);
+            self.discard_unwanted_reply(out, conn, mark);
         }
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.replied();
@@ -163,7 +163,7 @@ impl Server {
     }
 
     /// Takes back what was written since, if the client does not want it.
-    pub(super) fn hush(&mut self, out: &mut Outbox, conn: ConnId, mark: usize) {
+    pub(super) fn discard_unwanted_reply(&mut self, out: &mut Outbox, conn: ConnId, mark: usize) {
         if let Some(client) = self.clients.get_mut(conn)
             && client.session.is_quiet()
             && let Some(output) = out.output(conn)

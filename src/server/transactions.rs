@@ -62,7 +62,7 @@ impl Server {
     fn exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Then {
         let begin = out.unsent(conn);
         let requests = self.begin_exec(out, conn, style, now);
-        self.hush(out, conn, begin);
+        self.discard_unwanted_reply(out, conn, begin);
         // Whatever the limits have become since.
         let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
         let mut then = Then::GoOn;
@@ -87,7 +87,7 @@ impl Server {
                 let message = commands::too_large();
                 style.write(output, Origin::Server, Reply::Error(message.told(stats)));
             }
-            self.hush(out, conn, mark);
+            self.discard_unwanted_reply(out, conn, mark);
             rest = &rest[consumed..];
         }
         self.keyspace.output_limit = limits.output_limit;

@@ -22,9 +22,9 @@ struct Watching {
 
 impl Watches {
     /// Keys that one client may watch, and the bytes that they may have together.
-    pub const MOST: usize = 100_000;
-    /// See [`Watches::MOST`].
-    pub const MOST_BYTES: usize = 4 << 20;
+    pub const MAX: usize = 100_000;
+    /// See [`Watches::MAX`].
+    pub const MAX_BYTES: usize = 4 << 20;
 
     /// Has a client watch a key. `false`: it watches too many.
     pub fn watch(&mut self, client: ConnId, key: &[u8]) -> bool {
@@ -34,7 +34,7 @@ impl Watches {
             return true;
         }
         let bytes = watching.bytes + key.len();
-        if watching.keys.len() >= Self::MOST || bytes > Self::MOST_BYTES {
+        if watching.keys.len() >= Self::MAX || bytes > Self::MAX_BYTES {
             return false;
         }
         let key = known.map_or_else(|| key.into(), |(key, _)| Arc::clone(key));

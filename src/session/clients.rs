@@ -26,7 +26,7 @@ enum What {
     /// `CLIENT KILL ID 7`: how many are killed is answered.
     Kill,
     /// `CLIENT KILL 127.0.0.1:5000`: one there is, or none.
-    KillThe,
+    KillByAddress,
 }
 
 /// Which sessions are meant: those that pass every part.
@@ -67,7 +67,7 @@ impl Ask {
         let mut which = Filter::default();
         if request.len() == 3 {
             which.address(request.word(2));
-            return Ok(Ask { what: What::KillThe, which });
+            return Ok(Ask { what: What::KillByAddress, which });
         }
         which.others = true;
         let mut words = request.arguments().skip(1);
@@ -141,8 +141,8 @@ pub fn answer<'a>(
             return Vec::new();
         }
         What::Kill => reply.integer(meant.len() as i64),
-        What::KillThe if meant.is_empty() => reply.error("No such client"),
-        What::KillThe => reply.simple("OK"),
+        What::KillByAddress if meant.is_empty() => reply.error("No such client"),
+        What::KillByAddress => reply.simple("OK"),
     }
     meant.into_iter().map(|(conn, _)| conn).collect()
 }

@@ -1,6 +1,6 @@
 //! The client as its tests start it.
 
-use crate::child::{self, Ended};
+use crate::child::{self, Exit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,12 +25,12 @@ pub fn arguments(options: &[&str], address: SocketAddr, words: &[&str]) -> Vec<S
 }
 
 /// Runs the client with `input` on a pipe.
-pub fn run(options: &[&str], address: SocketAddr, words: &[&str], input: &[u8]) -> Ended {
+pub fn run(options: &[&str], address: SocketAddr, words: &[&str], input: &[u8]) -> Exit {
     let arguments = arguments(options, address, words);
     run_with(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), input)
 }
 
 /// The same with all arguments given.
-pub fn run_with(arguments: &[&str], input: &[u8]) -> Ended {
+pub fn run_with(arguments: &[&str], input: &[u8]) -> Exit {
     child::run(&mut command(arguments), input)
 }

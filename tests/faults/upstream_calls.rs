@@ -1,6 +1,6 @@
 //! System calls that fail while a proxy connects to its upstream, and in the client.
 
-use crate::support::child::{Ended, run};
+use crate::support::child::{Exit, run};
 use crate::support::process::{Process, server};
 use crate::support::strace::failures;
 use crate::support::tools::wait_until;
@@ -63,7 +63,7 @@ fn an_upstream_that_cannot_be_connected_to_is_tried_again() {
 }
 
 /// Runs the client under strace.
-fn client(fault: (&str, &str, &str), words: &[&str], input: &str) -> Ended {
+fn client(fault: (&str, &str, &str), words: &[&str], input: &str) -> Exit {
     let (report, arguments) = failing("client", fault.0, fault.1, fault.2);
     let mut command = Command::new("strace");
     command.args(arguments).arg(CLIENT).args(words);
@@ -86,7 +86,7 @@ fn a_client_goes_on_after_calls_that_fail_in_passing() {
         let replies = ["OK", "v", "Goodbye"].map(|reply| format!("Server replied: {reply}\n"));
         let stdout =
             format!("Connected to server\nEnter request: {}", replies.join("Enter request: "));
-        assert_eq!(ended, Ended { stdout, stderr: String::new(), code: Some(0) }, "{call}");
+        assert_eq!(ended, Exit { stdout, stderr: String::new(), code: Some(0) }, "{call}");
         let ended = client(fault, &["--load", "-", &host, &port], &"set k v\n".repeat(2_000));
         assert_eq!(ended.code, Some(0), "{call}: {ended:?}");
         assert!(ended.stdout.starts_with("sent 2000, OK 2000,"), "{call}: {ended:?}");

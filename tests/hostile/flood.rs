@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// The most lines of any second.
-const MOST_LINES: usize = 100;
+const MAX_LINES: usize = 100;
 
 /// How long a flood lasts: long enough to be silenced twice.
 const LASTING: Duration = Duration::from_millis(2500);
@@ -40,7 +40,7 @@ fn check_bounded(process: &Process, caused: usize) {
     log.lines().for_each(|line| *seconds.entry(line.split(' ').next()).or_default() += 1);
     let most = seconds.values().max().copied().unwrap_or_default();
     println!("{lines} lines, {most} of them in one second, and not these: {left_out:?}");
-    assert!(most <= MOST_LINES + 2, "{most} lines in a second");
+    assert!(most <= MAX_LINES + 2, "{most} lines in a second");
     assert!(left_out.len() > 1, "it was silenced {} times", left_out.len());
     let told = lines + left_out.iter().sum::<usize>();
     assert!(told >= caused, "{told} are not {caused}");

@@ -1,7 +1,7 @@
 //! `redis-benchmark`: every reply is counted, and one that is an error ends it.
 
 use crate::places::everywhere;
-use crate::support::child::{Ended, run};
+use crate::support::child::{Exit, run};
 use crate::support::rounds;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -12,7 +12,7 @@ fn check(address: SocketAddr, flags: &[&str], tests: &[&str]) {
     let requests = rounds(20_000).to_string();
     let mut command = Command::new("redis-benchmark");
     command.args(["-h", &host, "-p", &port, "-n", &requests, "-q"]).args(flags);
-    let Ended { stdout, stderr, code } = run(&mut command, b"");
+    let Exit { stdout, stderr, code } = run(&mut command, b"");
     assert_eq!((stderr.as_str(), code), ("", Some(0)), "{stdout}");
     // Progress overwrites itself within a line.
     let lines = stdout.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty());

@@ -1,7 +1,7 @@
 //! `redis-cli`: one command, a session, its terminal, and its tools over whole keyspaces.
 
 use crate::places::{Place, everywhere};
-use crate::support::child::{Ended, Screen, Terminal, run};
+use crate::support::child::{Exit, Screen, Terminal, run};
 use crate::support::rounds;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -18,7 +18,7 @@ fn redis_cli(address: SocketAddr, words: &[&str]) -> Command {
 /// What it prints; nothing goes to stderr, and it exits with 0.
 #[track_caller]
 fn printed(address: SocketAddr, words: &[&str], input: &[u8]) -> String {
-    let Ended { stdout, stderr, code } = run(&mut redis_cli(address, words), input);
+    let Exit { stdout, stderr, code } = run(&mut redis_cli(address, words), input);
     assert_eq!((stderr.as_str(), code), ("", Some(0)), "{stdout}");
     stdout
 }

@@ -1,7 +1,7 @@
 //! The libraries for Python and Node.js, each with a script beside this file.
 
 use crate::places::{Place, everywhere};
-use crate::support::child::{Ended, run};
+use crate::support::child::{Exit, run};
 use crate::support::process::{proxy, server};
 use crate::support::redis_server::Redis;
 use crate::support::rounds;
@@ -41,7 +41,7 @@ fn python(script: &str) -> Command {
 
 #[track_caller]
 fn expect_silence(command: &mut Command, input: &[u8]) {
-    let silence = Ended { stdout: String::new(), stderr: String::new(), code: Some(0) };
+    let silence = Exit { stdout: String::new(), stderr: String::new(), code: Some(0) };
     let ended = run(command, input);
     assert!(ended == silence, "{:?}\n{}{}", ended.code, ended.stdout, ended.stderr);
 }

@@ -5,8 +5,8 @@ use super::network::{End, FakeStream, LinkId, Network, Parcel, Reach, Side};
 use larder::base::buffer::Buffer;
 use larder::base::buffer::SCRATCH_BYTES;
 use larder::base::clock::WallClock;
-use larder::handler::{CloseReason, ConnId, Connect, Ending, Handler, Next, Outbox, Via};
-use larder::reactor::LEAST_WRITE;
+use larder::handler::{CloseMode, CloseReason, ConnId, Connect, Handler, Next, Outbox, Via};
+use larder::reactor::MIN_WRITE;
 use larder::reactor::connection::{Connection, Kind, Readiness, Step};
 use larder::reactor::connection_table::ConnectionTable;
 use larder::settings::limits::Limits;
@@ -26,7 +26,7 @@ pub struct Policy(pub Box<dyn Handler>);
 impl Handler for Policy {
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) { self.0.opened(out, conn, via, now); }
     fn received(&mut self, out: &mut Outbox, conn: ConnId, input: &mut Buffer, now: Instant) -> Next { self.0.received(out, conn, input, now) }
-    fn announced(&self, conn: ConnId) -> usize { self.0.announced(conn) }
+    fn expected_len(&self, conn: ConnId) -> usize { self.0.expected_len(conn) }
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) { self.0.input_ended(out, conn, now); }
     fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant> { self.0.timed_out(out, conn, now) }
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) { self.0.closed(out, conn, why, now); }
@@ -247,7 +247,7 @@ impl Node {
             }
             while let Some(connection) = self.connections.get(id)
                 && connection.is_ready()
-                && self.out.ending(id) == Ending::None
+                && self.out.ending(id) == CloseMode::None
             {
                 self.take_turn(net, id);
             }
@@ -318,18 +318,18 @@ impl Node {
                 if let Some(connection) = self.connections.get(id) {
                     let stream = &mut connection.stream;
                     stream.room = net.room(stream.link, stream.side.other());
-                    let step = connection.settle(&mut self.out, &self.limits, LEAST_WRITE, net.now);
+                    let step = connection.settle(&mut self.out, &self.limits, MIN_WRITE, net.now);
                     take_outgoing(net, &mut connection.stream);
                     if connection.stream.blocked && !self.blocked.contains(&id) {
                         self.blocked.push(id);
                     }
                     self.conclude(net, id, step);
                     self.connections.list_if_ready(id);
-                } else if self.out.ending(id) != Ending::None
+                } else if self.out.ending(id) != CloseMode::None
                     && let Some(at) = self.lookups.iter().position(|it| it.1.conn == id)
                 {
                     self.lookups.swap_remove(at);
-                    self.not_begun(net, id, CloseReason::Closed);
+                    self.connect_failed(net, id, CloseReason::Closed);
                 }
             } else if let Some(id) = self.out.pop_resumed() {
                 if let Some(connection) = self.connections.get(id) {
@@ -361,19 +361,19 @@ impl Node {
             let addresses = net.names.get(&connect.to).map_or(Vec::new(), |it| it.0.clone());
             match connect.choose(addresses) {
                 Some(_) if at == deadline => {
-                    self.not_begun(
+                    self.connect_failed(
                         net,
                         connect.conn,
                         CloseReason::ConnectFailed(ErrorKind::TimedOut),
                     );
                 }
                 Some(address) => self.connect_to(net, connect.conn, address, deadline),
-                None => self.not_begun(net, connect.conn, CloseReason::NoAddress),
+                None => self.connect_failed(net, connect.conn, CloseReason::NoAddress),
             }
         }
     }
 
-    fn not_begun(&mut self, net: &Network, conn: ConnId, why: CloseReason) {
+    fn connect_failed(&mut self, net: &Network, conn: ConnId, why: CloseReason) {
         self.out.release(conn);
         if let Some(policy) = &mut self.policy {
             policy.closed(&mut self.out, conn, why, net.now);
@@ -384,7 +384,7 @@ impl Node {
         let site = net.sites.iter().position(|site| site.address == to).expect("a known address");
         if net.sites[site].reach == Reach::RefuseAtOnce {
             let why = CloseReason::ConnectFailed(ErrorKind::ConnectionRefused);
-            return self.not_begun(net, conn, why);
+            return self.connect_failed(net, conn, why);
         }
         let link = net.link(End::Node(self.index, conn), site);
         let stream = FakeStream::new(link, Side::Initiator);

@@ -15,7 +15,7 @@ const BEGINNINGS: &[(&str, &[u8])] = &[
 ];
 
 /// The most that one of them may take of the process's memory, in bytes.
-const MOST: usize = 4096;
+const MAX: usize = 4096;
 
 #[test]
 fn thousands_that_claim_much_and_send_little_take_little_memory() {
@@ -46,9 +46,9 @@ fn check_claims(process: &Process, what: &str, beginning: &[u8], count: usize) {
     let all = came + (count * beginning.len()) as u64;
     wait_until("all of it has come", || stat(&mut watcher, "bytes_in") >= all);
     let each = resident_memory(process.id()).saturating_sub(before) / count;
-    let name = &process.announced()[0].0;
+    let name = &process.expected_len()[0].0;
     println!("{count} clients send {what}: {each} bytes each in the {name}");
-    assert!(each <= MOST, "{each} bytes for each client that sends {what}");
+    assert!(each <= MAX, "{each} bytes for each client that sends {what}");
     assert_eq!(stat(&mut watcher, "connections_now"), count as u64 + 1);
     assert_eq!(watcher.ask("SET k other"), "OK");
 }

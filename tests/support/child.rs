@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// What a program left behind.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct Exit {
     pub stdout: String,
     pub stderr: String,
     pub code: Option<i32>,
@@ -20,7 +20,7 @@ pub struct Ended {
 
 /// Runs `command` with `input` on a pipe, to its end.
 #[track_caller]
-pub fn run(command: &mut Command, input: &[u8]) -> Ended {
+pub fn run(command: &mut Command, input: &[u8]) -> Exit {
     let mut child = Running::start(command.stdin(Stdio::piped()));
     let mut stdin = child.stdin.take().expect("it is piped");
     let input = input.to_vec();
@@ -64,11 +64,11 @@ impl Running {
 
     /// Waits for its end.
     #[track_caller]
-    pub fn ended(mut self) -> Ended {
+    pub fn ended(mut self) -> Exit {
         self.stdin = None;
         let output = self.output.recv_timeout(PATIENCE).expect("the program does not end");
         self.ended = true;
-        Ended {
+        Exit {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             code: output.status.code(),

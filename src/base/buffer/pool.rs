@@ -19,9 +19,9 @@ impl BufferPool {
     /// The size of what is lent: a full pipeline of small replies.
     pub const STORAGE_BYTES: usize = 16 * 1024;
     /// The most that is kept for later: 2 MiB altogether.
-    const MOST: usize = 128;
+    const MAX: usize = 128;
     /// The most that is kept of long inputs, in bytes: for 16 clients that send a megabyte each.
-    const MOST_LONG: usize = 16 * 1024 * 1024;
+    const MAX_LONG: usize = 16 * 1024 * 1024;
 
     /// Sees to it that the buffer owns memory.
     #[inline]
@@ -37,7 +37,7 @@ impl BufferPool {
     pub fn take_back(&mut self, buffer: &mut Buffer) {
         debug_assert!(buffer.is_empty());
         let storage = buffer.take_storage();
-        if storage.capacity() == Self::STORAGE_BYTES && self.free.len() < Self::MOST {
+        if storage.capacity() == Self::STORAGE_BYTES && self.free.len() < Self::MAX {
             self.free.push(storage);
         }
     }
@@ -64,7 +64,7 @@ impl BufferPool {
         }
         self.long_bytes += buffer.capacity();
         self.long.push(buffer.storage);
-        while self.long_bytes > Self::MOST_LONG {
+        while self.long_bytes > Self::MAX_LONG {
             self.drop_oldest();
         }
     }

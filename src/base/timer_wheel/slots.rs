@@ -10,11 +10,11 @@ const SLOTS: usize = 1 << BITS_PER_DIGIT;
 
 /// The most timers in the queue of a slot above level 0: the most that are moved at once. To move
 /// so many takes 20 µs where each is a cache miss; to move fewer would take more wheels.
-pub(super) const LONGEST: u32 = 128;
+pub(super) const MAX_SLOT: u32 = 128;
 
 /// A wheel that was opened is closed when so few timers are left in it: those that left since it
 /// was opened pay for both, and those that stay pay 32 bytes each for it.
-pub(super) const SHORT: u32 = LONGEST / 4;
+pub(super) const SHORT: u32 = MAX_SLOT / 4;
 
 /// The slots of one digit.
 pub(super) struct Wheel {
@@ -84,7 +84,7 @@ impl Wheel {
             let at = digit(tick, level);
             let slot = &mut wheel.slots[at];
             if let Slot::Queue(queue) = slot
-                && queue.len == LONGEST
+                && queue.len == MAX_SLOT
                 && level > 0
             {
                 *slot = nodes.open(*queue, level - 1);
@@ -282,7 +282,7 @@ impl Wheel {
             let (len, opened) = match slot {
                 Slot::Queue(queue) => {
                     nodes.check_queue(queue, &belongs);
-                    assert!(level == 0 || queue.len <= LONGEST);
+                    assert!(level == 0 || queue.len <= MAX_SLOT);
                     (queue.len as usize, 0)
                 }
                 Slot::Wheel { len, wheel } => {

@@ -1,6 +1,6 @@
 //! The wheel against a sorted map.
 
-use super::slots::{LONGEST, SHORT};
+use super::slots::{MAX_SLOT, SHORT};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -155,7 +155,7 @@ fn no_call_moves_many_timers_however_many_there_are() {
         }
         assert_eq!(fired, 10_000);
         // Each level may be reached for the same timers in one call.
-        assert!(most <= LONGEST as usize * LEVELS, "crowd {crowd}: {most}");
+        assert!(most <= MAX_SLOT as usize * LEVELS, "crowd {crowd}: {most}");
         assert!(all <= 4 * deadlines.len(), "crowd {crowd}: {all}");
     }
 }
@@ -217,7 +217,7 @@ fn durations() -> impl Strategy<Value = Duration> {
 
 /// One, or enough to open a slot, and to close it.
 fn counts() -> impl Strategy<Value = usize> {
-    let longest = LONGEST as usize;
+    let longest = MAX_SLOT as usize;
     prop_oneof![4 => Just(1), 1 => 1..2 * longest]
 }
 

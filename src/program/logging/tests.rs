@@ -23,8 +23,8 @@ proptest! {
             }
         }
         prop_assert_eq!(accounted + pace.left_out, sent);
-        for (at, &time) in times.iter().enumerate().skip(MOST_LINES) {
-            prop_assert!(time - times[at - MOST_LINES] >= SPAN);
+        for (at, &time) in times.iter().enumerate().skip(MAX_LINES) {
+            prop_assert!(time - times[at - MAX_LINES] >= SPAN);
         }
     }
 }
@@ -33,7 +33,7 @@ proptest! {
 fn lines_that_come_apart_are_all_written() {
     let (mut pace, start) = (Pace::default(), Instant::now());
     for number in 0..1_000 {
-        let fate = pace.admit(start + number * SPAN / (MOST_LINES as u32 - 1));
+        let fate = pace.admit(start + number * SPAN / (MAX_LINES as u32 - 1));
         assert_eq!(fate, Fate::Written { left_out: 0 }, "{number}");
     }
 }

@@ -8,7 +8,7 @@ use crate::base::output::SHARED_FROM;
 use crate::base::output::{Block, Output, Value};
 use crate::protocol::command::Verb;
 use crate::protocol::resp::MAX_HEADER;
-use crate::protocol::{MOST_TOUCHED, Reply};
+use crate::protocol::{MAX_TOUCHED, Reply};
 use crate::settings::limits;
 use Event::{Broken, Http, Refused, Telnet};
 use resp::ReplyScanner;
@@ -323,25 +323,25 @@ fn a_claimed_length_takes_no_memory() {
 
 #[test]
 fn how_long_it_will_be_is_known_as_far_as_it_was_told() {
-    let announced = |bytes: &[u8]| {
+    let expected_len = |bytes: &[u8]| {
         let (mut decoder, mut scratch) = (Decoder::default(), Scratch::default());
         let (consumed, _) = decoder.decode(bytes, &mut scratch, &Limits::default());
-        consumed + decoder.announced()
+        consumed + decoder.expected_len()
     };
     let whole = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$6\r\nabcdef\r\n";
     for length in 0..whole.len() {
         let least = whole[..length].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        assert!((least..=whole.len()).contains(&announced(&whole[..length])), "{length}");
+        assert!((least..=whole.len()).contains(&expected_len(&whole[..length])), "{length}");
     }
-    assert_eq!(announced(&whole[..27]), whole.len(), "once the length of the value has come");
-    assert_eq!(announced(b"SET k v"), 0);
+    assert_eq!(expected_len(&whole[..27]), whole.len(), "once the length of the value has come");
+    assert_eq!(expected_len(b"SET k v"), 0);
     let (mut scanner, reply) = (ReplyScanner::default(), b"*2\r\n$3\r\nabc\r\n$5\r\nabcde\r\n");
     for (length, told) in [(7, 0), (8, 13), (12, 13), (16, 13), (17, 24), (23, 24), (24, 0)] {
         scanner.advance(&reply[..length], 24).expect("it is RESP");
-        assert_eq!(scanner.announced(), told, "{length}");
+        assert_eq!(scanner.expected_len(), told, "{length}");
     }
     scanner.advance(b"$1000\r\nabc", 24).expect("it is RESP");
-    assert_eq!(scanner.announced(), 0, "what is too large is not kept");
+    assert_eq!(scanner.expected_len(), 0, "what is too large is not kept");
 }
 
 /// However much of it has come, and however the rest comes.

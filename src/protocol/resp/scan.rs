@@ -150,7 +150,7 @@ impl ReplyScanner {
 
     /// How many bytes a reply that has begun has at least, as far as it has told; of one that is
     /// dropped as it comes, nothing is to be known.
-    pub fn announced(&self) -> usize {
+    pub fn expected_len(&self) -> usize {
         if self.dropping { 0 } else { self.announced }
     }
 

@@ -146,7 +146,7 @@ fn a_reason_is_told_once_until_it_answers_and_not_too_many_are() {
         upstream.complain("refused".to_string());
         upstream.complain(format!("reason {number}"));
     }
-    assert_eq!(upstream.complaints.len(), MOST_COMPLAINTS);
+    assert_eq!(upstream.complaints.len(), MAX_COMPLAINTS);
     drop(upstream.lose(&mut out, Trouble::Lost, now));
     upstream.has_answered();
     assert_eq!(upstream.complaints, [""; 0]);
@@ -166,6 +166,6 @@ fn attempts_back_off_to_a_most() {
         now = next;
     }
     assert_eq!(waits[0], Duration::ZERO);
-    assert!(waits[1] >= BACKOFF_FIRST / 2 && waits[1] <= BACKOFF_FIRST);
-    assert!(waits[19] >= BACKOFF_MOST / 2 && waits[19] <= BACKOFF_MOST);
+    assert!(waits[1] >= MIN_BACKOFF / 2 && waits[1] <= MIN_BACKOFF);
+    assert!(waits[19] >= MAX_BACKOFF / 2 && waits[19] <= MAX_BACKOFF);
 }

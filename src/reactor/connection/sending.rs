@@ -1,7 +1,7 @@
 //! Sending what the outbox holds for a connection, and the end that was asked for after that.
 
-use super::{Connection, End, Kind, Phase, Step, Stream, Want};
-use crate::handler::{CloseReason, Ending, Outbox};
+use super::{Connection, InputEnd, Kind, Phase, Step, Stream, Want};
+use crate::handler::{CloseMode, CloseReason, Outbox};
 use crate::reactor::connection::FLUSH_PATIENCE;
 use crate::reactor::connection::LINGER;
 use crate::settings::limits::{self, Limits};
@@ -21,7 +21,7 @@ impl<S: Stream> Connection<S> {
         now: Instant,
     ) -> Step {
         let ending = out.ending(self.id);
-        if ending == Ending::Now {
+        if ending == CloseMode::Now {
             return Err(CloseReason::Closed);
         }
         let before = out.unsent(self.id);
@@ -31,7 +31,7 @@ impl<S: Stream> Connection<S> {
         } else if self.want == Want::Drained && (unsent < before || self.deadline.is_none()) {
             self.expect_by(limits.idle_timeout, now);
         }
-        if ending == Ending::AfterFlush {
+        if ending == CloseMode::AfterFlush {
             return self.finish(unsent, now);
         }
         Ok(())
@@ -95,7 +95,7 @@ impl<S: Stream> Connection<S> {
             return Ok(());
         }
         self.stream.shutdown_write();
-        if self.end == End::ByPeer {
+        if self.end == InputEnd::ByPeer {
             return Err(CloseReason::Closed);
         }
         self.phase = Phase::Lingering;

@@ -103,7 +103,7 @@ impl Handler for Echo {
         self.next
     }
 
-    fn announced(&self, _: ConnId) -> usize {
+    fn expected_len(&self, _: ConnId) -> usize {
         self.announced
     }
 
@@ -504,7 +504,7 @@ fn after_the_end_of_input_new_events_make_no_turn() {
     assert_eq!(bench.handler.ended, 1);
     let mut waiting = Bench::new();
     waiting.connection.end_input();
-    waiting.connection.end_told = true;
+    waiting.connection.eof_delivered = true;
     waiting.arrive(b"late\n", READABLE);
     assert!(!waiting.connection.is_ready());
 }

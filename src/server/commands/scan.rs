@@ -129,7 +129,7 @@ fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
 }
 
 /// Steps of matching after which one `SCAN` ends: some ten milliseconds.
-const MOST_SCAN_WORK: usize = 1 << 24;
+const MAX_SCAN_WORK: usize = 1 << 24;
 
 /// What a `SCAN` asks for.
 struct Scan<'a> {
@@ -193,7 +193,7 @@ pub fn scan(call: &mut Call<'_>) -> Result<(), Refused> {
             }
         }
         work += scan.pattern.len() * key.len();
-        let enough = seen == scan.count || reply.len() >= full || work > MOST_SCAN_WORK;
+        let enough = seen == scan.count || reply.len() >= full || work > MAX_SCAN_WORK;
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if scan.kind.is_some() {

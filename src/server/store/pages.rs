@@ -41,8 +41,8 @@ const MAX_PLACES: usize = 1 << PLACE_BITS;
 const LARGE_FROM: Handle = 0xf000_0000;
 
 /// From here on no more should come.
-const MOST_IN_PAGES: usize = LARGE_FROM as usize / 8 * 7;
-const MOST_LARGE: usize = (Handle::MAX - LARGE_FROM) as usize / 8 * 7;
+const MAX_IN_PAGES: usize = LARGE_FROM as usize / 8 * 7;
+const MAX_LARGE: usize = (Handle::MAX - LARGE_FROM) as usize / 8 * 7;
 
 const SMALLEST: usize = PAGE / MAX_PLACES;
 /// Up to here the classes are a step of 8 bytes apart.
@@ -271,8 +271,8 @@ impl Pages {
     /// move.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.class_of_page.len() << PLACE_BITS >= MOST_IN_PAGES && self.free.is_empty()
-            || self.large.len() >= MOST_LARGE
+        self.class_of_page.len() << PLACE_BITS >= MAX_IN_PAGES && self.free.is_empty()
+            || self.large.len() >= MAX_LARGE
     }
 
     /// If too many pages are free, moves the last to a free one. To be called after each

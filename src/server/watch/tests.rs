@@ -25,7 +25,7 @@ fn a_client_watches_so_many_bytes_and_no_more() {
     let mut out = Outbox::new(WallClock::new(Instant::now(), Duration::ZERO));
     let [first, second] = [out.admit(), out.admit()];
     let mut watches = Watches::default();
-    let large = vec![b'k'; Watches::MOST_BYTES];
+    let large = vec![b'k'; Watches::MAX_BYTES];
     assert!(watches.watch(first, &large) && watches.watch(first, &large));
     assert!(!watches.watch(first, b"k") && watches.watch(second, b"k"));
     watches.changed(&large);

@@ -72,7 +72,7 @@ pub fn decode(pieces: &[&[u8]], limits: &Limits) -> (Vec<Event>, Midway) {
         }
         let most = limits.max_line.max(limits.max_request + MAX_HEADER);
         assert!(input.len() <= most + 1, "no more is kept than can be a request");
-        assert!(decoder.announced() <= limits.max_request, "nor is more waited for");
+        assert!(decoder.expected_len() <= limits.max_request, "nor is more waited for");
     }
     (events, decoder.midway(input.bytes()))
 }

@@ -61,8 +61,8 @@ impl<H: Sound> Handler for Checked<H> {
         next
     }
 
-    fn announced(&self, conn: ConnId) -> usize {
-        self.0.announced(conn)
+    fn expected_len(&self, conn: ConnId) -> usize {
+        self.0.expected_len(conn)
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {

@@ -30,7 +30,7 @@ fn storage_of_long_inputs_is_lent_again_to_what_fits_in() {
         pool.take_back_long(long(kibibytes));
         let kept: usize = pool.long.iter().map(Vec::capacity).sum();
         assert_eq!(kept, pool.long_bytes);
-        assert!(kept <= BufferPool::MOST_LONG && (kept > 0 || kibibytes == 20_000));
+        assert!(kept <= BufferPool::MAX_LONG && (kept > 0 || kibibytes == 20_000));
     }
 }
 
@@ -53,10 +53,10 @@ fn storage_of_long_inputs_goes_when_it_is_not_needed_for_a_while() {
 fn the_pool_keeps_no_more_than_its_bound_and_nothing_large() {
     let mut pool = BufferPool::default();
     for capacity in [BufferPool::STORAGE_BYTES, BufferPool::STORAGE_BYTES * 8] {
-        for _ in 0..2 * BufferPool::MOST {
+        for _ in 0..2 * BufferPool::MAX {
             pool.take_back(&mut Buffer::with_capacity(capacity));
         }
     }
-    assert_eq!(pool.free.len(), BufferPool::MOST);
+    assert_eq!(pool.free.len(), BufferPool::MAX);
     assert!(pool.free.iter().all(|storage| storage.len() == BufferPool::STORAGE_BYTES));
 }

@@ -198,7 +198,7 @@ impl Lookup for Touched {
 
     fn touch(&self, hashes: &[u64]) {
         let last = self.0.borrow().len();
-        assert!(hashes.len() <= MOST_TOUCHED);
+        assert!(hashes.len() <= MAX_TOUCHED);
         assert!(hashes.is_empty() || hashes.last() == Some(&(last as u64)), "all are touched");
     }
 }
