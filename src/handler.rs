@@ -130,11 +130,9 @@ pub trait Handler {
         now: Instant,
     ) -> Next;
 
-    /// How many bytes the request has in all that the input begins with and that is not whole, as
-    /// far as it has told; 0: it has not. So there is room when they come.
-    fn expected_len(&self, _conn: ConnId) -> usize {
-        0
-    }
+    /// Returns the length of the partly received request; 0 if it is unknown. So there is room for
+    /// the rest when it comes.
+    fn expected_len(&self, conn: ConnId) -> usize;
 
     /// The peer sent FIN, or the program is stopping: no request follows. Comes once, after
     /// `received` has used all whole requests. Calls [`Outbox::close`] once every owed reply is in
@@ -148,20 +146,20 @@ pub trait Handler {
     /// The connection is gone. Exactly once for each `ConnId`, also if the connect failed.
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant);
 
-    /// When `deadline_reached` wants to be called.
-    fn next_deadline(&self) -> Option<Instant> {
-        None
-    }
+    /// Returns the time at which `deadline_reached` is to be called, if it is.
+    fn next_deadline(&self) -> Option<Instant>;
 
     /// The time of `next_deadline` has come.
-    fn deadline_reached(&mut self, _out: &mut Outbox, _now: Instant) {}
+    fn deadline_reached(&mut self, out: &mut Outbox, now: Instant);
 
-    /// Whether the time given to `received` must not be earlier than that at which the bytes were
-    /// read. Else it is that at which the turn of the loop began, and the process may have been
+    /// Returns whether the time given to `received` must not be earlier than that at which the
+    /// bytes were read. Else it is that at which the tick began, and the process may have been
     /// stopped since.
-    fn wants_fresh_time(&self) -> bool {
-        false
-    }
+    fn wants_fresh_time(&self) -> bool;
+
+    /// Panics unless the handler's parts are as they should be. Called between ticks in debug
+    /// builds.
+    fn check_invariants(&self);
 }
 
 /// A connection that a handler asked for.

@@ -75,7 +75,7 @@ pub fn listening<H: Handler>(
     listen: &[SocketAddr],
 ) -> Result<(Reactor<H>, Vec<SocketAddr>), String> {
     let mut reactor = new_reactor(handler, limits)?;
-    reactor.take_signals().map_err(|error| format!("cannot catch signals: {error}"))?;
+    reactor.network().take_signals().map_err(|error| format!("cannot catch signals: {error}"))?;
     let mut real = Vec::new();
     for &address in listen {
         let bound = reactor.listen(address);
@@ -121,8 +121,8 @@ pub fn find_or_start_server(
     match reactor.listen(address) {
         Ok(real) => {
             fit_descriptors("proxy and server each", limits, 2);
-            reactor.limit_clients(limits.max_connections);
-            let stopper = reactor.stopper();
+            reactor.set_limits(*limits);
+            let stopper = reactor.network().stopper();
             let thread = thread::Builder::new().name("server".to_string());
             let thread = thread.spawn(move || run(reactor));
             let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -137,7 +137,7 @@ pub fn find_or_start_server(
 }
 
 fn new_reactor<H: Handler>(handler: H, limits: Limits) -> Result<Reactor<H>, String> {
-    Reactor::new(handler, limits, Instant::now())
+    Reactor::on_sockets(handler, limits)
         .map_err(|error| format!("cannot start the event loop: {error}"))
 }
 

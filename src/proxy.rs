@@ -162,7 +162,11 @@ impl Handler for Proxy {
         self.confirm(out, now);
     }
 
+    fn check_invariants(&self) {
+        self.cache.check_invariants();
+    }
+
     fn wants_fresh_time(&self) -> bool {
-        self.is_caching()
+        self.is_caching() && self.keeps(Rule::ServeAtReadTime)
     }
 }

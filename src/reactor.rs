@@ -1,5 +1,4 @@
-//! The event loop, and the only module that names `mio`: it polls, accepts, connects, and gives
-//! each connection its turn.
+//! The event loop: it waits, accepts, connects, and gives each connection its turn.
 //!
 //! One *tick*:
 //!
@@ -20,68 +19,54 @@
 //! short read: the list is empty, and poll sleeps.
 //!
 //! Nothing is written or closed inside a callback of the handler, so that none can pull the ground
-//! from under another. Connections are registered once, edge-triggered, and never again.
+//! from under another.
+//!
+//! - `network.rs`: what the loop needs of the world around it · `poll.rs`: that world, by mio
+//! - `connection.rs`: one stream from its opening to its end · `connection_table.rs`: all of them
+//! - `accepting.rs`: clients that come · `connecting.rs`: connections that the handler asked for ·
+//!   `resolver.rs`: names to addresses
 
-use crate::base::buffer::Buffer;
-use crate::base::buffer::SCRATCH_BYTES;
+mod accepting;
+mod connecting;
+pub mod connection;
+pub mod connection_table;
+pub mod network;
+mod poll;
+mod resolver;
+
+pub use accepting::ACCEPT_REST;
+pub use poll::{Poll, Stopper};
+
+use crate::base::buffer::{Buffer, SCRATCH_BYTES};
 use crate::base::clock::WallClock;
 use crate::base::timer_wheel::TimerWheel;
 use crate::handler::{CloseMode, CloseReason, ConnId, Handler, Outbox};
-use crate::reactor::connection::{Kind, Readiness, Step, Stream};
-use crate::reactor::connection_table::ConnectionTable;
 use crate::settings::limits::{self, Limits};
-use crate::stats::Stat;
+use crate::stats::{Stat, Stats};
 use accepting::Listeners;
-use log::{info, warn};
-use mio::event::Event;
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
-use resolver::{Answer, Resolver};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook_mio::v1_0::Signals;
-use socket2::{SockRef, TcpKeepalive};
+use connection::{Readiness, Role, Step};
+use connection_table::ConnectionTable;
+use log::info;
+use network::{Event, Network};
+use resolver::Resolver;
 use std::io::{self, ErrorKind};
-use std::net::Shutdown;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// Idle time after which the system probes whether the peer is still there, as in Redis.
-pub const KEEPALIVE: Duration = Duration::from_secs(300);
-
-/// What each of them is written at the least, however many they are. As in Redis.
-pub const MIN_WRITE: usize = 64 * 1024;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 /// What one tick writes to clients, shared among those who have a turn in it: about a millisecond.
 /// One alone, or a few, are written all that they are kept ready.
-pub const TICK_WRITES: usize = 4 * 1024 * 1024;
-
-mod accepting;
-pub mod connection;
-pub mod connection_table;
-pub use accepting::ACCEPT_REST;
-mod connecting;
-mod resolver;
-
-/// Events of one poll: memcached and Redis take about as many.
-const EVENTS: usize = 1024;
-/// Tokens of connections have lower halves other than 0, so those of listeners are free: the upper
-/// half is the listener's place, and the highest places stand for these two.
-const WAKER: Token = Token((u32::MAX as usize) << 32);
-const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
+const TICK_WRITES: usize = 4 * 1024 * 1024;
+/// What each of them is written at the least, however many they are. As in Redis.
+const MIN_WRITE: usize = 64 * 1024;
 /// Turns of an upstream connection after which what came of them is sent to clients, without
 /// waiting for the end of the tick: a high-water mark of bytes, or some of them of long replies.
 const FLUSH_TURNS: usize = limits::HIGH_WATER / SCRATCH_BYTES;
 /// Connections with new output after which it is sent, without waiting for the end of the tick: a
 /// megabyte of memory that was written to just now, and will be used again.
 const OUTPUTS_AT_ONCE: usize = 64;
-
-impl Stream for TcpStream {
-    fn shutdown_write(&mut self) {
-        // The peer may have gone already, which the next read tells.
-        let _ = self.shutdown(Shutdown::Write);
-    }
-}
+/// In debug builds, checks of invariants are so many times as far apart as the last one took: where
+/// there is much to check, that is seldom; on a clock that stands still, it is every tick.
+const CHECK_PAUSE: u32 = 100;
 
 #[derive(Clone, Copy)]
 enum Timer {
@@ -98,109 +83,74 @@ pub enum Exit {
     Forced,
 }
 
-/// What other threads send to a reactor.
-enum Message {
-    Stop,
-    Resolved(Answer),
-}
-
-/// The sending end, which also wakes the reactor.
-#[derive(Clone, Debug)]
-struct Mailbox {
-    sender: Sender<Message>,
-    waker: Arc<Waker>,
-}
-
-impl Mailbox {
-    fn send(&self, message: Message) {
-        // A reactor that has ended has nobody to receive messages.
-        if self.sender.send(message).is_ok()
-            && let Err(error) = self.waker.wake()
-        {
-            warn!("cannot wake the reactor: {error}");
-        }
-    }
-}
-
-/// Tells a reactor on another thread to stop.
-#[derive(Clone, Debug)]
-pub struct Stopper(Mailbox);
-
-impl Stopper {
-    /// The same as the signal SIGTERM: the first call drains, the second stops at once.
-    pub fn stop(&self) {
-        self.0.send(Message::Stop);
-    }
-}
-
 /// An event loop around one handler.
-pub struct Reactor<H> {
-    poll: Poll,
+pub struct Reactor<H, N: Network = Poll> {
+    network: N,
+    /// The events of this tick.
+    events: Vec<Event>,
     handler: H,
     out: Outbox,
     limits: Limits,
-    listeners: Listeners,
-    connections: ConnectionTable<TcpStream>,
+    listeners: Listeners<N::Stream>,
+    connections: ConnectionTable<N::Stream>,
     timers: TimerWheel<Timer>,
     scratch: Buffer,
-    signals: Option<Signals>,
-    mailbox: Mailbox,
-    messages: Receiver<Message>,
     resolver: Resolver,
     /// What a client is written in this tick.
     share: usize,
+    ticks: u64,
+    /// When invariants are checked again.
+    check_at: Option<Instant>,
     stop_at: Option<Instant>,
-    forced: bool,
+    is_forced: bool,
+    /// Wrongly serves clients before upstreams are read, to see that tests notice.
+    #[cfg(feature = "mutants")]
+    serves_clients_first: bool,
 }
 
-impl<H: Handler> Reactor<H> {
-    /// A reactor without listeners.
-    ///
-    /// # Errors
-    /// The system has no descriptors left.
-    pub fn new(handler: H, limits: Limits, now: Instant) -> io::Result<Reactor<H>> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let (sender, messages) = mpsc::channel();
-        Ok(Reactor {
-            poll,
+impl<H: Handler, N: Network> Reactor<H, N> {
+    /// Returns a reactor without listeners.
+    pub fn new(mut network: N, handler: H, limits: Limits) -> Reactor<H, N> {
+        let now = network.now();
+        Reactor {
+            events: Vec::new(),
             handler,
-            out: Outbox::new(wall_clock(now)),
+            out: Outbox::new(WallClock::new(now, network.time_of_day())),
             limits,
             listeners: Listeners::default(),
             connections: ConnectionTable::default(),
             timers: TimerWheel::new(now),
             scratch: Buffer::with_capacity(SCRATCH_BYTES),
-            signals: None,
-            mailbox: Mailbox { sender, waker },
-            messages,
             resolver: Resolver::default(),
             share: 0,
+            ticks: 0,
+            check_at: None,
             stop_at: None,
-            forced: false,
-        })
+            is_forced: false,
+            #[cfg(feature = "mutants")]
+            serves_clients_first: false,
+            network,
+        }
     }
 
-    /// Accepts no more than `most` clients at a time from now on.
-    pub fn limit_clients(&mut self, most: usize) {
-        self.limits.max_connections = most;
-    }
-
-    /// Takes the process's SIGTERM and SIGINT as words to stop, and SIGHUP and SIGXFSZ as
-    /// none.
+    /// Accepts clients at `address`; returns the real one, where the port was 0.
     ///
     /// # Errors
-    /// The signals cannot be caught.
-    pub fn take_signals(&mut self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ])?;
-        self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        self.signals = Some(signals);
-        Ok(())
+    /// The port is in use, or the address is not ours.
+    pub fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let real = self.network.listen(address)?;
+        self.listeners.add();
+        Ok(real)
     }
 
-    /// A handle by which another thread stops this reactor.
-    pub fn stopper(&self) -> Stopper {
-        Stopper(self.mailbox.clone())
+    /// Applies other limits from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Returns what the reactor runs on.
+    pub fn network(&mut self) -> &mut N {
+        &mut self.network
     }
 
     /// Runs until told to stop.
@@ -208,100 +158,103 @@ impl<H: Handler> Reactor<H> {
     /// # Errors
     /// The system's poll fails.
     pub fn run(mut self) -> io::Result<Exit> {
-        let mut events = Events::with_capacity(EVENTS);
         loop {
-            if !self.tick(&mut events)? {
-                continue;
-            }
-            let ended = if self.forced { Exit::Forced } else { Exit::Drained };
+            let Some(exit) = self.tick()? else { continue };
             match self.connections.clients() {
                 0 => {}
                 left => info!("stopped with {left} clients still connected"),
             }
-            return Ok(ended);
+            return Ok(exit);
         }
     }
 
-    /// One turn of the loop; whether it was the last.
-    fn tick(&mut self, events: &mut Events) -> io::Result<bool> {
-        match self.poll.poll(events, self.sleep_time()) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
-            result => result?,
-        }
-        let now = Instant::now();
+    /// Runs one turn of the loop. Returns how the reactor has ended, once it has.
+    ///
+    /// # Errors
+    /// The system's poll fails.
+    pub fn tick(&mut self) -> io::Result<Option<Exit>> {
+        let mut events = std::mem::take(&mut self.events);
+        let timeout = self.sleep_time();
+        let events_full = self.network.poll(timeout, &mut events)?;
+        let now = self.network.now();
         if self.out.clock.is_stale(now) {
-            self.out.clock = wall_clock(now);
+            self.out.clock = WallClock::new(now, self.network.time_of_day());
             self.out.pool.age();
         }
-        let mut count = 0;
-        for event in events.iter() {
-            count += 1;
+        for event in events.drain(..) {
             self.note(event, now);
         }
-        self.read_upstreams(count == EVENTS, now);
+        self.events = events;
+        #[cfg(feature = "mutants")]
+        if self.serves_clients_first {
+            self.serve_clients(now);
+        }
+        self.read_upstreams(events_full, now);
         self.share = share_of_writes(self.connections.turns() + self.out.touched());
         self.reach_deadlines(now);
         self.serve_clients(now);
         self.accept_all(now);
         self.settle(self.share, now);
-        Ok(self.forced || self.stop_at.is_some_and(|at| self.is_deserted() || now >= at))
+        self.ticks += 1;
+        if cfg!(debug_assertions) && self.check_at.is_none_or(|at| now >= at) {
+            self.check_invariants();
+            let end = self.network.now();
+            self.check_at = Some(end + CHECK_PAUSE * end.saturating_duration_since(now));
+        }
+        let is_over =
+            self.is_forced || self.stop_at.is_some_and(|at| self.is_deserted() || now >= at);
+        Ok(is_over.then_some(if self.is_forced { Exit::Forced } else { Exit::Drained }))
     }
 
     fn is_deserted(&self) -> bool {
         self.connections.clients() + self.connections.refused() == 0
     }
 
-    fn sleep_time(&self) -> Option<Duration> {
-        if self.connections.has_ready() || self.listeners.has_overflow() {
+    /// Returns whether a tick has something to do that no event will tell of.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.connections.has_ready() || self.listeners.has_overflow()
+    }
+
+    /// Returns the time at which a tick is due though nothing happens; `None` if it never is.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [self.timers.next_deadline(), self.handler.next_deadline(), self.stop_at];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn sleep_time(&mut self) -> Option<Duration> {
+        if self.has_work() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [self.timers.next_deadline(), self.handler.next_deadline(), self.stop_at];
-        let next = deadlines.into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = self.next_deadline()?;
+        Some(next.saturating_duration_since(self.network.now()))
     }
 
     #[inline]
-    fn note(&mut self, event: &Event, now: Instant) {
-        let token = event.token();
-        match token {
-            SIGNALS => self.take_pending_signals(now),
-            WAKER => self.drain_messages(now),
-            Token(packed) if packed as u32 == 0 => self.listeners.note(packed >> 32),
-            Token(packed) => self.note_connection(ConnId::unpack(packed), event, now),
-        }
-    }
-
-    /// Takes the messages of other threads.
-    fn drain_messages(&mut self, now: Instant) {
-        while let Ok(message) = self.messages.try_recv() {
-            match message {
-                Message::Stop => self.stop(now),
-                Message::Resolved(answer) => self.resolved(&answer, now),
-            }
+    fn note(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Connection(id, readiness) => self.note_connection(id, readiness, now),
+            Event::Listener(index) => self.listeners.note(index),
+            Event::Resolved(answer) => self.resolved(&answer, now),
+            Event::Stop => self.stop(now),
+            Event::Reload => info!("SIGHUP: nothing to reload"),
         }
     }
 
     #[inline]
-    fn note_connection(&mut self, id: ConnId, event: &Event, now: Instant) {
+    fn note_connection(&mut self, id: ConnId, readiness: Readiness, now: Instant) {
         let Some(connection) = self.connections.get(id) else { return };
         if connection.is_connecting() {
             return self.finish_connect(id, now);
         }
-        let read_on = event.is_priority() || event.is_read_closed();
-        let writable = event.is_writable();
-        let readiness = Readiness {
-            readable: event.is_readable() || read_on,
-            writable,
-            read_on,
-            broken: event.is_error() || event.is_write_closed(),
-        };
+        let writable = readiness.writable;
         match connection.note(readiness) {
             Ok(()) => {
-                let kind = connection.kind;
+                let role = connection.role;
                 if writable && self.out.unsent(id) > 0 {
                     self.out.touch(id);
                 }
-                if kind != Kind::Upstream {
+                if role != Role::Upstream {
                     self.connections.list_if_ready(id);
                 }
             }
@@ -375,15 +328,6 @@ impl<H: Handler> Reactor<H> {
         connection.timer = Some((timer, deadline));
     }
 
-    fn register(&self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {
-        let socket = SockRef::from(&*stream);
-        // Options fail where the peer has reset the connection already, which a read will tell.
-        let _ = socket.set_tcp_nodelay(true);
-        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
-        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-        self.poll.registry().register(stream, Token(id.pack()), interest)
-    }
-
     fn serve_clients(&mut self, now: Instant) {
         let turns = self.connections.turns();
         for index in 0..turns {
@@ -402,8 +346,9 @@ impl<H: Handler> Reactor<H> {
     fn take_turn(&mut self, id: ConnId, now: Instant) {
         let Some(connection) = self.connections.get(id) else { return };
         let (handler, out, scratch) = (&mut self.handler, &mut self.out, &mut self.scratch);
-        let clock = handler.wants_fresh_time().then_some(Instant::now as fn() -> Instant);
-        let step = connection.take_turn(handler, out, scratch, now, clock);
+        let network = &mut self.network;
+        let fresh = handler.wants_fresh_time().then_some(|| network.now());
+        let step = connection.take_turn(handler, out, scratch, now, fresh);
         self.conclude(id, step, now);
     }
 
@@ -448,33 +393,23 @@ impl<H: Handler> Reactor<H> {
         }
         self.out.release(id);
         self.out.stats.set(Stat::ConnectionsNow, self.connections.clients() as u64);
-        if connection.kind != Kind::Refused {
+        let role = connection.role;
+        self.network.close(connection.stream);
+        if role != Role::Refused {
             self.handler.closed(&mut self.out, id, why, now);
-        }
-    }
-
-    fn take_pending_signals(&mut self, now: Instant) {
-        let Some(signals) = &mut self.signals else { return };
-        let pending: Vec<_> = signals.pending().collect();
-        for signal in pending {
-            match signal {
-                SIGHUP => info!("SIGHUP: nothing to reload"),
-                // The log is as long as a file may be; to say so would bring the next.
-                SIGXFSZ => {}
-                _ => self.stop(now),
-            }
         }
     }
 
     /// Takes no more clients and no more input; what is owed is still answered.
     fn stop(&mut self, now: Instant) {
         if self.stop_at.is_some() {
-            self.forced = true;
+            self.is_forced = true;
             return;
         }
         info!("stopping, with {} clients connected", self.connections.clients());
         self.stop_at = Some(now + self.limits.drain_timeout);
-        self.listeners.close();
+        self.listeners = Listeners::default();
+        self.network.close_listeners();
         for id in self.connections.client_ids() {
             if let Some(connection) = self.connections.get(id) {
                 connection.end_input();
@@ -484,12 +419,60 @@ impl<H: Handler> Reactor<H> {
     }
 }
 
-/// What a client may be written in a tick in which so many have a turn.
-fn share_of_writes(turns: usize) -> usize {
-    (TICK_WRITES / turns.max(1)).max(MIN_WRITE)
+/// For tests, which hold the reactor in their own hands.
+impl<H: Handler, N: Network> Reactor<H, N> {
+    /// Returns the handler, with its outbox.
+    pub fn handler_and_outbox(&mut self) -> (&mut H, &mut Outbox) {
+        (&mut self.handler, &mut self.out)
+    }
+
+    /// Returns the counters of the handler and the loop.
+    pub fn stats(&self) -> &Stats {
+        &self.out.stats
+    }
+
+    /// Returns the stream of a connection that is still there.
+    pub fn stream(&mut self, id: ConnId) -> Option<&mut N::Stream> {
+        self.connections.get(id).map(|connection| &mut connection.stream)
+    }
+
+    /// Reads at most so many bytes at once from now on.
+    pub fn set_read_size(&mut self, bytes: usize) {
+        self.scratch = Buffer::with_capacity(bytes);
+    }
+
+    /// Returns the number of ticks so far.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Wrongly serves clients before upstreams are read, to see that tests notice.
+    #[cfg(feature = "mutants")]
+    pub fn serve_clients_first(&mut self) {
+        self.serves_clients_first = true;
+    }
+
+    /// Panics unless the connections, the outbox and the handler are as they should be between two
+    /// ticks.
+    fn check_invariants(&self) {
+        assert_eq!(self.out.touched(), 0, "all output was settled");
+        assert!(self.scratch.is_empty(), "the scratch buffer is lent for one turn");
+        self.connections.check_invariants();
+        self.handler.check_invariants();
+    }
 }
 
-fn wall_clock(now: Instant) -> WallClock {
-    // A clock that is set to before 1970 stands for 1970.
-    WallClock::new(now, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+impl<H: Handler> Reactor<H> {
+    /// Returns a reactor on the system's sockets, without listeners.
+    ///
+    /// # Errors
+    /// The system has no descriptors left.
+    pub fn on_sockets(handler: H, limits: Limits) -> io::Result<Reactor<H>> {
+        Ok(Reactor::new(Poll::new()?, handler, limits))
+    }
+}
+
+/// Returns what a client may be written in a tick in which so many have a turn.
+fn share_of_writes(turns: usize) -> usize {
+    (TICK_WRITES / turns.max(1)).max(MIN_WRITE)
 }

@@ -125,6 +125,18 @@ impl Handler for Server {
         self.keyspace.next_deadline()
     }
 
+    fn wants_fresh_time(&self) -> bool {
+        false
+    }
+
+    fn check_invariants(&self) {
+        self.keyspace.store().check_invariants();
+        let tracking = &self.keyspace.observers.tracking;
+        tracking.check_invariants();
+        let readers = self.clients.iter().filter(|(_, client)| client.reader().is_some()).count();
+        assert_eq!(readers, tracking.readers());
+    }
+
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.keyspace.expire(out.clock.at(now));
         self.tell_news(out);
@@ -204,15 +216,6 @@ impl Server {
         if let Some(reader) = client.and_then(|client| client.reader()) {
             self.keyspace.observers.tracking.leave(reader);
         }
-    }
-
-    /// Panics unless its parts are as they should be, and agree with each other. For tests.
-    pub fn check_invariants(&self) {
-        self.keyspace.store().check_invariants();
-        let tracking = &self.keyspace.observers.tracking;
-        tracking.check_invariants();
-        let readers = self.clients.iter().filter(|(_, client)| client.reader().is_some()).count();
-        assert_eq!(readers, tracking.readers());
     }
 
     /// Brings the gauges up to date.

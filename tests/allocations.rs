@@ -64,6 +64,18 @@ impl<H: Handler> Handler for Counted<H> {
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.handler.deadline_reached(out, now);
     }
+
+    fn expected_len(&self, conn: ConnId) -> usize {
+        self.handler.expected_len(conn)
+    }
+
+    fn wants_fresh_time(&self) -> bool {
+        self.handler.wants_fresh_time()
+    }
+
+    fn check_invariants(&self) {
+        self.handler.check_invariants();
+    }
 }
 
 /// A handler in a world, and a client of it.

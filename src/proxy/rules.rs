@@ -26,11 +26,13 @@ pub enum Rule {
     LiveNoLongerThanKey,
     /// What a client asks for behind a read of its own that was sent on is not looked up.
     ReadBehindOwnReads,
+    /// A client's bytes are served at the time of their read, not at that of the tick's begin.
+    ServeAtReadTime,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 12] = [
         Rule::HeedInvalidations,
         Rule::PoisonAtInvalidations,
         Rule::DetachAtWrites,
@@ -42,5 +44,6 @@ impl Rule {
         Rule::ConfirmJoins,
         Rule::LiveNoLongerThanKey,
         Rule::ReadBehindOwnReads,
+        Rule::ServeAtReadTime,
     ];
 }

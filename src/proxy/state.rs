@@ -135,11 +135,6 @@ impl Proxy {
         self
     }
 
-    /// Panics unless its parts are as they should be. For tests.
-    pub fn check_invariants(&self) {
-        self.cache.check_invariants();
-    }
-
     /// Whether anything is kept.
     pub(super) fn is_caching(&self) -> bool {
         self.options.cache_bytes > 0 && self.options.ttl > Duration::ZERO

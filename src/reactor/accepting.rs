@@ -1,27 +1,22 @@
 //! Listeners and the clients that come to them: taken, refused where there are as many as may be,
 //! and left to wait while the system has no descriptors.
 
+use super::connection::{Connection, Role};
+use super::network::Network;
 use super::{Reactor, Timer};
 use crate::handler::{Handler, Via};
-use crate::reactor::connection::{Connection, Kind};
 use crate::stats::Stat;
 use log::warn;
-use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Token};
-use slab::Slab;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Clients past `--max-connections` that may at one time be waited for while they read why they are
-/// refused; any beyond are told and closed at once. Half of [`RESERVED_DESCRIPTORS`].
+/// refused; any beyond are told and closed at once. Half of the program's reserved descriptors.
 pub const MAX_REFUSALS: usize = 32;
 
 /// How long a listener rests after the system ran out of descriptors or memory.
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
-
-/// Clients that wait to be accepted while the loop is busy.
-const BACKLOG: i32 = 4096;
 
 /// What a client past the connection limit reads.
 const REFUSAL: &[u8] = b"ERR too many connections\r\n";
@@ -29,90 +24,71 @@ const REFUSAL: &[u8] = b"ERR too many connections\r\n";
 /// Linux's number for "protocol error", which `accept` may return and `ErrorKind` has no name for.
 const EPROTO: i32 = 71;
 
-/// All listeners of a reactor.
-#[derive(Default)]
-pub(super) struct Listeners {
-    places: Slab<Listener>,
+/// All listeners of a reactor, in the order of [`Network::listen`].
+pub(super) struct Listeners<S> {
+    listeners: Vec<Listener>,
     /// A client that came when there were as many as may be. It may have seen others leave before
     /// it came, which the next poll tells us too: so it is taken or refused in the next tick.
-    overflow: Option<(TcpStream, SocketAddr)>,
+    overflow: Option<(S, SocketAddr)>,
 }
 
+#[derive(Default)]
 struct Listener {
-    socket: TcpListener,
     /// There may be clients to accept.
-    pending: bool,
+    is_pending: bool,
     /// The system was out of descriptors; a timer ends the rest.
-    resting: bool,
+    is_resting: bool,
     /// That has been logged, and no client was accepted since.
-    complained: bool,
+    has_complained: bool,
 }
 
-impl Listeners {
+impl<S> Default for Listeners<S> {
+    fn default() -> Self {
+        Listeners { listeners: Vec::new(), overflow: None }
+    }
+}
+
+impl<S> Listeners<S> {
+    /// Adds one, at which clients may wait already.
+    pub(super) fn add(&mut self) {
+        self.listeners.push(Listener { is_pending: true, ..Listener::default() });
+    }
+
     /// An event said that there are clients at one of them.
     #[inline]
-    pub(super) fn note(&mut self, place: usize) {
-        if let Some(listener) = self.places.get_mut(place) {
-            listener.pending = true;
+    pub(super) fn note(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.is_pending = true;
         }
     }
 
     /// One of them may go on after it ran out of descriptors.
-    pub(super) fn end_rest(&mut self, place: usize) {
-        if let Some(listener) = self.places.get_mut(place) {
-            listener.resting = false;
+    pub(super) fn end_rest(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.is_resting = false;
         }
     }
 
-    /// Whether a client is to be taken or refused in the next tick.
+    /// Returns whether a client is to be taken or refused in the next tick.
     #[inline]
     pub(super) fn has_overflow(&self) -> bool {
         self.overflow.is_some()
     }
-
-    /// Closes them all, and turns away who waits.
-    pub(super) fn close(&mut self) {
-        *self = Listeners::default();
-    }
 }
 
-impl<H: Handler> Reactor<H> {
-    /// Accepts clients at `address`; returns the real one, where the port was 0.
-    ///
-    /// # Errors
-    /// The port is in use, or the address is not ours.
-    pub fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let domain = socket2::Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            // So that both families can be listened on by name, on one port.
-            socket.set_only_v6(true)?;
-        }
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let mut socket = TcpListener::from_std(socket.into());
-        let real = socket.local_addr()?;
-        let entry = self.listeners.places.vacant_entry();
-        let token = Token(entry.key() << 32);
-        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
-        entry.insert(Listener { socket, pending: true, resting: false, complained: false });
-        Ok(real)
-    }
-
+impl<H: Handler, N: Network> Reactor<H, N> {
     pub(super) fn accept_all(&mut self, now: Instant) {
         if let Some((stream, peer)) = self.listeners.overflow.take() {
             self.accepted(stream, peer, now);
         }
-        for index in 0..self.listeners.places.capacity() {
-            while let Some(listener) = self.listeners.places.get_mut(index)
-                && listener.pending
-                && !listener.resting
+        for index in 0..self.listeners.listeners.len() {
+            while let Some(listener) = self.listeners.listeners.get_mut(index)
+                && listener.is_pending
+                && !listener.is_resting
             {
-                match listener.socket.accept() {
+                match self.network.accept(index) {
                     Ok((stream, peer)) => {
-                        listener.complained = false;
+                        listener.has_complained = false;
                         if self.is_full() {
                             self.listeners.overflow = Some((stream, peer));
                             return;
@@ -126,49 +102,49 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn accept_failed(&mut self, index: usize, error: &io::Error, now: Instant) {
-        let listener = &mut self.listeners.places[index];
+        let listener = &mut self.listeners.listeners[index];
         match error.kind() {
-            ErrorKind::WouldBlock => listener.pending = false,
+            ErrorKind::WouldBlock => listener.is_pending = false,
             // The client left while it waited; the next one may be there.
             ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
             _ if error.raw_os_error() == Some(EPROTO) => {}
             // Out of descriptors or memory. The client goes on waiting; to try again at once would
             // only spin.
             _ => {
-                if !std::mem::replace(&mut listener.complained, true) {
+                if !std::mem::replace(&mut listener.has_complained, true) {
                     warn!("cannot accept a client for now: {error}");
                 }
-                listener.resting = true;
+                listener.is_resting = true;
                 self.timers.insert(now + ACCEPT_REST, Timer::Listener(index));
             }
         }
     }
 
-    fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant) {
+    fn accepted(&mut self, mut stream: N::Stream, peer: SocketAddr, now: Instant) {
         if self.is_full() {
             // Those who have just left have made room.
             self.settle(self.share, now);
         }
-        let kind = if self.is_full() { Kind::Refused } else { Kind::Client };
-        if kind == Kind::Refused {
+        let role = if self.is_full() { Role::Refused } else { Role::Client };
+        if role == Role::Refused {
             self.out.stats.add(Stat::ConnectionsRefused, 1);
             if self.connections.refused() >= MAX_REFUSALS {
                 // Told too, but not waited for.
                 let _ = stream.write(REFUSAL);
-                return;
+                return self.network.close(stream);
             }
         }
         let id = self.out.admit();
-        if let Err(error) = self.register(&mut stream, id) {
+        if let Err(error) = self.network.register(&mut stream, id) {
             warn!("cannot take a client: {error}");
             self.out.release(id);
-            return;
+            return self.network.close(stream);
         }
-        let mut connection = Connection::accepted(id, stream, kind);
+        let mut connection = Connection::accepted(id, stream, role);
         connection.expect_by(self.limits.idle_timeout, now);
         self.connections.insert(connection);
         self.set_timer(id);
-        if kind == Kind::Refused {
+        if role == Role::Refused {
             if let Some(output) = self.out.output(id) {
                 output.push(REFUSAL);
             }

@@ -25,7 +25,7 @@ use crate::base::timer_wheel::TimerId;
 use crate::handler::{CloseMode, CloseReason, ConnId, Handler, Next, Outbox};
 use crate::settings::limits;
 use crate::stats::Stat;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 /// How long a connection that is being closed may fail to take any of its last output.
@@ -38,7 +38,7 @@ pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a handler that wants more time for a connection gets at least.
 pub const MIN_WAIT: Duration = Duration::from_secs(1);
 
-/// The same for what is read of a longer request to where it stands: some 50 µs.
+/// One read of a long request to where it stands, at most: some 50 µs.
 pub const LONG_READ: usize = 256 * 1024;
 
 /// Input from which on the rest of its request is not read into the scratch buffer and copied: so
@@ -49,6 +49,12 @@ const LONG_INPUT: usize = SCRATCH_BYTES / 2;
 pub trait Stream: Read + Write {
     /// Sends FIN after what was written.
     fn shutdown_write(&mut self);
+
+    /// Returns whether the peer has accepted the connection; an event may come too early.
+    ///
+    /// # Errors
+    /// The attempt to connect has failed.
+    fn is_connected(&self) -> io::Result<bool>;
 }
 
 /// What an event said of a stream.
@@ -88,7 +94,7 @@ enum Want {
 
 /// Whose a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Role {
     /// A client's: one read a tick.
     Client,
     /// The handler asked for it: read before others, and dry.
@@ -109,7 +115,7 @@ pub struct Connection<S> {
     /// On the reactor's ready list.
     pub listed: bool,
     /// Whose it is.
-    pub kind: Kind,
+    pub role: Role,
     id: ConnId,
     /// What is left of requests that have begun; few connections have any.
     input: Option<Box<Input>>,
@@ -147,11 +153,11 @@ pub type Step = Result<(), CloseReason>;
 
 impl<S: Stream> Connection<S> {
     /// A connection that came in, which is open.
-    pub fn accepted(id: ConnId, stream: S, kind: Kind) -> Connection<S> {
+    pub fn accepted(id: ConnId, stream: S, role: Role) -> Connection<S> {
         Connection {
             stream,
             id,
-            kind,
+            role,
             input: None,
             deadline: None,
             timer: None,
@@ -174,7 +180,7 @@ impl<S: Stream> Connection<S> {
             phase: Phase::Connecting,
             writable: false,
             deadline: Some(deadline),
-            ..Connection::accepted(id, stream, Kind::Upstream)
+            ..Connection::accepted(id, stream, Role::Upstream)
         }
     }
 
@@ -260,7 +266,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// One turn: at most one read, and the handler is given what there is. `scratch` is empty
-    /// before and after. With `clock`, what is read is handed over with its time.
+    /// before and after. With `fresh_time`, what is read is handed over with the time of its read.
     #[inline]
     pub fn take_turn<H: Handler>(
         &mut self,
@@ -268,7 +274,7 @@ impl<S: Stream> Connection<S> {
         out: &mut Outbox,
         scratch: &mut Buffer,
         now: Instant,
-        clock: Option<fn() -> Instant>,
+        fresh_time: Option<impl FnOnce() -> Instant>,
     ) -> Step {
         if self.phase == Phase::Lingering {
             return self.drop_input(scratch);
@@ -285,7 +291,7 @@ impl<S: Stream> Connection<S> {
                 let count = self.read_more(handler, scratch)?;
                 if count > 0 {
                     out.stats.add(Stat::BytesIn, count as u64);
-                    let now = clock.map_or(now, |clock| clock());
+                    let now = fresh_time.map_or(now, |fresh_time| fresh_time());
                     self.hand_over(handler, out, scratch, now);
                 }
             }
@@ -339,7 +345,7 @@ impl<S: Stream> Connection<S> {
         (self.want, self.deadline) = match next {
             Next::Read(until) => (Want::Bytes, until),
             Next::Drain
-                if self.kind == Kind::Upstream || out.unsent(self.id) < limits::LOW_WATER =>
+                if self.role == Role::Upstream || out.unsent(self.id) < limits::LOW_WATER =>
             {
                 (Want::Turn, None)
             }

@@ -10,7 +10,7 @@
 //! whoever gives a connection a turn, or changes what it wants, lists it again if it is ready.
 
 use crate::handler::ConnId;
-use crate::reactor::connection::{Connection, Kind, Stream};
+use crate::reactor::connection::{Connection, Role, Stream};
 
 /// The connections of one reactor.
 #[derive(Debug)]
@@ -58,10 +58,10 @@ impl<S: Stream> ConnectionTable<S> {
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
         }
-        match connection.kind {
-            Kind::Client => self.clients += 1,
-            Kind::Refused => self.refused += 1,
-            Kind::Upstream => self.upstreams.push(connection.id()),
+        match connection.role {
+            Role::Client => self.clients += 1,
+            Role::Refused => self.refused += 1,
+            Role::Upstream => self.upstreams.push(connection.id()),
         }
         self.slots[slot] = Some(connection);
     }
@@ -70,10 +70,10 @@ impl<S: Stream> ConnectionTable<S> {
     pub fn remove(&mut self, id: ConnId) -> Option<Connection<S>> {
         let connection =
             self.slots.get_mut(id.slot())?.take_if(|connection| connection.id() == id)?;
-        match connection.kind {
-            Kind::Client => self.clients -= 1,
-            Kind::Refused => self.refused -= 1,
-            Kind::Upstream => self.upstreams.retain(|&upstream| upstream != id),
+        match connection.role {
+            Role::Client => self.clients -= 1,
+            Role::Refused => self.refused -= 1,
+            Role::Upstream => self.upstreams.retain(|&upstream| upstream != id),
         }
         Some(connection)
     }
@@ -90,7 +90,7 @@ impl<S: Stream> ConnectionTable<S> {
 
     /// The names of all clients.
     pub fn client_ids(&self) -> Vec<ConnId> {
-        let clients = self.slots.iter().flatten().filter(|one| one.kind == Kind::Client);
+        let clients = self.slots.iter().flatten().filter(|one| one.role == Role::Client);
         clients.map(Connection::id).collect()
     }
 
@@ -130,6 +130,22 @@ impl<S: Stream> ConnectionTable<S> {
     #[inline]
     pub fn end_turns(&mut self, turns: usize) {
         self.ready.drain(..turns);
+    }
+
+    /// Panics unless the counts are those of the slots, and the ready list holds each listed
+    /// connection once. For tests and debug builds.
+    pub fn check_invariants(&self) {
+        let all = || self.slots.iter().flatten();
+        let count = |role| all().filter(|connection| connection.role == role).count();
+        assert_eq!(self.clients, count(Role::Client), "clients");
+        assert_eq!(self.refused, count(Role::Refused), "refused clients");
+        assert_eq!(self.upstreams.len(), count(Role::Upstream), "upstream connections");
+        let listed = all().filter(|connection| connection.listed).count();
+        // Those who have gone are still on the list, and passed over.
+        assert!(listed <= self.ready.len(), "a listed connection is on the ready list");
+        for connection in all().filter(|one| one.role == Role::Client && one.is_ready()) {
+            assert!(connection.listed, "a client that is ready is on the ready list");
+        }
     }
 }
 

@@ -2,20 +2,21 @@
 //!
 //! The system's `getaddrinfo` takes as long as it likes and cannot be called off. So it is called
 //! on a thread that lives only for this one question, and that tells the reactor when it knows. At
-//! most one such thread is there for a name: a connection that asks while one is still at it gets
-//! its answer, so that a name server which has fallen silent does not gather threads.
+//! most one such thread is there for a name: a connection that wants one while its lookup is under
+//! way gets the same answer, so that a name server which has fallen silent does not gather threads.
 
+use super::network::Answer;
 use crate::base::timer_wheel::TimerId;
 use crate::handler::{ConnId, Connect};
 use log::debug;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::thread;
 use std::time::Instant;
 
 /// A connection that waits for its address.
 #[derive(Debug)]
-pub(super) struct Lookup {
+pub(super) struct PendingConnect {
     /// What was asked for.
     pub(super) connect: Connect,
     /// When it must stand.
@@ -24,55 +25,54 @@ pub(super) struct Lookup {
     pub(super) timer: TimerId,
 }
 
-/// What a name stands for.
-pub(super) struct Answer {
-    name: String,
-    /// None at all: the name is not known, or nobody can tell for now.
-    pub(super) addresses: Vec<SocketAddr>,
-}
-
 /// The lookups of one reactor.
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
-    waiting: Vec<Lookup>,
-    /// The names that threads are asking for.
-    asked: Vec<String>,
+    waiting: Vec<PendingConnect>,
+    /// The names that are being looked up.
+    under_way: Vec<String>,
 }
 
 impl Resolver {
-    /// Looks a name up. Whoever waits for it is returned by [`Resolver::answered`], once `tell` has
-    /// been called with the answer, on another thread.
-    ///
-    /// # Errors
-    /// The system has no thread left; the lookup waits all the same, to be forgotten.
-    pub(super) fn look_up(
-        &mut self,
-        lookup: Lookup,
-        tell: impl FnOnce(Answer) + Send + 'static,
-    ) -> io::Result<()> {
-        let name = lookup.connect.to.clone();
-        self.waiting.push(lookup);
-        if self.asked.contains(&name) {
-            return Ok(());
+    /// Adds a connection that waits for its address. Returns the name, unless it is being looked up
+    /// already.
+    pub(super) fn add(&mut self, pending: PendingConnect) -> Option<String> {
+        let name = pending.connect.to.clone();
+        self.waiting.push(pending);
+        if self.under_way.contains(&name) {
+            return None;
         }
-        let asked = name.clone();
-        let thread = thread::Builder::new().name("resolver".to_string());
-        thread.spawn(move || tell(resolve(asked)))?;
-        self.asked.push(name);
-        Ok(())
+        self.under_way.push(name.clone());
+        Some(name)
     }
 
-    /// Those who waited for this answer.
-    pub(super) fn answered(&mut self, answer: &Answer) -> Vec<Lookup> {
-        self.asked.retain(|name| *name != answer.name);
-        self.waiting.extract_if(.., |lookup| lookup.connect.to == answer.name).collect()
+    /// Notes that a lookup could not begin; those who wait for it are to be taken out.
+    pub(super) fn failed(&mut self, name: &str) {
+        self.under_way.retain(|other| other != name);
     }
 
-    /// Takes a connection out that waits no longer, if it is one of those.
-    pub(super) fn forget(&mut self, conn: ConnId) -> Option<Lookup> {
-        let place = self.waiting.iter().position(|lookup| lookup.connect.conn == conn)?;
-        Some(self.waiting.swap_remove(place))
+    /// Takes out those who waited for this answer, and returns them.
+    pub(super) fn answered(&mut self, answer: &Answer) -> Vec<PendingConnect> {
+        self.under_way.retain(|name| *name != answer.name);
+        self.waiting.extract_if(.., |pending| pending.connect.to == answer.name).collect()
     }
+
+    /// Takes out a connection that waits no longer, and returns it; `None` if it does not wait.
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<PendingConnect> {
+        let index = self.waiting.iter().position(|pending| pending.connect.conn == conn)?;
+        Some(self.waiting.swap_remove(index))
+    }
+}
+
+/// Looks a name up on a thread of its own, which calls `done` with the answer.
+///
+/// # Errors
+/// The system has no thread left.
+pub(super) fn look_up(name: &str, done: impl FnOnce(Answer) + Send + 'static) -> io::Result<()> {
+    let name = name.to_string();
+    let thread = thread::Builder::new().name("resolver".to_string());
+    thread.spawn(move || done(resolve(name)))?;
+    Ok(())
 }
 
 fn resolve(name: String) -> Answer {

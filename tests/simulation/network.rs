@@ -164,6 +164,8 @@ struct Link {
 #[derive(Debug)]
 pub struct Network {
     pub now: Instant,
+    /// When the world began.
+    pub began: Instant,
     pub step: u64,
     pub random: Random,
     /// Each node's address, and what becomes of those who ask for it.
@@ -180,6 +182,8 @@ pub struct Site {
     pub reach: Reach,
     pub weather: Weather,
     pub pulse: Pulse,
+    /// When it was frozen last.
+    pub frozen_at: Instant,
 }
 
 /// Whether a node runs.
@@ -188,15 +192,18 @@ pub enum Pulse {
     Runs,
     /// It was told to stop (SIGSTOP): what comes for it waits.
     Frozen,
-    /// It goes on in the next step, and finds all at once that came meanwhile.
-    Wakes,
+    /// It goes on in the next step, and finds all at once that came meanwhile; in the middle of the
+    /// tick that began then, if there is one.
+    Wakes(Option<Instant>),
 }
 
 impl Network {
     pub fn new(seed: u64) -> Network {
+        // Any moment will do: only differences matter.
+        let now = Instant::now();
         Network {
-            // Any moment will do: only differences matter.
-            now: Instant::now(),
+            now,
+            began: now,
             step: 0,
             random: Random(seed),
             sites: Vec::new(),
@@ -335,7 +342,8 @@ impl Network {
                     continue;
                 }
                 let Link { pipes, weather, .. } = &mut self.links[id.0];
-                let together = if pulse == Pulse::Wakes { 100 } else { weather.together };
+                let together =
+                    if matches!(pulse, Pulse::Wakes(_)) { 100 } else { weather.together };
                 let pipe = &mut pipes[side as usize];
                 while !pipe.silent && pipe.parcels.front().is_some_and(|&(at, _)| at <= self.now) {
                     let Some((_, parcel)) = pipe.parcels.pop_front() else { break };
@@ -402,10 +410,12 @@ pub struct FakeStream {
     pub outgoing: Vec<u8>,
     /// How much more can be written.
     pub room: usize,
+    /// The connection stands.
+    pub is_open: bool,
     /// A write found too little room; an event is owed when there is some.
-    pub blocked: bool,
+    pub is_blocked: bool,
     /// No more is written.
-    pub shut: bool,
+    pub is_shut: bool,
 }
 
 impl FakeStream {
@@ -419,8 +429,9 @@ impl FakeStream {
             urgent: false,
             outgoing: Vec::new(),
             room: 0,
-            blocked: false,
-            shut: false,
+            is_open: false,
+            is_blocked: false,
+            is_shut: false,
         }
     }
 
@@ -464,7 +475,7 @@ impl Write for FakeStream {
             return Err(ErrorKind::ConnectionReset.into());
         }
         let count = bytes.len().min(self.room);
-        self.blocked |= count < bytes.len();
+        self.is_blocked |= count < bytes.len();
         self.outgoing.extend_from_slice(&bytes[..count]);
         self.room -= count;
         if count == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(count) }
@@ -481,6 +492,10 @@ impl Write for FakeStream {
 
 impl Stream for FakeStream {
     fn shutdown_write(&mut self) {
-        self.shut = true;
+        self.is_shut = true;
+    }
+
+    fn is_connected(&self) -> io::Result<bool> {
+        if self.reset { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(self.is_open) }
     }
 }

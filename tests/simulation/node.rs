@@ -1,23 +1,26 @@
-//! One node of a `World`: a handler, with all that the reactor would keep for it, and the reactor's
-//! tick over fake streams.
+//! One node of a `World`: a handler in the reactor's own loop, on a network of plain memory.
+//!
+//! Before each tick the node turns what has arrived on its links into bytes of streams and events;
+//! the reactor's tick reads and writes streams; after it, what was written goes to the links.
 
 use super::network::{End, FakeStream, LinkId, Network, Parcel, Reach, Side};
 use larder::base::buffer::Buffer;
-use larder::base::buffer::SCRATCH_BYTES;
-use larder::base::clock::WallClock;
-use larder::handler::{CloseMode, CloseReason, ConnId, Connect, Handler, Next, Outbox, Via};
-use larder::reactor::MIN_WRITE;
-use larder::reactor::connection::{Connection, Kind, Readiness, Step};
-use larder::reactor::connection_table::ConnectionTable;
+use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
+use larder::reactor::connection::Readiness;
+use larder::reactor::network::{self, Answer, Event};
+use larder::reactor::{Exit, Reactor};
 use larder::settings::limits::Limits;
 use larder::stats::Stat;
-use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Where clients come from, as far as handlers are told.
 pub const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
+
+/// The wall clock's time at the beginning of each world.
+const TIME_OF_DAY: Duration = Duration::from_secs(1_800_000_000);
 
 /// Any handler.
 pub struct Policy(pub Box<dyn Handler>);
@@ -32,128 +35,298 @@ impl Handler for Policy {
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) { self.0.closed(out, conn, why, now); }
     fn next_deadline(&self) -> Option<Instant> { self.0.next_deadline() }
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) { self.0.deadline_reached(out, now); }
+    fn wants_fresh_time(&self) -> bool { self.0.wants_fresh_time() }
+    fn check_invariants(&self) { self.0.check_invariants(); }
 }
 
-/// A handler and what the reactor would keep for it.
-pub struct Node {
-    index: usize,
-    /// None: stopped.
-    pub policy: Option<Policy>,
-    /// Those who connect to it get the test's own hand.
-    by_hand: bool,
-    pub out: Outbox,
-    pub connections: ConnectionTable<FakeStream>,
-    deadlines: BTreeSet<(Instant, ConnId)>,
-    blocked: Vec<ConnId>,
-    /// Connections whose name is looked up, with the time when that ends and their deadline.
-    lookups: Vec<(Instant, Connect, Instant)>,
-    /// Events that poll had no room for.
-    unreported: Vec<(ConnId, Readiness)>,
-    /// The connection that went last: an event for it may have been reported before.
-    gone: Option<ConnId>,
-    pub scratch: Buffer,
-    pub ticks: u64,
-    /// Those of its connections.
-    pub limits: Limits,
-    pub order: Order,
-}
-
-/// In which order a tick goes.
+/// What is wrong with a node's ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As the reactor's does.
+    /// Nothing.
     UpstreamsFirst,
-    /// Wrongly: clients are served before what has come from upstream is read.
+    /// Clients are served before what has come from upstream is read.
     ClientsFirst,
-    /// Wrongly: upstreams are read only if poll has reported them, also when it could not report
-    /// all.
+    /// Upstreams are read only if poll has reported them, also when it could not report all.
     UpstreamsIfReported,
 }
 
+/// A node's end of all its links. It has the network of the whole world while the node's tick runs.
+pub struct Surroundings {
+    index: usize,
+    net: Option<Box<Network>>,
+    /// Its connections.
+    ids: Vec<ConnId>,
+    events: Vec<Event>,
+    /// Poll had no room for the events of upstreams, and says so.
+    events_full: bool,
+    /// When the tick that begins now seems to begin: the process was stopped since.
+    seeming_now: Option<Instant>,
+    is_stopped_in_tick: bool,
+    /// Links whose initiators wait to be accepted.
+    backlog: VecDeque<LinkId>,
+    /// Names that are looked up, and when that ends.
+    lookups: Vec<(Instant, String)>,
+    /// The connection that went last: an event for it may have been reported before.
+    gone: Option<ConnId>,
+}
+
+impl Surroundings {
+    fn net(&mut self) -> &mut Network {
+        self.net.as_mut().expect("it is lent while the node's tick runs")
+    }
+}
+
+impl network::Network for Surroundings {
+    type Stream = FakeStream;
+
+    fn poll(&mut self, _: Option<Duration>, events: &mut Vec<Event>) -> io::Result<bool> {
+        events.append(&mut self.events);
+        self.is_stopped_in_tick = self.seeming_now.is_some();
+        Ok(std::mem::take(&mut self.events_full))
+    }
+
+    fn now(&mut self) -> Instant {
+        let seeming = self.seeming_now.take_if(|_| self.is_stopped_in_tick);
+        seeming.unwrap_or_else(|| self.net().now)
+    }
+
+    fn time_of_day(&self) -> Duration {
+        let net = self.net.as_ref().expect("it is lent while the node's tick runs");
+        TIME_OF_DAY + net.now.saturating_duration_since(net.began)
+    }
+
+    fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        Ok(address)
+    }
+
+    fn accept(&mut self, _: usize) -> io::Result<(FakeStream, SocketAddr)> {
+        let index = self.index;
+        while let Some(link) = self.backlog.pop_front() {
+            let net = self.net();
+            let reach = reach(net, index, link);
+            if reach == Reach::Accept {
+                return Ok((FakeStream::new(link, Side::Acceptor), CALLER));
+            }
+            net.set_end(link, Side::Acceptor, End::Gone);
+            if reach != Reach::Ignore {
+                net.send(link, Side::Initiator, Parcel::Refused);
+            }
+        }
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    fn close_listeners(&mut self) {}
+
+    fn register(&mut self, stream: &mut FakeStream, id: ConnId) -> io::Result<()> {
+        let (index, link) = (self.index, stream.link);
+        stream.is_open = true;
+        stream.room = self.net().room(link, Side::Initiator);
+        self.net().set_end(link, Side::Acceptor, End::Node(index, id));
+        self.net().send(link, Side::Initiator, Parcel::Connected);
+        self.ids.push(id);
+        Ok(())
+    }
+
+    fn connect(&mut self, to: SocketAddr, id: ConnId) -> io::Result<FakeStream> {
+        let (index, net) = (self.index, self.net());
+        let site = net.sites.iter().position(|site| site.address == to).expect("a known address");
+        if net.sites[site].reach == Reach::RefuseAtOnce {
+            return Err(ErrorKind::ConnectionRefused.into());
+        }
+        let link = net.link(End::Node(index, id), site);
+        self.ids.push(id);
+        Ok(FakeStream::new(link, Side::Initiator))
+    }
+
+    fn look_up(&mut self, name: &str) -> io::Result<()> {
+        let takes = self.net().names.get(name).map_or(Duration::ZERO, |it| it.1);
+        let known_at = self.net().now + takes;
+        self.lookups.push((known_at, name.to_string()));
+        Ok(())
+    }
+
+    fn close(&mut self, mut stream: FakeStream) {
+        if let End::Node(_, id) = self.net().end(stream.link, stream.side) {
+            self.ids.retain(|&other| other != id);
+            self.gone = Some(id);
+        }
+        leave(self.net(), &mut stream);
+    }
+}
+
+/// A handler in a reactor, or the place of one.
+pub struct Node {
+    index: usize,
+    /// None: stopped.
+    reactor: Option<Box<Reactor<Policy, Surroundings>>>,
+    /// Those who connect to it get the test's own hand.
+    is_by_hand: bool,
+    /// Connections that have more to write than their streams take.
+    blocked: Vec<ConnId>,
+    /// Events that poll had no room for, and parcels that it had not seen.
+    unreported: Vec<(ConnId, Readiness)>,
+    unseen: Vec<(LinkId, Side, Parcel)>,
+    /// It was told to stop, and has ended so.
+    pub exit: Option<Exit>,
+    order: Order,
+}
+
 impl Node {
-    pub fn new(index: usize, policy: Option<Policy>, clock: WallClock) -> Node {
-        Node {
+    pub fn new(index: usize, policy: Option<Policy>, net: &mut Network) -> Node {
+        let mut node = Node {
             index,
-            by_hand: policy.is_none(),
-            policy,
-            out: Outbox::new(clock),
-            connections: ConnectionTable::default(),
-            deadlines: BTreeSet::new(),
+            is_by_hand: policy.is_none(),
+            reactor: None,
             blocked: Vec::new(),
-            lookups: Vec::new(),
             unreported: Vec::new(),
-            gone: None,
-            scratch: Buffer::with_capacity(SCRATCH_BYTES),
-            ticks: 0,
-            limits: Limits::default(),
+            unseen: Vec::new(),
+            exit: None,
             order: Order::UpstreamsFirst,
+        };
+        if let Some(policy) = policy {
+            node.start(policy, net);
+        }
+        node
+    }
+
+    /// Starts a handler where there is none.
+    pub fn start(&mut self, policy: Policy, net: &mut Network) {
+        assert!(self.reactor.is_none(), "it was stopped");
+        let (index, address) = (self.index, net.sites[self.index].address);
+        let surroundings = Surroundings {
+            index,
+            net: Some(Box::new(std::mem::replace(net, Network::new(0)))),
+            ids: Vec::new(),
+            events: Vec::new(),
+            events_full: false,
+            seeming_now: None,
+            is_stopped_in_tick: false,
+            backlog: VecDeque::new(),
+            lookups: Vec::new(),
+            gone: None,
+        };
+        let mut reactor = Reactor::new(surroundings, policy, Limits::default());
+        reactor.listen(address).expect("it can always listen");
+        *net = *reactor.network().net.take().expect("it was lent");
+        self.reactor = Some(Box::new(reactor));
+    }
+
+    pub fn reactor(&mut self) -> Option<&mut Reactor<Policy, Surroundings>> {
+        self.reactor.as_deref_mut()
+    }
+
+    pub fn stat(&self, stat: Stat) -> u64 {
+        self.reactor.as_ref().map_or(0, |reactor| reactor.stats().get(stat))
+    }
+
+    pub fn set_order(&mut self, order: Order) {
+        self.order = order;
+        if order == Order::ClientsFirst
+            && let Some(reactor) = &mut self.reactor
+        {
+            reactor.serve_clients_first();
         }
     }
 
-    pub fn next_deadline(&self) -> Option<Instant> {
-        let own = self.policy.as_ref().and_then(Policy::next_deadline);
-        let deadline = self.deadlines.first().map(|&(at, _)| at);
-        let lookup = self.lookups.iter().map(|it| it.0).min();
-        [own, deadline, lookup].into_iter().flatten().min()
+    pub fn next_deadline(&mut self) -> Option<Instant> {
+        let reactor = self.reactor.as_mut()?;
+        let lookup = reactor.network().lookups.iter().map(|it| it.0).min();
+        [reactor.next_deadline(), lookup].into_iter().flatten().min()
     }
 
     pub fn has_work(&mut self, net: &Network) -> bool {
+        let Some(reactor) = &mut self.reactor else { return false };
         let mut has_room = |&id: &ConnId| {
-            let stream = self.connections.get(id).map(|connection| &connection.stream);
+            let stream = reactor.stream(id);
             stream.is_some_and(|stream| net.room(stream.link, stream.side.other()) > 0)
         };
         self.blocked.iter().any(&mut has_room)
             || !self.unreported.is_empty()
-            || self.connections.has_ready()
+            || !self.unseen.is_empty()
+            || !reactor.network().events.is_empty()
+            || reactor.has_work()
             || self.next_deadline().is_some_and(|at| at <= net.now)
     }
 
-    /// One tick, in the order of the reactor's.
-    pub fn tick(&mut self, net: &mut Network, inbox: Vec<(LinkId, Side, Parcel)>) {
-        self.ticks += 1;
-        let events_full = net.random.chance(net.sites[self.index].weather.spurious);
-        let mut accepted = Vec::new();
-        for (id, event) in std::mem::take(&mut self.unreported) {
-            self.note(net, id, event);
+    /// Tells it to stop, as a signal does.
+    pub fn drain(&mut self) {
+        if let Some(reactor) = &mut self.reactor {
+            reactor.network().events.push(Event::Stop);
         }
-        for (link, side, parcel) in inbox {
+    }
+
+    /// Runs one tick with what has arrived. `stopped_at`: the process was stopped in the middle of
+    /// this tick, which began then: what has come from upstream since then it has not seen.
+    pub fn tick(
+        &mut self,
+        net: &mut Network,
+        inbox: Vec<(LinkId, Side, Parcel)>,
+        stopped_at: Option<Instant>,
+    ) {
+        let Some(mut reactor) = self.reactor.take() else { return self.turn_away(net, inbox) };
+        let events_full = net.random.chance(net.sites[self.index].weather.spurious);
+        for (id, event) in std::mem::take(&mut self.unreported) {
+            reactor.network().events.push(Event::Connection(id, event));
+        }
+        let unseen = std::mem::take(&mut self.unseen);
+        for (link, side, parcel) in unseen.into_iter().chain(inbox) {
             match (parcel, net.end(link, side)) {
-                (Parcel::Connect, _) => accepted.push(link),
-                (parcel, End::Node(_, id)) => self.arrived(net, id, parcel, events_full),
+                (Parcel::Connect, _) => {
+                    reactor.network().backlog.push_back(link);
+                    reactor.network().events.push(Event::Listener(0));
+                }
+                (parcel, End::Node(..)) if stopped_at.is_some() && side == Side::Initiator => {
+                    self.unseen.push((link, side, parcel));
+                }
+                (parcel, End::Node(_, id)) => {
+                    self.arrived(&mut reactor, net, id, parcel, events_full);
+                }
                 _ => {}
             }
         }
-        self.note_room(net);
-        self.resolve(net);
-        self.note_nothing(net);
-        if self.order == Order::ClientsFirst {
-            self.serve_clients(net);
+        self.note_room(&mut reactor, net);
+        resolve(reactor.network(), net);
+        add_spurious_events(&mut reactor, net);
+        let surroundings = reactor.network();
+        surroundings.events_full = events_full && self.order != Order::UpstreamsIfReported;
+        surroundings.seeming_now = stopped_at;
+        surroundings.net = Some(Box::new(std::mem::replace(net, Network::new(0))));
+        let exit = reactor.tick().expect("poll cannot fail");
+        *net = *reactor.network().net.take().expect("it was lent");
+        self.take_written(&mut reactor, net);
+        self.reactor = Some(reactor);
+        if exit.is_some() {
+            self.stop(net);
+            self.exit = exit;
         }
-        self.read_upstreams(net, events_full && self.order != Order::UpstreamsIfReported);
-        self.reach_deadlines(net);
-        for link in accepted {
-            self.accept(net, link);
-        }
-        self.serve_clients(net);
-        self.settle(net);
     }
 
-    fn serve_clients(&mut self, net: &mut Network) {
-        let turns = self.connections.turns();
-        for index in 0..turns {
-            if let Some(id) = self.connections.turn(index) {
-                self.take_turn(net, id);
-                self.connections.list_if_ready(id);
+    /// Nobody is there: who connects is refused, or gets the test's own hand.
+    fn turn_away(&mut self, net: &mut Network, inbox: Vec<(LinkId, Side, Parcel)>) {
+        for (link, side, parcel) in inbox {
+            if !matches!(parcel, Parcel::Connect) {
+                continue;
+            }
+            let reach = reach(net, self.index, link);
+            let is_hand = self.is_by_hand && reach == Reach::Accept;
+            net.set_end(link, side, if is_hand { End::Hand } else { End::Gone });
+            if reach != Reach::Ignore {
+                let answer = if is_hand { Parcel::Connected } else { Parcel::Refused };
+                net.send(link, side.other(), answer);
             }
         }
-        self.connections.end_turns(turns);
     }
 
     /// With `events_full`, poll reports what comes from upstream only next time.
-    fn arrived(&mut self, net: &mut Network, id: ConnId, parcel: Parcel, events_full: bool) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let (connecting, kind) = (connection.is_connecting(), connection.kind);
-        let stream = &mut connection.stream;
+    fn arrived(
+        &mut self,
+        reactor: &mut Reactor<Policy, Surroundings>,
+        net: &mut Network,
+        id: ConnId,
+        parcel: Parcel,
+        events_full: bool,
+    ) {
+        let Some(stream) = reactor.stream(id) else { return };
         stream.urgent = net.weather(stream.link).urgent;
         let mut event = Readiness { readable: true, read_on: stream.urgent, ..Default::default() };
         match parcel {
@@ -161,268 +334,100 @@ impl Node {
             Parcel::Fin => {
                 stream.fin = true;
                 event.read_on = true;
-                event.broken = stream.shut;
+                event.broken = stream.is_shut;
             }
-            Parcel::Connected => {
-                connection.connected();
-                self.out.touch(id);
-                if let Some(policy) = &mut self.policy {
-                    policy.opened(&mut self.out, id, Via::Connect, net.now);
-                }
-                return;
-            }
-            Parcel::Refused | Parcel::Reset if connecting => {
-                let why = CloseReason::ConnectFailed(ErrorKind::ConnectionRefused);
-                return self.remove(net, id, why);
-            }
+            Parcel::Connected => stream.is_open = true,
             Parcel::Reset | Parcel::Refused | Parcel::Connect => {
                 stream.reset = true;
                 event.broken = true;
             }
         }
-        if events_full && kind == Kind::Upstream {
+        if events_full && stream.side == Side::Initiator {
             self.unreported.push((id, event));
         } else {
-            self.note(net, id, event);
+            reactor.network().events.push(Event::Connection(id, event));
         }
     }
 
-    fn note(&mut self, net: &mut Network, id: ConnId, event: Readiness) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let step = connection.note(event);
-        if step.is_ok() {
-            let kind = connection.kind;
-            if event.writable && self.out.unsent(id) > 0 {
-                self.out.touch(id);
+    /// Tells streams how much they can take now, and their owners of those that were full.
+    fn note_room(&mut self, reactor: &mut Reactor<Policy, Surroundings>, net: &Network) {
+        for index in 0..reactor.network().ids.len() {
+            let id = reactor.network().ids[index];
+            let Some(stream) = reactor.stream(id) else { continue };
+            stream.room = net.room(stream.link, stream.side.other());
+            if stream.room > 0 && std::mem::take(&mut stream.is_blocked) {
+                let event = Readiness { writable: true, ..Default::default() };
+                reactor.network().events.push(Event::Connection(id, event));
             }
-            if kind != Kind::Upstream {
-                self.connections.list_if_ready(id);
-            }
-        } else {
-            self.conclude(net, id, step);
         }
     }
 
-    /// Streams that could not take all that was written can take more.
-    fn note_room(&mut self, net: &mut Network) {
-        for id in std::mem::take(&mut self.blocked) {
-            let Some(connection) = self.connections.get(id) else { continue };
-            let stream = &mut connection.stream;
-            if net.room(stream.link, stream.side.other()) == 0 {
+    /// Takes what was written to the links.
+    fn take_written(&mut self, reactor: &mut Reactor<Policy, Surroundings>, net: &mut Network) {
+        self.blocked.clear();
+        for index in 0..reactor.network().ids.len() {
+            let id = reactor.network().ids[index];
+            let Some(stream) = reactor.stream(id) else { continue };
+            take_outgoing(net, stream);
+            net.set_unread(stream.link, stream.side, stream.unread());
+            if stream.is_blocked {
                 self.blocked.push(id);
-            } else {
-                stream.blocked = false;
-                self.note(net, id, Readiness { writable: true, ..Default::default() });
             }
-        }
-    }
-
-    /// Events that mean nothing, or come too late.
-    fn note_nothing(&mut self, net: &mut Network) {
-        let spurious = net.sites[self.index].weather.spurious;
-        if spurious == 0 {
-            return;
-        }
-        let all = self.connections.client_ids().into_iter();
-        for id in all.chain(self.connections.upstream(0)).collect::<Vec<_>>() {
-            if net.random.chance(spurious)
-                && self.connections.get(id).is_some_and(|connection| !connection.is_connecting())
-            {
-                let (readable, writable) = (net.random.chance(50), net.random.chance(50));
-                let read_on = readable && net.random.chance(50);
-                self.note(net, id, Readiness { readable, writable, read_on, broken: false });
-            }
-        }
-        if let Some(id) = self.gone {
-            let every = Readiness { readable: true, writable: true, read_on: true, broken: true };
-            self.note(net, id, every);
-        }
-    }
-
-    fn read_upstreams(&mut self, net: &mut Network, events_full: bool) {
-        for index in (0..self.connections.upstreams()).rev() {
-            let Some(id) = self.connections.upstream(index) else { continue };
-            if events_full && let Some(connection) = self.connections.get(id) {
-                connection.suspect_readable();
-            }
-            while let Some(connection) = self.connections.get(id)
-                && connection.is_ready()
-                && self.out.ending(id) == CloseMode::None
-            {
-                self.take_turn(net, id);
-            }
-        }
-    }
-
-    fn reach_deadlines(&mut self, net: &mut Network) {
-        while let Some(&(at, id)) = self.deadlines.first()
-            && at <= net.now
-        {
-            self.deadlines.pop_first();
-            if let Some(connection) = self.connections.get(id)
-                && connection.deadline.is_some_and(|deadline| deadline <= net.now)
-                && let Some(policy) = &mut self.policy
-            {
-                let step = connection.overdue(policy, &mut self.out, net.now);
-                self.conclude(net, id, step);
-            }
-        }
-        if let Some(policy) = &mut self.policy
-            && policy.next_deadline().is_some_and(|deadline| deadline <= net.now)
-        {
-            policy.deadline_reached(&mut self.out, net.now);
-        }
-    }
-
-    fn accept(&mut self, net: &mut Network, link: LinkId) {
-        let reach = match net.end(link, Side::Initiator) {
-            End::Hand => Reach::Accept,
-            _ => net.sites[self.index].reach,
-        };
-        let end = match &mut self.policy {
-            _ if reach == Reach::Ignore => return net.set_end(link, Side::Acceptor, End::Gone),
-            _ if reach != Reach::Accept => End::Gone,
-            None if self.by_hand => End::Hand,
-            None => End::Gone,
-            Some(policy) => {
-                let id = self.out.admit();
-                let stream = FakeStream::new(link, Side::Acceptor);
-                let mut connection = Connection::accepted(id, stream, Kind::Client);
-                connection.expect_by(self.limits.idle_timeout, net.now);
-                self.deadlines.extend(connection.deadline.map(|deadline| (deadline, id)));
-                self.connections.insert(connection);
-                self.out.stats.add(Stat::ConnectionsTotal, 1);
-                policy.opened(&mut self.out, id, Via::Listener(CALLER), net.now);
-                End::Node(self.index, id)
-            }
-        };
-        net.set_end(link, Side::Acceptor, end);
-        let answer = if end == End::Gone { Parcel::Refused } else { Parcel::Connected };
-        net.send(link, Side::Initiator, answer);
-    }
-
-    fn take_turn(&mut self, net: &mut Network, id: ConnId) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let Some(policy) = &mut self.policy else { return };
-        let step = connection.take_turn(policy, &mut self.out, &mut self.scratch, net.now, None);
-        let FakeStream { link, side, .. } = connection.stream;
-        net.set_unread(link, side, connection.stream.unread());
-        self.conclude(net, id, step);
-    }
-
-    fn settle(&mut self, net: &mut Network) {
-        loop {
-            if let Some(connect) = self.out.pop_connect() {
-                self.connect(net, connect);
-            } else if let Some(id) = self.out.pop_touched() {
-                if let Some(connection) = self.connections.get(id) {
-                    let stream = &mut connection.stream;
-                    stream.room = net.room(stream.link, stream.side.other());
-                    let step = connection.settle(&mut self.out, &self.limits, MIN_WRITE, net.now);
-                    take_outgoing(net, &mut connection.stream);
-                    if connection.stream.blocked && !self.blocked.contains(&id) {
-                        self.blocked.push(id);
-                    }
-                    self.conclude(net, id, step);
-                    self.connections.list_if_ready(id);
-                } else if self.out.ending(id) != CloseMode::None
-                    && let Some(at) = self.lookups.iter().position(|it| it.1.conn == id)
-                {
-                    self.lookups.swap_remove(at);
-                    self.connect_failed(net, id, CloseReason::Closed);
-                }
-            } else if let Some(id) = self.out.pop_resumed() {
-                if let Some(connection) = self.connections.get(id) {
-                    connection.resume();
-                    self.connections.list_if_ready(id);
-                }
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn connect(&mut self, net: &mut Network, connect: Connect) {
-        let deadline = net.now + connect.timeout;
-        match connect.to.parse() {
-            Ok(address) => self.connect_to(net, connect.conn, address, deadline),
-            Err(_) => {
-                let known = net.now + net.names.get(&connect.to).map_or(Duration::ZERO, |it| it.1);
-                self.lookups.push((known.min(deadline), connect, deadline));
-            }
-        }
-    }
-
-    /// Goes on with the connections whose names are looked up by now.
-    fn resolve(&mut self, net: &mut Network) {
-        for (at, connect, deadline) in
-            self.lookups.extract_if(.., |it| it.0 <= net.now).collect::<Vec<_>>()
-        {
-            let addresses = net.names.get(&connect.to).map_or(Vec::new(), |it| it.0.clone());
-            match connect.choose(addresses) {
-                Some(_) if at == deadline => {
-                    self.connect_failed(
-                        net,
-                        connect.conn,
-                        CloseReason::ConnectFailed(ErrorKind::TimedOut),
-                    );
-                }
-                Some(address) => self.connect_to(net, connect.conn, address, deadline),
-                None => self.connect_failed(net, connect.conn, CloseReason::NoAddress),
-            }
-        }
-    }
-
-    fn connect_failed(&mut self, net: &Network, conn: ConnId, why: CloseReason) {
-        self.out.release(conn);
-        if let Some(policy) = &mut self.policy {
-            policy.closed(&mut self.out, conn, why, net.now);
-        }
-    }
-
-    fn connect_to(&mut self, net: &mut Network, conn: ConnId, to: SocketAddr, deadline: Instant) {
-        let site = net.sites.iter().position(|site| site.address == to).expect("a known address");
-        if net.sites[site].reach == Reach::RefuseAtOnce {
-            let why = CloseReason::ConnectFailed(ErrorKind::ConnectionRefused);
-            return self.connect_failed(net, conn, why);
-        }
-        let link = net.link(End::Node(self.index, conn), site);
-        let stream = FakeStream::new(link, Side::Initiator);
-        self.connections.insert(Connection::connecting(conn, stream, deadline));
-        self.conclude(net, conn, Ok(()));
-    }
-
-    fn conclude(&mut self, net: &mut Network, id: ConnId, step: Step) {
-        match step {
-            Ok(()) => {
-                if let Some(deadline) = self.connections.get(id).and_then(|it| it.deadline) {
-                    self.deadlines.insert((deadline, id));
-                }
-            }
-            Err(why) => self.remove(net, id, why),
-        }
-    }
-
-    fn remove(&mut self, net: &mut Network, id: ConnId, why: CloseReason) {
-        let Some(mut connection) = self.connections.remove(id) else { return };
-        self.out.release(id);
-        self.gone = Some(id);
-        leave(net, &mut connection.stream);
-        if let Some(policy) = &mut self.policy {
-            policy.closed(&mut self.out, id, why, net.now);
         }
     }
 
     /// Ends as a process does that is killed.
     pub fn stop(&mut self, net: &mut Network) {
-        let upstreams =
-            (0..self.connections.upstreams()).filter_map(|at| self.connections.upstream(at));
-        for id in upstreams.collect::<Vec<_>>().into_iter().chain(self.connections.client_ids()) {
-            if let Some(mut connection) = self.connections.remove(id) {
-                leave(net, &mut connection.stream);
+        if let Some(mut reactor) = self.reactor.take() {
+            for id in std::mem::take(&mut reactor.network().ids) {
+                if let Some(stream) = reactor.stream(id) {
+                    leave(net, stream);
+                }
+            }
+            for link in std::mem::take(&mut reactor.network().backlog) {
+                net.set_end(link, Side::Acceptor, End::Gone);
+                net.send(link, Side::Initiator, Parcel::Refused);
             }
         }
-        *self = Node { by_hand: false, ..Node::new(self.index, None, self.out.clock) };
+        *self = Node::new(self.index, None, net);
+        self.is_by_hand = false;
+    }
+}
+
+/// What becomes of those who connect to a node; the test's own hands always can.
+fn reach(net: &Network, node: usize, link: LinkId) -> Reach {
+    match net.end(link, Side::Initiator) {
+        End::Hand => Reach::Accept,
+        _ => net.sites[node].reach,
+    }
+}
+
+/// Events that mean nothing, or come too late.
+fn add_spurious_events(reactor: &mut Reactor<Policy, Surroundings>, net: &mut Network) {
+    let spurious = net.sites[reactor.network().index].weather.spurious;
+    if spurious == 0 {
+        return;
+    }
+    for id in reactor.network().ids.clone() {
+        let is_open = reactor.stream(id).is_some_and(|stream| stream.is_open);
+        if net.random.chance(spurious) && is_open {
+            let (readable, writable) = (net.random.chance(50), net.random.chance(50));
+            let read_on = readable && net.random.chance(50);
+            let event = Readiness { readable, writable, read_on, broken: false };
+            reactor.network().events.push(Event::Connection(id, event));
+        }
+    }
+    if let Some(id) = reactor.network().gone {
+        let every = Readiness { readable: true, writable: true, read_on: true, broken: true };
+        reactor.network().events.push(Event::Connection(id, every));
+    }
+}
+
+/// Answers the lookups that have ended by now.
+fn resolve(surroundings: &mut Surroundings, net: &Network) {
+    for (_, name) in surroundings.lookups.extract_if(.., |it| it.0 <= net.now) {
+        let addresses = net.names.get(&name).map_or(Vec::new(), |it| it.0.clone());
+        surroundings.events.push(Event::Resolved(Box::new(Answer { name, addresses })));
     }
 }
 
@@ -432,7 +437,7 @@ fn take_outgoing(net: &mut Network, stream: &mut FakeStream) {
     if !stream.outgoing.is_empty() {
         net.send(stream.link, other, Parcel::Bytes(std::mem::take(&mut stream.outgoing)));
     }
-    if stream.shut {
+    if stream.is_shut {
         net.finish(stream.link, other);
     }
 }
@@ -440,9 +445,9 @@ fn take_outgoing(net: &mut Network, stream: &mut FakeStream) {
 /// What closing a socket does: what was written still arrives, then the other side sees the end, or
 /// a reset if something was left unread.
 fn leave(net: &mut Network, stream: &mut FakeStream) {
-    stream.shut |= stream.unread() == 0;
+    stream.is_shut |= stream.unread() == 0;
     take_outgoing(net, stream);
-    if !stream.shut {
+    if !stream.is_shut {
         net.send(stream.link, stream.side.other(), Parcel::Reset);
     }
     net.set_end(stream.link, stream.side, End::Gone);

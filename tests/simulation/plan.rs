@@ -59,6 +59,7 @@ impl Plan {
                 upstream_timeout: milliseconds(random.pick(&[500, 5000])),
                 cache_bytes: random.pick(&[0, 4000, 1 << 20, 1 << 20]),
                 put_mode: random.pick(&[PutMode::Create, PutMode::Create, PutMode::Replace]),
+                broken: None,
             },
             keys,
             clients: 2 + random.below(7),

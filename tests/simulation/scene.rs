@@ -3,7 +3,7 @@
 use crate::support::lives::Lives;
 use crate::support::world::{ClientId, LinkId, NodeId, World};
 use larder::proxy::credentials::Source;
-use larder::proxy::{Options, Proxy};
+use larder::proxy::{Options, Proxy, Rule};
 use larder::server::Server;
 use larder::settings::PutMode;
 use larder::settings::limits::Limits;
@@ -18,6 +18,8 @@ pub struct Setup {
     pub upstream_timeout: Duration,
     pub cache_bytes: usize,
     pub put_mode: PutMode,
+    /// The rule that the proxy does without.
+    pub broken: Option<Rule>,
 }
 
 impl Default for Setup {
@@ -28,6 +30,7 @@ impl Default for Setup {
             upstream_timeout: Duration::from_secs(5),
             cache_bytes: 1 << 20,
             put_mode: PutMode::Create,
+            broken: None,
         }
     }
 }
@@ -92,12 +95,20 @@ impl Scene {
 
     fn with(mut world: World, upstream: NodeId, setup: Setup) -> Scene {
         let options = setup.options(&mut world, upstream);
-        Scene::with_options(world, upstream, options)
+        let mut proxy = Proxy::new(options, world.now());
+        if let Some(rule) = setup.broken {
+            proxy = proxy.without(rule);
+        }
+        Scene::with_proxy(world, upstream, proxy)
     }
 
     /// A proxy made with these, and its upstream.
-    pub fn with_options(mut world: World, upstream: NodeId, options: Options) -> Scene {
+    pub fn with_options(world: World, upstream: NodeId, options: Options) -> Scene {
         let proxy = Proxy::new(options, world.now());
+        Scene::with_proxy(world, upstream, proxy)
+    }
+
+    fn with_proxy(mut world: World, upstream: NodeId, proxy: Proxy) -> Scene {
         let proxy = world.add_proxy(proxy);
         Scene { world, proxy, upstream, greeted: Vec::new(), heard: HashMap::new() }
     }

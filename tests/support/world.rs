@@ -10,8 +10,8 @@
 //!           └ to the initiator: Bytes("v\r\n") at 9 ms
 //! ```
 //!
-//! A *step* lets what is due arrive, and gives each node one tick in the order of `reactor.rs`:
-//! events, upstreams, deadlines, clients, settle. [`World::run`] steps until nothing moves;
+//! A *step* lets what is due arrive, and gives each node one tick of the reactor's own loop.
+//! [`World::run`] steps until nothing moves;
 //! [`World::advance`] goes from one due moment to the next. Everything follows from the seed.
 //!
 //! ```text
@@ -28,9 +28,9 @@ pub mod network;
 mod node;
 
 use larder::base::buffer::Buffer;
-use larder::base::clock::WallClock;
 use larder::handler::{CloseReason, Handler, Via};
 use larder::proxy::Proxy;
+use larder::reactor::Exit;
 use larder::server::Server;
 use larder::settings::limits::Limits;
 use larder::stats::Stat;
@@ -55,15 +55,12 @@ pub type ClientId = LinkId;
 pub struct World {
     nodes: Vec<Node>,
     net: Network,
-    clock: WallClock,
 }
 
 /// Building it, and time.
 impl World {
     pub fn new(seed: u64) -> World {
-        let net = Network::new(seed);
-        let clock = WallClock::new(net.now, Duration::from_secs(1_800_000_000));
-        World { nodes: Vec::new(), net, clock }
+        World { nodes: Vec::new(), net: Network::new(seed) }
     }
 
     pub fn now(&self) -> Instant {
@@ -102,8 +99,9 @@ impl World {
         let index = self.nodes.len();
         let address = SocketAddr::from(([127, 0, 0, 1], 5000 + index as u16));
         let (reach, weather, pulse) = (Reach::Accept, Weather::CALM, Pulse::Runs);
-        self.net.sites.push(Site { address, reach, weather, pulse });
-        self.nodes.push(Node::new(index, handler.map(Policy), self.clock));
+        let frozen_at = self.net.now;
+        self.net.sites.push(Site { address, reach, weather, pulse, frozen_at });
+        self.nodes.push(Node::new(index, handler.map(Policy), &mut self.net));
         NodeId(index)
     }
 
@@ -136,12 +134,16 @@ impl World {
 
     /// How many bytes one read of a node's clients or upstreams brings at most.
     pub fn set_scratch(&mut self, node: NodeId, bytes: usize) {
-        self.nodes[node.0].scratch = Buffer::with_capacity(bytes);
+        if let Some(reactor) = self.nodes[node.0].reactor() {
+            reactor.set_read_size(bytes);
+        }
     }
 
     /// The limits of a node's connections; those of its handler are its own.
     pub fn set_limits(&mut self, node: NodeId, limits: Limits) {
-        self.nodes[node.0].limits = limits;
+        if let Some(reactor) = self.nodes[node.0].reactor() {
+            reactor.set_limits(limits);
+        }
     }
 
     /// Kills a node: its connections end, and it refuses new ones.
@@ -152,18 +154,30 @@ impl World {
 
     /// Starts a node that was stopped.
     pub fn start(&mut self, node: NodeId, handler: impl Handler + 'static) {
-        self.nodes[node.0].policy = Some(Policy(Box::new(handler)));
+        self.nodes[node.0].start(Policy(Box::new(handler)), &mut self.net);
     }
 
     /// Freezes a node as SIGSTOP does: it gets no ticks, and what comes for it waits.
     pub fn freeze(&mut self, node: NodeId) {
         self.net.sites[node.0].pulse = Pulse::Frozen;
+        self.net.sites[node.0].frozen_at = self.net.now;
     }
 
-    /// Wakes a frozen node: it finds everything at once that came meanwhile.
+    /// Wakes a node that was frozen between two ticks: it finds everything at once that came
+    /// meanwhile.
     pub fn wake(&mut self, node: NodeId) {
+        self.wake_after(node, None);
+    }
+
+    /// Wakes a node that was frozen in the middle of a tick, before it read its clients: of what
+    /// came meanwhile it finds their part, and goes on with the clock that it read before.
+    pub fn wake_in_tick(&mut self, node: NodeId) {
+        self.wake_after(node, Some(self.net.sites[node.0].frozen_at));
+    }
+
+    fn wake_after(&mut self, node: NodeId, tick_began: Option<Instant>) {
         if self.is_frozen(node) {
-            self.net.sites[node.0].pulse = Pulse::Wakes;
+            self.net.sites[node.0].pulse = Pulse::Wakes(tick_began);
         }
     }
 
@@ -171,20 +185,19 @@ impl World {
         self.net.sites[node.0].pulse == Pulse::Frozen
     }
 
-    /// In which order a node's ticks go from now on.
+    /// Spoils the order of a node's ticks from now on.
     pub fn set_order(&mut self, node: NodeId, order: Order) {
-        self.nodes[node.0].order = order;
+        self.nodes[node.0].set_order(order);
     }
 
     /// Tells a node to answer what it has and to take no more, as a signal does.
     pub fn drain(&mut self, node: NodeId) {
-        let connections = &mut self.nodes[node.0].connections;
-        for id in connections.client_ids() {
-            if let Some(connection) = connections.get(id) {
-                connection.end_input();
-                connections.list_if_ready(id);
-            }
-        }
+        self.nodes[node.0].drain();
+    }
+
+    /// Returns how a node has ended that was told to stop; `None` if it has not.
+    pub fn exit(&self, node: NodeId) -> Option<Exit> {
+        self.nodes[node.0].exit
     }
 
     /// One step; whether anything happened.
@@ -202,14 +215,18 @@ impl World {
             }
         }
         for (index, (node, inbox)) in self.nodes.iter_mut().zip(inboxes).enumerate() {
+            let mut stopped_at = None;
             match self.net.sites[index].pulse {
                 Pulse::Frozen => continue,
-                Pulse::Wakes => self.net.sites[index].pulse = Pulse::Runs,
+                Pulse::Wakes(tick_began) => {
+                    self.net.sites[index].pulse = Pulse::Runs;
+                    stopped_at = tick_began;
+                }
                 Pulse::Runs => {}
             }
             if !inbox.is_empty() || node.has_work(&self.net) {
                 moved = true;
-                node.tick(&mut self.net, inbox);
+                node.tick(&mut self.net, inbox, stopped_at);
             }
         }
         moved
@@ -241,7 +258,7 @@ impl World {
         let end = self.net.now + by;
         loop {
             self.run_with(observe);
-            let running = self.nodes.iter().zip(&self.net.sites);
+            let running = self.nodes.iter_mut().zip(&self.net.sites);
             let running = running.filter(|(_, site)| site.pulse != Pulse::Frozen);
             let own = running.filter_map(|(node, _)| node.next_deadline());
             match own.chain(self.net.next_arrival()).min() {
@@ -342,8 +359,9 @@ impl World {
     /// What a node's handler answers to these bytes now, on a connection of their own that takes no
     /// time and touches no link.
     pub fn probe(&mut self, node: NodeId, bytes: &[u8]) -> Vec<u8> {
-        let (now, Node { policy, out, .. }) = (self.net.now, &mut self.nodes[node.0]);
-        let Some(policy) = policy else { return Vec::new() };
+        let now = self.net.now;
+        let Some(reactor) = self.nodes[node.0].reactor() else { return Vec::new() };
+        let (policy, out) = reactor.handler_and_outbox();
         let id = out.admit();
         policy.opened(out, id, Via::Listener(CALLER), now);
         let mut input = Buffer::new();
@@ -356,13 +374,13 @@ impl World {
     }
 
     /// How many ticks a node has had since it was started.
-    pub fn ticks(&self, node: NodeId) -> u64 {
-        self.nodes[node.0].ticks
+    pub fn ticks(&mut self, node: NodeId) -> u64 {
+        self.nodes[node.0].reactor().map_or(0, |reactor| reactor.ticks())
     }
 
     /// A node's counter.
     pub fn stat(&self, node: NodeId, stat: Stat) -> u64 {
-        self.nodes[node.0].out.stats.get(stat)
+        self.nodes[node.0].stat(stat)
     }
 
     fn side_of(&self, hand: LinkId) -> Option<Side> {

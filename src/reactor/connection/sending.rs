@@ -1,9 +1,7 @@
 //! Sending what the outbox holds for a connection, and the end that was asked for after that.
 
-use super::{Connection, InputEnd, Kind, Phase, Step, Stream, Want};
+use super::{Connection, FLUSH_PATIENCE, InputEnd, LINGER, Phase, Role, Step, Stream, Want};
 use crate::handler::{CloseMode, CloseReason, Outbox};
-use crate::reactor::connection::FLUSH_PATIENCE;
-use crate::reactor::connection::LINGER;
 use crate::settings::limits::{self, Limits};
 use crate::stats::Stat;
 use std::io::ErrorKind;
@@ -48,7 +46,7 @@ impl<S: Stream> Connection<S> {
     ) -> Result<usize, CloseReason> {
         let Some(output) = out.pending(self.id) else { return Ok(0) };
         let before = output.len();
-        let share = if self.kind == Kind::Upstream { usize::MAX } else { share };
+        let share = if self.role == Role::Upstream { usize::MAX } else { share };
         while self.writable && !output.is_empty() {
             let left = share.saturating_sub(before - output.len());
             if left == 0 {
@@ -67,7 +65,7 @@ impl<S: Stream> Connection<S> {
         out.stats.add(Stat::BytesOut, (before - unsent) as u64);
         if unsent == 0 {
             out.drained(self.id);
-        } else if unsent > output_limit && self.kind != Kind::Upstream {
+        } else if unsent > output_limit && self.role != Role::Upstream {
             out.stats.add(Stat::OutputLimitCloses, 1);
             return Err(CloseReason::OutputLimit);
         }

@@ -75,9 +75,15 @@ impl Write for Script {
     }
 }
 
+const NOT_FRESH: Option<fn() -> Instant> = None;
+
 impl Stream for Script {
     fn shutdown_write(&mut self) {
         self.shut = true;
+    }
+
+    fn is_connected(&self) -> io::Result<bool> {
+        Ok(true)
     }
 }
 
@@ -118,6 +124,18 @@ impl Handler for Echo {
     }
 
     fn closed(&mut self, _: &mut Outbox, _: ConnId, _: CloseReason, _: Instant) {}
+
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn deadline_reached(&mut self, _: &mut Outbox, _: Instant) {}
+
+    fn wants_fresh_time(&self) -> bool {
+        false
+    }
+
+    fn check_invariants(&self) {}
 }
 
 struct Bench {
@@ -143,7 +161,7 @@ impl Bench {
         let stream = Script { room: usize::MAX, ..Script::default() };
         Bench {
             handler: Echo { announced: 0, calls: 0, ended: 0, next: Next::Read(None) },
-            connection: Connection::accepted(out.admit(), stream, Kind::Client),
+            connection: Connection::accepted(out.admit(), stream, Role::Client),
             out,
             scratch: Buffer::with_capacity(64),
             now: Instant::now(),
@@ -163,7 +181,7 @@ impl Bench {
 
     fn turn(&mut self) -> Step {
         let Bench { connection, handler, out, scratch, now, .. } = self;
-        connection.take_turn(handler, out, scratch, *now, None)?;
+        connection.take_turn(handler, out, scratch, *now, NOT_FRESH)?;
         connection.settle(out, &limits(), usize::MAX, *now)
     }
 
@@ -397,7 +415,7 @@ fn what_is_beyond_the_share_of_a_tick_goes_out_in_the_next_ones() {
         connection.settle(out, &limits(), 100, *now).expect("it goes on");
         bench.check(&vec![b'x'; sent], 0, true);
         let Bench { connection, handler, out, scratch, now, .. } = &mut bench;
-        connection.take_turn(handler, out, scratch, *now, None).expect("it goes on");
+        connection.take_turn(handler, out, scratch, *now, NOT_FRESH).expect("it goes on");
     }
     bench.turn().expect("it lingers");
     bench.check(&[b'x'; 250], 0, true);
@@ -446,7 +464,7 @@ fn one_that_took_nothing_before_it_was_asked_to_drain_is_given_up_too() {
     bench.handler.next = Next::Drain;
     bench.arrive(b"no line", READABLE);
     let Bench { connection, handler, out, scratch, now, .. } = &mut bench;
-    connection.take_turn(handler, out, scratch, *now, None).expect("it waits");
+    connection.take_turn(handler, out, scratch, *now, NOT_FRESH).expect("it waits");
     assert_eq!(out.pop_touched(), Some(id));
     connection.settle(out, &limits(), usize::MAX, *now).expect("it waits");
     assert_eq!(connection.deadline, Some(*now + IDLE));

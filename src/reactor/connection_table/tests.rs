@@ -4,11 +4,15 @@ use super::*;
 use crate::base::clock::WallClock;
 use crate::handler::Outbox;
 use crate::reactor::connection::Readiness;
-use std::io::{Empty, empty};
+use std::io::{self, Empty, empty};
 use std::time::{Duration, Instant};
 
 impl Stream for Empty {
     fn shutdown_write(&mut self) {}
+
+    fn is_connected(&self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// An event may come with the name of a connection that has gone since it was reported.
@@ -18,7 +22,7 @@ fn the_name_of_a_connection_that_has_gone_is_not_that_of_the_next_in_its_slot() 
     let mut table = ConnectionTable::default();
     let enter = |out: &mut Outbox, table: &mut ConnectionTable<Empty>| {
         let id = out.admit();
-        let mut connection = Connection::accepted(id, empty(), Kind::Client);
+        let mut connection = Connection::accepted(id, empty(), Role::Client);
         let event = Readiness { readable: true, ..Readiness::default() };
         connection.note(event).expect("the stream is well");
         table.insert(connection);

@@ -4,18 +4,12 @@
 use super::decoding::Event;
 use super::script::{self, Act, Setting};
 use super::session::{depends_on_pace, server};
-use super::stage::{Checked, Sound, Stage, fix_hashes, limits};
+use super::stage::{Checked, Stage, fix_hashes, limits};
 use super::world::{Reach, Weather, World};
 use larder::proxy::credentials::Source;
 use larder::proxy::{Options, Proxy};
 use larder::settings::PutMode;
 use std::time::Duration;
-
-impl Sound for Proxy {
-    fn check_invariants(&self) {
-        Proxy::check_invariants(self);
-    }
-}
 
 pub fn run(input: &[u8]) {
     fix_hashes();

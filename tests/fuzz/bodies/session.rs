@@ -3,16 +3,10 @@
 
 use super::decoding::Event;
 use super::script::{self, Act, Setting};
-use super::stage::{Checked, Sound, Stage, fix_hashes, limits};
+use super::stage::{Checked, Stage, fix_hashes, limits};
 use super::world::{Weather, World};
 use larder::server::Server;
 use larder::settings::PutMode;
-
-impl Sound for Server {
-    fn check_invariants(&self) {
-        Server::check_invariants(self);
-    }
-}
 
 pub fn run(input: &[u8]) {
     fix_hashes();

@@ -34,15 +34,10 @@ pub fn limits() -> Limits {
     }
 }
 
-/// A handler that can tell whether all is well within it.
-pub trait Sound: Handler {
-    fn check_invariants(&self);
-}
-
 /// A handler that is checked after everything that it was told.
 pub struct Checked<H>(pub H);
 
-impl<H: Sound> Handler for Checked<H> {
+impl<H: Handler> Handler for Checked<H> {
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
         self.0.opened(out, conn, via, now);
     }
@@ -84,6 +79,14 @@ impl<H: Sound> Handler for Checked<H> {
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.0.deadline_reached(out, now);
+        self.0.check_invariants();
+    }
+
+    fn wants_fresh_time(&self) -> bool {
+        self.0.wants_fresh_time()
+    }
+
+    fn check_invariants(&self) {
         self.0.check_invariants();
     }
 }
@@ -158,6 +161,9 @@ impl Stage {
         for life in &self.lives {
             let gone = life.state == State::Reset || self.world.is_closed(life.link);
             assert!(gone, "a client is left behind: {life:?}");
+        }
+        if self.is_stopping {
+            return assert!(self.world.exit(self.node).is_some(), "it has ended");
         }
         let last = self.world.connect(self.node);
         assert_eq!(self.world.exchange(last, [b"PING\r\n"]), b"PONG\r\n");

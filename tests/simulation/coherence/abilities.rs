@@ -4,6 +4,7 @@ use super::history::Version;
 use super::traffic;
 use super::witness::{Age, Truth};
 use crate::support::world::{Order, World};
+use larder::proxy::Rule;
 use larder::server::Server;
 use larder::settings::PutMode;
 use larder::settings::limits::Limits;
@@ -85,6 +86,25 @@ fn a_loop_that_serves_clients_first_serves_what_is_old() {
         assert_eq!(scene.world.exchange(writer, [&b"SET k 2\r\n"[..]]), b"OK\r\n");
         scene.world.send(reader, b"GET k\r\n");
         scene.world.wake(scene.proxy);
+        scene.world.run();
+        assert_eq!(scene.heard(reader), format!("{expected}\r\n"));
+    }
+}
+
+#[test]
+fn a_proxy_that_was_stopped_in_a_tick_serves_nothing_by_the_time_at_which_that_began() {
+    for (broken, expected) in [(None, 2), (Some(Rule::ServeAtReadTime), 1)] {
+        let setup = crate::scene::Setup { broken, ..crate::scene::Setup::default() };
+        let mut scene = crate::scene::Scene::with_server(1, setup);
+        let (writer, reader) = (scene.world.connect(scene.upstream), scene.client());
+        scene.world.exchange(writer, [&b"SET k 1\r\n"[..]]);
+        assert_eq!(scene.ask(reader, "GET k"), "1\r\n");
+        scene.world.freeze(scene.proxy);
+        scene.world.advance(2 * setup.trust);
+        assert_eq!(scene.world.exchange(writer, [&b"SET k 2\r\n"[..]]), b"OK\r\n");
+        scene.world.advance(2 * setup.trust);
+        scene.world.send(reader, b"GET k\r\n");
+        scene.world.wake_in_tick(scene.proxy);
         scene.world.run();
         assert_eq!(scene.heard(reader), format!("{expected}\r\n"));
     }

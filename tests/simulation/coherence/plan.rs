@@ -247,6 +247,13 @@ impl Plan {
                 plan.proxies = 1;
                 plan.troubles = vec![Sound];
             }
+            Broken::Rule(Rule::ServeAtReadTime) => {
+                plan = plan.calm();
+                plan.upstream_timeout = long;
+                plan.trust = milliseconds(200);
+                plan.proxies = 1;
+                plan.troubles = vec![FreezeProxy, Wake];
+            }
             Broken::Rule(Rule::LiveNoLongerThanKey) => {}
             Broken::Rule(_) => return plan,
         }

@@ -243,4 +243,14 @@ impl Handler for Witness {
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.server.deadline_reached(out, now);
     }
+
+    fn expected_len(&self, _: ConnId) -> usize {
+        0
+    }
+
+    fn wants_fresh_time(&self) -> bool {
+        false
+    }
+
+    fn check_invariants(&self) {}
 }

@@ -1,0 +1,246 @@
+//! The network of sockets: the only file that names `mio`.
+//!
+//! Sockets are registered once, edge-triggered, and never again. Other threads and signals reach
+//! the loop as events of the same poll.
+
+use super::network::{Answer, Event, Network};
+use super::resolver;
+use crate::handler::ConnId;
+use crate::reactor::connection::{Readiness, Stream};
+use log::warn;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Token, Waker};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook_mio::v1_0::Signals;
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Idle time after which the system probes whether the peer is still there, as in Redis.
+const KEEPALIVE: Duration = Duration::from_secs(300);
+/// Clients that wait to be accepted while the loop is busy.
+const BACKLOG: i32 = 4096;
+/// Events of one poll: memcached and Redis take about as many.
+const EVENTS: usize = 1024;
+/// Tokens of connections have lower halves other than 0, so those of listeners are free: the upper
+/// half is the listener's index, and the highest indices stand for these two.
+const WAKER: Token = Token((u32::MAX as usize) << 32);
+const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
+
+impl Stream for TcpStream {
+    fn shutdown_write(&mut self) {
+        // The peer may have gone already, which the next read tells.
+        let _ = self.shutdown(Shutdown::Write);
+    }
+
+    fn is_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.take_error()? {
+            return Err(error);
+        }
+        match self.peer_addr() {
+            Ok(_) => Ok(true),
+            // An event that came too early.
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What other threads send to a reactor.
+enum Message {
+    Stop,
+    Resolved(Answer),
+}
+
+/// The sending end, which also wakes the reactor.
+#[derive(Clone, Debug)]
+struct Mailbox {
+    sender: Sender<Message>,
+    waker: Arc<Waker>,
+}
+
+impl Mailbox {
+    fn send(&self, message: Message) {
+        // A reactor that has ended has nobody to receive messages.
+        if self.sender.send(message).is_ok()
+            && let Err(error) = self.waker.wake()
+        {
+            warn!("cannot wake the reactor: {error}");
+        }
+    }
+}
+
+/// Tells a reactor on another thread to stop.
+#[derive(Clone, Debug)]
+pub struct Stopper(Mailbox);
+
+impl Stopper {
+    /// The same as the signal SIGTERM: the first call drains, the second stops at once.
+    pub fn stop(&self) {
+        self.0.send(Message::Stop);
+    }
+}
+
+/// Sockets, signals and messages of other threads, by way of epoll or what the system has.
+pub struct Poll {
+    poll: mio::Poll,
+    events: Events,
+    listeners: Vec<TcpListener>,
+    signals: Option<Signals>,
+    mailbox: Mailbox,
+    messages: Receiver<Message>,
+}
+
+impl Poll {
+    /// Returns a network without listeners.
+    ///
+    /// # Errors
+    /// The system has no descriptors left.
+    pub fn new() -> io::Result<Poll> {
+        let poll = mio::Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (sender, messages) = mpsc::channel();
+        Ok(Poll {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            listeners: Vec::new(),
+            signals: None,
+            mailbox: Mailbox { sender, waker },
+            messages,
+        })
+    }
+
+    /// Takes the process's SIGTERM and SIGINT as [`Event::Stop`], SIGHUP as [`Event::Reload`], and
+    /// SIGXFSZ as nothing.
+    ///
+    /// # Errors
+    /// The signals cannot be caught.
+    pub fn take_signals(&mut self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ])?;
+        self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// Returns a handle by which another thread stops the reactor.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.mailbox.clone())
+    }
+
+    fn configure(&self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {
+        let socket = SockRef::from(&*stream);
+        // Options fail where the peer has reset the connection already, which a read will tell.
+        let _ = socket.set_tcp_nodelay(true);
+        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        self.poll.registry().register(stream, Token(id.pack()), interest)
+    }
+}
+
+impl Network for Poll {
+    type Stream = TcpStream;
+
+    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<bool> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(false),
+            result => result?,
+        }
+        let mut count = 0;
+        for event in self.events.iter() {
+            count += 1;
+            match event.token() {
+                SIGNALS => {
+                    let pending = self.signals.iter_mut().flat_map(Signals::pending);
+                    events.extend(pending.filter_map(signal_event));
+                }
+                WAKER => {
+                    let messages = self.messages.try_iter();
+                    events.extend(messages.map(|message| match message {
+                        Message::Stop => Event::Stop,
+                        Message::Resolved(answer) => Event::Resolved(Box::new(answer)),
+                    }));
+                }
+                Token(packed) if packed as u32 == 0 => events.push(Event::Listener(packed >> 32)),
+                Token(packed) => {
+                    let read_on = event.is_priority() || event.is_read_closed();
+                    let readiness = Readiness {
+                        readable: event.is_readable() || read_on,
+                        writable: event.is_writable(),
+                        read_on,
+                        broken: event.is_error() || event.is_write_closed(),
+                    };
+                    events.push(Event::Connection(ConnId::unpack(packed), readiness));
+                }
+            }
+        }
+        Ok(count == EVENTS)
+    }
+
+    #[inline]
+    fn now(&mut self) -> Instant {
+        Instant::now()
+    }
+
+    fn time_of_day(&self) -> Duration {
+        // A clock that is set to before 1970 stands for 1970.
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // So that both families can be listened on by name, on one port.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let mut socket = TcpListener::from_std(socket.into());
+        let real = socket.local_addr()?;
+        let token = Token(self.listeners.len() << 32);
+        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        self.listeners.push(socket);
+        Ok(real)
+    }
+
+    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
+        self.listeners[listener].accept()
+    }
+
+    fn close_listeners(&mut self) {
+        self.listeners.clear();
+    }
+
+    fn register(&mut self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {
+        self.configure(stream, id)
+    }
+
+    fn connect(&mut self, to: SocketAddr, id: ConnId) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(to)?;
+        self.configure(&mut stream, id)?;
+        Ok(stream)
+    }
+
+    fn look_up(&mut self, name: &str) -> io::Result<()> {
+        let mailbox = self.mailbox.clone();
+        resolver::look_up(name, move |answer| mailbox.send(Message::Resolved(answer)))
+    }
+
+    fn close(&mut self, stream: TcpStream) {
+        drop(stream);
+    }
+}
+
+fn signal_event(signal: i32) -> Option<Event> {
+    match signal {
+        SIGHUP => Some(Event::Reload),
+        // The log is as long as a file may be; a line about it would bring the next.
+        SIGXFSZ => None,
+        _ => Some(Event::Stop),
+    }
+}
