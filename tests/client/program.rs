@@ -1,6 +1,6 @@
 //! The client as its tests start it.
 
-use crate::child::{self, Exit};
+use crate::support::child::{self, Exit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;

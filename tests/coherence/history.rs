@@ -267,5 +267,4 @@ fn message(
 }
 
 #[cfg(test)]
-#[path = "history/tests.rs"]
 mod tests;

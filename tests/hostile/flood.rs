@@ -1,6 +1,6 @@
 //! A peer can have much to be logged, and not much is.
 
-use crate::fake::{Fake, Link};
+use crate::support::fake::{Fake, Link};
 use crate::support::process::{Process, proxy};
 use crate::support::tools::{start_in_shell, wait_until};
 use std::collections::HashMap;

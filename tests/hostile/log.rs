@@ -1,6 +1,6 @@
 //! Nothing that a peer says can forge a line of the log, or steer the terminal that shows it.
 
-use crate::fake::Fake;
+use crate::support::fake::Fake;
 use crate::support::process::Process;
 use crate::support::tools::start_in_shell;
 use crate::support::transcript::resp_request;

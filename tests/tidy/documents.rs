@@ -144,7 +144,8 @@ fn cargo_runs(tree: &Tree, words: &[&str]) -> Result<(), String> {
             "--bench" => "benches",
             _ => continue,
         };
-        if !tree.has(&format!("{folder}/{}.rs", pair[1])) {
+        let places = [".rs", "/main.rs"].map(|end| format!("{folder}/{}{end}", pair[1]));
+        if !places.iter().any(|place| tree.has(place)) {
             return Err(format!("there is no {folder}/{}.rs", pair[1]));
         }
         program = pair[1];

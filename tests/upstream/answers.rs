@@ -1,6 +1,6 @@
 //! An upstream that answers what makes no sense.
 
-use crate::fake::Fake;
+use crate::support::fake::Fake;
 use crate::support::process::{Process, proxy, server};
 use crate::support::tools::{own_loopback, stat, wait_until};
 use std::net::{SocketAddr, TcpListener};

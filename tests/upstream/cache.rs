@@ -1,6 +1,6 @@
 //! Answers from the cache: how long they live, what ends them, what is counted.
 
-use crate::fake::Fake;
+use crate::support::fake::Fake;
 use crate::support::process::{Client, PATIENCE, Process, proxy, server};
 use crate::support::tools::{stat, stats, wait_until};
 use std::time::{Duration, Instant};

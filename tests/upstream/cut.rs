@@ -1,7 +1,7 @@
 //! Replies that are cut, that hang and that drip, at every byte of every kind of reply.
 
-use crate::fake::{Link, TELLING};
 use crate::states::{Stage, State};
+use crate::support::fake::{Link, TELLING};
 use crate::support::process::Client;
 use crate::support::tools::Random;
 use crate::support::{is_full, seed};

@@ -1,6 +1,6 @@
 //! A `DUMP` through the proxy whose upstream fails, and one that others overtake.
 
-use crate::fake::{Fake, Link};
+use crate::support::fake::{Fake, Link};
 use crate::support::process::{Client, proxy};
 
 fn start(request: &str) -> (Fake, crate::support::process::Process, Link, Client) {

@@ -1,6 +1,6 @@
 //! An upstream that comes and goes hundreds of times a second.
 
-use crate::fake::Fake;
+use crate::support::fake::Fake;
 use crate::support::process::{Client, Process, proxy};
 use crate::support::rounds;
 use crate::support::tools::{descriptors, resident_memory, wait_until};

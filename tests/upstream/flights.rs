@@ -1,6 +1,6 @@
 //! Several clients that want the same, and replies in the order of requests.
 
-use crate::fake::{Fake, Link};
+use crate::support::fake::{Fake, Link};
 use crate::support::process::{Client, PATIENCE, Process, proxy};
 use crate::support::tools::{reset, stat, wait_until};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! An upstream that cannot keep up: what does not need it goes on.
 
-use crate::fake::{Fake, Link};
+use crate::support::fake::{Fake, Link};
 use crate::support::process::{Client, Process, proxy};
 use crate::support::tools::{peak_memory, stat, wait_until};
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! Garbage in place of each kind of reply, from a seed.
 
-use crate::fake::TELLING;
 use crate::states::{Stage, State};
+use crate::support::fake::TELLING;
 use crate::support::tools::{Random, peak_memory, stat, wait_until};
 use crate::support::{rounds, seed};
 

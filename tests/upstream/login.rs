@@ -1,7 +1,7 @@
 //! An upstream that wants a password, or has several databases; where the proxy is told of them,
 //! and that nobody else is.
 
-use crate::fake::Fake;
+use crate::support::fake::Fake;
 use crate::support::process::{Process, proxy};
 use crate::support::redis_server::Redis;
 use crate::support::tools::{start_in_shell, stat, wait_until};

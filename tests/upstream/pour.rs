@@ -1,6 +1,6 @@
 //! Clients that pour in while the upstream is slow.
 
-use crate::fake::Fake;
+use crate::support::fake::Fake;
 use crate::support::is_full;
 use crate::support::process::{PATIENCE, proxy};
 use crate::support::tools::{peak_memory, stat};

@@ -1,7 +1,7 @@
 //! What an upstream says that nobody asked for: words of changes between replies, words that the
 //! proxy does not know, and what makes no sense. Values carry the names of their keys.
 
-use crate::fake::{Fake, Link};
+use crate::support::fake::{Fake, Link};
 use crate::support::process::{Client, Process, proxy};
 use crate::support::tools::{stat, wait_until};
 

@@ -1,6 +1,6 @@
 //! An upstream that is slow, silent or not there.
 
-use crate::fake::Fake;
+use crate::support::fake::Fake;
 use crate::support::process::{Client, PATIENCE, Process, proxy};
 use crate::support::tools::{own_loopback, reset, stat, wait_until};
 use socket2::{Domain, Socket, Type};

@@ -1,6 +1,6 @@
 //! All that the proxy can be waiting for when something happens to its upstream.
 
-use crate::fake::{Fake, Link, TELLING};
+use crate::support::fake::{Fake, Link, TELLING};
 use crate::support::process::{Client, Process, proxy};
 use crate::support::tools::{descriptors, resident_memory};
 

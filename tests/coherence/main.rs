@@ -1,17 +1,12 @@
 //! The promises of `docs/coherence.md` over real sockets: clients of two proxies and writers beside
 //! them, in front of a redis-server and of our own, while all that can happen does.
 
-mod support;
-
-#[path = "coherence/faults.rs"]
 mod faults;
-#[path = "coherence/history.rs"]
 mod history;
-#[path = "coherence/link.rs"]
 mod link;
-#[path = "coherence/upstream.rs"]
+#[path = "../support/mod.rs"]
+mod support;
 mod upstream;
-#[path = "coherence/work.rs"]
 mod work;
 
 use faults::{Fault, LINKS, PROCESSES, Scene};

@@ -9,31 +9,19 @@
 //! - `tables.rs`: requests that are not left to chance; `broken.rs`: what is none at all;
 //!   `differences.rs`: what is meant to differ
 
-mod support;
-
-#[path = "redis/broken.rs"]
 mod broken;
-#[path = "redis/commands.rs"]
 mod commands;
-#[path = "redis/compare.rs"]
 mod compare;
-#[path = "redis/differences.rs"]
 mod differences;
-#[path = "redis/grammar.rs"]
 mod grammar;
-#[path = "redis/proxied.rs"]
 mod proxied;
-#[path = "redis/reply.rs"]
 mod reply;
-#[path = "redis/script.rs"]
 mod script;
-#[path = "redis/shared.rs"]
 mod shared;
-#[path = "redis/tables.rs"]
+#[path = "../support/mod.rs"]
+mod support;
 mod tables;
-#[path = "redis/wire.rs"]
 mod wire;
-#[path = "redis/words.rs"]
 mod words;
 
 use commands::{

@@ -2,13 +2,9 @@
 //!
 //! A rule that is in the way is changed here, in the open, and not worked around.
 
-#[path = "tidy/code.rs"]
 mod code;
-#[path = "tidy/dependencies.rs"]
 mod dependencies;
-#[path = "tidy/documents.rs"]
 mod documents;
-#[path = "tidy/tree.rs"]
 mod tree;
 
 use tree::Tree;
@@ -262,10 +258,12 @@ fn rules_for_documents_see_who_breaks_them() {
     let settings = ("src/settings.rs", rows);
     let options = ("src/client/options.rs", "    flags.optflag(\"r\", \"raw\", \"\");\n");
     let all = ("tests/all", "--full)\n");
+    let suites = [("tests/whole.rs", ""), ("tests/parted/main.rs", "")];
     let commands = |command: &str, expected: &[&str]| {
         let text = format!("`./none`\n```\n{command}\nPUT ./x\n```\n");
         let programs = ["server", "proxy", "client"].map(|name| format!("src/bin/{name}.rs"));
         let mut files = vec![("README.md", &text[..]), config, settings, options, all];
+        files.extend(suites);
         files.extend(programs.iter().map(|path| (&path[..], "")));
         let expected = expected.iter().map(|what| format!("README.md:3: `{command}`: {what}"));
         assert_eq!(documents::commands(&Tree::of(&files)), expected.collect::<Vec<_>>());
@@ -277,6 +275,7 @@ fn rules_for_documents_see_who_breaks_them() {
     commands("cargo run --release --bin proxy -- --ttl 2 & tests/all --full  # all of it", &[]);
     commands("cargo run --bin none", &["there is no src/bin/none.rs"]);
     commands("cargo run -- --ttl 2", &["server has no flag `--ttl`"]);
+    commands("cargo test --test whole --test parted", &[]);
     commands("cargo test --test none", &["there is no tests/none.rs"]);
     commands("./server --none=1", &["server has no flag `--none`"]);
     commands("./client --ttl 2", &["client has no flag `--ttl`"]);

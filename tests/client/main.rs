@@ -1,22 +1,17 @@
 //! The client as its users meet it: from a pipe, with a command, with a file, on a terminal.
 
-// Parts of `support`: the rest of it is about handlers in memory.
-#[path = "support/child.rs"]
-mod child;
-#[allow(dead_code)]
-#[path = "support/process.rs"]
-mod process;
-#[path = "client/program.rs"]
 mod program;
+#[path = "../support/mod.rs"]
+mod support;
 
-use child::{Exit, Running, Terminal};
-use process::PATIENCE;
 use program::{arguments, command, home, run, run_with};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
+use support::child::{Exit, Running, Terminal};
+use support::process::{self, PATIENCE};
 
 #[track_caller]
 fn check(ended: &Exit, stdout: &str, stderr: &str, code: i32) {

@@ -12,29 +12,17 @@
 //! - `large.rs`: large values      - `links.rs`: links at their worst
 //! - `scene.rs`, `traffic.rs`: the usual cast, and what they say
 
-mod support;
-
-#[path = "simulation/checks.rs"]
 mod checks;
-#[path = "simulation/coherence/mod.rs"]
 mod coherence;
-#[path = "simulation/dumps.rs"]
 mod dumps;
-#[path = "simulation/greeting.rs"]
 mod greeting;
-#[path = "simulation/large.rs"]
 mod large;
-#[path = "simulation/linearizable.rs"]
 mod linearizable;
-#[path = "simulation/links.rs"]
 mod links;
-#[path = "simulation/plan.rs"]
 mod plan;
-#[path = "simulation/rounds.rs"]
 mod rounds;
-#[path = "simulation/rules.rs"]
 mod rules;
-#[path = "simulation/scene.rs"]
 mod scene;
-#[path = "simulation/traffic.rs"]
+#[path = "../support/mod.rs"]
+mod support;
 mod traffic;

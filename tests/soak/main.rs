@@ -1,17 +1,12 @@
 //! A server and a proxy in front of it for as long as there is time, while clients work, behave
 //! badly and leave, and the link between the two fails in every way. Everything comes from a seed.
 
-mod support;
-
-#[path = "soak/checks.rs"]
 mod checks;
-#[path = "soak/ground.rs"]
 mod ground;
-#[path = "soak/nuisances.rs"]
 mod nuisances;
-#[path = "soak/truth.rs"]
+#[path = "../support/mod.rs"]
+mod support;
 mod truth;
-#[path = "soak/work.rs"]
 mod work;
 
 use checks::{Checks, Taken, requests};

@@ -1,0 +1,20 @@
+//! The real programs over real loopback sockets: what only sockets show.
+
+mod bursts;
+mod churn;
+mod claims;
+mod crowd;
+mod descriptors;
+mod dump;
+mod each_limit;
+mod limits;
+mod memory;
+mod pipelines;
+mod readers;
+mod slow;
+#[path = "../support/mod.rs"]
+mod support;
+mod system_calls;
+mod timeouts;
+mod waiting;
+mod windows;
