@@ -120,7 +120,7 @@ fn every_listener_is_announced_by_one_line_and_served() {
         [("server", SERVER, &[][..]), ("proxy", PROXY, &["--upstream", "127.0.0.1:1"])]
     {
         let process = Process::start(program, &[&flags, own].concat(), 3);
-        for (announced, address) in process.expected_len() {
+        for (announced, address) in process.announced() {
             assert_eq!(announced, name);
             assert_eq!(Client::connect(*address).ask("PING"), "PONG");
         }
@@ -150,7 +150,7 @@ fn ipv6_is_listened_on_where_there_is_ipv6() {
 #[test]
 fn a_proxy_alone_brings_a_server() {
     let process = proxy_alone(&[]);
-    let announced = process.expected_len();
+    let announced = process.announced();
     assert_eq!([&announced[0].0, &announced[1].0], ["server", "proxy"]);
     let mut behind = Client::connect(announced[0].1);
     assert_eq!(behind.ask("PUT k v"), "OK");
@@ -167,7 +167,7 @@ fn a_proxy_uses_the_server_that_is_there() {
     let place = upstream.address().to_string();
     let flags = ["--listen", "127.0.0.1:0", "--server-listen", &place];
     let proxy = Process::start(PROXY, &flags, 1);
-    assert_eq!(proxy.expected_len()[0].0, "proxy");
+    assert_eq!(proxy.announced()[0].0, "proxy");
     assert_eq!(proxy.client().ask("GET k"), "v");
     assert!(proxy.terminate().success());
     assert_eq!(upstream.client().ask("GET k"), "v", "it was not the proxy's to stop");

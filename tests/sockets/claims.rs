@@ -46,7 +46,7 @@ fn check_claims(process: &Process, what: &str, beginning: &[u8], count: usize) {
     let all = came + (count * beginning.len()) as u64;
     wait_until("all of it has come", || stat(&mut watcher, "bytes_in") >= all);
     let each = resident_memory(process.id()).saturating_sub(before) / count;
-    let name = &process.expected_len()[0].0;
+    let name = &process.announced()[0].0;
     println!("{count} clients send {what}: {each} bytes each in the {name}");
     assert!(each <= MAX, "{each} bytes for each client that sends {what}");
     assert_eq!(stat(&mut watcher, "connections_now"), count as u64 + 1);

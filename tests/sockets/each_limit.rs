@@ -120,7 +120,7 @@ fn rows() -> Vec<Row> {
 
 /// The counters of whoever listens where.
 fn watchers(process: &Process) -> Vec<(String, Client)> {
-    let all = process.expected_len().iter();
+    let all = process.announced().iter();
     all.map(|(name, address)| (name.clone(), Client::connect(*address))).collect()
 }
 

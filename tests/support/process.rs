@@ -79,7 +79,7 @@ impl Process {
     }
 
     /// Every listener: the name of the program behind it, and its address.
-    pub fn expected_len(&self) -> &[(String, SocketAddr)] {
+    pub fn announced(&self) -> &[(String, SocketAddr)] {
         &self.announced
     }
 
