@@ -3,7 +3,7 @@
 mod support;
 
 use larder::base::output::Value;
-use larder::proxy::cache::{Cache, Found};
+use larder::proxy::coherence::cache::{Cache, Found};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use support::{Numbers, Table, key, processor_time, shuffled_keys};

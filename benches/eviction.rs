@@ -12,7 +12,7 @@
 mod support;
 
 use larder::base::output::Value;
-use larder::proxy::cache::{Cache, Found};
+use larder::proxy::coherence::cache::{Cache, Found};
 use std::time::{Duration, Instant};
 use support::{Numbers, Table, key};
 

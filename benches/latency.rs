@@ -20,8 +20,7 @@ use larder::base::clock::WallClock;
 use larder::handler::{ConnId, Handler, Next, Outbox, Via};
 use larder::protocol::resp;
 use larder::server::Server;
-use larder::settings::PutMode;
-use larder::settings::limits::Limits;
+use larder::settings::Settings;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use nix::time::ClockId;
@@ -317,7 +316,7 @@ impl Inside {
     fn new() -> Inside {
         let now = Instant::now();
         let mut out = Outbox::new(WallClock::new(now, Duration::from_secs(1_800_000_000)));
-        let mut server = Server::new(Limits::default(), PutMode::Create, now);
+        let mut server = Server::new(Settings::default(), now);
         let conn = out.admit();
         server.opened(&mut out, conn, Via::Listener(([127, 0, 0, 1], 1).into()), now);
         Inside { server, out, conn, input: Buffer::with_capacity(64 * 1024), now }

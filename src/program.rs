@@ -9,7 +9,7 @@ use crate::handler::Handler;
 use crate::program::flags::{Common, Parsed};
 use crate::reactor::{Exit, Reactor, Stopper};
 use crate::server::Server;
-use crate::settings::PutMode;
+use crate::settings::Settings;
 use crate::settings::limits::Limits;
 use log::{info, warn};
 use nix::unistd::Uid;
@@ -105,23 +105,22 @@ impl OwnServer {
 }
 
 /// Runs a server at `address`, unless somebody listens there already: then that one will do. If it
-/// runs one, `limits` are shared out between it and a proxy in this process.
+/// runs one, descriptors are shared out between it and a proxy in this process.
 ///
 /// # Errors
 /// One line that says why there can be no server.
 pub fn find_or_start_server(
     address: SocketAddr,
-    limits: &mut Limits,
-    put_mode: PutMode,
+    settings: &mut Settings,
 ) -> Result<Option<OwnServer>, String> {
     // The proxy is its client, and may have nothing to ask for long.
-    let own = Limits { idle_timeout: Duration::ZERO, ..*limits };
-    let server = Server::new(own, put_mode, Instant::now());
-    let mut reactor = new_reactor(server, own)?;
+    let limits = Limits { idle_timeout: Duration::ZERO, ..settings.limits };
+    let server = Server::new(Settings { limits, ..*settings }, Instant::now());
+    let mut reactor = new_reactor(server, limits)?;
     match reactor.listen(address) {
         Ok(real) => {
-            fit_descriptors("proxy and server each", limits, 2);
-            reactor.set_limits(*limits);
+            fit_descriptors("proxy and server each", &mut settings.limits, 2);
+            reactor.set_limits(settings.limits);
             let stopper = reactor.network().stopper();
             let thread = thread::Builder::new().name("server".to_string());
             let thread = thread.spawn(move || run(reactor));
@@ -201,11 +200,11 @@ pub fn complain(program: &str, message: &str) {
     let _ = writeln!(io::stderr(), "{program}: {message}");
 }
 
-/// The limits of a program, with no more clients than the system has descriptors for.
-pub fn fitted_limits(program: &str, common: &Common) -> Limits {
-    let mut limits = common.limits;
-    fit_descriptors(program, &mut limits, 1);
-    limits
+/// Returns the settings of a program, with no more clients than the system has descriptors for.
+pub fn fitted_settings(program: &str, common: &Common) -> Settings {
+    let mut settings = common.settings;
+    fit_descriptors(program, &mut settings.limits, 1);
+    settings
 }
 
 /// Writes to stdout; that nobody reads it is no reason to die.

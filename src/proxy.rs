@@ -4,52 +4,79 @@
 //! cannot answer over one pipelined connection to the upstream, as standard Redis commands.
 //!
 //! ```text
-//!   mod           the Handler: what the reactor calls
-//!   routing       requests on their way up         delivery   replies on their way down
-//!   transactions  MULTI to EXEC, sent as one       foreign    what only the upstream knows
-//!   greeting      what a new connection begins with
-//!   reads         GET and MGET, from the cache     coherence  whether what is kept may be served
-//!   state         what the proxy is made of
-//!   client        one client                       purpose    what each request upstream is for
-//!   replies       a client's replies, in order     gather     the values of an MGET
-//!   dump          DUMP, made of SCANs and GETs     flight     fetches and writes under way, by key
-//!   cache         answers that are kept            upstream   the connection
-//!   rules         what tests can switch off
+//!   client ──▶ requests.rs ──▶ reads.rs, transactions.rs ──▶ upstream.rs ──▶ the upstream
+//!      ▲            │ a hit          │ a flight                    │
+//!      │            ▼                ▼                             ▼
+//!   client.rs ◀── coherence.rs (cache, flights, writes) ◀── upstream_replies.rs
 //! ```
 //!
-//! What is promised of cached values, and the rules that keep the promise: `docs/coherence.md`.
+//! - `client.rs`: one client: its session, its replies in order, its `DUMP`
+//! - `coherence.rs`: the cache, and whether it may be used: `docs/coherence.md` has the promise and
+//!   the rules
+//! - `upstream.rs`: the connection to the server behind, its greeting, what it can do
+//! - `requests.rs`, `reads.rs`, `transactions.rs`: requests on their way up
+//! - `upstream_replies.rs`: replies on their way down · `error.rs`: why there is none
 
-pub mod cache;
 mod client;
-mod coherence;
-pub mod credentials;
-mod delivery;
-mod dump;
-mod flight;
-mod foreign;
-mod gather;
-mod greeting;
-mod purpose;
+pub mod coherence;
+mod error;
 mod reads;
-mod replies;
-mod routing;
-mod rules;
-mod state;
+mod requests;
 mod transactions;
-mod upstream;
+pub mod upstream;
+mod upstream_replies;
 
-pub use routing::MAX_GATHERED;
-pub use rules::Rule;
-pub use state::{Options, Proxy};
+pub use coherence::rules::Rule;
+pub use upstream::UpstreamOptions;
 
 use crate::base::buffer::Buffer;
-use crate::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
-use crate::protocol::Reply;
+use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
+use crate::protocol::{Reply, Scratch};
+use crate::settings::{Settings, limits};
 use crate::stats::Stat;
 use client::Client;
+use coherence::{Coherence, is_caching};
+use error::UpstreamError;
 use log::info;
 use std::time::Instant;
-use upstream::{Due, Trouble};
+use upstream::Upstream;
+use upstream::connection::Due;
+
+/// The most keys of an `MGET` whose values the proxy gathers from its cache and from single `GET`s;
+/// one with more is sent on as it is. As many as a client may have unanswered.
+pub const MAX_GATHERED: usize = limits::MAX_UNANSWERED;
+
+/// The proxy's policy.
+pub struct Proxy {
+    settings: Settings,
+    started: Instant,
+    clients: ConnMap<Client>,
+    upstream: Upstream,
+    coherence: Coherence,
+    /// Memory for decoding, lent to one client after the other.
+    scratch: Option<Box<Scratch>>,
+}
+
+impl Proxy {
+    /// Returns a proxy with an empty cache, which connects to its upstream as soon as it runs.
+    pub fn new(settings: Settings, upstream: UpstreamOptions, now: Instant) -> Proxy {
+        Proxy {
+            started: now,
+            clients: ConnMap::default(),
+            upstream: Upstream::new(upstream, settings.upstream_timeout, now),
+            coherence: Coherence::new(settings.cache_bytes, now),
+            scratch: None,
+            settings,
+        }
+    }
+
+    /// Returns the same without one of its rules, to see that tests notice.
+    #[cfg(feature = "mutants")]
+    pub fn without(mut self, rule: Rule) -> Proxy {
+        self.coherence.switch_off(rule);
+        self
+    }
+}
 
 impl Handler for Proxy {
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
@@ -58,12 +85,12 @@ impl Handler for Proxy {
                 let client = Client::new(peer, out.clock.at(now));
                 self.clients.insert(conn, client);
             }
-            Via::Connect if self.upstream.is(conn) => {
-                if !self.upstream.is_retrying() {
+            Via::Connect if self.upstream.connection.is(conn) => {
+                if !self.upstream.connection.is_retrying() {
                     info!("upstream connected");
                 }
                 out.stats.add(Stat::UpstreamConnects, 1);
-                self.upstream.connected(conn, now);
+                self.upstream.connection.connected(conn, now);
             }
             Via::Connect => {}
         }
@@ -76,10 +103,10 @@ impl Handler for Proxy {
         input: &mut Buffer,
         now: Instant,
     ) -> Next {
-        if self.upstream.is(conn) {
+        if self.upstream.connection.is(conn) {
             if self.upstream_received(out, input, now).is_err() {
                 input.clear();
-                self.lose_upstream(out, Trouble::Lost, now);
+                self.lose_upstream(out, UpstreamError::Lost, now);
             } else {
                 self.release_held_back(out);
             }
@@ -88,23 +115,12 @@ impl Handler for Proxy {
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.heard_from(out.clock.at(now));
         }
-        // Lent out, so that a request does not borrow all of the proxy.
-        let mut scratch = self.scratch.take().unwrap_or_default();
-        scratch.forget();
-        let mut next = None;
-        while next.is_none() && self.clients.get_mut(conn).is_some_and(|client| !client.ended) {
-            next = self.step(out, conn, input, &mut scratch, now);
-        }
-        self.scratch = Some(scratch);
-        next.unwrap_or_else(|| {
-            input.clear();
-            Next::Wait
-        })
+        self.serve_requests(out, conn, input, now)
     }
 
     fn expected_len(&self, conn: ConnId) -> usize {
-        if self.upstream.is(conn) {
-            return self.upstream.expected_len();
+        if self.upstream.connection.is(conn) {
+            return self.upstream.connection.expected_len();
         }
         self.clients.get(conn).map_or(0, |client| client.session.expected_len())
     }
@@ -112,18 +128,18 @@ impl Handler for Proxy {
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {
         if let Some(client) = self.clients.get_mut(conn) {
             client.end(out, conn);
-        } else if self.upstream.is(conn) {
-            self.upstream.complain("it closed the connection".to_string());
-            self.lose_upstream(out, Trouble::Lost, now);
+        } else if self.upstream.connection.is(conn) {
+            self.upstream.connection.complain("it closed the connection".to_string());
+            self.lose_upstream(out, UpstreamError::Lost, now);
         }
     }
 
     fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant> {
         let client = self.clients.get_mut(conn)?;
-        let reply = client.session.timed_out(&self.options.limits);
+        let reply = client.session.timed_out(&self.settings.limits);
         if reply.is_none() && !client.replies.is_empty() {
             // Whoever waits for a reply is not idle.
-            return Some(now + self.options.limits.idle_timeout);
+            return Some(now + self.settings.limits.idle_timeout);
         }
         out.stats.add(Stat::ConnectionsTimedOut, 1);
         if let Some((style, message)) = reply {
@@ -134,39 +150,47 @@ impl Handler for Proxy {
     }
 
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) {
-        if self.upstream.is(conn) {
-            self.upstream.complain(format!("no connection: {why}"));
-            self.lose_upstream(out, Trouble::Lost, now);
-        } else if self.clients.remove(conn).is_some_and(|client| client.waiting) {
-            self.held_back.retain(|&held| held != conn);
+        if self.upstream.connection.is(conn) {
+            self.upstream.connection.complain(format!("no connection: {why}"));
+            self.lose_upstream(out, UpstreamError::Lost, now);
+        } else if self.clients.remove(conn).is_some_and(|client| client.is_waiting) {
+            self.upstream.forget(conn);
         }
     }
 
     #[inline]
     fn next_deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.upstream.deadline(), self.cache.next_deadline(), self.confirmation_due()];
+        let upstream = &self.upstream.connection;
+        let confirmation = self.coherence.confirmation_due(upstream.sent(), &self.settings);
+        let deadlines = [upstream.deadline(), self.coherence.next_deadline(), confirmation];
         deadlines.into_iter().flatten().min()
     }
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
-        self.cache.expire(now);
-        match self.upstream.deadline_reached(out, now) {
+        self.coherence.expire(now);
+        match self.upstream.connection.deadline_reached(out, now) {
             Due::Nothing => {}
-            Due::Connecting => self.greet(out, now),
+            Due::Connecting => {
+                if let Err(why) = self.upstream.greet(out) {
+                    self.upstream.connection.complain(why);
+                    self.lose_upstream(out, UpstreamError::Unavailable, now);
+                }
+            }
             Due::Overdue => {
-                self.upstream.complain("it has not answered within the timeout".to_string());
-                self.lose_upstream(out, Trouble::TimedOut, now);
+                self.upstream
+                    .connection
+                    .complain("it has not answered within the timeout".to_string());
+                self.lose_upstream(out, UpstreamError::TimedOut, now);
             }
         }
         self.confirm(out, now);
     }
 
     fn check_invariants(&self) {
-        self.cache.check_invariants();
+        self.coherence.check_invariants();
     }
 
     fn wants_fresh_time(&self) -> bool {
-        self.is_caching() && self.keeps(Rule::ServeAtReadTime)
+        is_caching(&self.settings) && self.coherence.keeps(Rule::ServeAtReadTime)
     }
 }

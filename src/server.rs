@@ -32,9 +32,7 @@ use crate::protocol::{Request, Scratch};
 use crate::server::memory::Memory;
 use crate::session::{Origin, Outcome, Session, Style, clients, program};
 use crate::settings::Program;
-use crate::settings::PutMode;
 use crate::settings::Settings;
-use crate::settings::limits::Limits;
 use crate::stats::{Stat, Stats};
 use client::Client;
 use keyspace::Keyspace;
@@ -43,7 +41,7 @@ use std::time::Instant;
 /// The server's policy.
 #[derive(Debug)]
 pub struct Server {
-    limits: Limits,
+    settings: Settings,
     started: Instant,
     clients: ConnMap<Client>,
     scratch: Option<Box<Scratch>>,
@@ -58,14 +56,14 @@ enum Then {
 }
 
 impl Server {
-    /// A server without keys.
-    pub fn new(limits: Limits, put_mode: PutMode, now: Instant) -> Server {
+    /// Returns a server without keys.
+    pub fn new(settings: Settings, now: Instant) -> Server {
         Server {
-            limits,
+            settings,
             started: now,
             clients: ConnMap::default(),
             scratch: None,
-            keyspace: Keyspace::new(put_mode, &limits, now),
+            keyspace: Keyspace::new(&settings, now),
         }
     }
 
@@ -107,7 +105,7 @@ impl Handler for Server {
     fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) -> Option<Instant> {
         out.stats.add(Stat::ConnectionsTimedOut, 1);
         if let Some(client) = self.clients.get_mut(conn)
-            && let Some((style, message)) = client.session.timed_out(&self.limits)
+            && let Some((style, message)) = client.session.timed_out(&self.settings.limits)
             && let Some(output) = out.output(conn)
         {
             style.write(output, Origin::Server, Reply::Error(&message));
@@ -179,14 +177,9 @@ impl Server {
                     let resident = self.keyspace.memory.resident_bytes();
                     stats.set(Stat::MemoryResident, resident as u64);
                 }
-                let (limits, put_mode) = (self.limits, self.keyspace.put_mode);
-                let mut settings = Settings { limits, put_mode, ..Settings::default() };
-                program::answer(request, style, Program::Server, stats, &mut settings, output);
-                self.limits = settings.limits;
-                self.keyspace.put_mode = settings.put_mode;
-                self.keyspace.value_limit = settings.limits.max_value;
-                self.keyspace.limit_memory(settings.limits.max_memory);
-                self.keyspace.observers.tracking.set_limit(settings.limits.tracking_keys);
+                let settings = &mut self.settings;
+                program::answer(request, style, Program::Server, stats, settings, output);
+                self.keyspace.apply(settings);
             }
             Outcome::Clients(ask) => {
                 let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));

@@ -6,11 +6,10 @@ mod support;
 use allocation_counter::measure;
 use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
-use larder::proxy::credentials::Source;
-use larder::proxy::{Options, Proxy};
+use larder::proxy::upstream::credentials::Source;
+use larder::proxy::{Proxy, UpstreamOptions};
 use larder::server::Server;
-use larder::settings::PutMode;
-use larder::settings::limits::Limits;
+use larder::settings::Settings;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -89,7 +88,7 @@ impl Stage {
     fn server() -> Stage {
         let mut world = World::new(1);
         let allocations = Rc::default();
-        let handler = Server::new(Limits::default(), PutMode::Create, world.now());
+        let handler = Server::new(Settings::default(), world.now());
         let node = world.add_node(Counted { handler, allocations: Rc::clone(&allocations) });
         let client = world.connect(node);
         Stage { world, client, allocations }
@@ -99,21 +98,20 @@ impl Stage {
     fn proxy() -> Stage {
         let mut world = World::new(1);
         let allocations = Rc::default();
-        let server = Server::new(Limits::default(), PutMode::Create, world.now());
+        let server = Server::new(Settings::default(), world.now());
         let server = world.add_server(server);
-        let options = Options {
-            limits: Limits::default(),
-            put_mode: PutMode::Create,
-            upstream: world.address(server).to_string(),
-            credentials: Source::default(),
-            database: 0,
-            upstream_timeout: Duration::from_secs(10),
+        let settings = Settings {
             ttl: Duration::from_secs(3600),
             trust: Duration::from_secs(3600),
-            cache_bytes: 1 << 20,
+            ..Settings::default()
+        };
+        let options = UpstreamOptions {
+            address: world.address(server).to_string(),
+            credentials: Source::default(),
+            database: 0,
             seed: 1,
         };
-        let handler = Proxy::new(options, world.now());
+        let handler = Proxy::new(settings, options, world.now());
         let node = world.add_node(Counted { handler, allocations: Rc::clone(&allocations) });
         let client = world.connect(node);
         Stage { world, client, allocations }

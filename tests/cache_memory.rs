@@ -6,7 +6,7 @@
 
 use larder::base::output::Value;
 use larder::program::resident_bytes;
-use larder::proxy::cache::{Cache, Found};
+use larder::proxy::coherence::cache::{Cache, Found};
 use std::env;
 use std::process::{self, Command};
 use std::time::{Duration, Instant};

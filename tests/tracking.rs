@@ -5,7 +5,7 @@
 mod support;
 
 use larder::server::Server;
-use larder::settings::PutMode;
+use larder::settings::Settings;
 use larder::settings::limits::{HIGH_WATER, Limits};
 use std::time::Duration;
 use support::process::server;
@@ -18,7 +18,7 @@ const ON: &[u8] =
 
 fn world_with(limits: Limits) -> (World, NodeId) {
     let mut world = World::new(1);
-    let server = Server::new(limits, PutMode::Create, world.now());
+    let server = Server::new(Settings { limits, ..Settings::default() }, world.now());
     let node = world.add_server(server);
     (world, node)
 }

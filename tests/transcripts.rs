@@ -7,8 +7,8 @@ mod support;
 
 use larder::program::flags::{self as config, Common, Parsed, ProxyConfig};
 use larder::protocol::command::{Line, TABLE};
-use larder::proxy::credentials::Source;
-use larder::proxy::{Options, Proxy};
+use larder::proxy::upstream::credentials::Source;
+use larder::proxy::{Proxy, UpstreamOptions};
 use larder::server::Server;
 use larder::settings::Program as Shown;
 use larder::stats::{Kind, ROWS};
@@ -177,19 +177,13 @@ fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
     let server = add_server(&mut world, transcript);
     let flags = [&transcript.flags[..], &transcript.proxy_flags[..]].concat();
     let config: ProxyConfig = checked(config::proxy(&flags));
-    let options = Options {
-        limits: config.common.limits,
-        put_mode: config.common.put_mode,
-        upstream: world.address(server).to_string(),
+    let options = UpstreamOptions {
+        address: world.address(server).to_string(),
         credentials: Source::default(),
         database: 0,
-        upstream_timeout: config.upstream_timeout,
-        ttl: config.ttl,
-        trust: Duration::from_secs(1),
-        cache_bytes: config.cache_bytes,
         seed: 1,
     };
-    let proxy = Proxy::new(options, world.now());
+    let proxy = Proxy::new(config.common.settings, options, world.now());
     let node = world.add_proxy(proxy);
     world.run();
     Box::new(InMemory { world, node, clients: BTreeMap::new() })
@@ -197,7 +191,7 @@ fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
 
 fn add_server(world: &mut World, transcript: &Transcript) -> NodeId {
     let common: Common = checked(config::server(&transcript.flags));
-    let server = Server::new(common.limits, common.put_mode, world.now());
+    let server = Server::new(common.settings, world.now());
     world.add_server(server)
 }
 

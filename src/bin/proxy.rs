@@ -2,7 +2,7 @@
 //! on `--server-listen`, and runs one there, on a second thread, if nobody does.
 
 use larder::program::{self, flags, logging};
-use larder::proxy::{Options, Proxy};
+use larder::proxy::{Proxy, UpstreamOptions};
 use larder::reactor::Exit;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -23,27 +23,21 @@ fn main() -> ExitCode {
 
 fn run(config: flags::ProxyConfig) -> Result<ExitCode, String> {
     let alone = config.upstream.is_none();
-    let mut limits = program::fitted_limits(NAME, &config.common);
+    let mut settings = program::fitted_settings(NAME, &config.common);
     let own_server = if alone {
-        program::find_or_start_server(config.server_listen, &mut limits, config.common.put_mode)?
+        program::find_or_start_server(config.server_listen, &mut settings)?
     } else {
         None
     };
     let server = own_server.as_ref().map_or(config.server_listen, |server| server.address);
-    let options = Options {
-        limits,
-        put_mode: config.common.put_mode,
-        upstream: config.upstream.unwrap_or_else(|| server.to_string()),
+    let upstream = UpstreamOptions {
+        address: config.upstream.unwrap_or_else(|| server.to_string()),
         credentials: config.credentials,
         database: config.database,
-        upstream_timeout: config.upstream_timeout,
-        ttl: config.ttl,
-        trust: config.trust,
-        cache_bytes: config.cache_bytes,
         seed: program::random_seed(),
     };
-    let proxy = Proxy::new(options, Instant::now());
-    let (reactor, addresses) = program::listening(proxy, limits, &config.common.listen)?;
+    let proxy = Proxy::new(settings, upstream, Instant::now());
+    let (reactor, addresses) = program::listening(proxy, settings.limits, &config.common.listen)?;
     program::warn_of_root();
     if let Some(server) = &own_server {
         program::announce("server", &[server.address]);

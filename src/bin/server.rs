@@ -35,10 +35,10 @@ fn allocated() -> Allocated {
 }
 
 fn run(config: &flags::Common) -> Result<ExitCode, String> {
-    let limits = program::fitted_limits(NAME, config);
-    let server = Server::new(limits, config.put_mode, Instant::now())
+    let settings = program::fitted_settings(NAME, config);
+    let server = Server::new(settings, Instant::now())
         .counting(Memory::new(allocated, program::resident_bytes));
-    let (reactor, addresses) = program::listening(server, limits, &config.listen)?;
+    let (reactor, addresses) = program::listening(server, settings.limits, &config.listen)?;
     program::warn_of_root();
     program::announce(NAME, &addresses);
     program::run(reactor).map(program::exit_code)

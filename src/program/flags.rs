@@ -2,10 +2,8 @@
 //! `FLAGS` or of [`SETTINGS`](crate::settings::SETTINGS), from which both the parser and `--help`
 //! are made. The client's few options are in its own folder.
 
-use crate::proxy::credentials::{Credentials, Source};
+use crate::proxy::upstream::credentials::{Credentials, Source};
 use crate::settings::Program;
-use crate::settings::PutMode;
-use crate::settings::limits::Limits;
 use crate::settings::{Settings, settings_of};
 use getopts::{Fail, Matches, Options};
 use log::warn;
@@ -16,7 +14,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::time::Duration;
 use std::{env, fs};
 
 /// The most that is read of a file with a password: who names another file by mistake is told so.
@@ -36,10 +33,8 @@ pub enum Parsed<T> {
 pub struct Common {
     /// Where to listen: at least one address.
     pub listen: Vec<SocketAddr>,
-    /// What PUT does to a key that exists.
-    pub put_mode: PutMode,
-    /// Limits and timeouts.
-    pub limits: Limits,
+    /// What can be set.
+    pub settings: Settings,
 }
 
 /// What the proxy takes besides.
@@ -55,14 +50,6 @@ pub struct ProxyConfig {
     pub database: u32,
     /// Where that server is, or will be.
     pub server_listen: SocketAddr,
-    /// How long the upstream may take to accept a connection and to answer a request.
-    pub upstream_timeout: Duration,
-    /// How long a cached value is served, from the moment its request was sent.
-    pub ttl: Duration,
-    /// What the cache may cost, in bytes; 0: no cache.
-    pub cache_bytes: usize,
-    /// How long the upstream is trusted to tell of changes.
-    pub trust: Duration,
 }
 
 /// A flag that says where something is; the others are settings.
@@ -106,7 +93,7 @@ pub fn server(arguments: &[String]) -> Result<Parsed<Common>, String> {
         Parsed::Print(text) => return Ok(Parsed::Print(text)),
     };
     let settings = settings(&matches, Program::Server)?;
-    Ok(Parsed::Run(common(&matches, &settings, "127.0.0.1:5000")?))
+    Ok(Parsed::Run(common(&matches, settings, "127.0.0.1:5000")?))
 }
 
 /// Reads the proxy's arguments, without the program's name.
@@ -137,17 +124,13 @@ pub fn proxy(arguments: &[String]) -> Result<Parsed<ProxyConfig>, String> {
     };
     let settings = settings(&matches, Program::Proxy)?;
     Ok(Parsed::Run(ProxyConfig {
-        common: common(&matches, &settings, "127.0.0.1:5001")?,
+        common: common(&matches, settings, "127.0.0.1:5001")?,
         upstream: upstream.map(|place| place_of("upstream", &place)).transpose()?,
         credentials,
         database: database.map_or(Ok(0), |text| {
             text.parse().map_err(|_| bad("upstream-db", &text, "the number of a database"))
         })?,
         server_listen: resolve("server-listen", &server_listen)?[0],
-        upstream_timeout: settings.upstream_timeout,
-        ttl: settings.ttl,
-        trust: settings.trust,
-        cache_bytes: settings.cache_bytes,
     }))
 }
 
@@ -218,17 +201,13 @@ fn settings(matches: &Matches, program: Program) -> Result<Settings, String> {
     Ok(settings)
 }
 
-fn common(matches: &Matches, settings: &Settings, default_listen: &str) -> Result<Common, String> {
+fn common(matches: &Matches, settings: Settings, default_listen: &str) -> Result<Common, String> {
     let mut names = matches.opt_strs("listen");
     if names.is_empty() {
         names.push(default_listen.to_string());
     }
     let listen = names.iter().map(|name| Ok(resolve("listen", name)?[0]));
-    Ok(Common {
-        listen: listen.collect::<Result<_, String>>()?,
-        put_mode: settings.put_mode,
-        limits: settings.limits,
-    })
+    Ok(Common { listen: listen.collect::<Result<_, String>>()?, settings })
 }
 
 fn bad(flag: &str, value: &str, wanted: &str) -> String {

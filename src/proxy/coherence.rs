@@ -1,26 +1,138 @@
-//! Whether what is kept may be served: what the upstream tells of changes, what writes through this
-//! proxy change, and when the upstream was last heard of. `docs/coherence.md` has the rules, their
-//! reasons and the races that they close.
+//! What keeps the cache true: the cache itself, what is under way for each key, and when the
+//! upstream was last known to have told everything.
+//!
+//! [`Coherence`] decides whether a cached value may be served; it neither sends nor answers
+//! anything. `docs/coherence.md` has the rules, their reasons and the races that they close.
+//!
+//! - `cache.rs`: answers that are kept · `flight.rs`: fetches and writes under way, by key
+//! - `rules.rs`: the rules that tests can switch off
 
-use super::purpose::{Purpose, UnexpectedReply, Writes};
-use super::rules::Rule;
-use super::state::{Level, Proxy};
-use super::upstream::Trouble;
-use crate::handler::{ConnId, Outbox};
+pub mod cache;
+pub mod flight;
+pub mod rules;
+
+use super::error::{Hold, UnexpectedReply};
+use crate::handler::ConnId;
+use crate::protocol::Reply;
 use crate::protocol::resp::{Element, Elements};
-use crate::stats::Stat;
+use crate::settings::Settings;
+use crate::stats::{Stat, Stats};
+use cache::{Cache, Found};
+use flight::{Flight, FlightId, Flights, Life, Waiter};
 use log::{info, warn};
+use rules::Rule;
 use std::time::{Duration, Instant};
 
-/// Of `--trust`, after which part of it without a request the upstream is asked whether it lives;
-/// and how often at the most.
+/// The parts into which `--trust` is divided: a PING is sent after one of them without traffic.
 const PINGS_PER_TRUST: u32 = 3;
+/// The shortest time between two such PINGs.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 
-impl Proxy {
-    /// Whether a rule is in force: always, but in a test that has switched it off.
+/// What keeps the cache true on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Time alone, and the writes that come through the proxy.
+    Zero,
+    /// The upstream tells of changes.
+    One,
+}
+
+/// The keys that a request may change.
+#[derive(Debug)]
+pub enum Writes {
+    /// None: it only reads.
+    Nothing,
+    /// These.
+    Keys(Vec<Box<[u8]>>),
+    /// Any, or some that are not known.
+    Everything,
+}
+
+impl Writes {
+    /// Whether it may change anything.
+    pub fn is_some(&self) -> bool {
+        !matches!(self, Writes::Nothing)
+    }
+
+    /// Returns what is to be remembered of them: without a cache, no keys. A `ttl` of 0 is not
+    /// enough, since it may be set to another.
+    pub fn tracked(self, settings: &Settings) -> Writes {
+        match self {
+            Writes::Keys(_) if settings.cache_bytes == 0 => Writes::Keys(Vec::new()),
+            writes => writes,
+        }
+    }
+
+    /// Adds those of another request.
+    pub fn add(&mut self, other: Writes) {
+        match (&mut *self, other) {
+            (Writes::Everything, _) | (_, Writes::Nothing) => {}
+            (Writes::Keys(keys), Writes::Keys(others)) => keys.extend(others),
+            (_, other) => *self = other,
+        }
+    }
+}
+
+/// What is known of the upstream's answers when a request is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Confirmation {
+    /// A PING is answered that was sent after the request had come.
+    pub is_covered: bool,
+    /// When the newest answered request was sent on this connection.
+    pub confirmed: Option<Instant>,
+}
+
+/// Hits that wait until the upstream has answered a PING that was sent after they came.
+#[derive(Debug)]
+struct Unconfirmed {
+    /// The clients that are held for it, in the order in which they came.
+    clients: Vec<ConnId>,
+    /// When the first of them came.
+    since: Instant,
+}
+
+/// The cache of one upstream connection, with all that decides whether it may be used.
+pub struct Coherence {
+    cache: Cache,
+    flights: Flights,
+    level: Level,
+    /// The level that the log has told last.
+    logged_level: Option<Level>,
+    /// The log has told that nothing can be cached for want of `PTTL`.
+    has_logged_refused_life: bool,
+    /// A PING is under way.
+    is_confirming: bool,
+    unconfirmed: Unconfirmed,
+    #[cfg(feature = "mutants")]
+    broken: Option<Rule>,
+}
+
+impl Coherence {
+    /// Returns an empty cache of at most so many bytes, at level 0.
+    pub fn new(cache_bytes: usize, now: Instant) -> Coherence {
+        Coherence {
+            cache: Cache::new(cache_bytes, now),
+            flights: Flights::default(),
+            level: Level::Zero,
+            logged_level: None,
+            has_logged_refused_life: false,
+            is_confirming: false,
+            unconfirmed: Unconfirmed { clients: Vec::new(), since: now },
+            #[cfg(feature = "mutants")]
+            broken: None,
+        }
+    }
+
+    /// Switches a rule off, to see that tests notice.
+    #[cfg(feature = "mutants")]
+    pub fn switch_off(&mut self, rule: Rule) {
+        self.flights.without(rule);
+        self.broken = Some(rule);
+    }
+
+    /// Returns whether a rule is in force: always, but in a test that has switched it off.
     #[inline]
-    pub(super) fn keeps(&self, rule: Rule) -> bool {
+    pub fn keeps(&self, rule: Rule) -> bool {
         #[cfg(feature = "mutants")]
         return self.broken != Some(rule);
         #[cfg(not(feature = "mutants"))]
@@ -30,13 +142,112 @@ impl Proxy {
         }
     }
 
-    /// The upstream tells of changes on this connection from now on, or it does not.
-    pub(super) fn begin_level(&mut self, out: &mut Outbox, level: Level) {
+    /// Returns where keys are looked up ahead.
+    #[inline]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Returns what is cached of a key. The error: it may not be served before the upstream has
+    /// confirmed.
+    #[inline]
+    pub fn look_up(
+        &mut self,
+        key: &[u8],
+        known: Confirmation,
+        settings: &Settings,
+        now: Instant,
+    ) -> Option<Result<Found<'_>, Hold>> {
+        let is_fresh = self.is_fresh(known, settings, now);
+        let found = self.cache.get(key, now)?;
+        Some(if is_fresh { Ok(found) } else { Err(Hold::Confirmation) })
+    }
+
+    #[inline]
+    fn is_fresh(&self, known: Confirmation, settings: &Settings, now: Instant) -> bool {
+        known.is_covered
+            || self.level == Level::Zero
+            || known.confirmed.is_some_and(|at| is_trusted(at, settings, now))
+            || !self.keeps(Rule::ConfirmHits)
+    }
+
+    /// Returns whether a key can be fetched now: there is no flight of it, or one that may be
+    /// joined. One that is too old for that is left behind at level 0; at level 1 it will have
+    /// landed when the upstream has confirmed.
+    pub fn may_fetch(
+        &mut self,
+        key: &[u8],
+        known: Confirmation,
+        settings: &Settings,
+        now: Instant,
+    ) -> bool {
+        let Some(sent_at) = self.flights.joinable(key) else { return true };
+        if now.saturating_duration_since(sent_at) >= settings.ttl {
+            self.flights.poison(key);
+            return true;
+        }
+        known.is_covered
+            || self.level == Level::Zero
+            || is_trusted(sent_at, settings, now)
+            || !self.keeps(Rule::ConfirmJoins)
+    }
+
+    /// Joins the flight of a key, or begins one: then returns it, to be sent.
+    pub fn join_or_begin(&mut self, key: &[u8], waiter: Waiter, now: Instant) -> Option<FlightId> {
+        let has_joined = self.flights.join(key, waiter);
+        (!has_joined).then(|| self.flights.begin(key, waiter, now))
+    }
+
+    /// Notes how long the key of a flight lives.
+    pub fn life_received(&mut self, id: FlightId, life: Life) {
+        if life == Life::Unknown && !std::mem::replace(&mut self.has_logged_refused_life, true) {
+            warn!("the upstream refuses PTTL: nothing is cached, for want of knowing how long");
+        }
+        self.flights.set_life(id, life);
+    }
+
+    /// Ends a flight without a value.
+    pub fn abandon(&mut self, id: FlightId) -> Flight {
+        self.flights.land(id)
+    }
+
+    /// Ends a flight with a reply, which is kept if it may be. Returns it with those who wait.
+    pub fn land(
+        &mut self,
+        id: FlightId,
+        reply: Option<Reply<'_>>,
+        settings: &Settings,
+        now: Instant,
+    ) -> Flight {
+        let flight = self.flights.land(id);
+        let mut until = flight.sent_at + settings.ttl;
+        if let Life::For(life) = flight.life
+            && self.keeps(Rule::LiveNoLongerThanKey)
+        {
+            until = until.min(flight.sent_at + life);
+        }
+        match (reply, flight.life) {
+            _ if flight.is_poisoned => {}
+            (Some(Reply::Value(value)), Life::Forever | Life::For(_)) => {
+                self.cache.insert(&flight.key, Found::Value(value), until, now);
+            }
+            // Where nobody tells of changes, it would hide that the key has come to be.
+            (Some(Reply::NotFound), Life::Absent) if self.level == Level::One => {
+                self.cache.insert(&flight.key, Found::Absent, until, now);
+            }
+            _ => {}
+        }
+        flight
+    }
+
+    /// Begins a level: the upstream tells of changes on this connection from now on, or it does
+    /// not.
+    pub fn begin_level(&mut self, stats: &mut Stats, level: Level) {
         if level == Level::One && self.keeps(Rule::BeginEmpty) {
-            self.drop_entries(out, Stat::FlushesLevel);
+            self.drop_all(stats, Stat::FlushesLevel);
         }
         self.level = level;
-        if self.level_told.replace(level) != Some(level) {
+        if self.logged_level.replace(level) != Some(level) {
             if level == Level::One {
                 info!("the upstream tells of changes: cached values are coherent (level 1)");
             } else {
@@ -46,16 +257,12 @@ impl Proxy {
         }
     }
 
-    /// Word that nobody asked for: that keys were changed, or all of them; anything else is passed
+    /// Takes a push of the upstream: keys were changed, or all of them; anything else is passed
     /// over.
     ///
     /// # Errors
     /// Something was changed, and it is not understood what.
-    pub(super) fn push_came(
-        &mut self,
-        out: &mut Outbox,
-        push: &[u8],
-    ) -> Result<(), UnexpectedReply> {
+    pub fn push_received(&mut self, stats: &mut Stats, push: &[u8]) -> Result<(), UnexpectedReply> {
         let mut elements = Elements::new(push);
         let head = elements.next();
         if !matches!(elements.next(), Some(Element::Bulk(b"invalidate")))
@@ -69,8 +276,8 @@ impl Proxy {
                     let Some(Element::Bulk(key)) = elements.next() else {
                         return Err(UnexpectedReply);
                     };
-                    out.stats.add(Stat::Invalidations, 1);
-                    self.drop_entry(out, key);
+                    stats.add(Stat::Invalidations, 1);
+                    self.drop_entry(stats, key);
                     if self.keeps(Rule::PoisonAtInvalidations) {
                         self.flights.poison(key);
                     }
@@ -78,8 +285,8 @@ impl Proxy {
                 Ok(())
             }
             (Some(Element::Push(2)), Some(Element::Null)) => {
-                out.stats.add(Stat::Invalidations, 1);
-                self.drop_entries(out, Stat::FlushesTold);
+                stats.add(Stat::Invalidations, 1);
+                self.drop_all(stats, Stat::FlushesTold);
                 self.flights.poison_all();
                 Ok(())
             }
@@ -87,147 +294,146 @@ impl Proxy {
         }
     }
 
-    /// Whether what is kept may be served to a request that comes now. `covered`: the upstream has
-    /// answered a question that was put after the request came.
-    #[inline]
-    pub(super) fn is_fresh(&self, covered: bool, now: Instant) -> bool {
-        covered
-            || self.level == Level::Zero
-            || self.upstream.confirmed().is_some_and(|at| self.is_trusted(at, now))
-            || !self.keeps(Rule::ConfirmHits)
-    }
-
-    /// Whether a request may join a flight that was sent then.
-    pub(super) fn is_joinable(&self, sent_at: Instant, covered: bool, now: Instant) -> bool {
-        covered
-            || self.level == Level::Zero
-            || self.is_trusted(sent_at, now)
-            || !self.keeps(Rule::ConfirmJoins)
-    }
-
-    /// Whether what was true then is good enough now.
-    fn is_trusted(&self, at: Instant, now: Instant) -> bool {
-        now.saturating_duration_since(at) < self.options.trust
-    }
-
-    /// Holds a client until the upstream has answered a question that is put after all `input`
-    /// bytes that have come of it.
-    pub(super) fn await_confirmation(&mut self, conn: ConnId, input: usize, now: Instant) {
-        let Some(client) = self.clients.get_mut(conn) else { return };
-        if client.ask_for_confirmation(input) {
-            if self.unconfirmed.clients.is_empty() {
-                self.unconfirmed.since = now;
+    /// Forgets what is known of a key, before a client is given it although a read that it sent
+    /// before is not answered: what is known may be older than what that read finds. A new flight
+    /// is not. At level 0, what is cached may be older in any case.
+    pub fn forget_before_own_read(&mut self, stats: &mut Stats, key: &[u8]) {
+        if self.keeps(Rule::ReadBehindOwnReads) {
+            self.flights.poison(key);
+            if self.level == Level::One {
+                self.drop_entry(stats, key);
             }
-            self.unconfirmed.clients.push(conn);
         }
     }
 
-    /// When a question is due: at once, if hits wait for it. All that came in one turn of the loop
-    /// share it.
-    pub(super) fn confirmation_due(&self) -> Option<Instant> {
+    /// Holds a client until the upstream has answered a PING that is sent after now.
+    pub fn hold(&mut self, conn: ConnId, now: Instant) {
+        if self.unconfirmed.clients.is_empty() {
+            self.unconfirmed.since = now;
+        }
+        self.unconfirmed.clients.push(conn);
+    }
+
+    /// Returns when a PING is due: at once, if hits wait for it. All that came in one tick share
+    /// it. `sent`: when the newest request was sent upstream.
+    pub fn confirmation_due(&self, sent: Instant, settings: &Settings) -> Option<Instant> {
         if !self.unconfirmed.clients.is_empty() {
             return Some(self.unconfirmed.since);
         }
-        let keeps_asking = self.level == Level::One
-            && !self.is_asking
+        let keeps_confirming = self.level == Level::One
+            && !self.is_confirming
             && !self.cache.is_empty()
-            && self.options.trust > Duration::ZERO;
-        let pause = (self.options.trust / PINGS_PER_TRUST).max(MIN_PAUSE);
-        keeps_asking.then(|| self.upstream.sent() + pause)
+            && settings.trust > Duration::ZERO;
+        let pause = (settings.trust / PINGS_PER_TRUST).max(MIN_PAUSE);
+        keeps_confirming.then(|| sent + pause)
     }
 
-    /// Puts the question, if it is due.
-    pub(super) fn confirm(&mut self, out: &mut Outbox, now: Instant) {
-        if self.confirmation_due().is_some_and(|due| due <= now) {
-            let waiting = std::mem::take(&mut self.unconfirmed.clients);
-            self.is_asking = true;
-            self.send(out, &[b"PING"], Purpose::Confirmation(waiting), now);
-        }
+    /// Begins a PING; returns the clients that wait for its answer.
+    pub fn begin_confirmation(&mut self) -> Vec<ConnId> {
+        self.is_confirming = true;
+        std::mem::take(&mut self.unconfirmed.clients)
     }
 
-    /// The question is answered, and those who waited look again; or it never will be, and they are
-    /// told.
-    pub(super) fn confirmation_ended(
-        &mut self,
-        out: &mut Outbox,
-        waiting: Vec<ConnId>,
-        trouble: Option<Trouble>,
-    ) {
-        self.is_asking = false;
-        for conn in waiting {
-            if let Some(client) = self.clients.get_mut(conn) {
-                client.confirmation_ended(trouble);
-                if client.waiting {
-                    client.go_on(out, conn);
-                }
-            }
-        }
+    /// Ends a PING, answered or not.
+    pub fn end_confirmation(&mut self) {
+        self.is_confirming = false;
     }
 
-    /// The connection has gone: what it told is all that will be told of what was kept.
-    pub(super) fn coherence_lost(&mut self, out: &mut Outbox, trouble: Trouble) {
+    /// Drops what the lost connection would have told of. Returns the clients that wait for a PING
+    /// that was never sent.
+    pub fn connection_lost(&mut self, stats: &mut Stats) -> Vec<ConnId> {
         if self.level == Level::One && self.keeps(Rule::DropWithConnection) {
-            self.drop_entries(out, Stat::FlushesLost);
+            self.drop_all(stats, Stat::FlushesLost);
         }
         self.level = Level::Zero;
-        let waiting = std::mem::take(&mut self.unconfirmed.clients);
-        self.confirmation_ended(out, waiting, Some(trouble));
+        self.is_confirming = false;
+        std::mem::take(&mut self.unconfirmed.clients)
     }
 
-    /// What is to be remembered of a request's keys: without a cache, nothing. A `ttl` of 0 is not
-    /// enough, since it may be set to another.
-    pub(super) fn tracked(&self, writes: Writes) -> Writes {
-        match writes {
-            Writes::Keys(_) if self.options.cache_bytes == 0 => Writes::Keys(Vec::new()),
-            writes => writes,
-        }
-    }
-
-    /// A request is sent: what it may change is dropped, and not kept until it is answered.
-    pub(super) fn write_begun(&mut self, out: &mut Outbox, writes: &Writes) {
+    /// Begins a write, `W` + 1: what it may change is dropped, and not kept until it is answered.
+    pub fn write_begun(&mut self, stats: &mut Stats, writes: &Writes) {
         match writes {
             Writes::Nothing => {}
             Writes::Keys(keys) => {
                 for key in keys {
-                    self.drop_entry(out, key);
+                    self.drop_entry(stats, key);
                     self.flights.write_begun(key);
                 }
             }
             Writes::Everything => {
-                self.drop_entries(out, Stat::FlushesWrite);
+                self.drop_all(stats, Stat::FlushesWrite);
                 self.flights.write_of_all_begun();
             }
         }
     }
 
-    /// It is answered, or never will be.
-    pub(super) fn write_ended(&mut self, out: &mut Outbox, writes: &Writes) {
+    /// Ends a write, `W` − 1: it is answered, or never will be.
+    pub fn write_ended(&mut self, stats: &mut Stats, writes: &Writes) {
         match writes {
             Writes::Nothing => {}
             Writes::Keys(keys) => {
                 for key in keys {
                     self.flights.write_ended(key);
-                    self.drop_entry(out, key);
+                    self.drop_entry(stats, key);
                 }
             }
             Writes::Everything => {
                 self.flights.write_of_all_ended();
-                self.drop_entries(out, Stat::FlushesWrite);
+                self.drop_all(stats, Stat::FlushesWrite);
             }
         }
     }
 
-    pub(super) fn drop_entry(&mut self, out: &mut Outbox, key: &[u8]) {
+    /// Returns when [`expire`](Self::expire) is to be called.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.cache.next_deadline()
+    }
+
+    /// Drops entries whose deadline has come: a bounded part of them.
+    pub fn expire(&mut self, now: Instant) {
+        self.cache.expire(now);
+    }
+
+    /// Writes the gauges and counters that are kept here.
+    pub fn write_stats(&self, stats: &mut Stats) {
+        stats.set(Stat::Expired, self.cache.expired());
+        stats.set(Stat::Evicted, self.cache.evicted());
+        stats.set(Stat::TooLarge, self.cache.too_large());
+        stats.set(Stat::FlightsPoisoned, self.flights.poisoned());
+        stats.set(Stat::CoherenceLevel, u64::from(self.level == Level::One));
+        stats.set(Stat::CacheEntries, self.cache.len() as u64);
+        stats.set(Stat::CacheBytes, self.cache.bytes() as u64);
+    }
+
+    /// Panics unless cache, flights and writes are as they should be. For tests and debug builds.
+    pub fn check_invariants(&self) {
+        self.cache.check_invariants();
+        self.flights.check_invariants();
+    }
+
+    fn drop_entry(&mut self, stats: &mut Stats, key: &[u8]) {
         if self.cache.remove(key) {
-            out.stats.add(Stat::Invalidated, 1);
+            stats.add(Stat::Invalidated, 1);
         }
     }
 
-    fn drop_entries(&mut self, out: &mut Outbox, why: Stat) {
+    fn drop_all(&mut self, stats: &mut Stats, why: Stat) {
         if !self.cache.is_empty() {
-            out.stats.add(Stat::Invalidated, self.cache.len() as u64);
-            out.stats.add(why, 1);
+            stats.add(Stat::Invalidated, self.cache.len() as u64);
+            stats.add(why, 1);
             self.cache.clear();
         }
     }
+}
+
+/// Returns whether anything is cached with these settings.
+#[inline]
+pub fn is_caching(settings: &Settings) -> bool {
+    settings.cache_bytes > 0 && settings.ttl > Duration::ZERO
+}
+
+/// Returns whether what was true at `at` is good enough now.
+#[inline]
+fn is_trusted(at: Instant, settings: &Settings, now: Instant) -> bool {
+    now.saturating_duration_since(at) < settings.trust
 }

@@ -3,11 +3,12 @@
 //! The connection is shared, so a transaction that was open on it while its client thinks would
 //! take up everybody's requests.
 
-use super::flight::Waiter;
-use super::foreign::Commands;
-use super::purpose::{Purpose, Sent, Shape, Writes};
-use super::state::{NotYet, Options, Proxy};
-use super::upstream::Trouble;
+use super::Proxy;
+use super::coherence::Writes;
+use super::coherence::flight::Waiter;
+use super::error::{Hold, UpstreamError};
+use super::upstream::foreign::ForeignCommands;
+use super::upstream::purpose::{Purpose, Shape, UpstreamRequest};
 use crate::base::buffer::Buffer;
 use crate::base::output::Value;
 use crate::handler::{ConnId, Outbox};
@@ -15,6 +16,7 @@ use crate::protocol::Reply;
 use crate::protocol::command::{Access, Command, Verb};
 use crate::protocol::{Decoded, Decoder, Refusal, Request, Scratch, resp};
 use crate::session::{Collected, Style};
+use crate::settings::Settings;
 use crate::settings::limits::Limits;
 use std::time::Instant;
 
@@ -38,7 +40,7 @@ struct Block {
 /// Why a block is not to be had.
 enum NoBlock {
     /// The upstream has not told its commands.
-    NotYet,
+    Hold,
     /// It has told others meanwhile.
     Refused,
 }
@@ -46,21 +48,21 @@ enum NoBlock {
 impl Block {
     fn new(
         requests: &[u8],
-        options: &Options,
-        commands: Option<&Commands>,
+        settings: &Settings,
+        commands: Option<&ForeignCommands>,
     ) -> Result<Block, NoBlock> {
         let mut block =
             Block { requests: Buffer::new(), writes: Writes::Nothing, shapes: Vec::new() };
         // Whatever the limits have become since they were kept.
-        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..options.limits };
+        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..settings.limits };
         let (mut scratch, mut decoder, mut rest) =
             (Scratch::default(), Decoder::default(), requests);
         while !rest.is_empty() {
             let (consumed, decoded) = decoder.decode(rest, &mut scratch, &limits);
             let sent = match decoded {
-                Decoded::Request(request) => Sent::new(&request, options.put_mode),
+                Decoded::Request(request) => UpstreamRequest::new(&request, settings.put_mode),
                 Decoded::Refused(_, Refusal::Unknown(words, _)) => {
-                    let commands = commands.ok_or(NoBlock::NotYet)?;
+                    let commands = commands.ok_or(NoBlock::Hold)?;
                     commands.admit(words).map_err(|_| NoBlock::Refused)?
                 }
                 _ => return Err(NoBlock::Refused),
@@ -95,7 +97,7 @@ impl Proxy {
             self.refuse(out, conn, request.form, &format!("{what} through the proxy"));
             return true;
         }
-        let reply = match client.session.collect(request, self.options.limits.max_request) {
+        let reply = match client.session.collect(request, self.settings.limits.max_request) {
             Collected::Not => return false,
             Collected::Kept => QUEUED,
             Collected::Refused(why) => {
@@ -115,7 +117,7 @@ impl Proxy {
         style: Style,
         verb: Verb,
         now: Instant,
-    ) -> Result<(), NotYet> {
+    ) -> Result<(), Hold> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let is_open = client.session.transaction().is_some();
         let reply = match verb {
@@ -146,25 +148,29 @@ impl Proxy {
         conn: ConnId,
         style: Style,
         now: Instant,
-    ) -> Result<(), NotYet> {
+    ) -> Result<(), Hold> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let Some(transaction) = client.session.transaction() else { return Ok(()) };
         let block = if transaction.has_failed() {
             Err(ABORTED)
         } else if transaction.is_empty() {
             Err(Reply::Raw(Value::Short(b"*0\r\n")))
-        } else if self.commands.as_ref().is_some_and(|it| !it.has_transactions()) {
+        } else if self.upstream.commands.as_ref().is_some_and(|it| !it.has_transactions()) {
             Err(Reply::Error("transactions are not available: the upstream has none"))
-        } else if self.upstream.is_full(out) {
-            return Err(NotYet::Upstream);
+        } else if self.upstream.connection.is_full(out) {
+            return Err(Hold::Upstream);
         } else {
-            match Block::new(transaction.requests(), &self.options, self.commands.as_ref()) {
+            match Block::new(
+                transaction.requests(),
+                &self.settings,
+                self.upstream.commands.as_ref(),
+            ) {
                 Ok(block) => Ok(block),
                 Err(NoBlock::Refused) => Err(ABORTED),
-                Err(NoBlock::NotYet) if self.upstream.is_down() => {
-                    Err(Reply::Error(Trouble::Unavailable.message(false)))
+                Err(NoBlock::Hold) if self.upstream.connection.is_down() => {
+                    Err(Reply::Error(UpstreamError::Unavailable.message(false)))
                 }
-                Err(NoBlock::NotYet) => return Err(NotYet::Upstream),
+                Err(NoBlock::Hold) => return Err(Hold::Upstream),
             }
         };
         client.session.end_transaction();
@@ -177,14 +183,16 @@ impl Proxy {
         };
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
         client.reads_sent += 1;
-        let writes = self.tracked(block.writes);
-        self.write_begun(out, &writes);
+        let writes = block.writes.tracked(&self.settings);
+        self.coherence.write_begun(&mut out.stats, &writes);
         let before = block.shapes.len();
         let purpose = Purpose::Request(waiter, writes, Shape::Each(block.shapes.into()));
         self.send(out, &[b"MULTI"], Purpose::Multi, now);
         let requests = block.requests.bytes();
-        if let Err(purpose) = self.upstream.send_block(out, requests, before, purpose, now) {
-            self.fail(out, purpose, Trouble::Unavailable);
+        if let Err(purpose) =
+            self.upstream.connection.send_block(out, requests, before, purpose, now)
+        {
+            self.fail(out, purpose, UpstreamError::Unavailable);
         }
         Ok(())
     }

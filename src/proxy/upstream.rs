@@ -1,462 +1,86 @@
-//! The one connection to the upstream, as a queue of requests whose replies come in order.
+//! The server behind the proxy: one connection to it, how that begins, and what it can do.
 //!
-//! ```text
-//!            connect            connected
-//!   Down ─────────────▶ Connecting ─────▶ Up
-//!    ▲  after a backoff     │             │ lost, a request unanswered for too long,
-//!    └──────────────────────┴─────────────┘ a reply that makes no sense
-//! ```
-//!
-//! A connection that has left `Up` is never used again: what its requests came to is not known, and
-//! every reply still on its way is ignored with it. What a request is *for* is the caller's: the
-//! queue keeps a `P` for each and gives it back with the reply.
-//!
-//! A connection begins with a *greeting*: a few questions, one after the other. Until it is over,
-//! what clients ask is held here, so that it is never carried out by an upstream to which the proxy
-//! has not shown who it is, or in the wrong database.
-//!
-//! ```text
-//!   the wire    HELLO 3 ▸        AUTH … ▸         GET a ▸ DEL b ▸
-//!                         ◂ -ERR          ◂ +OK                    ◂ $1 …
-//!   held        GET a, DEL b ─────────────────────┘ greeted
-//! ```
-//!
-//! A connection that stands is not yet one that answers: greetings are answered also by an upstream
-//! that then closes, and do not end the backoff.
+//! - `connection.rs`: the connection, as a queue of requests whose replies come in order
+//! - `greeting.rs`: what a new connection begins with · `credentials.rs`: who the proxy is to it
+//! - `purpose.rs`: what each request on it is for, and what its reply means
+//! - `foreign.rs`: the upstream's own commands
 
-use crate::base::buffer::Buffer;
+pub mod connection;
+pub mod credentials;
+pub mod foreign;
+mod greeting;
+pub mod purpose;
+
 use crate::handler::{ConnId, Outbox};
-use crate::protocol::resp::{self, Kind, ProtocolError, ReplyScanner, Scanned};
-use crate::settings::limits;
-use log::{info, warn};
-use std::collections::VecDeque;
+use crate::protocol::resp::Version;
+use connection::UpstreamConnection;
+use credentials::{Credentials, Source};
+use foreign::ForeignCommands;
+use purpose::Purpose;
 use std::time::{Duration, Instant};
 
-/// The longest wait between two attempts to connect to the upstream.
-pub const MAX_BACKOFF: Duration = Duration::from_secs(1);
-
-/// The shortest wait before the proxy connects to its upstream again; it doubles with each failure.
-pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
-
-/// Requests that may be unanswered before clients are held back.
-const MAX_UPSTREAM_UNANSWERED: usize = 128 * 1024;
-/// Reasons for which it is away that are told before it answers again; it stays away for a few at
-/// the most, however often it is tried.
-const MAX_COMPLAINTS: usize = 8;
-
-/// Why a request has no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// It was never sent: there is no connection.
-    Unavailable,
-    /// The connection was lost after it was sent.
-    Lost,
-    /// It was not answered in time.
-    TimedOut,
+/// Which upstream, and who the proxy is to it.
+#[derive(Clone, Debug)]
+pub struct UpstreamOptions {
+    /// `HOST:PORT`, looked up and connected to anew when it was lost.
+    pub address: String,
+    /// Who the proxy is to it.
+    pub credentials: Source,
+    /// The number of its database.
+    pub database: u32,
+    /// Drives what is random: the jitter of the backoff.
+    pub seed: u64,
 }
 
-impl Trouble {
-    /// What a client is told, without a leading `ERR `.
-    pub fn message(self, is_write: bool) -> &'static str {
-        match (self, is_write) {
-            (Trouble::Unavailable, _) => "upstream unavailable",
-            (_, true) => "upstream lost, the write may or may not have happened",
-            (Trouble::Lost, false) => "upstream lost",
-            (Trouble::TimedOut, false) => "upstream timed out",
-        }
-    }
+/// The upstream, and what is known of it on the connection that stands now.
+pub struct Upstream {
+    /// The connection.
+    pub connection: UpstreamConnection<Purpose>,
+    source: Source,
+    database: u32,
+    /// Who the proxy is, while a connection is greeted.
+    credentials: Option<Credentials>,
+    /// Which RESP it speaks, once it has said so.
+    pub version: Version,
+    /// Its own commands, once it has told them.
+    pub commands: Option<ForeignCommands>,
+    /// Whether it has refused the `MULTI` of the transaction that it answers now.
+    pub has_refused_multi: bool,
+    /// Clients that wait for room, or for its commands.
+    waiting: Vec<ConnId>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
-    Down { until: Instant },
-    Connecting(ConnId),
-    Up(ConnId),
-}
-
-/// A reply, and what it is for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Answered<P> {
-    /// What was given with the request; `None`: it is for one of a block, before the last.
-    pub purpose: Option<P>,
-    /// The bytes of the reply, to be consumed by the caller; `None`: it was too large, and is gone.
-    pub length: Option<usize>,
-}
-
-/// What has come from the upstream.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Came<P> {
-    /// A reply.
-    Reply(Answered<P>),
-    /// Word that nobody asked for, of so many bytes, to be consumed by the caller.
-    Push(usize),
-}
-
-/// What came of a deadline.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Due {
-    /// Nothing.
-    Nothing,
-    /// A connection is being made: what is sent now comes first on it.
-    Connecting,
-    /// A reply is overdue: [`Upstream::lose`] is to be called.
-    Overdue,
-}
-
-/// A request, or a block of them, that is not answered.
-#[derive(Debug)]
-struct Asked<P> {
-    sent_at: Instant,
-    /// Replies to others of the block that come before the one with the purpose.
-    before: usize,
-    purpose: P,
-}
-
-/// How a connection begins.
-#[derive(Debug)]
-struct Greeting {
-    /// When the connection stood, or was asked for. The whole of it has one timeout.
-    since: Instant,
-    /// Its questions that are not answered. They stand before all else in the queue.
-    unanswered: usize,
-    /// The requests that wait for its end, encoded.
-    held: Buffer,
-}
-
-/// The upstream, with what it was asked.
-#[derive(Debug)]
-pub struct Upstream<P> {
-    /// `HOST:PORT`. All addresses that the host has are tried in turn.
-    place: String,
-    turn: usize,
-    timeout: Duration,
-    link: Link,
-    /// `None`: it is over, or there is no connection.
-    greeting: Option<Greeting>,
-    unanswered: VecDeque<Asked<P>>,
-    scanner: ReplyScanner,
-    /// When the newest request was sent, and the newest that is answered, on this connection.
-    sent: Instant,
-    confirmed: Option<Instant>,
-    /// Connections lost or not made since the last reply.
-    failures: u32,
-    /// What was said of them.
-    complaints: Vec<String>,
-    random: u64,
-}
-
-impl<P> Upstream<P> {
-    /// An upstream that is to be connected at once. `seed` drives the jitter of the backoff.
-    pub fn new(place: String, timeout: Duration, seed: u64, now: Instant) -> Upstream<P> {
+impl Upstream {
+    /// Returns an upstream that is connected to as soon as the proxy runs.
+    pub fn new(options: UpstreamOptions, timeout: Duration, now: Instant) -> Upstream {
+        let UpstreamOptions { address, credentials, database, seed } = options;
         Upstream {
-            place,
-            turn: 0,
-            timeout,
-            link: Link::Down { until: now },
-            greeting: None,
-            unanswered: VecDeque::new(),
-            scanner: ReplyScanner::default(),
-            sent: now,
-            confirmed: None,
-            failures: 0,
-            complaints: Vec::new(),
-            random: seed | 1,
+            connection: UpstreamConnection::new(address, timeout, seed, now),
+            source: credentials,
+            database,
+            credentials: None,
+            version: Version::Two,
+            commands: None,
+            has_refused_multi: false,
+            waiting: Vec::new(),
         }
     }
 
-    /// The connection that stands or is being made.
-    fn conn(&self) -> Option<ConnId> {
-        match self.link {
-            Link::Down { .. } => None,
-            Link::Connecting(conn) | Link::Up(conn) => Some(conn),
+    /// Has a client wait until there is room.
+    pub fn hold(&mut self, conn: ConnId) {
+        self.waiting.push(conn);
+    }
+
+    /// Forgets a client that has gone.
+    pub fn forget(&mut self, conn: ConnId) {
+        self.waiting.retain(|&held| held != conn);
+    }
+
+    /// Takes out the clients that can go on, if there is room now, and returns them.
+    pub fn release(&mut self, out: &Outbox) -> Vec<ConnId> {
+        if self.waiting.is_empty() || !self.connection.has_room(out) {
+            return Vec::new();
         }
-    }
-
-    /// Whether `conn` is its connection now.
-    #[inline]
-    pub fn is(&self, conn: ConnId) -> bool {
-        self.conn() == Some(conn)
-    }
-
-    /// Whether it is connected, and requests go out to it.
-    pub fn is_up(&self) -> bool {
-        matches!(self.link, Link::Up(_)) && self.greeting.is_none()
-    }
-
-    /// Whether there is no connection, and none is being made.
-    pub fn is_down(&self) -> bool {
-        matches!(self.link, Link::Down { .. })
-    }
-
-    /// Whether attempts to connect have failed since it last answered.
-    pub fn is_retrying(&self) -> bool {
-        self.failures > 0
-    }
-
-    /// How many requests it has not answered.
-    pub fn unanswered(&self) -> usize {
-        self.unanswered.len()
-    }
-
-    /// Whether clients are to be held back: too much is unanswered, or unsent.
-    #[inline]
-    pub fn is_full(&self, out: &Outbox) -> bool {
-        self.unanswered.len() >= MAX_UPSTREAM_UNANSWERED || self.unsent(out) > limits::HIGH_WATER
-    }
-
-    /// Whether clients that were held back can go on.
-    pub fn has_room(&self, out: &Outbox) -> bool {
-        self.unanswered.len() <= MAX_UPSTREAM_UNANSWERED / 2 && self.unsent(out) < limits::LOW_WATER
-    }
-
-    fn unsent(&self, out: &Outbox) -> usize {
-        let held = self.greeting.as_ref().map_or(0, |greeting| greeting.held.len());
-        self.conn().map_or(0, |conn| out.unsent(conn)) + held
-    }
-
-    /// Asks a question of the greeting, which goes out before all that is held.
-    ///
-    /// # Errors
-    /// There is no connection, or its greeting is over: gives back what it was for.
-    pub fn greet(&mut self, out: &mut Outbox, words: &[&[u8]], purpose: P) -> Result<(), P> {
-        let output = self.conn().and_then(|conn| out.output(conn));
-        let (Some(output), Some(greeting)) = (output, &mut self.greeting) else {
-            return Err(purpose);
-        };
-        resp::push_request(output.plain(), words);
-        let asked = Asked { sent_at: greeting.since, before: 0, purpose };
-        self.unanswered.insert(greeting.unanswered, asked);
-        greeting.unanswered += 1;
-        Ok(())
-    }
-
-    /// The greeting is over: what was held is sent.
-    pub fn greeted(&mut self, out: &mut Outbox, now: Instant) {
-        let output = self.conn().and_then(|conn| out.output(conn));
-        if let (Some(output), Some(greeting)) = (output, self.greeting.take()) {
-            output.push(greeting.held.bytes());
-            // Whoever waited for the connection has the whole timeout for the reply.
-            for asked in &mut self.unanswered {
-                asked.sent_at = now;
-            }
-        }
-    }
-
-    /// Sends a request; until the connection stands and is greeted, it is held.
-    ///
-    /// # Errors
-    /// There is no connection, and none is being made: gives back what the request was for.
-    pub fn send(
-        &mut self,
-        out: &mut Outbox,
-        words: &[&[u8]],
-        purpose: P,
-        now: Instant,
-    ) -> Result<(), P> {
-        self.send_with(out, |output| resp::push_request(output, words), 0, purpose, now)
-    }
-
-    /// Sends a block of requests that are encoded already, the last of which is for `purpose` and
-    /// stands after `before` others.
-    ///
-    /// # Errors
-    /// As for [`Upstream::send`].
-    pub fn send_block(
-        &mut self,
-        out: &mut Outbox,
-        requests: &[u8],
-        before: usize,
-        purpose: P,
-        now: Instant,
-    ) -> Result<(), P> {
-        self.send_with(out, |output| output.push(requests), before, purpose, now)
-    }
-
-    fn send_with(
-        &mut self,
-        out: &mut Outbox,
-        write: impl FnOnce(&mut Buffer),
-        before: usize,
-        purpose: P,
-        now: Instant,
-    ) -> Result<(), P> {
-        let output = self.conn().and_then(|conn| out.output(conn));
-        match (output, &mut self.greeting) {
-            (None, _) => return Err(purpose),
-            (Some(_), Some(greeting)) => write(&mut greeting.held),
-            (Some(output), None) => write(output.plain()),
-        }
-        self.sent = now;
-        self.unanswered.push_back(Asked { sent_at: now, before, purpose });
-        Ok(())
-    }
-
-    /// The connection stands.
-    pub fn connected(&mut self, conn: ConnId, now: Instant) {
-        self.link = Link::Up(conn);
-        self.scanner = ReplyScanner::default();
-        self.sent = now;
-        if let Some(greeting) = &mut self.greeting {
-            greeting.since = now;
-            for asked in self.unanswered.iter_mut().take(greeting.unanswered) {
-                asked.sent_at = now;
-            }
-        }
-    }
-
-    /// When the newest request was sent that is answered on this connection. What was changed and
-    /// acknowledged before is told by now, if the upstream tells of changes: it does so before it
-    /// answers anything that comes later.
-    #[inline]
-    pub fn confirmed(&self) -> Option<Instant> {
-        self.confirmed
-    }
-
-    /// When the newest request was sent on this connection.
-    pub fn sent(&self) -> Instant {
-        self.sent
-    }
-
-    /// What stands at the front of `input`. `None`: it is not whole; what is too large of it has
-    /// been consumed.
-    ///
-    /// # Errors
-    /// It is no reply, or nothing was asked; or it is unasked word of more than `most` bytes.
-    #[inline]
-    pub fn next_reply(
-        &mut self,
-        input: &mut Buffer,
-        most: usize,
-    ) -> Result<Option<Came<P>>, ProtocolError> {
-        let Some(&first) = input.bytes().first() else { return Ok(None) };
-        let (length, kind) = match self.scanner.advance(input.bytes(), most)? {
-            Scanned::Midway => return Ok(None),
-            Scanned::Whole(length, kind) => (Some(length), kind),
-            Scanned::Dropped(count, kind) => {
-                input.consume(count);
-                let Some(kind) = kind else { return Ok(None) };
-                (None, kind)
-            }
-        };
-        if kind == Kind::Push {
-            return Ok(Some(Came::Push(length.ok_or(ProtocolError::TooLarge)?)));
-        }
-        if let Some(greeting) = &mut self.greeting {
-            // What is held was not asked.
-            let left = greeting.unanswered.checked_sub(1);
-            greeting.unanswered = left.ok_or(ProtocolError::UnknownType(first))?;
-        }
-        match self.unanswered.front_mut() {
-            Some(asked) if asked.before > 0 => {
-                asked.before -= 1;
-                Ok(Some(Came::Reply(Answered { purpose: None, length })))
-            }
-            _ => match self.unanswered.pop_front() {
-                Some(Asked { sent_at, purpose, .. }) => {
-                    self.confirmed = Some(sent_at);
-                    Ok(Some(Came::Reply(Answered { purpose: Some(purpose), length })))
-                }
-                None => Err(ProtocolError::UnknownType(first)),
-            },
-        }
-    }
-
-    /// How many bytes the reply has in all that is not whole, as far as it has told.
-    pub fn expected_len(&self) -> usize {
-        self.scanner.expected_len()
-    }
-
-    /// It has answered more than a greeting.
-    #[inline]
-    pub fn has_answered(&mut self) {
-        if std::mem::take(&mut self.failures) > 0 {
-            info!("the upstream answers");
-            self.complaints.clear();
-        }
-    }
-
-    /// Says in the log why there is no upstream; the same only once until it answers again.
-    pub fn complain(&mut self, why: String) {
-        if self.complaints.len() < MAX_COMPLAINTS && !self.complaints.contains(&why) {
-            warn!("upstream {}: {why}", self.place);
-            self.complaints.push(why);
-        }
-    }
-
-    /// Whether everything is answered, although not everything was sent.
-    pub fn is_ahead(&self, out: &Outbox) -> bool {
-        let asked = self.greeting.as_ref().map_or(self.unanswered.len(), |it| it.unanswered);
-        asked == 0 && self.conn().is_some_and(|conn| out.unsent(conn) > 0)
-    }
-
-    /// When something is due: an attempt to connect, or a reply.
-    #[inline]
-    pub fn deadline(&self) -> Option<Instant> {
-        match self.link {
-            Link::Down { until } => Some(until),
-            Link::Connecting(_) => None,
-            Link::Up(_) => self.unanswered.front().map(|asked| asked.sent_at + self.timeout),
-        }
-    }
-
-    /// Does what is due: connects, or finds that a reply is overdue.
-    pub fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) -> Due {
-        if self.deadline().is_none_or(|deadline| deadline > now) {
-            return Due::Nothing;
-        }
-        if let Link::Down { .. } = self.link {
-            self.link = Link::Connecting(out.connect(&self.place, self.turn, self.timeout));
-            self.greeting = Some(Greeting { since: now, unanswered: 0, held: Buffer::new() });
-            return Due::Connecting;
-        }
-        Due::Overdue
-    }
-
-    /// Gives the connection up for good; whoever waits on it is in the return value, with the
-    /// reason to be told. The next attempt is made at once and at the same address if this one had
-    /// answered, else at the next address after a backoff.
-    pub fn lose(
-        &mut self,
-        out: &mut Outbox,
-        why: Trouble,
-        now: Instant,
-    ) -> (Trouble, impl Iterator<Item = P> + use<P>) {
-        let why = if self.is_up() { why } else { Trouble::Unavailable };
-        if let Some(conn) = self.conn() {
-            out.abort(conn);
-        }
-        if !self.is_up() || self.failures > 0 {
-            self.turn = self.turn.wrapping_add(1);
-        }
-        self.link = Link::Down { until: now + self.backoff() };
-        self.greeting = None;
-        self.failures = self.failures.saturating_add(1);
-        self.confirmed = None;
-        let waiting = std::mem::take(&mut self.unanswered);
-        (why, waiting.into_iter().map(|asked| asked.purpose))
-    }
-
-    /// Waits for no reply any more, and goes on with the connection: wrongly.
-    #[cfg(feature = "mutants")]
-    pub fn wait_no_longer(&mut self) -> impl Iterator<Item = P> + use<P> {
-        std::mem::take(&mut self.unanswered).into_iter().map(|asked| asked.purpose)
-    }
-
-    /// How long to wait before the next attempt: doubled by each failure, up to a most, of which a
-    /// random half is taken off, so that many proxies do not come back in step.
-    fn backoff(&mut self) -> Duration {
-        if self.failures == 0 {
-            return Duration::ZERO;
-        }
-        let doubled = MIN_BACKOFF * (1 << (self.failures - 1).min(10));
-        let most = doubled.min(MAX_BACKOFF);
-        // Xorshift (Marsaglia 2003) will do for a jitter.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        most.mul_f64(0.5 + (self.random % 1024) as f64 / 2048.0)
+        std::mem::take(&mut self.waiting)
     }
 }
-
-#[cfg(test)]
-mod tests;

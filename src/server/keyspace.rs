@@ -12,7 +12,7 @@ use crate::protocol::command::Command;
 use crate::protocol::{Lookup, MAX_TOUCHED};
 use crate::server::memory::Memory;
 use crate::settings::PutMode;
-use crate::settings::limits::{self, Limits};
+use crate::settings::{Settings, limits};
 use std::time::Instant;
 
 /// All keys; see the head of the file.
@@ -61,12 +61,13 @@ impl Lookup for Keyspace {
 }
 
 impl Keyspace {
-    /// No keys yet.
-    pub fn new(put_mode: PutMode, limits: &Limits, now: Instant) -> Keyspace {
+    /// Returns a keyspace without keys.
+    pub fn new(settings: &Settings, now: Instant) -> Keyspace {
+        let Settings { limits, put_mode, .. } = settings;
         Keyspace {
             store: Store::new(now),
             observers: Observers::new(limits, now),
-            put_mode,
+            put_mode: *put_mode,
             output_limit: limits.output_limit,
             value_limit: limits.max_value,
             memory_limit: limits.max_memory,
@@ -77,6 +78,14 @@ impl Keyspace {
             hits: 0,
             misses: 0,
         }
+    }
+
+    /// Applies settings that have changed.
+    pub fn apply(&mut self, settings: &Settings) {
+        self.put_mode = settings.put_mode;
+        self.value_limit = settings.limits.max_value;
+        self.limit_memory(settings.limits.max_memory);
+        self.observers.tracking.set_limit(settings.limits.tracking_keys);
     }
 
     /// The keys, to look at.

@@ -25,6 +25,12 @@ enum Progress {
     Close,
 }
 
+impl From<Then> for Progress {
+    fn from(then: Then) -> Progress {
+        if then == Then::Close { Progress::Close } else { Progress::GoneOn }
+    }
+}
+
 impl Server {
     /// Carries out all that can be: see [`Handler::received`](crate::handler::Handler::received).
     pub(super) fn receive(
@@ -84,8 +90,9 @@ impl Server {
                 }
                 return Progress::Stop(Next::Drain);
             }
-            client.session.look_ahead(input.bytes(), scratch, &self.limits, &self.keyspace);
-            let (consumed, decoded) = client.session.decode(input.bytes(), scratch, &self.limits);
+            let limits = &self.settings.limits;
+            client.session.look_ahead(input.bytes(), scratch, limits, &self.keyspace);
+            let (consumed, decoded) = client.session.decode(input.bytes(), scratch, limits);
             match decoded {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
@@ -94,10 +101,9 @@ impl Server {
                         || !request.command.is_for_keys()
                         || self.keyspace.has_no_memory_for(request.command)
                     {
-                        let then = self.execute_slow(out, conn, &request, now);
+                        let progress = self.execute_slow(out, conn, &request, now).into();
                         input.consume(consumed);
-                        let closes = then == Then::Close;
-                        return if closes { Progress::Close } else { Progress::GoneOn };
+                        return progress;
                     }
                     let style = client.session.style(request.form, Some(request.command.verb));
                     let keys = &mut self.keyspace;
@@ -119,7 +125,7 @@ impl Server {
                         refuse_to_store(client, output, stats, form);
                         continue;
                     }
-                    let until = client.session.patience(input.bytes(), now.instant, &self.limits);
+                    let until = client.session.patience(input.bytes(), now.instant, limits);
                     return Progress::Stop(Next::Read(until));
                 }
                 Decoded::Refused(form, refusal) => {
@@ -187,7 +193,7 @@ impl Server {
             return Then::GoOn;
         }
         let style = client.session.style(request.form, Some(request.command.verb));
-        match client.session.collect(request, self.limits.max_request) {
+        match client.session.collect(request, self.settings.limits.max_request) {
             Collected::Not => return self.carry_out(out, conn, request, style, now),
             Collected::Kept => style.writer(output).simple("QUEUED"),
             Collected::Refused(why) => {

@@ -64,7 +64,8 @@ impl Server {
         let requests = self.begin_exec(out, conn, style, now);
         self.discard_unwanted_reply(out, conn, begin);
         // Whatever the limits have become since.
-        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.limits };
+        let limits =
+            Limits { max_value: usize::MAX, max_request: usize::MAX, ..self.settings.limits };
         let mut then = Then::GoOn;
         let (mut scratch, mut decoder) = (Scratch::default(), Decoder::default());
         let mut rest = requests.bytes();

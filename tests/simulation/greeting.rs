@@ -1,10 +1,10 @@
 //! How a connection to the upstream comes about and begins: names and their addresses, the user
 //! and the password, the database. Nothing of a client goes out before all is well.
 
-use crate::scene::{Scene, Setup};
+use crate::scene::{Scene, Setup, upstream_options};
 use crate::support::world::{LinkId, NodeId, Reach, Weather, World};
-use larder::proxy::Options;
-use larder::proxy::credentials::{Credentials, Source};
+use larder::proxy::UpstreamOptions;
+use larder::proxy::upstream::credentials::{Credentials, Source};
 use larder::stats::Stat;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,12 +16,12 @@ const NAME: &str = "upstream.example:6379";
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A proxy with these options, in front of an upstream by hand.
-fn scene(change: impl FnOnce(&mut Options)) -> Scene {
+fn scene(change: impl FnOnce(&mut UpstreamOptions)) -> Scene {
     let mut world = World::new(1);
     let upstream = world.add_by_hand();
-    let mut options = Setup::default().options(&mut world, upstream);
+    let mut options = upstream_options(&mut world, upstream);
     change(&mut options);
-    let mut scene = Scene::with_options(world, upstream, options);
+    let mut scene = Scene::with_options(world, upstream, Setup::default(), options);
     scene.world.run();
     scene
 }
@@ -67,7 +67,7 @@ fn check_greeting(scene: &mut Scene, questions: &[(&str, &str)]) {
 fn the_greeting_is_over_before_anything_of_a_client_goes_out() {
     check_greeting(&mut scene(|_| {}), &[("HELLO 3", THREE), TOLD, COMMANDS]);
     check_greeting(&mut scene(|_| {}), &[("HELLO 3", UNKNOWN), ("COMMAND", "-ERR unknown\r\n")]);
-    let all = |options: &mut Options| {
+    let all = |options: &mut UpstreamOptions| {
         (options.credentials, options.database) = (login(Some("me"), "secret"), 7);
     };
     let hello = "HELLO 3 AUTH me secret";
@@ -81,7 +81,7 @@ fn the_greeting_is_over_before_anything_of_a_client_goes_out() {
 
 #[test]
 fn without_a_name_the_user_is_the_default_one_or_none_where_there_are_no_users() {
-    let password = |options: &mut Options| options.credentials = login(None, "secret");
+    let password = |options: &mut UpstreamOptions| options.credentials = login(None, "secret");
     let hello = "HELLO 3 AUTH default secret";
     check_greeting(&mut scene(password), &[(hello, THREE), TOLD, COMMANDS]);
     let before_users = [(hello, UNKNOWN), ("AUTH secret", "+OK\r\n"), ("COMMAND", "*0\r\n")];
@@ -157,8 +157,8 @@ fn an_answer_to_a_question_that_was_not_sent_costs_the_connection() {
         let mut world = World::new(1);
         let upstream = world.add_by_hand();
         world.set_weather(upstream, Weather { together: 100, ..Weather::CALM });
-        let options = Setup::default().options(&mut world, upstream);
-        let mut scene = Scene::with_options(world, upstream, options);
+        let options = upstream_options(&mut world, upstream);
+        let mut scene = Scene::with_options(world, upstream, Setup::default(), options);
         while scene.world.hands(upstream).is_empty() {
             scene.world.step();
         }
@@ -218,9 +218,9 @@ fn named(nodes: usize) -> (Scene, Vec<NodeId>) {
     for &node in &nodes {
         world.set_reach(node, Reach::Refuse);
     }
-    let options = Setup::default().options(&mut world, nodes[0]);
-    let options = Options { upstream: NAME.to_string(), ..options };
-    (Scene::with_options(world, nodes[0], options), nodes)
+    let options = upstream_options(&mut world, nodes[0]);
+    let options = UpstreamOptions { address: NAME.to_string(), ..options };
+    (Scene::with_options(world, nodes[0], Setup::default(), options), nodes)
 }
 
 #[test]

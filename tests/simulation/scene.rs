@@ -2,11 +2,10 @@
 
 use crate::support::lives::Lives;
 use crate::support::world::{ClientId, LinkId, NodeId, World};
-use larder::proxy::credentials::Source;
-use larder::proxy::{Options, Proxy, Rule};
+use larder::proxy::upstream::credentials::Source;
+use larder::proxy::{Proxy, Rule, UpstreamOptions};
 use larder::server::Server;
-use larder::settings::PutMode;
-use larder::settings::limits::Limits;
+use larder::settings::{PutMode, Settings};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -36,20 +35,35 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// All that a proxy in front of `upstream` is made with.
-    pub fn options(self, world: &mut World, upstream: NodeId) -> Options {
-        Options {
-            limits: Limits::default(),
+    /// What the proxy is set to.
+    pub fn settings(self) -> Settings {
+        Settings {
             put_mode: self.put_mode,
-            upstream: world.address(upstream).to_string(),
-            credentials: Source::default(),
-            database: 0,
             upstream_timeout: self.upstream_timeout,
             ttl: self.ttl,
             trust: self.trust,
             cache_bytes: self.cache_bytes,
-            seed: world.random().next(),
+            ..Settings::default()
         }
+    }
+
+    /// A proxy so set, in front of `upstream`.
+    pub fn proxy(self, world: &mut World, upstream: UpstreamOptions) -> Proxy {
+        let proxy = Proxy::new(self.settings(), upstream, world.now());
+        match self.broken {
+            Some(rule) => proxy.without(rule),
+            None => proxy,
+        }
+    }
+}
+
+/// An upstream that is a node.
+pub fn upstream_options(world: &mut World, node: NodeId) -> UpstreamOptions {
+    UpstreamOptions {
+        address: world.address(node).to_string(),
+        credentials: Source::default(),
+        database: 0,
+        seed: world.random().next(),
     }
 }
 
@@ -94,21 +108,18 @@ impl Scene {
     }
 
     fn with(mut world: World, upstream: NodeId, setup: Setup) -> Scene {
-        let options = setup.options(&mut world, upstream);
-        let mut proxy = Proxy::new(options, world.now());
-        if let Some(rule) = setup.broken {
-            proxy = proxy.without(rule);
-        }
-        Scene::with_proxy(world, upstream, proxy)
+        let options = upstream_options(&mut world, upstream);
+        Scene::with_options(world, upstream, setup, options)
     }
 
-    /// A proxy made with these, and its upstream.
-    pub fn with_options(world: World, upstream: NodeId, options: Options) -> Scene {
-        let proxy = Proxy::new(options, world.now());
-        Scene::with_proxy(world, upstream, proxy)
-    }
-
-    fn with_proxy(mut world: World, upstream: NodeId, proxy: Proxy) -> Scene {
+    /// A proxy so set, with these options, and the upstream that they mean.
+    pub fn with_options(
+        mut world: World,
+        upstream: NodeId,
+        setup: Setup,
+        options: UpstreamOptions,
+    ) -> Scene {
+        let proxy = setup.proxy(&mut world, options);
         let proxy = world.add_proxy(proxy);
         Scene { world, proxy, upstream, greeted: Vec::new(), heard: HashMap::new() }
     }
@@ -191,7 +202,7 @@ impl Scene {
 }
 
 pub fn new_server(world: &World) -> Server {
-    Server::new(Limits::default(), PutMode::Create, world.now())
+    Server::new(Settings::default(), world.now())
 }
 
 /// Whether a request is of those that a connection begins with.

@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! let mut world = World::new(1);
-//! let server = world.add_server(Server::new(Limits::default(), PutMode::Create, world.now()));
+//! let server = world.add_server(Server::new(Settings::default(), world.now()));
 //! let client = world.connect(server);
 //! assert_eq!(world.exchange(client, [b"PUT a 1\r\n", b"GET a\r\n"]), b"OK\r\n1\r\n");
 //! ```

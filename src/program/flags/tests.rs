@@ -1,6 +1,8 @@
 //! Tests of `flags.rs`.
 
 use super::*;
+use crate::settings::PutMode;
+use std::time::Duration;
 
 fn arguments(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_string).collect()
@@ -25,8 +27,9 @@ fn without_flags_the_defaults_hold() {
     let config = run(proxy(&[]));
     assert_eq!(config.common.listen, [SocketAddr::from(([127, 0, 0, 1], 5001))]);
     assert_eq!(config.server_listen, SocketAddr::from(([127, 0, 0, 1], 5000)));
-    assert_eq!((config.ttl.as_secs(), config.cache_bytes), (60, 64 << 20));
-    assert_eq!(config.common.limits.max_connections, 10_000);
+    let settings = config.common.settings;
+    assert_eq!((settings.ttl.as_secs(), settings.cache_bytes), (60, 64 << 20));
+    assert_eq!(config.common.settings.limits.max_connections, 10_000);
 }
 
 #[test]
@@ -35,9 +38,9 @@ fn flags_are_read() {
     let config = run(proxy(&arguments(line)));
     let listen: Vec<_> = config.common.listen.iter().map(SocketAddr::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:0", "[::1]:7"]);
-    assert_eq!(config.common.put_mode, PutMode::Replace);
-    assert_eq!(config.common.limits.max_line, 4096);
-    assert_eq!(config.ttl, Duration::from_millis(500));
+    assert_eq!(config.common.settings.put_mode, PutMode::Replace);
+    assert_eq!(config.common.settings.limits.max_line, 4096);
+    assert_eq!(config.common.settings.ttl, Duration::from_millis(500));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::protocol::resp::Version;
 use crate::protocol::{Decoded, Decoder, Form, Scratch, resp};
 use crate::server::keyspace::Keyspace;
 use crate::session::Session;
-use crate::settings::PutMode;
+use crate::settings::Settings;
 use crate::settings::limits::Limits;
 use crate::stats::Stats;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -36,7 +36,7 @@ impl Stage {
         let now = Now { instant: Instant::now(), unix_millis: 1_000_000_000 };
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         Stage {
-            keyspace: Keyspace::new(PutMode::Create, &limits, now.instant),
+            keyspace: Keyspace::new(&Settings { limits, ..Settings::default() }, now.instant),
             limits,
             now,
             version: Version::Two,

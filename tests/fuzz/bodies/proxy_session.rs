@@ -6,10 +6,9 @@ use super::script::{self, Act, Setting};
 use super::session::{depends_on_pace, server};
 use super::stage::{Checked, Stage, fix_hashes, limits};
 use super::world::{Reach, Weather, World};
-use larder::proxy::credentials::Source;
-use larder::proxy::{Options, Proxy};
-use larder::settings::PutMode;
-use std::time::Duration;
+use larder::proxy::upstream::credentials::Source;
+use larder::proxy::{Proxy, UpstreamOptions};
+use larder::settings::{PutMode, Settings};
 
 pub fn run(input: &[u8]) {
     fix_hashes();
@@ -38,19 +37,19 @@ fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> St
         let server = server(setting, &world);
         world.add_server(server)
     };
-    let options = Options {
+    let settings = Settings {
         limits: limits(),
         put_mode: if setting.put_replaces() { PutMode::Replace } else { PutMode::Create },
-        upstream: world.address(upstream).to_string(),
+        cache_bytes: if setting.has_cache() { 20_000 } else { 0 },
+        ..Settings::default()
+    };
+    let options = UpstreamOptions {
+        address: world.address(upstream).to_string(),
         credentials: Source::default(),
         database: 0,
-        upstream_timeout: Duration::from_secs(5),
-        ttl: Duration::from_secs(60),
-        trust: Duration::from_secs(1),
-        cache_bytes: if setting.has_cache() { 20_000 } else { 0 },
         seed: 1,
     };
-    let proxy = Proxy::new(options, world.now());
+    let proxy = Proxy::new(settings, options, world.now());
     let node = world.add_node(Checked(proxy));
     world.set_weather(node, weather);
     // The greeting is long: it comes whole, and what follows does not.

@@ -6,7 +6,7 @@ use super::script::{self, Act, Setting};
 use super::stage::{Checked, Stage, fix_hashes, limits};
 use super::world::{Weather, World};
 use larder::server::Server;
-use larder::settings::PutMode;
+use larder::settings::{PutMode, Settings};
 
 pub fn run(input: &[u8]) {
     fix_hashes();
@@ -24,7 +24,8 @@ pub fn run(input: &[u8]) {
 /// A server; what PUT does to a key that exists is as set.
 pub fn server(setting: &Setting, world: &World) -> Server {
     let mode = if setting.put_replaces() { PutMode::Replace } else { PutMode::Create };
-    Server::new(limits(), mode, world.now())
+    let settings = Settings { limits: limits(), put_mode: mode, ..Settings::default() };
+    Server::new(settings, world.now())
 }
 
 fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> Stage {

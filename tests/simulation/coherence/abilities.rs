@@ -6,8 +6,7 @@ use super::witness::{Age, Truth};
 use crate::support::world::{Order, World};
 use larder::proxy::Rule;
 use larder::server::Server;
-use larder::settings::PutMode;
-use larder::settings::limits::Limits;
+use larder::settings::Settings;
 use std::time::Duration;
 
 const MOMENT: Duration = Duration::from_millis(10);
@@ -15,7 +14,7 @@ const MOMENT: Duration = Duration::from_millis(10);
 #[test]
 fn a_frozen_node_finds_all_at_once_that_came_meanwhile() {
     let mut world = World::new(1);
-    let server = Server::new(Limits::default(), PutMode::Create, world.now());
+    let server = Server::new(Settings::default(), world.now());
     let node = world.add_server(server);
     let client = world.connect(node);
     assert_eq!(world.exchange(client, [&b"SET a 1\r\n"[..]]), b"OK\r\n");

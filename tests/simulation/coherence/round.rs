@@ -5,9 +5,8 @@ use super::history::{self, Event, Promise, Version, Violation};
 use super::plan::{Broken, Plan, Trouble};
 use super::traffic::{Command, Operation};
 use super::witness::Truth;
-use crate::scene::Setup;
+use crate::scene::{Setup, upstream_options};
 use crate::support::world::{ClientId, NodeId, Random, Reach, Side, Weather, World};
-use larder::proxy::Proxy;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -440,13 +439,14 @@ fn add_proxy(world: &mut World, server: NodeId, plan: &Plan) -> ProxyNode {
         ttl: plan.ttl,
         trust: plan.trust,
         upstream_timeout: plan.upstream_timeout,
+        broken: match plan.broken {
+            Some(Broken::Rule(rule)) => Some(rule),
+            _ => None,
+        },
         ..Setup::default()
     };
-    let options = setup.options(world, server);
-    let mut proxy = Proxy::new(options, world.now());
-    if let Some(Broken::Rule(rule)) = plan.broken {
-        proxy = proxy.without(rule);
-    }
+    let options = upstream_options(world, server);
+    let proxy = setup.proxy(world, options);
     let node = world.add_proxy(proxy);
     world.set_weather(node, plan.client_weather);
     if let Some(Broken::Order(order)) = plan.broken {

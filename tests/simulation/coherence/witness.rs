@@ -10,8 +10,7 @@ use crate::support::world::{Random, Stamp};
 use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
 use larder::server::Server;
-use larder::settings::PutMode;
-use larder::settings::limits::Limits;
+use larder::settings::Settings;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -73,7 +72,7 @@ impl Truth {
     /// A new server that holds nothing.
     pub fn server(&self, age: Age, lateness: Duration, now: Instant) -> Witness {
         Witness {
-            server: Server::new(Limits::default(), PutMode::Create, now),
+            server: Server::new(Settings::default(), now),
             age,
             began: now,
             lateness,

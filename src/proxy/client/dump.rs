@@ -20,7 +20,7 @@ const MAX_BATCH: usize = 16;
 
 /// What a request of a `DUMP` asks for.
 #[derive(Clone, Copy, Debug)]
-pub enum Wanted {
+pub enum DumpRequest {
     /// A page of keys.
     Keys,
     /// The value of one.
@@ -29,7 +29,7 @@ pub enum Wanted {
 
 /// What came of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum DumpProgress {
     /// Everything was asked.
     All,
     /// The upstream cannot be asked.
@@ -40,7 +40,7 @@ pub enum Asked {
 
 /// A `DUMP` under way.
 #[derive(Debug)]
-pub struct Dump {
+pub struct ProxyDump {
     style: Style,
     pairs: bool,
     /// The upstream's word for where to go on; `None` when all keys have come.
@@ -59,13 +59,13 @@ pub struct Dump {
     elements: u64,
 }
 
-impl Dump {
+impl ProxyDump {
     /// Reads the request.
     ///
     /// # Errors
     /// Its usage, if it is wrong.
-    pub fn new(style: Style, request: &Request<'_>) -> Result<Dump, &'static str> {
-        Ok(Dump {
+    pub fn new(style: Style, request: &Request<'_>) -> Result<ProxyDump, &'static str> {
+        Ok(ProxyDump {
             style,
             pairs: request.dumps_pairs()?,
             cursor: Some(b"0".as_slice().into()),
@@ -136,19 +136,19 @@ impl Dump {
     }
 
     /// Asks for what is needed next by calling `ask`, which says whether the request was sent.
-    pub fn ask(&mut self, mut ask: impl FnMut(&[&[u8]], Wanted) -> bool) -> Asked {
+    pub fn ask(&mut self, mut ask: impl FnMut(&[&[u8]], DumpRequest) -> bool) -> DumpProgress {
         let mut sent = true;
         if !self.keys.is_empty() {
             for key in self.keys.iter().take(self.batch) {
-                sent = sent && ask(&[b"GET", key], Wanted::Value);
+                sent = sent && ask(&[b"GET", key], DumpRequest::Value);
                 self.asked += usize::from(sent);
             }
         } else {
-            let Some(cursor) = self.cursor.as_deref() else { return Asked::Nothing };
-            sent = ask(&[b"SCAN", cursor, b"COUNT", PAGE], Wanted::Keys);
+            let Some(cursor) = self.cursor.as_deref() else { return DumpProgress::Nothing };
+            sent = ask(&[b"SCAN", cursor, b"COUNT", PAGE], DumpRequest::Keys);
             self.asked += usize::from(sent);
         }
-        if sent { Asked::All } else { Asked::Unavailable }
+        if sent { DumpProgress::All } else { DumpProgress::Unavailable }
     }
 
     /// A page of keys has come.

@@ -28,7 +28,7 @@ fn entry(resp3: bool, fields: usize, start: &str, subcommands: &[String]) -> Str
     entry
 }
 
-fn commands(resp3: bool, fields: usize) -> Commands {
+fn commands(resp3: bool, fields: usize) -> ForeignCommands {
     let entry = |start: &str, subcommands: &[String]| entry(resp3, fields, start, subcommands);
     let no_subcommands = |start: &str| entry(start, &[]);
     let subcommands = [
@@ -52,11 +52,13 @@ fn commands(resp3: bool, fields: usize) -> Commands {
         no_subcommands("ASKING 1 - 0 0 0"),
         entry("object -2 - 0 0 0", &subcommands),
     ];
-    Commands::read(format!("*{}\r\n$-1\r\n{}", entries.len() + 1, entries.concat()).as_bytes())
+    ForeignCommands::read(
+        format!("*{}\r\n$-1\r\n{}", entries.len() + 1, entries.concat()).as_bytes(),
+    )
 }
 
 /// What becomes of a request: what it may change, or why it is refused.
-fn admit(commands: &Commands, request: &str) -> String {
+fn admit(commands: &ForeignCommands, request: &str) -> String {
     let words: Vec<_> = request.split(' ').map(str::as_bytes).collect();
     let (mut bytes, mut scratch) = (Buffer::new(), Scratch::default());
     resp::push_request(&mut bytes, &words);
@@ -155,6 +157,6 @@ fn a_reply_that_is_no_table_is_one_without_commands() {
         "*2\r\n*1\r\n$1\r\na\r\n*6\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n",
         "+OK\r\n",
     ] {
-        assert!(Commands::read(reply.as_bytes()).by_name.is_empty(), "{reply:?}");
+        assert!(ForeignCommands::read(reply.as_bytes()).by_name.is_empty(), "{reply:?}");
     }
 }

@@ -6,10 +6,11 @@
 //! only what is known to be harmless there: what the upstream flags as reading or writing keys, and
 //! neither as `blocking`, nor `pubsub`, nor `admin`.
 
-use super::purpose::{Sent, Shape, Writes};
+use super::purpose::{Shape, UpstreamRequest};
 use crate::protocol::command::{Access, KeyRange};
 use crate::protocol::resp::{Element, Elements, Rule};
 use crate::protocol::{Form, Refusal, Words, text};
+use crate::proxy::coherence::Writes;
 use std::collections::HashMap;
 
 /// How many fields an entry has since Redis 7, which is when `blocking` became a flag. In those
@@ -25,32 +26,35 @@ const MAX_NAME_LEN: usize = 64;
 
 /// The commands of an upstream.
 #[derive(Debug, Default)]
-pub struct Commands {
-    by_name: HashMap<Vec<u8>, Row>,
+pub struct ForeignCommands {
+    by_name: HashMap<Vec<u8>, ForeignCommand>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct ForeignCommand {
     /// As the upstream calls it: `object|encoding`.
     name: String,
     arity: i64,
     /// `None`: it is not sent on.
     access: Option<Access>,
     keys: KeyRange,
-    subcommands: Commands,
+    subcommands: ForeignCommands,
 }
 
-impl Commands {
+impl ForeignCommands {
     /// Reads the reply to `COMMAND`. What is not understood of it is left out.
-    pub fn read(reply: &[u8]) -> Commands {
+    pub fn read(reply: &[u8]) -> ForeignCommands {
         let mut elements = Elements::new(reply);
-        let Some(Element::Array(count)) = elements.next() else { return Commands::default() };
-        Commands::of(count, elements)
+        let Some(Element::Array(count)) = elements.next() else {
+            return ForeignCommands::default();
+        };
+        ForeignCommands::of(count, elements)
     }
 
-    fn of(count: usize, mut entries: Elements<'_>) -> Commands {
-        let rows = (0..count).filter_map(|_| Row::read(Elements::new(entries.take_one())));
-        Commands { by_name: rows.collect() }
+    fn of(count: usize, mut entries: Elements<'_>) -> ForeignCommands {
+        let rows =
+            (0..count).filter_map(|_| ForeignCommand::read(Elements::new(entries.take_one())));
+        ForeignCommands { by_name: rows.collect() }
     }
 
     /// Whether the upstream can carry out transactions, as far as it has told.
@@ -58,7 +62,7 @@ impl Commands {
         self.by_name.is_empty() || [&b"multi"[..], b"exec"].iter().all(|it| self.find(it).is_some())
     }
 
-    fn find(&self, name: &[u8]) -> Option<&Row> {
+    fn find(&self, name: &[u8]) -> Option<&ForeignCommand> {
         if name.len() > MAX_NAME_LEN {
             return None;
         }
@@ -69,7 +73,7 @@ impl Commands {
     ///
     /// # Errors
     /// Why it is not sent on, in a whole message.
-    pub fn admit<'a>(&self, words: Words<'a>) -> Result<Sent<'a>, String> {
+    pub fn admit<'a>(&self, words: Words<'a>) -> Result<UpstreamRequest<'a>, String> {
         let verb = words.get(0).unwrap_or_default();
         let Some(mut row) = self.find(verb) else {
             return Err(Refusal::Unknown(words, Form::Resp).to_string());
@@ -98,13 +102,13 @@ impl Commands {
             _ => Writes::Everything,
         };
         let shape = Shape::Any(Rule::of(verb, words.len()));
-        Ok(Sent { words: words.iter().collect(), writes, shape })
+        Ok(UpstreamRequest { words: words.iter().collect(), writes, shape })
     }
 }
 
-impl Row {
+impl ForeignCommand {
     /// Reads an entry: name, arity, flags, first key, last key, step, and more in newer servers.
-    fn read(mut elements: Elements<'_>) -> Option<(Vec<u8>, Row)> {
+    fn read(mut elements: Elements<'_>) -> Option<(Vec<u8>, ForeignCommand)> {
         let Some(Element::Array(fields @ 6..)) = elements.next() else { return None };
         let name = name(elements.next()?)?.to_ascii_lowercase();
         let Some(Element::Integer(arity)) = elements.next() else { return None };
@@ -114,14 +118,14 @@ impl Row {
             _ => None,
         };
         let (first, last, step) = (number()?, number()?, number()?);
-        let mut subcommands = Commands::default();
+        let mut subcommands = ForeignCommands::default();
         if fields > CATEGORIES {
             flags.read_categories(&mut elements)?;
         }
         if fields > SUBCOMMANDS {
             elements.pass_over(SUBCOMMANDS - CATEGORIES - 1);
             if let Some(Element::Array(count)) = elements.next() {
-                subcommands = Commands::of(count, elements);
+                subcommands = ForeignCommands::of(count, elements);
             }
         }
         let keys = (u8::try_from(first), i8::try_from(last), u8::try_from(step));
@@ -135,7 +139,7 @@ impl Row {
         let shown = text::printable(&name, MAX_NAME_LEN).to_string();
         // A subcommand is called `object|encoding`, and is looked for among those of `object`.
         let own = name.rsplit(|&byte| byte == b'|').next().unwrap_or_default().to_vec();
-        Some((own, Row { name: shown, arity, access, keys, subcommands }))
+        Some((own, ForeignCommand { name: shown, arity, access, keys, subcommands }))
     }
 
     fn wrong_arity(&self) -> String {

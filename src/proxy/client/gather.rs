@@ -10,7 +10,7 @@ use std::ops::Range;
 /// An array of values, some of which are still to come.
 #[derive(Debug)]
 pub struct Gather {
-    values: Vec<Place>,
+    values: Vec<GatheredValue>,
     /// The values that have come and are not shared, as bulk strings.
     bytes: Buffer,
     shared_bytes: usize,
@@ -21,7 +21,7 @@ pub struct Gather {
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum GatheredValue {
     Nothing,
     At(Range<usize>),
     Shared(Block, Range<usize>),
@@ -30,7 +30,7 @@ enum Place {
 impl Gather {
     /// So many values, all to come. The reply is an error if they have more than `most_bytes`.
     pub fn new(count: usize, most_bytes: usize) -> Gather {
-        let values = vec![Place::Nothing; count];
+        let values = vec![GatheredValue::Nothing; count];
         let bytes = Buffer::new();
         Gather { values, bytes, shared_bytes: 0, most_bytes, owed: count, failure: None }
     }
@@ -57,12 +57,12 @@ impl Gather {
             }
             Reply::Value(Value::Long(block, start, end)) if end - start >= SHARED_FROM => {
                 self.shared_bytes += end - start;
-                self.values[place] = Place::Shared(block.clone(), start..end);
+                self.values[place] = GatheredValue::Shared(block.clone(), start..end);
             }
             Reply::Value(value) => {
                 let start = self.bytes.len();
                 resp::push_bulk(&mut self.bytes, value.bytes());
-                self.values[place] = Place::At(start..self.bytes.len());
+                self.values[place] = GatheredValue::At(start..self.bytes.len());
             }
             Reply::Failure(message) if message.starts_with(b"WRONGTYPE") => {}
             Reply::Failure(message) => self.fail(message),
@@ -76,7 +76,7 @@ impl Gather {
         self.failure = Some(message.into());
         self.bytes = Buffer::new();
         self.shared_bytes = 0;
-        self.values.fill(Place::Nothing);
+        self.values.fill(GatheredValue::Nothing);
     }
 
     /// Appends the reply, once nothing is owed.
@@ -87,9 +87,9 @@ impl Gather {
         resp::push_header(out.plain(), b'*', self.values.len() as u64);
         for value in &self.values {
             match value {
-                Place::Nothing => Writer::new(out, version).null(),
-                Place::At(range) => out.push(&self.bytes.bytes()[range.clone()]),
-                Place::Shared(block, range) => {
+                GatheredValue::Nothing => Writer::new(out, version).null(),
+                GatheredValue::At(range) => out.push(&self.bytes.bytes()[range.clone()]),
+                GatheredValue::Shared(block, range) => {
                     resp::push_value(out, Value::long(block, range.clone()));
                 }
             }

@@ -1,14 +1,16 @@
-//! What comes of the upstream's replies, and of the news that there will be none: each is given to
-//! those who wait for it.
+//! The upstream's replies on their way down, and what becomes of requests when there will be none:
+//! each is given to those who wait for it.
 
-use super::cache::Found;
-use super::dump::Dump;
-use super::flight::{FlightId, Life, Waiter};
-use super::purpose::{Purpose, Shape, UnexpectedReply, Writes, reads};
-use super::replies::Replies;
-use super::rules::Rule;
-use super::state::{Level, Proxy};
-use super::upstream::{Answered, Came, Trouble};
+use super::Proxy;
+use super::client::dump::ProxyDump;
+use super::client::replies::Replies;
+use super::coherence::Writes;
+use super::coherence::flight::{FlightId, Life, Waiter};
+#[cfg(feature = "mutants")]
+use super::coherence::rules::Rule;
+use super::error::{UnexpectedReply, UpstreamError};
+use super::upstream::connection::{Received, UpstreamReply};
+use super::upstream::purpose::{Purpose, Shape, reads};
 use crate::base::buffer::Buffer;
 use crate::base::output::SHARED_FROM;
 use crate::base::output::{Block, Output, Value};
@@ -30,26 +32,27 @@ impl Proxy {
         now: Instant,
     ) -> Result<(), UnexpectedReply> {
         // The other half is for what the client has not taken yet.
-        let most = self.options.limits.output_limit / 2;
+        let most = self.settings.limits.output_limit / 2;
         loop {
-            let came = self.upstream.next_reply(input, most).map_err(|error| {
+            let came = self.upstream.connection.next_reply(input, most).map_err(|error| {
                 warn!("the upstream sends what is no reply: {error}");
                 UnexpectedReply
             })?;
             match came {
                 // Who has answered everything before all of it was sent has not read it.
-                None if self.upstream.is_ahead(out) => return Err(UnexpectedReply),
+                None if self.upstream.connection.is_ahead(out) => return Err(UnexpectedReply),
                 None => return Ok(()),
-                Some(Came::Push(length)) => {
-                    let understood = self.push_came(out, &input.bytes()[..length]);
+                Some(Received::Push(length)) => {
+                    let understood =
+                        self.coherence.push_received(&mut out.stats, &input.bytes()[..length]);
                     input.consume(length);
                     understood?;
                 }
-                Some(Came::Reply(Answered { purpose, length: None })) => {
+                Some(Received::Reply(UpstreamReply { purpose, length: None })) => {
                     out.stats.add(Stat::TooLargeReplies, 1);
                     self.deliver(out, purpose, Value::Short(TOO_LARGE), now)?;
                 }
-                Some(Came::Reply(Answered { purpose, length: Some(length) }))
+                Some(Received::Reply(UpstreamReply { purpose, length: Some(length) }))
                     if length >= SHARED_FROM && input.bytes()[0] == b'$' =>
                 {
                     // All who wait for it share the memory that it came to, and the cache does.
@@ -57,7 +60,7 @@ impl Proxy {
                     let block = Block::new(block);
                     self.deliver(out, purpose, Value::long(&block, range), now)?;
                 }
-                Some(Came::Reply(Answered { purpose, length: Some(length) })) => {
+                Some(Received::Reply(UpstreamReply { purpose, length: Some(length) })) => {
                     let reply = Value::Short(&input.bytes()[..length]);
                     let delivered = self.deliver(out, purpose, reply, now);
                     input.consume(length);
@@ -77,37 +80,38 @@ impl Proxy {
     ) -> Result<(), UnexpectedReply> {
         let bytes = reply.bytes();
         if !matches!(purpose, Some(Purpose::Greeting(_))) {
-            self.upstream.has_answered();
+            self.upstream.connection.has_answered();
         }
         match purpose {
-            Some(Purpose::Greeting(question)) => self.greeting_answered(out, question, bytes, now),
+            Some(Purpose::Greeting(question)) => {
+                let tracking = self.settings.cache_bytes > 0;
+                let level = self.upstream.greeting_answered(out, question, bytes, tracking, now)?;
+                if let Some(level) = level {
+                    self.coherence.begin_level(&mut out.stats, level);
+                }
+                Ok(())
+            }
             Some(Purpose::Confirmation(waiting)) => {
                 self.confirmation_ended(out, waiting, None);
                 expect(bytes, b"PONG")
             }
             Some(Purpose::Life(id)) => {
-                let life = life(bytes)?;
-                if life == Life::Unknown && !self.is_life_refusal_told {
-                    self.is_life_refusal_told = true;
-                    warn!(
-                        "the upstream refuses PTTL: nothing is cached, for want of knowing how long"
-                    );
-                }
-                self.flights.life_came(id, life);
+                self.coherence.life_received(id, life(bytes)?);
                 Ok(())
             }
             Some(Purpose::Multi) => {
-                self.multi_refused = matches!(Elements::new(bytes).next(), Some(Element::Error(_)));
+                self.upstream.has_refused_multi =
+                    matches!(Elements::new(bytes).next(), Some(Element::Error(_)));
                 expect(bytes, b"OK")
             }
             // Then each request was carried out by itself.
-            None if self.multi_refused => Ok(()),
+            None if self.upstream.has_refused_multi => Ok(()),
             None => expect(bytes, b"QUEUED"),
             Some(Purpose::Fetch(id)) => self.fetched(out, id, reply, now),
             Some(Purpose::Request(waiter, writes, shape)) => {
                 self.request_ended(out, waiter, &writes, &shape);
-                let (reply, from) = (shape.read(reply), self.version);
-                let lost = Reply::Error(Trouble::Lost.message(writes.is_some()));
+                let (reply, from) = (shape.read(reply), self.upstream.version);
+                let lost = Reply::Error(UpstreamError::Lost.message(writes.is_some()));
                 let shown = reply.unwrap_or(lost);
                 self.fulfil_with(out, waiter, bytes.len(), |replies, output| {
                     replies.fulfil_with(waiter.ticket, output, |output, style| {
@@ -125,7 +129,7 @@ impl Proxy {
 
     /// A request that was sent for one client is answered, or never will be.
     fn request_ended(&mut self, out: &mut Outbox, waiter: Waiter, writes: &Writes, shape: &Shape) {
-        self.write_ended(out, writes);
+        self.coherence.write_ended(&mut out.stats, writes);
         if reads(writes, shape)
             && let Some(client) = self.clients.get_mut(waiter.conn)
         {
@@ -141,26 +145,9 @@ impl Proxy {
         reply: Value<'_>,
         now: Instant,
     ) -> Result<(), UnexpectedReply> {
-        let flight = self.flights.land(id);
         let reply = Shape::Value.read(reply);
-        let mut until = flight.sent_at + self.options.ttl;
-        if let Life::For(life) = flight.life
-            && self.keeps(Rule::LiveNoLongerThanKey)
-        {
-            until = until.min(flight.sent_at + life);
-        }
-        match (reply, flight.life) {
-            _ if flight.poisoned => {}
-            (Some(Reply::Value(value)), Life::Forever | Life::For(_)) => {
-                self.cache.insert(&flight.key, Found::Value(value), until, now);
-            }
-            // Without word of it, it would hide that the key has come to be.
-            (Some(Reply::NotFound), Life::Absent) if self.level == Level::One => {
-                self.cache.insert(&flight.key, Found::Absent, until, now);
-            }
-            _ => {}
-        }
-        let shown = reply.unwrap_or(Reply::Error(Trouble::Lost.message(false)));
+        let flight = self.coherence.land(id, reply, &self.settings, now);
+        let shown = reply.unwrap_or(Reply::Error(UpstreamError::Lost.message(false)));
         for waiter in flight.waiters() {
             self.fulfil(out, waiter, shown);
         }
@@ -168,23 +155,23 @@ impl Proxy {
     }
 
     /// Tells whoever waits for a reply that there will be none.
-    pub(super) fn fail(&mut self, out: &mut Outbox, purpose: Purpose, trouble: Trouble) {
+    pub(super) fn fail(&mut self, out: &mut Outbox, purpose: Purpose, failure: UpstreamError) {
         match purpose {
             Purpose::Fetch(id) => {
-                let flight = self.flights.land(id);
+                let flight = self.coherence.abandon(id);
                 for waiter in flight.waiters() {
-                    self.fulfil(out, waiter, Reply::Error(trouble.message(false)));
+                    self.fulfil(out, waiter, Reply::Error(failure.message(false)));
                 }
             }
             Purpose::Request(waiter, writes, shape) => {
                 self.request_ended(out, waiter, &writes, &shape);
-                self.fulfil(out, waiter, Reply::Error(trouble.message(writes.is_some())));
+                self.fulfil(out, waiter, Reply::Error(failure.message(writes.is_some())));
             }
             Purpose::DumpKeys(conn) | Purpose::DumpValue(conn) => {
-                self.dump_failed(out, conn, trouble.message(false));
+                self.dump_failed(out, conn, failure.message(false));
             }
             Purpose::Confirmation(waiting) => {
-                self.confirmation_ended(out, waiting, Some(trouble));
+                self.confirmation_ended(out, waiting, Some(failure));
             }
             Purpose::Greeting(_) | Purpose::Multi | Purpose::Life(_) => {}
         }
@@ -211,9 +198,9 @@ impl Proxy {
         let Some(output) = out.output(waiter.conn) else { return };
         // One value may have many waiters, and all its copies are made here at once: who is over
         // the limit gets no more of them.
-        if output.len() + client.replies.parked_bytes() > self.options.limits.output_limit {
+        if output.len() + client.replies.parked_bytes() > self.settings.limits.output_limit {
             out.stats.add(Stat::OutputLimitCloses, 1);
-            client.ended = true;
+            client.has_ended = true;
             return out.abort(waiter.conn);
         }
         client.last_bytes = bytes;
@@ -222,28 +209,55 @@ impl Proxy {
     }
 
     /// Gives up the upstream's connection, and tells all who wait on it.
-    pub(super) fn lose_upstream(&mut self, out: &mut Outbox, why: Trouble, now: Instant) {
+    pub(super) fn lose_upstream(&mut self, out: &mut Outbox, why: UpstreamError, now: Instant) {
         out.stats.add(Stat::UpstreamErrors, 1);
         #[cfg(feature = "mutants")]
-        if why == Trouble::TimedOut && !self.keeps(Rule::AbandonLateConnection) {
-            for purpose in self.upstream.wait_no_longer() {
+        if why == UpstreamError::TimedOut && !self.coherence.keeps(Rule::AbandonLateConnection) {
+            for purpose in self.upstream.connection.wait_no_longer() {
                 self.fail(out, purpose, why);
             }
             return;
         }
-        let (trouble, waiting) = self.upstream.lose(out, why, now);
-        self.coherence_lost(out, trouble);
+        let (failure, waiting) = self.upstream.connection.lose(out, why, now);
+        let waiting_for_ping = self.coherence.connection_lost(&mut out.stats);
+        self.confirmation_ended(out, waiting_for_ping, Some(failure));
         for purpose in waiting {
-            self.fail(out, purpose, trouble);
+            self.fail(out, purpose, failure);
         }
         self.release_held_back(out);
     }
 
     /// Lets the clients go on that waited for room at the upstream, if there is room.
     pub(super) fn release_held_back(&mut self, out: &mut Outbox) {
-        if !self.held_back.is_empty() && self.upstream.has_room(out) {
-            for conn in std::mem::take(&mut self.held_back) {
-                if let Some(client) = self.clients.get_mut(conn) {
+        for conn in self.upstream.release(out) {
+            if let Some(client) = self.clients.get_mut(conn) {
+                client.go_on(out, conn);
+            }
+        }
+    }
+
+    /// Sends the PING that hits wait for, if it is due.
+    pub(super) fn confirm(&mut self, out: &mut Outbox, now: Instant) {
+        let sent = self.upstream.connection.sent();
+        if self.coherence.confirmation_due(sent, &self.settings).is_some_and(|due| due <= now) {
+            let waiting = self.coherence.begin_confirmation();
+            self.send(out, &[b"PING"], Purpose::Confirmation(waiting), now);
+        }
+    }
+
+    /// Lets the clients look again that waited for a PING; or fails what they ask, if it will not
+    /// be answered.
+    fn confirmation_ended(
+        &mut self,
+        out: &mut Outbox,
+        waiting: Vec<ConnId>,
+        failure: Option<UpstreamError>,
+    ) {
+        self.coherence.end_confirmation();
+        for conn in waiting {
+            if let Some(client) = self.clients.get_mut(conn) {
+                client.confirmation_ended(failure);
+                if client.is_waiting {
                     client.go_on(out, conn);
                 }
             }
@@ -255,7 +269,7 @@ impl Proxy {
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
-        take: impl FnOnce(&mut Dump, &mut Output) -> Result<(), Option<String>>,
+        take: impl FnOnce(&mut ProxyDump, &mut Output) -> Result<(), Option<String>>,
     ) -> Result<(), UnexpectedReply> {
         let Some((dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
         match take(dump, output) {
@@ -268,7 +282,7 @@ impl Proxy {
                 Ok(())
             }
             Err(None) => {
-                self.dump_failed(out, conn, Trouble::Lost.message(false));
+                self.dump_failed(out, conn, UpstreamError::Lost.message(false));
                 Err(UnexpectedReply)
             }
         }
@@ -278,13 +292,13 @@ impl Proxy {
         &'a mut self,
         out: &'a mut Outbox,
         conn: ConnId,
-    ) -> Option<(&'a mut Dump, &'a mut Output)> {
+    ) -> Option<(&'a mut ProxyDump, &'a mut Output)> {
         let dump = self.clients.get_mut(conn)?.dump.as_deref_mut()?;
         Some((dump, out.output(conn)?))
     }
 
     fn go_on_with_dump(&mut self, out: &mut Outbox, conn: ConnId) {
-        let most = self.options.limits.output_limit;
+        let most = self.settings.limits.output_limit;
         let Some(client) = self.clients.get_mut(conn) else { return };
         match &client.dump {
             Some(dump) if dump.is_waiting() => {}

@@ -4,7 +4,7 @@ use super::*;
 use crate::base::clock::WallClock;
 use crate::handler::Outbox;
 use crate::protocol::Form;
-use crate::proxy::replies::Replies;
+use crate::proxy::client::replies::Replies;
 use crate::session::Style;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn a_flight_is_joined_until_it_lands() {
     assert!(flights.join(b"k", waiter()));
     assert!(!flights.join(b"other", waiter()));
     let flight = flights.land(id);
-    assert_eq!((flight.waiters().count(), flight.poisoned), (2, false));
+    assert_eq!((flight.waiters().count(), flight.is_poisoned), (2, false));
     assert!(!flights.join(b"k", waiter()));
 }
 
@@ -37,7 +37,7 @@ fn a_flight_that_is_poisoned_makes_room_for_a_new_one() {
     assert_eq!(flights.joinable(b"k"), None);
     assert!(!flights.join(b"k", waiter()));
     let new = flights.begin(b"k", waiter(), now);
-    assert_eq!([old, new].map(|id| flights.land(id).poisoned), [true, false]);
+    assert_eq!([old, new].map(|id| flights.land(id).is_poisoned), [true, false]);
     assert_eq!(flights.poisoned(), 1);
 }
 
@@ -54,7 +54,7 @@ fn a_write_poisons_the_flight_before_it_and_every_flight_until_its_reply() {
     let still = flights.begin(b"k", waiter(), Instant::now());
     flights.write_ended(b"k");
     let after = flights.begin(b"k", waiter(), Instant::now());
-    let poisoned = [before, during, still, after].map(|id| flights.land(id).poisoned);
+    let poisoned = [before, during, still, after].map(|id| flights.land(id).is_poisoned);
     assert_eq!(poisoned, [true, true, true, false]);
     assert!(flights.flights.is_empty() && flights.writes.is_empty());
 }
@@ -72,7 +72,8 @@ fn a_write_of_unknown_keys_poisons_every_flight_until_its_reply() {
     flights.write_of_all_ended();
     let after = flights.begin(b"a", waiter(), Instant::now());
     assert!(flights.join(b"a", waiter()));
-    let poisoned = [before[0], before[1], during, still, after].map(|id| flights.land(id).poisoned);
+    let poisoned =
+        [before[0], before[1], during, still, after].map(|id| flights.land(id).is_poisoned);
     assert_eq!(poisoned, [true, true, true, true, false]);
     assert!(flights.joinable.is_empty());
 }

@@ -56,7 +56,7 @@ const HAND_STEPS: usize = 1024;
 const FREED_AT_ONCE: usize = 128 << 10;
 
 /// An entry's place in the wheel, which is where it lives.
-const ENTRY_BYTES: usize = TimerWheel::<Entry>::TIMER_BYTES;
+const ENTRY_BYTES: usize = TimerWheel::<CacheEntry>::TIMER_BYTES;
 
 /// The share of an entry in the index; see `GROW_ABOVE` there.
 const INDEX_BYTES: usize = 12;
@@ -79,7 +79,7 @@ pub enum Found<'a> {
     Absent,
 }
 
-struct Entry {
+struct CacheEntry {
     body: Body,
     key_length: u32,
     /// There is no such key; the value is empty.
@@ -97,10 +97,10 @@ enum Body {
     /// One behind the other.
     Own(Box<[u8]>),
     /// The value where it came to, for whoever sends it as well.
-    Shared(Box<Shared>),
+    Shared(Box<SharedBody>),
 }
 
-struct Shared {
+struct SharedBody {
     key: Box<[u8]>,
     block: Block,
     value: Range<usize>,
@@ -113,7 +113,7 @@ impl Body {
         match value {
             Value::Long(block, start, end) if end - start >= SHARED_FROM => {
                 let (key, block) = (key.into(), block.clone());
-                Body::Shared(Box::new(Shared { key, block, value: start..end }))
+                Body::Shared(Box::new(SharedBody { key, block, value: start..end }))
             }
             _ => Body::Own([key, value.bytes()].concat().into_boxed_slice()),
         }
@@ -124,9 +124,9 @@ impl Body {
         match self {
             Body::Own(bytes) => allocated(bytes.len()),
             Body::Shared(shared) => {
-                let Shared { key, block, .. } = &**shared;
+                let SharedBody { key, block, .. } = &**shared;
                 // Beside the strings: the entry's part, and the block's counts and vector.
-                let parts = [key.len(), block.capacity(), size_of::<Shared>(), BLOCK_HEAD];
+                let parts = [key.len(), block.capacity(), size_of::<SharedBody>(), BLOCK_HEAD];
                 parts.into_iter().map(allocated).sum()
             }
         }
@@ -136,7 +136,7 @@ impl Body {
 /// The counts of a block's owners, and its vector.
 const BLOCK_HEAD: usize = 2 * size_of::<usize>() + size_of::<Vec<u8>>();
 
-impl Entry {
+impl CacheEntry {
     #[inline]
     fn key(&self) -> &[u8] {
         match &self.body {
@@ -174,7 +174,7 @@ pub struct Cache {
     /// Random per process, so that nobody can choose keys that collide.
     hasher: RandomState,
     index: Index,
-    entries: TimerWheel<Entry>,
+    entries: TimerWheel<CacheEntry>,
     newest: u32,
     oldest: u32,
     /// Where the next eviction begins; [`NONE`]: at the oldest.
@@ -203,7 +203,7 @@ impl Lookup for Cache {
             *handle = self.index.likely(*hash);
         }
         let entries = entries.map(|handle| handle.map(|handle| self.entries.value(handle)));
-        let first = |entry: &Entry| entry.key().first().copied().unwrap_or_default();
+        let first = |entry: &CacheEntry| entry.key().first().copied().unwrap_or_default();
         black_box(entries.into_iter().flatten().map(first).fold(0, u8::wrapping_add));
     }
 }
@@ -307,7 +307,7 @@ impl Cache {
         }
         self.make_room(cost);
         self.bytes += cost;
-        let entry = Entry {
+        let entry = CacheEntry {
             body,
             key_length: u32::try_from(key.len()).expect("keys are shorter than 4 GiB"),
             absent,
@@ -399,7 +399,7 @@ impl Cache {
     /// What the wheel takes beside its entries.
     fn spare_bytes(&self) -> usize {
         let places = self.entries.vacant().saturating_sub(SEGMENT) * ENTRY_BYTES;
-        places + self.entries.opened() * allocated(TimerWheel::<Entry>::OPENED_BYTES)
+        places + self.entries.opened() * allocated(TimerWheel::<CacheEntry>::OPENED_BYTES)
     }
 
     fn since_origin(&self, at: Instant) -> u64 {

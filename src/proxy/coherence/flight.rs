@@ -14,10 +14,10 @@
 //! not, its value is never kept. `W(*)` counts those whose keys are not known: they are of every
 //! key.
 
-use super::replies::Ticket;
-use super::rules::Rule;
 use crate::base::index::Index;
 use crate::handler::ConnId;
+use crate::proxy::client::replies::Ticket;
+use crate::proxy::coherence::rules::Rule;
 use ahash::RandomState;
 use slab::Slab;
 use std::collections::HashMap;
@@ -57,9 +57,9 @@ pub struct Flight {
     /// When its request was sent.
     pub sent_at: Instant,
     /// Whether its value must not be stored: the key was changed meanwhile, or it took too long.
-    pub poisoned: bool,
+    pub is_poisoned: bool,
     /// Whether nobody else may join it.
-    detached: bool,
+    is_detached: bool,
     /// How long the key lives.
     pub life: Life,
     first: Waiter,
@@ -123,13 +123,13 @@ impl Flights {
             self.poisoned += self.joinable.len() as u64;
             self.joinable.clear();
             for (_, flight) in &mut self.flights {
-                (flight.poisoned, flight.detached) = (true, true);
+                (flight.is_poisoned, flight.is_detached) = (true, true);
             }
         }
     }
 
     fn poison_flight(&mut self, id: u32) {
-        self.flights[id as usize].poisoned = true;
+        self.flights[id as usize].is_poisoned = true;
         self.poisoned += 1;
     }
 
@@ -138,8 +138,8 @@ impl Flights {
         self.poisoned
     }
 
-    /// How long the key of a flight lives.
-    pub fn life_came(&mut self, id: FlightId, life: Life) {
+    /// Notes how long the key of a flight lives.
+    pub fn set_life(&mut self, id: FlightId, life: Life) {
         self.flights[id.0 as usize].life = life;
     }
 
@@ -147,12 +147,12 @@ impl Flights {
     pub fn begin(&mut self, key: &[u8], first: Waiter, now: Instant) -> FlightId {
         let is_written = !self.writes.is_empty() && self.writes.contains_key(key);
         let overlaps = is_written || self.writes_of_all > 0;
-        let detached = overlaps && self.keeps(Rule::DetachAtWrites);
+        let is_detached = overlaps && self.keeps(Rule::DetachAtWrites);
         let flight = Flight {
             key: key.into(),
             sent_at: now,
-            poisoned: false,
-            detached,
+            is_poisoned: false,
+            is_detached,
             life: Life::Unknown,
             first,
             joined: Vec::new(),
@@ -161,7 +161,7 @@ impl Flights {
         if overlaps && self.keeps(Rule::PoisonAtWrites) {
             self.poison_flight(id);
         }
-        if !detached {
+        if !is_detached {
             let (flights, hasher) = (&self.flights, &self.hasher);
             let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
             self.joinable.insert(hasher.hash_one(key), id, hash_of);
@@ -171,7 +171,7 @@ impl Flights {
 
     /// Ends a flight, with or without a value.
     pub fn land(&mut self, id: FlightId) -> Flight {
-        if !self.flights[id.0 as usize].detached {
+        if !self.flights[id.0 as usize].is_detached {
             self.detach(id.0);
         }
         self.flights.remove(id.0 as usize)
@@ -219,7 +219,17 @@ impl Flights {
         let (flights, hasher) = (&self.flights, &self.hasher);
         let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
         self.joinable.remove(hash_of(id), |other| other == id, hash_of);
-        self.flights[id as usize].detached = true;
+        self.flights[id as usize].is_detached = true;
+    }
+
+    /// Panics unless the index holds exactly the flights that can be joined, and no write is
+    /// counted below one. For tests and debug builds.
+    pub fn check_invariants(&self) {
+        let hash_of = |id: u32| self.hasher.hash_one(&*self.flights[id as usize].key);
+        self.joinable.check_invariants(hash_of);
+        let joinable = self.flights.iter().filter(|(_, flight)| !flight.is_detached).count();
+        assert_eq!(joinable, self.joinable.len());
+        assert!(self.writes.values().all(|&count| count > 0), "a write that has ended is counted");
     }
 
     /// Whether a rule is in force: always, but in a test that has switched it off.
@@ -234,6 +244,7 @@ impl Flights {
     }
 
     #[cfg(feature = "mutants")]
+    /// Switches a rule off.
     pub fn without(&mut self, rule: Rule) {
         self.broken = Some(rule);
     }

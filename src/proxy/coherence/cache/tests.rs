@@ -281,7 +281,7 @@ fn places_that_were_left_count_until_they_are_given_back() {
 fn an_eviction_is_bounded_though_everything_is_visited() {
     let now = Instant::now();
     // All have one deadline, for which the wheel opens a slot.
-    let slot = allocated(TimerWheel::<Entry>::OPENED_BYTES);
+    let slot = allocated(TimerWheel::<CacheEntry>::OPENED_BYTES);
     let mut cache = Cache::new(3000 * SMALL + slot, now);
     for n in 0..3000u16 {
         cache.insert(&n.to_be_bytes(), Found::Absent, after(now, 1000), now);

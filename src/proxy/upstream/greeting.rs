@@ -19,38 +19,35 @@
 //! come; each is told in the log once. A password is never in the log: where it was in the
 //! question, the words of the error, which may repeat the question, are not told either.
 
-use super::foreign::Commands;
-use super::purpose::{Purpose, Question, UnexpectedReply};
-use super::state::{Level, Proxy};
-use super::upstream::Trouble;
+use super::Upstream;
+use super::foreign::ForeignCommands;
+use super::purpose::{Purpose, Question};
 use crate::handler::Outbox;
 use crate::protocol::resp::{Element, Elements, Version};
 use crate::protocol::text::printable;
+use crate::proxy::coherence::Level;
+use crate::proxy::error::UnexpectedReply;
 use log::info;
 use std::time::Instant;
 
-/// How much of an upstream's words is told.
-const MAX_TOLD: usize = 128;
+/// How many bytes of an upstream's error the log shows.
+const MAX_SHOWN: usize = 128;
 
-impl Proxy {
-    /// Begins with a connection that is being made.
-    pub(super) fn greet(&mut self, out: &mut Outbox, now: Instant) {
+impl Upstream {
+    /// Begins to greet a connection that is being made.
+    ///
+    /// # Errors
+    /// The credentials cannot be read: says why.
+    pub fn greet(&mut self, out: &mut Outbox) -> Result<(), String> {
         self.version = Version::Two;
         self.commands = None;
-        match self.options.credentials.ask() {
-            Ok(credentials) => {
-                self.credentials = credentials;
-                self.ask(out, Question::Hello);
-            }
-            Err(why) => {
-                self.upstream.complain(why);
-                self.lose_upstream(out, Trouble::Unavailable, now);
-            }
-        }
+        self.credentials = self.source.ask()?;
+        self.put_question(out, Question::Hello);
+        Ok(())
     }
 
-    fn ask(&mut self, out: &mut Outbox, question: Question) {
-        let database = self.options.database.to_string();
+    fn put_question(&mut self, out: &mut Outbox, question: Question) {
+        let database = self.database.to_string();
         let mut words: Vec<&[u8]> = match question {
             Question::Hello => vec![b"HELLO", b"3"],
             Question::Auth => vec![b"AUTH"],
@@ -68,104 +65,111 @@ impl Proxy {
             _ => {}
         }
         // It fails where the connection has gone, and all that waited on it has been told.
-        let _ = self.upstream.greet(out, &words, Purpose::Greeting(question));
+        let _ = self.connection.greet(out, &words, Purpose::Greeting(question));
     }
 
-    /// Goes on with the next question.
-    pub(super) fn greeting_answered(
+    /// Goes on with the next question. Returns the level of the cache, once that is known; it is
+    /// asked for if `wants_tracking`.
+    ///
+    /// # Errors
+    /// The connection is of no use.
+    pub fn greeting_answered(
         &mut self,
         out: &mut Outbox,
         question: Question,
         reply: &[u8],
+        wants_tracking: bool,
         now: Instant,
-    ) -> Result<(), UnexpectedReply> {
-        let is_early = self.upstream.is_ahead(out);
-        let next = match (question, Elements::new(reply).next()) {
+    ) -> Result<Option<Level>, UnexpectedReply> {
+        let is_early = self.connection.is_ahead(out);
+        let (next, level) = match (question, Elements::new(reply).next()) {
             (_, Some(Element::Error(error))) if is_early || !is_passable(question, error) => {
-                self.upstream.complain(self.refusal(question, error));
+                self.connection.complain(self.refusal(question, error));
                 return Err(UnexpectedReply);
             }
             _ if is_early => return Err(UnexpectedReply),
             (Question::Hello, Some(Element::Map(_))) => {
                 self.version = Version::Three;
-                self.after_login(out)
+                self.after_login(wants_tracking)
             }
             (Question::Hello, Some(Element::Error(_))) => {
-                if !self.upstream.is_retrying() {
+                if !self.connection.is_retrying() {
                     info!("the upstream speaks RESP2");
                 }
-                if self.credentials.is_some() { Question::Auth } else { self.after_login(out) }
+                match self.credentials {
+                    Some(_) => (Question::Auth, None),
+                    None => self.after_login(wants_tracking),
+                }
             }
-            (Question::Auth, Some(Element::Simple(b"OK"))) => self.after_login(out),
-            (Question::Select, Some(Element::Simple(b"OK"))) => self.after_select(out),
+            (Question::Auth, Some(Element::Simple(b"OK"))) => self.after_login(wants_tracking),
+            (Question::Select, Some(Element::Simple(b"OK"))) => self.after_select(wants_tracking),
             (Question::Tracking, Some(Element::Simple(b"OK"))) => {
-                self.begin_level(out, Level::One);
-                Question::Commands
+                (Question::Commands, Some(Level::One))
             }
             (Question::Tracking, Some(Element::Error(_))) => {
-                self.begin_level(out, Level::Zero);
-                Question::Commands
+                (Question::Commands, Some(Level::Zero))
             }
             (Question::Commands, Some(Element::Array(_))) => {
-                self.commands = Some(Commands::read(reply));
-                return self.greeted(out, now);
+                self.greeted(out, ForeignCommands::read(reply), now);
+                return Ok(None);
             }
             (Question::Commands, Some(Element::Error(_))) => {
-                self.commands = Some(Commands::default());
-                return self.greeted(out, now);
+                self.greeted(out, ForeignCommands::default(), now);
+                return Ok(None);
             }
             _ => return Err(UnexpectedReply),
         };
-        self.ask(out, next);
-        Ok(())
+        self.put_question(out, next);
+        Ok(level)
     }
 
     /// Database 0 is the one that a connection begins with.
-    fn after_login(&mut self, out: &mut Outbox) -> Question {
-        if self.options.database == 0 { self.after_select(out) } else { Question::Select }
+    fn after_login(&self, wants_tracking: bool) -> (Question, Option<Level>) {
+        if self.database == 0 {
+            self.after_select(wants_tracking)
+        } else {
+            (Question::Select, None)
+        }
     }
 
     /// In RESP2 it has no way to tell of changes, and without a cache there is no need.
-    fn after_select(&mut self, out: &mut Outbox) -> Question {
-        if self.options.cache_bytes == 0 {
-            return Question::Commands;
+    fn after_select(&self, wants_tracking: bool) -> (Question, Option<Level>) {
+        match self.version {
+            _ if !wants_tracking => (Question::Commands, None),
+            Version::Three => (Question::Tracking, None),
+            Version::Two => (Question::Commands, Some(Level::Zero)),
         }
-        if self.version == Version::Three {
-            return Question::Tracking;
-        }
-        self.begin_level(out, Level::Zero);
-        Question::Commands
     }
 
-    fn greeted(&mut self, out: &mut Outbox, now: Instant) -> Result<(), UnexpectedReply> {
+    fn greeted(&mut self, out: &mut Outbox, commands: ForeignCommands, now: Instant) {
+        self.commands = Some(commands);
         self.credentials = None;
-        self.upstream.greeted(out, now);
-        Ok(())
+        self.connection.greeted(out, now);
     }
 
-    /// Why there is no upstream, in plain words.
+    /// Returns why there is no upstream, in plain words.
     fn refusal(&self, question: Question, error: &[u8]) -> String {
         let code = code(error);
         let has_password = self.credentials.is_some();
         let is_login = matches!(question, Question::Hello | Question::Auth);
-        let told = if is_login && has_password { code } else { error };
-        let told = printable(told, MAX_TOLD);
+        let shown = if is_login && has_password { code } else { error };
+        let shown = printable(shown, MAX_SHOWN);
         match (question, code) {
             (_, b"NOAUTH") if !has_password => {
                 "it wants a password: see --upstream-auth-file in --help".to_string()
             }
             (Question::Auth, _) | (_, b"WRONGPASS" | b"NOAUTH") => {
-                format!("it does not take the user or the password ({told})")
+                format!("authentication failed ({shown})")
             }
             (Question::Select, b"ERR" | b"NOPERM") => {
-                format!("it does not give database {}: {told}", self.options.database)
+                format!("it does not give database {}: {shown}", self.database)
             }
-            _ => format!("it is not ready: {told}"),
+            _ => format!("it is not ready: {shown}"),
         }
     }
 }
 
-/// Whether the connection is of use in spite of this error.
+/// Returns whether the connection is of use in spite of this error.
 fn is_passable(question: Question, error: &[u8]) -> bool {
     match question {
         Question::Hello | Question::Tracking => {
@@ -176,7 +180,7 @@ fn is_passable(question: Question, error: &[u8]) -> bool {
     }
 }
 
-/// The first word of an error, in capitals, which tells its kind.
+/// Returns the first word of an error, in capitals, which tells its kind.
 fn code(error: &[u8]) -> &[u8] {
     let word = error.split(|&byte| byte == b' ').next().unwrap_or_default();
     if word.iter().all(u8::is_ascii_uppercase) { word } else { b"ERR" }

@@ -7,12 +7,12 @@ fn outbox() -> Outbox {
     Outbox::new(WallClock::new(Instant::now(), Duration::ZERO))
 }
 
-fn upstream(now: Instant) -> Upstream<u32> {
-    Upstream::new("127.0.0.1:1".to_string(), Duration::from_secs(5), 7, now)
+fn upstream(now: Instant) -> UpstreamConnection<u32> {
+    UpstreamConnection::new("127.0.0.1:1".to_string(), Duration::from_secs(5), 7, now)
 }
 
 /// Has it connect, and answer its greeting.
-fn bring_up(upstream: &mut Upstream<u32>, out: &mut Outbox, now: Instant) -> ConnId {
+fn bring_up(upstream: &mut UpstreamConnection<u32>, out: &mut Outbox, now: Instant) -> ConnId {
     assert_eq!(upstream.deadline_reached(out, now), Due::Connecting);
     let conn = out.pop_connect().expect("it connects").conn;
     upstream.connected(conn, now);
@@ -40,7 +40,7 @@ fn it_is_connected_at_once_and_replies_come_back_in_order() {
     input.push(b"$1\r\n");
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
     input.push(b"v\r\n$100\r\n");
-    let whole = Came::Reply(Answered { purpose: Some(1), length: Some(7) });
+    let whole = Received::Reply(UpstreamReply { purpose: Some(1), length: Some(7) });
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
     input.consume(7);
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
@@ -48,9 +48,9 @@ fn it_is_connected_at_once_and_replies_come_back_in_order() {
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
     assert!(input.is_empty(), "what is too large is not kept");
     input.push(b"\r\n+OK\r\n");
-    let too_large = Came::Reply(Answered { purpose: Some(2), length: None });
+    let too_large = Received::Reply(UpstreamReply { purpose: Some(2), length: None });
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(too_large)));
-    let whole = Came::Reply(Answered { purpose: Some(3), length: Some(5) });
+    let whole = Received::Reply(UpstreamReply { purpose: Some(3), length: Some(5) });
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
     assert!(upstream.next_reply(&mut input, 99).is_err(), "nobody asked for this");
 }
@@ -69,8 +69,9 @@ fn requests_are_held_until_the_greeting_is_over_and_no_reply_is_taken_for_theirs
     assert_eq!(upstream.deadline(), Some(later + Duration::from_secs(5)));
     let mut input = Buffer::new();
     input.push(b"+1\r\n+2\r\n");
-    let answered =
-        |purpose| Ok(Some(Came::Reply(Answered { purpose: Some(purpose), length: Some(4) })));
+    let answered = |purpose| {
+        Ok(Some(Received::Reply(UpstreamReply { purpose: Some(purpose), length: Some(4) })))
+    };
     assert_eq!(upstream.next_reply(&mut input, 99), answered(1));
     input.consume(4);
     upstream.greet(&mut out, &[b"AUTH"], 2).expect("it is up");
@@ -94,8 +95,8 @@ fn who_waits_for_a_greeting_that_fails_was_never_heard() {
     let conn = out.pop_connect().expect("it connects").conn;
     upstream.connected(conn, now);
     upstream.send(&mut out, &[b"DEL", b"k"], 1, now).expect("it is up");
-    let (why, waiting) = upstream.lose(&mut out, Trouble::Lost, now);
-    assert_eq!((why, waiting.collect::<Vec<_>>()), (Trouble::Unavailable, vec![1]));
+    let (why, waiting) = upstream.lose(&mut out, UpstreamError::Lost, now);
+    assert_eq!((why, waiting.collect::<Vec<_>>()), (UpstreamError::Unavailable, vec![1]));
     upstream.deadline_reached(&mut out, now);
     let conn = out.pop_connect().expect("it connects again").conn;
     upstream.connected(conn, now);
@@ -112,8 +113,8 @@ fn what_is_unanswered_for_too_long_costs_the_connection() {
     let late = now + Duration::from_secs(5);
     assert_eq!(upstream.deadline(), Some(late));
     assert_eq!(upstream.deadline_reached(&mut out, late), Due::Overdue);
-    let (why, waiting) = upstream.lose(&mut out, Trouble::TimedOut, late);
-    assert_eq!((why, waiting.collect::<Vec<_>>()), (Trouble::TimedOut, vec![1]));
+    let (why, waiting) = upstream.lose(&mut out, UpstreamError::TimedOut, late);
+    assert_eq!((why, waiting.collect::<Vec<_>>()), (UpstreamError::TimedOut, vec![1]));
     assert!(!upstream.is(conn) && out.output(conn).is_none());
     assert_eq!(upstream.deadline(), Some(late), "the first attempt is made at once");
 }
@@ -133,7 +134,7 @@ fn an_address_that_fails_makes_room_for_the_next_and_one_that_answered_does_not(
             upstream.greeted(&mut out, until);
             upstream.has_answered();
         }
-        drop(upstream.lose(&mut out, Trouble::Lost, until));
+        drop(upstream.lose(&mut out, UpstreamError::Lost, until));
     }
     assert_eq!(turns, [0, 1, 2, 2, 2, 3]);
 }
@@ -147,7 +148,7 @@ fn a_reason_is_told_once_until_it_answers_and_not_too_many_are() {
         upstream.complain(format!("reason {number}"));
     }
     assert_eq!(upstream.complaints.len(), MAX_COMPLAINTS);
-    drop(upstream.lose(&mut out, Trouble::Lost, now));
+    drop(upstream.lose(&mut out, UpstreamError::Lost, now));
     upstream.has_answered();
     assert_eq!(upstream.complaints, [""; 0]);
 }
@@ -160,7 +161,7 @@ fn attempts_back_off_to_a_most() {
     for _ in 0..20 {
         upstream.deadline_reached(&mut out, now);
         out.pop_connect().expect("it connects");
-        drop(upstream.lose(&mut out, Trouble::Lost, now));
+        drop(upstream.lose(&mut out, UpstreamError::Lost, now));
         let next = upstream.deadline().expect("it tries again");
         waits.push(next - now);
         now = next;

@@ -1,13 +1,14 @@
 //! What a client's request is upstream: its words there, what it may change, and what its reply has
 //! to be and means to the client.
 
-use super::flight::{FlightId, Waiter};
 use crate::base::output::{Output, Value};
 use crate::handler::ConnId;
 use crate::protocol::Reply;
 use crate::protocol::Request;
 use crate::protocol::command::{Access, Verb};
 use crate::protocol::resp::{self, Element, Elements, Rule, Version};
+use crate::proxy::coherence::Writes;
+use crate::proxy::coherence::flight::{FlightId, Waiter};
 use crate::session::{Origin, Style};
 use crate::settings::PutMode;
 
@@ -47,36 +48,9 @@ pub enum Question {
     Commands,
 }
 
-/// The keys that a request may change.
-#[derive(Debug)]
-pub enum Writes {
-    /// None: it only reads.
-    Nothing,
-    /// These.
-    Keys(Vec<Box<[u8]>>),
-    /// Any, or some that are not known.
-    Everything,
-}
-
-impl Writes {
-    /// Whether it may change anything.
-    pub fn is_some(&self) -> bool {
-        !matches!(self, Writes::Nothing)
-    }
-
-    /// Adds those of another request.
-    pub fn add(&mut self, other: Writes) {
-        match (&mut *self, other) {
-            (Writes::Everything, _) | (_, Writes::Nothing) => {}
-            (Writes::Keys(keys), Writes::Keys(others)) => keys.extend(others),
-            (_, other) => *self = other,
-        }
-    }
-}
-
 /// A request as it is sent upstream.
 #[derive(Debug)]
-pub struct Sent<'a> {
+pub struct UpstreamRequest<'a> {
     /// The words of a standard Redis command.
     pub words: Vec<&'a [u8]>,
     /// What it may change.
@@ -85,9 +59,9 @@ pub struct Sent<'a> {
     pub shape: Shape,
 }
 
-impl<'a> Sent<'a> {
+impl<'a> UpstreamRequest<'a> {
     /// What becomes of a request for keys that our table knows.
-    pub fn new(request: &Request<'a>, put_mode: PutMode) -> Sent<'a> {
+    pub fn new(request: &Request<'a>, put_mode: PutMode) -> UpstreamRequest<'a> {
         let writes = match request.command.access {
             Access::WriteAll => Writes::Everything,
             Access::Write => Writes::Keys(request.keys().map(Box::from).collect()),
@@ -108,7 +82,7 @@ impl<'a> Sent<'a> {
                 (request.words().collect(), shape)
             }
         };
-        Sent { words, writes, shape }
+        UpstreamRequest { words, writes, shape }
     }
 }
 
@@ -134,9 +108,6 @@ pub enum Shape {
 pub fn reads(writes: &Writes, shape: &Shape) -> bool {
     !writes.is_some() || matches!(shape, Shape::Each(_))
 }
-
-/// A reply of the upstream that cannot belong to its request.
-pub struct UnexpectedReply;
 
 impl Shape {
     /// Reads a reply as what it means to the client. `None`: it belongs to some other

@@ -1,0 +1,461 @@
+//! Clients' requests on their way up: answered here, or sent upstream.
+//!
+//! ```text
+//!   serve_requests ─▶ serve_batch ─▶ a hit: answered where it is decoded
+//!                        │
+//!                        ├─▶ get, mget (reads.rs) ─▶ fetch
+//!                        └─▶ execute_slow ─▶ collect (transactions.rs), execute ─▶ forward
+//! ```
+
+use super::client::dump::{DumpProgress, DumpRequest, ProxyDump};
+use super::coherence::flight::Waiter;
+use super::coherence::is_caching;
+use super::error::{Hold, UpstreamError};
+use super::reads::{answer_hit, look_up};
+use super::transactions::QUEUED;
+use super::upstream::purpose::{Purpose, UpstreamRequest, reads};
+use super::{MAX_GATHERED, Proxy};
+use crate::base::buffer::Buffer;
+use crate::base::output::Output;
+use crate::handler::{ConnId, Next, Outbox};
+use crate::protocol::Reply;
+use crate::protocol::command::{Access, Verb};
+use crate::protocol::{Decoded, Form, Refusal, Request, Scratch, Words};
+use crate::session::{Outcome, Style, clients, program};
+use crate::settings::Program;
+use crate::settings::limits;
+use crate::stats::Stat;
+use std::time::{Duration, Instant};
+
+/// How far a client's requests were carried out.
+enum Progress {
+    /// There may be more.
+    Continue,
+    /// No further for now.
+    Stop(Next),
+    /// No request follows.
+    Ended,
+}
+
+impl Proxy {
+    /// Carries out all that can be: see [`Handler::received`](crate::handler::Handler::received).
+    pub(super) fn serve_requests(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        now: Instant,
+    ) -> Next {
+        // Lent out, so that a request does not borrow all of the proxy.
+        let mut scratch = self.scratch.take().unwrap_or_default();
+        scratch.forget();
+        let next = loop {
+            match self.serve_batch(out, conn, input, &mut scratch, now) {
+                Progress::Continue => {}
+                Progress::Stop(next) => break next,
+                Progress::Ended => {
+                    input.clear();
+                    break Next::Wait;
+                }
+            }
+        };
+        self.scratch = Some(scratch);
+        next
+    }
+
+    /// Answers hits, one after the other, until another request has been carried out.
+    fn serve_batch(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        scratch: &mut Scratch,
+        now: Instant,
+    ) -> Progress {
+        let Proxy { settings, clients, upstream, coherence, .. } = self;
+        let Some(client) = clients.get_mut(conn).filter(|client| !client.has_ended) else {
+            return Progress::Ended;
+        };
+        let Some((output, stats)) = out.output_and_stats(conn) else { return Progress::Ended };
+        let limits = &settings.limits;
+        let hold = loop {
+            if let Some(next) = client.blocked(output.len(), limits.output_limit) {
+                return Progress::Stop(next);
+            }
+            if client.dump.is_some() {
+                let next = self.advance_dump(out, conn, now);
+                return next.map_or(Progress::Continue, Progress::Stop);
+            }
+            client.session.look_ahead(input.bytes(), scratch, limits, coherence.cache());
+            let (consumed, decoded) = client.session.decode(input.bytes(), scratch, limits);
+            let Decoded::Request(request) = decoded else {
+                match self.serve_other(out, conn, input.bytes(), consumed, decoded, now) {
+                    Ok(progress) => {
+                        self.consume(conn, input, consumed);
+                        return progress;
+                    }
+                    Err(hold) => break hold,
+                }
+            };
+            stats.count_request(request.command);
+            client.is_covered = client.covers(consumed);
+            let outcome = if request.command.verb == Verb::Get && client.is_plain() {
+                client.session.noted(Verb::Get);
+                let style = client.session.style(request.form, Some(Verb::Get));
+                let key = request.word(1);
+                match look_up(client, coherence, upstream, settings, stats, key, now) {
+                    Some(Ok(found)) => {
+                        answer_hit(client, output, stats, style, found);
+                        input.consume(consumed);
+                        client.consumed(consumed);
+                        continue;
+                    }
+                    Some(Err(hold)) => Err(hold),
+                    None => self.fetch(out, conn, style, key, now),
+                }
+            } else {
+                self.execute_slow(out, conn, &request, now)
+            };
+            match outcome {
+                Ok(()) => {
+                    self.consume(conn, input, consumed);
+                    return Progress::Continue;
+                }
+                Err(hold) => {
+                    // It will be decoded, and counted, again.
+                    out.stats.take_back_request(request.command);
+                    break hold;
+                }
+            }
+        };
+        Progress::Stop(self.hold_back(out, conn, input, scratch, hold, now))
+    }
+
+    fn consume(&mut self, conn: ConnId, input: &mut Buffer, bytes: usize) {
+        input.consume(bytes);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.consumed(bytes);
+        }
+    }
+
+    /// Deals with what is no request of our own table.
+    fn serve_other(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &[u8],
+        consumed: usize,
+        decoded: Decoded<'_>,
+        now: Instant,
+    ) -> Result<Progress, Hold> {
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(Progress::Ended) };
+        match decoded {
+            Decoded::Incomplete => {
+                let until = client.session.patience(&input[consumed..], now, &self.settings.limits);
+                return Ok(Progress::Stop(Next::Read(until)));
+            }
+            Decoded::Refused(Form::Resp, Refusal::Unknown(words, _)) => {
+                self.execute_foreign(out, conn, words, now)?;
+            }
+            Decoded::Refused(form, refusal) => {
+                if refusal.discards_transaction() {
+                    client.session.end_transaction();
+                }
+                out.stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
+                self.refuse(out, conn, form, &refusal.to_string());
+            }
+            Decoded::Broken(refusal) => {
+                out.stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
+                self.refuse(out, conn, Form::Resp, &refusal.to_string());
+                self.end(out, conn);
+            }
+            // Not a reply to a request, so it keeps no order among them.
+            Decoded::Telnet(answer) => {
+                if let Some(output) = out.output(conn) {
+                    output.push(&answer);
+                }
+            }
+            Decoded::Http => self.end(out, conn),
+            Decoded::Request(_) => unreachable!("requests are served elsewhere"),
+        }
+        Ok(Progress::Continue)
+    }
+
+    /// Has a client wait for the upstream, its last request taken back.
+    fn hold_back(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        input: &mut Buffer,
+        scratch: &mut Scratch,
+        why: Hold,
+        now: Instant,
+    ) -> Next {
+        let Some(client) = self.clients.get_mut(conn) else { return Next::Wait };
+        let consumed = client.session.put_back(scratch);
+        input.consume(consumed);
+        client.consumed(consumed);
+        client.is_waiting = true;
+        match why {
+            Hold::Upstream => self.upstream.hold(conn),
+            Hold::Confirmation => {
+                out.stats.add(Stat::HitsUnconfirmed, 1);
+                if client.await_confirmation(input.len()) {
+                    self.coherence.hold(conn, now);
+                }
+            }
+        }
+        Next::Wait
+    }
+
+    /// Refuses a request, and the transaction that it stands in. The message has its prefix.
+    pub(super) fn refuse(&mut self, out: &mut Outbox, conn: ConnId, form: Form, message: &str) {
+        out.stats.add(Stat::RequestErrors, 1);
+        if let Some(client) = self.clients.get_mut(conn) {
+            let style = client.session.refused(form);
+            client.answer(out, conn, style, Reply::Failure(message.as_bytes()));
+        }
+    }
+
+    fn end(&mut self, out: &mut Outbox, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.end(out, conn);
+        }
+    }
+
+    /// Carries out a request that is not a plain `GET`, or one that was held in vain.
+    fn execute_slow(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), Hold> {
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let verb = request.command.verb;
+        if let Some(failure) = client.take_up() {
+            if matches!(verb, Verb::Get | Verb::Mget) {
+                out.stats.add(Stat::Misses, request.keys().len() as u64);
+            }
+            let style = client.session.style(request.form, Some(verb));
+            client.answer(out, conn, style, Reply::Error(failure.message(false)));
+            client.session.replied();
+            return Ok(());
+        }
+        client.session.noted(verb);
+        let style = client.session.style(request.form, Some(verb));
+        if !self.collect(out, conn, style, request) {
+            self.execute(out, conn, style, request, now)?;
+        }
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.replied();
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), Hold> {
+        match (request.command.access, request.command.verb) {
+            (Access::Connection, _) => self.connection_command(out, conn, style, request, now),
+            (Access::Transaction, verb) => {
+                return self.transaction_command(out, conn, style, verb, now);
+            }
+            (_, Verb::Get) => return self.get(out, conn, style, request.word(1), now),
+            (_, Verb::Dump) => self.dump(out, conn, style, request),
+            (_, Verb::Mget) if is_caching(&self.settings) && request.len() <= MAX_GATHERED + 1 => {
+                return self.mget(out, conn, style, request, now);
+            }
+            _ if self.upstream.connection.is_full(out) => return Err(Hold::Upstream),
+            _ => {
+                let request = UpstreamRequest::new(request, self.settings.put_mode);
+                self.forward(out, conn, style, request, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a request on that only the upstream knows, if it may be.
+    fn execute_foreign(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        words: Words<'_>,
+        now: Instant,
+    ) -> Result<(), Hold> {
+        let admitted = match &self.upstream.commands {
+            Some(commands) => commands.admit(words),
+            None if self.upstream.connection.is_down() => {
+                Err(format!("ERR {}", UpstreamError::Unavailable.message(false)))
+            }
+            None => return Err(Hold::Upstream),
+        };
+        let request = match admitted {
+            Ok(request) => request,
+            Err(message) => {
+                self.refuse(out, conn, Form::Resp, &message);
+                return Ok(());
+            }
+        };
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let style = client.session.style(Form::Resp, None);
+        if let Some(transaction) = client.session.transaction() {
+            let kept = transaction.push(words, self.settings.limits.max_request);
+            let reply = if kept { QUEUED } else { Reply::Error("transaction too large") };
+            out.stats.add(Stat::TooLargeRequests, (!kept).into());
+            client.answer(out, conn, style, reply);
+        } else if self.upstream.connection.is_full(out) {
+            return Err(Hold::Upstream);
+        } else {
+            self.forward(out, conn, style, request, now);
+        }
+        out.stats.add(Stat::RequestsForeign, 1);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.replied();
+        }
+        Ok(())
+    }
+
+    /// Sends a request for one client.
+    fn forward(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        request: UpstreamRequest<'_>,
+        now: Instant,
+    ) {
+        let UpstreamRequest { words, writes, shape } = request;
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let waiter = Waiter { conn, ticket: client.replies.owe(style) };
+        client.reads_sent += u32::from(reads(&writes, &shape));
+        let writes = writes.tracked(&self.settings);
+        self.coherence.write_begun(&mut out.stats, &writes);
+        self.send(out, &words, Purpose::Request(waiter, writes, shape), now);
+    }
+
+    fn dump(&mut self, out: &mut Outbox, conn: ConnId, style: Style, request: &Request<'_>) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        match ProxyDump::new(style, request) {
+            Ok(_) if style.quiet => {}
+            Ok(dump) => client.dump = Some(Box::new(dump)),
+            Err(message) => client.answer(out, conn, style, Reply::Error(message)),
+        }
+    }
+
+    /// Sends a request upstream, or fails it if there is no connection.
+    pub(super) fn send(
+        &mut self,
+        out: &mut Outbox,
+        words: &[&[u8]],
+        purpose: Purpose,
+        now: Instant,
+    ) {
+        if let Err(purpose) = self.upstream.connection.send(out, words, purpose, now) {
+            self.fail(out, purpose, UpstreamError::Unavailable);
+        }
+    }
+
+    fn connection_command(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        mut style: Style,
+        request: &Request<'_>,
+        now: Instant,
+    ) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let (mut reply, at) = (Output::new(), out.clock.at(now));
+        let unix = out.clock.unix(now);
+        let outcome =
+            client.session.connection_command(request, conn, unix, &mut reply, &mut out.stats);
+        // It may be the command that says so.
+        style.quiet = client.session.is_quiet();
+        match outcome {
+            Outcome::Answered | Outcome::Reset => client.answer_with(out, conn, style, &reply),
+            Outcome::Last => {
+                client.answer_with(out, conn, style, &reply);
+                client.end(out, conn);
+            }
+            Outcome::Program => {
+                let (stats, upstream) = (&mut out.stats, &self.upstream.connection);
+                stats.set(Stat::UptimeSeconds, (now - self.started).as_secs());
+                self.coherence.write_stats(stats);
+                let age = upstream.confirmed().map_or(Duration::ZERO, |at| now - at);
+                stats.set(Stat::ConfirmedAgeMs, age.as_millis() as u64);
+                stats.set(Stat::UpstreamUp, u64::from(upstream.is_up()));
+                stats.set(Stat::UpstreamUnanswered, upstream.unanswered() as u64);
+                let settings = &mut self.settings;
+                program::answer(request, style, Program::Proxy, stats, settings, &mut reply);
+                client.answer_with(out, conn, style, &reply);
+            }
+            Outcome::Clients(ask) => {
+                let there = self.clients.iter().filter(|(_, client)| !client.has_ended);
+                let sessions = there.map(|(conn, client)| (conn, &client.session));
+                let mut writer = style.writer(&mut reply);
+                let mut leavers = clients::answer(&ask, conn, sessions, at, &mut writer);
+                let leaves = leavers.contains(&conn);
+                leavers.retain(|&leaver| leaver != conn);
+                for leaver in leavers {
+                    if let Some(client) = self.clients.get_mut(leaver) {
+                        client.has_ended = true;
+                    }
+                    out.abort(leaver);
+                }
+                if let Some(client) = self.clients.get_mut(conn) {
+                    client.answer_with(out, conn, style, &reply);
+                    if leaves {
+                        client.end(out, conn);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with a client's `DUMP`, if it can. Returns `None` once it has ended.
+    fn advance_dump(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Next> {
+        let client = self.clients.get_mut(conn)?;
+        let dump = client.dump.as_deref_mut()?;
+        if dump.is_waiting() || !client.replies.is_empty() {
+            client.is_waiting = true;
+            return Some(Next::Wait);
+        }
+        if out.unsent(conn) > limits::LOW_WATER {
+            return Some(Next::Drain);
+        }
+        let upstream = &mut self.upstream;
+        if upstream.connection.is_full(out) {
+            client.is_waiting = true;
+            upstream.hold(conn);
+            return Some(Next::Wait);
+        }
+        let progress = dump.ask(|words, wanted| {
+            let purpose = match wanted {
+                DumpRequest::Keys => Purpose::DumpKeys(conn),
+                DumpRequest::Value => Purpose::DumpValue(conn),
+            };
+            upstream.connection.send(out, words, purpose, now).is_ok()
+        });
+        match progress {
+            DumpProgress::All => {
+                client.is_waiting = true;
+                Some(Next::Wait)
+            }
+            DumpProgress::Unavailable => {
+                self.dump_failed(out, conn, UpstreamError::Unavailable.message(false));
+                None
+            }
+            DumpProgress::Nothing => {
+                if let (Some(mut dump), Some(output)) = (client.dump.take(), out.output(conn)) {
+                    dump.write_end(output);
+                }
+                None
+            }
+        }
+    }
+}
