@@ -1,11 +1,11 @@
 //! Standard streams that are closed, full, or that nobody reads.
 
 use crate::support::process::{Client, server};
-use crate::support::tools::{own_loopback, wait_until};
+use crate::support::tools::{Reserved, wait_until};
 use nix::pty::openpty;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -31,9 +31,8 @@ fn check_lives_on(prelude: &str, redirections: &str) {
     let upstream = upstream.address().to_string();
     for (program, own) in [(SERVER, &[][..]), (PROXY, &["--upstream", &upstream])] {
         // It cannot say where it listens.
-        let free = TcpListener::bind((own_loopback(), 0)).expect("there is a port");
-        let place = free.local_addr().expect("it is bound");
-        drop(free);
+        let reserved = Reserved::new();
+        let place = reserved.address;
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{prelude} exec \"$0\" \"$@\" {redirections}"), program]);
         command.args(["--listen", &place.to_string()]).args(own);

@@ -1,8 +1,9 @@
 //! Where a client is to work: first with a real redis-server, then with ours just as well.
 
 use crate::recorder::Recorder;
-use crate::support::process::{Process, proxy, server};
+use crate::support::process::server;
 use crate::support::redis_server::Redis;
+use crate::support::tools::connected_proxy;
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ impl Place {
     /// Starts it: where it listens, and what is to live as long.
     fn start(self) -> (SocketAddr, Vec<Box<dyn Any>>) {
         let with_proxy = |upstream: SocketAddr, behind: Box<dyn Any>| {
-            let proxy: Process = proxy(upstream, &[]);
+            let proxy = connected_proxy(upstream, &[]);
             (proxy.address(), vec![Box::new(proxy) as Box<dyn Any>, behind])
         };
         match self {

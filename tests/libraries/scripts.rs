@@ -2,9 +2,10 @@
 
 use crate::places::{Place, everywhere};
 use crate::support::child::{Exit, run};
-use crate::support::process::{proxy, server};
+use crate::support::process::server;
 use crate::support::redis_server::Redis;
 use crate::support::rounds;
+use crate::support::tools::connected_proxy;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,7 @@ fn ioredis() {
 #[test]
 fn data_types_through_the_proxy() {
     let redis = Redis::start(&[]);
-    let proxy = proxy(redis.address, &[]);
+    let proxy = connected_proxy(redis.address, &[]);
     let addresses = [redis.address, proxy.address()].map(|it| it.to_string());
     expect_silence(python("data_types.py").args(addresses), b"");
 }
@@ -90,7 +91,7 @@ fn data_types_through_the_proxy() {
 #[test]
 fn what_would_block_or_stay_is_refused() {
     let redis = Redis::start(&[]);
-    for program in [proxy(redis.address, &[]), server(&[])] {
+    for program in [connected_proxy(redis.address, &[]), server(&[])] {
         expect_silence(python("refusals.py").arg(program.address().to_string()), b"");
     }
 }

@@ -3,8 +3,9 @@
 use super::reply::{Value, alike, alike_in_exec, complaints, likeness};
 use super::script::{MARKS, Request, Script, Step, Word, shown};
 use super::wire::{Answer, Wire};
-use crate::support::process::{proxy, server};
+use crate::support::process::server;
 use crate::support::redis_server::Redis;
+use crate::support::tools::connected_proxy;
 use std::any::Any;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -63,7 +64,7 @@ impl Side {
             }
             Kind::Proxied(flags, redis_flags) => {
                 let redis = Redis::start(redis_flags);
-                let proxy = proxy(redis.address, flags);
+                let proxy = connected_proxy(redis.address, flags);
                 (proxy.address(), Box::new((proxy, redis)))
             }
         };

@@ -5,9 +5,9 @@ use super::compare::ONE_DATABASE;
 use super::reply::Value;
 use super::script::Request;
 use super::wire::{Answer, Wire};
-use crate::support::process::{Process, proxy};
+use crate::support::process::Process;
 use crate::support::redis_server::Redis;
-use crate::support::tools::{stat, wait_until};
+use crate::support::tools::{connected_proxy, stat};
 
 /// A client that knows which replies are its own.
 struct Client {
@@ -88,8 +88,7 @@ fn check_connection(redis: &Redis, proxy: &Process) {
 
 fn start() -> (Redis, Process, Client) {
     let redis = Redis::start(ONE_DATABASE);
-    let proxy = proxy(redis.address, &["--upstream-timeout", "20"]);
-    wait_until("it is connected", || stat(&mut proxy.client(), "upstream_up") == 1);
+    let proxy = connected_proxy(redis.address, &[]);
     let client = Client::of(&proxy);
     (redis, proxy, client)
 }

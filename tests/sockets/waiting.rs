@@ -1,12 +1,13 @@
 //! Connections that can only wait cost no processor time.
 
 use crate::support::figures::take_descriptors;
-use crate::support::process::{Client, Process, proxy, server};
+use crate::support::process::{Client, proxy, server};
 use crate::support::rounds;
-use crate::support::tools::{processor_time, resident_memory, stat, wait_until, wait_until_paused};
+use crate::support::tools::{
+    Reserved, check_rests, resident_memory, stat, wait_until, wait_until_paused,
+};
 use socket2::SockRef;
 use std::net::TcpListener;
-use std::thread;
 use std::time::Duration;
 
 #[test]
@@ -25,27 +26,16 @@ fn thousands_of_idle_clients_cost_no_processor_time() {
         let all = count as u64 + 1;
         wait_until("they are all there", || stat(&mut watcher, "connections_now") == all);
         let each = resident_memory(process.id()).saturating_sub(before) / count;
-        let before = processor_time(process.id());
-        // The time itself: how much of it is used.
-        thread::sleep(Duration::from_secs(1));
-        let used = processor_time(process.id()) - before;
-        println!("{count} idle clients: {used:?} of processor time in a second, {each} bytes each");
+        println!("{count} idle clients: {each} bytes each");
         // One tick of the system's clock: what little there is may be what fills it.
-        assert!(used <= Duration::from_millis(10), "{used:?} of a second");
+        check_rests(process.id(), Duration::from_millis(10));
         assert_eq!(watcher.ask("PING"), "PONG");
         drop(clients);
     }
 }
 
-/// Fails if the process uses more than a few hundredths of a second of processor time in a second.
-#[track_caller]
-fn check_rests(process: &Process) {
-    let before = processor_time(process.id());
-    // The time itself: how much of it is used.
-    thread::sleep(Duration::from_secs(1));
-    let used = processor_time(process.id()) - before;
-    assert!(used <= Duration::from_millis(30), "{used:?} of a second");
-}
+/// A few hundredths of a second, in a second: no more than next to nothing.
+const LITTLE: Duration = Duration::from_millis(30);
 
 fn urgent(client: &Client) {
     SockRef::from(client.stream()).send_out_of_band(b"!").expect("it is connected");
@@ -69,7 +59,7 @@ fn readers_that_take_nothing_are_waited_for_in_peace() {
     half.send("*2\r\n$3\r\nGET\r\n$100");
     urgent(&half);
     wait_until_paused(&mut watcher);
-    check_rests(&process);
+    check_rests(process.id(), LITTLE);
     for _ in 0..50 {
         assert_eq!(clients[1].exactly(1_000_002).len(), 1_000_002);
     }
@@ -91,22 +81,20 @@ fn an_upstream_that_says_nothing_is_waited_for_in_peace() {
     clients[3].send("GET k\r\n".repeat(2_000));
     clients[4].send("BYE\r\n");
     wait_until("they wait", || stat(&mut watcher, "misses") >= 5);
-    check_rests(&process);
+    check_rests(process.id(), LITTLE);
     // While it drains, too.
     process.signal("TERM");
     assert_eq!(watcher.until_eof(), b"");
     drop(watcher);
-    check_rests(&process);
+    check_rests(process.id(), LITTLE);
     process.signal("TERM");
     process.wait();
 }
 
 #[test]
 fn an_upstream_that_is_away_is_tried_again_in_peace() {
-    let gone = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let address = gone.local_addr().expect("it is bound");
-    drop(gone);
-    let process = proxy(address, &[]);
+    let gone = Reserved::new();
+    let process = proxy(gone.address, &[]);
     assert_eq!(process.client().ask("GET k"), "ERR upstream unavailable");
-    check_rests(&process);
+    check_rests(process.id(), LITTLE);
 }

@@ -46,14 +46,22 @@ pub fn server(flags: &[&str]) -> Process {
 /// A proxy with these flags on a free port, in front of `upstream`.
 pub fn proxy(upstream: SocketAddr, flags: &[&str]) -> Process {
     let upstream = upstream.to_string();
-    let flags = [&["--listen", ANY_PORT, "--upstream", &upstream], flags].concat();
+    let flags = patient([&["--listen", ANY_PORT, "--upstream", &upstream], flags].concat());
     Process::start(env!("CARGO_BIN_EXE_proxy"), &flags, 1)
 }
 
 /// A proxy that runs a server of its own; both are announced, the server first.
 pub fn proxy_alone(flags: &[&str]) -> Process {
-    let flags = [&["--listen", ANY_PORT, "--server-listen", ANY_PORT], flags].concat();
+    let flags = patient([&["--listen", ANY_PORT, "--server-listen", ANY_PORT], flags].concat());
     Process::start(env!("CARGO_BIN_EXE_proxy"), &flags, 2)
+}
+
+/// Unless a test says how long the upstream may take: longer than a busy machine does.
+fn patient(mut flags: Vec<&str>) -> Vec<&str> {
+    if !flags.contains(&"--upstream-timeout") {
+        flags.extend(["--upstream-timeout", "25"]);
+    }
+    flags
 }
 
 impl Process {

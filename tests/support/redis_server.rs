@@ -1,8 +1,9 @@
 //! A real redis-server (Debian's package of that name) as a child process.
 
-use crate::support::tools::{own_loopback, wait_until};
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use crate::support::process::PATIENCE;
+use crate::support::tools::{Reserved, wait_until};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::{env, fs};
@@ -16,13 +17,10 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// One with these flags besides.
+    /// One with these flags besides, which answers.
     pub fn start(flags: &[&str]) -> Redis {
-        let host: IpAddr = own_loopback();
-        let place = TcpListener::bind(SocketAddr::new(host, 0)).expect("there is a port");
-        let address = place.local_addr().expect("it is bound");
-        drop(place);
-        Redis::start_at(address, flags)
+        let place = Reserved::new();
+        Redis::start_at(place.address, flags)
     }
 
     /// The same where another was before.
@@ -35,8 +33,12 @@ impl Redis {
         command.args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("redis-server is there: apt-get install redis-server");
-        let redis = Redis { child, address, directory };
-        wait_until("redis-server listens", || TcpStream::connect(address).is_ok());
+        let mut redis = Redis { child, address, directory };
+        wait_until("redis-server answers", || {
+            let ended = redis.child.try_wait().expect("it is a child");
+            assert!(ended.is_none(), "redis-server has ended: {ended:?}");
+            redis.ask("PING").is_ok_and(|reply| reply.starts_with("+PONG"))
+        });
         redis
     }
 
@@ -47,11 +49,17 @@ impl Redis {
 
     /// Tells it something directly.
     pub fn tell(&self, line: &str) {
-        let mut stream = TcpStream::connect(self.address).expect("it listens");
-        stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes()).expect("it takes it");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("it answers");
+        let reply = self.ask(line).expect("it answers");
         assert!(!reply.starts_with('-'), "{line}: {reply}");
+    }
+
+    fn ask(&self, line: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes())?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply)?;
+        Ok(reply)
     }
 }
 

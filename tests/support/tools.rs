@@ -1,7 +1,7 @@
 //! What the tests over real sockets share: a process seen from outside, and small helpers.
 
-use crate::support::process::{Client, PATIENCE, Process, proxy_alone, server};
-use socket2::SockRef;
+use crate::support::process::{Client, PATIENCE, Process, proxy, proxy_alone, server};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,6 +17,17 @@ pub fn server_and_proxy(flags: &[&str]) -> [Process; 2] {
 /// A server at an address of one's choice.
 pub fn server_at(address: SocketAddr) -> Process {
     Process::start(env!("CARGO_BIN_EXE_server"), &["--listen", &address.to_string()], 1)
+}
+
+/// A proxy that its upstream has let in before anybody asks it for anything.
+#[track_caller]
+pub fn connected_proxy(upstream: SocketAddr, flags: &[&str]) -> Process {
+    let proxy = proxy(upstream, flags);
+    let mut watcher = proxy.client();
+    wait_until("the upstream is connected", || stat(&mut watcher, "upstream_up") == 1);
+    drop(watcher);
+    wait_until("the watcher is gone", || stat(&mut proxy.client(), "connections_now") == 1);
+    proxy
 }
 
 /// A program run by `sh`, after what `prelude` does to the process.
@@ -83,6 +94,24 @@ pub fn processor_time(id: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Fails if a process uses more processor time than `most` in each of ten seconds. One in which it
+/// rests is enough: what it began before, or was kept from, may be done in those before that one.
+#[track_caller]
+pub fn check_rests(id: u32, most: Duration) {
+    let mut used = Vec::new();
+    for _ in 0..10 {
+        let before = processor_time(id);
+        // The time itself: how much of it is used.
+        thread::sleep(Duration::from_secs(1));
+        used.push(processor_time(id) - before);
+        if used.last().is_some_and(|it| *it <= most) {
+            println!("processor time, second by second: {used:?}");
+            return;
+        }
+    }
+    panic!("processor time, second by second: {used:?}");
+}
+
 /// Waits until a process has nothing to do: until its first thread, which has what was sent to it
 /// already, waits for more. That takes microseconds.
 pub fn wait_until_asleep(id: u32) {
@@ -125,6 +154,25 @@ pub fn own_loopback() -> IpAddr {
     let [.., high, low] = std::process::id().to_be_bytes();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     IpAddr::V4(Ipv4Addr::new(127, 10 + high % 200, low, count))
+}
+
+/// A place where nobody listens, for a program that is told of it. It is bound, so that nobody else
+/// is given it, and no more than that: a child that is being started beside it has all descriptors
+/// of this process for a moment, and would keep a listener alive that is closed here.
+pub struct Reserved {
+    pub address: SocketAddr,
+    _socket: Socket,
+}
+
+impl Reserved {
+    pub fn new() -> Reserved {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor");
+        // As the listeners have it: only then may there be both.
+        socket.set_reuse_address(true).expect("it is a socket");
+        socket.bind(&SocketAddr::new(own_loopback(), 0).into()).expect("there is a port");
+        let address = socket.local_addr().expect("it is bound").as_socket().expect("an address");
+        Reserved { address, _socket: socket }
+    }
 }
 
 /// Closes with a reset: to a FIN, the programs would go on answering what is under way.

@@ -2,7 +2,7 @@
 
 use crate::support::process::{Client, PATIENCE, proxy};
 use crate::support::redis_server::Redis;
-use crate::support::tools::{own_loopback, server_at, stat, wait_until};
+use crate::support::tools::{connected_proxy, own_loopback, server_at, stat, wait_until};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -28,7 +28,7 @@ fn work(mut client: Client, number: usize, seen: &Seen) {
         let started = Instant::now();
         client.send(format!("SET k{number} {value}\r\nGET k{number}\r\nGET k{number}\r\nPING\r\n"));
         let replies = client.lines(4);
-        assert!(started.elapsed() < PATIENCE / 4, "client {number} waited {:?}", started.elapsed());
+        assert!(started.elapsed() < PATIENCE / 2, "client {number} waited {:?}", started.elapsed());
         assert_eq!(replies[3], "PONG");
         let failed = |reply: &String| reply.starts_with("ERR upstream ");
         assert!(replies[0] == "OK" || failed(&replies[0]), "{replies:?}");
@@ -115,7 +115,7 @@ fn what_is_cached_is_forgotten_when_the_server_that_told_of_changes_goes() {
 fn what_is_cached_of_a_server_that_tells_nothing_is_served_while_it_is_away() {
     let redis = Redis::start(&[]);
     redis.tell("ACL SETUSER default -client|tracking");
-    let proxy = proxy(redis.address, &[]);
+    let proxy = connected_proxy(redis.address, &[]);
     let mut client = proxy.client();
     assert_eq!(client.ask("SET k v"), "OK");
     assert_eq!(client.ask("GET k"), "v");
@@ -130,7 +130,7 @@ fn what_is_cached_of_a_server_that_tells_nothing_is_served_while_it_is_away() {
 #[test]
 fn a_server_that_is_stopped_for_a_while_is_waited_for_and_found_again() {
     let upstream = server_at(SocketAddr::new(own_loopback(), 0));
-    let proxy = proxy(upstream.address(), &["--upstream-timeout", "0.3"]);
+    let proxy = proxy(upstream.address(), &["--upstream-timeout", "1"]);
     let mut client = proxy.client();
     assert_eq!(client.ask("SET k v"), "OK");
     upstream.signal("STOP");

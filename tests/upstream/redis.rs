@@ -1,14 +1,13 @@
 //! A real redis-server behind the proxy (Debian's package of that name).
 
-use crate::support::process::{Client, Process, proxy};
+use crate::support::process::{Client, Process};
 use crate::support::redis_server::Redis;
-use crate::support::tools::wait_until;
+use crate::support::tools::{connected_proxy, stat, wait_until};
 
 fn pair() -> (Redis, Process, Client) {
     let redis = Redis::start(&[]);
-    let proxy = proxy(redis.address, &[]);
-    let mut client = proxy.client();
-    wait_until("it is connected", || crate::support::tools::stat(&mut client, "upstream_up") == 1);
+    let proxy = connected_proxy(redis.address, &[]);
+    let client = proxy.client();
     (redis, proxy, client)
 }
 
@@ -107,7 +106,7 @@ const TRANSACTION: &str =
 #[test]
 fn an_upstream_without_transactions_is_sent_none() {
     let redis = Redis::start(&["--rename-command", "MULTI", ""]);
-    let proxy = proxy(redis.address, &[]);
+    let proxy = connected_proxy(redis.address, &[]);
     let mut client = proxy.client();
     // Which commands it has is known when one that is not ours is answered.
     client.send("*2\r\n$4\r\nHLEN\r\n$1\r\nh\r\n");
@@ -125,7 +124,7 @@ fn a_transaction_that_is_refused_harms_nobody_else() {
     client.send(TRANSACTION);
     assert_eq!(client.lines(2), ["+OK", "+QUEUED"]);
     assert_eq!(client.line(), "-ERR EXEC without MULTI");
-    assert_eq!(crate::support::tools::stat(&mut client, "upstream_connects"), 1);
+    assert_eq!(stat(&mut client, "upstream_connects"), 1);
 }
 
 #[test]
@@ -136,7 +135,7 @@ fn the_level_is_told_each_time_that_it_changes() {
     redis.tell("CLIENT KILL TYPE normal");
     proxy.wait_for_log("(level 0)");
     assert_eq!(client.ask("SET k v"), "OK");
-    assert_eq!(crate::support::tools::stat(&mut client, "coherence_level"), 0);
+    assert_eq!(stat(&mut client, "coherence_level"), 0);
     redis.tell("ACL SETUSER default +client|tracking");
     redis.tell("CLIENT KILL TYPE normal");
     wait_until("it is told again", || proxy.log().matches("(level 1)").count() == 2);
@@ -150,6 +149,6 @@ fn nothing_is_cached_of_an_upstream_that_does_not_tell_how_long_keys_live() {
     for _ in 0..3 {
         assert_eq!(client.ask("GET k"), "v");
     }
-    assert_eq!(crate::support::tools::stat(&mut client, "hits"), 0);
+    assert_eq!(stat(&mut client, "hits"), 0);
     proxy.wait_for_log("the upstream refuses PTTL");
 }

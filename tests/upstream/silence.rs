@@ -2,12 +2,13 @@
 
 use crate::support::fake::Fake;
 use crate::support::process::{Client, PATIENCE, Process, proxy};
-use crate::support::tools::{own_loopback, reset, stat, wait_until};
+use crate::support::tools::{Reserved, reset, stat, wait_until};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-const IMPATIENT: &[&str] = &["--upstream-timeout", "0.4"];
+/// Long enough for a busy machine to be greeted, and to send what is to wait.
+const IMPATIENT: &[&str] = &["--upstream-timeout", "1"];
 const MAYBE: &str = "ERR upstream lost, the write may or may not have happened";
 
 /// Sends a line; the reply must come within a time that is far below a hang.
@@ -15,7 +16,7 @@ const MAYBE: &str = "ERR upstream lost, the write may or may not have happened";
 fn ask_promptly(client: &mut Client, line: &str) -> String {
     let started = Instant::now();
     let reply = client.ask(line);
-    assert!(started.elapsed() < PATIENCE / 6, "{line}: {:?}", started.elapsed());
+    assert!(started.elapsed() < PATIENCE / 2, "{line}: {:?}", started.elapsed());
     reply
 }
 
@@ -35,7 +36,7 @@ fn an_upstream_that_never_answers_is_given_up_and_asked_on_a_new_connection() {
         assert_eq!(reader.lines(2), ["ERR upstream timed out", "ERR upstream timed out"]);
         assert_eq!(reader.line(), "PONG");
         let waited = started.elapsed();
-        assert!(waited >= Duration::from_millis(400) && waited < PATIENCE / 6, "{waited:?}");
+        assert!(waited >= Duration::from_secs(1) && waited < PATIENCE / 2, "{waited:?}");
         assert_eq!(writer.lines(2), [MAYBE, MAYBE]);
         assert_eq!(writer.line(), "ERR upstream timed out");
         assert_eq!(dumper.line(), "ERR upstream timed out");
@@ -77,7 +78,7 @@ fn an_answer_after_the_timeout_reaches_nobody() {
     let proxy = proxy(fake.address(), IMPATIENT);
     let mut client = proxy.client();
     let mut link = fake.accept();
-    for round in 0..5 {
+    for round in 0..3 {
         client.send("GET k\r\n");
         link.expect("GET k");
         assert_eq!(client.line(), "ERR upstream timed out");
@@ -100,9 +101,8 @@ fn an_answer_after_the_timeout_reaches_nobody() {
 
 #[test]
 fn a_refusing_upstream_is_unavailable_at_once_and_used_as_soon_as_it_is_there() {
-    let address = SocketAddr::new(own_loopback(), 0);
-    let place = TcpListener::bind(address).expect("there is a port").local_addr().expect("bound");
-    let proxy = proxy(place, &[]);
+    let place = Reserved::new();
+    let proxy = proxy(place.address, &[]);
     let mut client = proxy.client();
     for _ in 0..100 {
         for line in ["GET k", "SET k v", "DEL k", "DUMP", "DUMP PAIRS", "PUT k v"] {
@@ -111,7 +111,7 @@ fn a_refusing_upstream_is_unavailable_at_once_and_used_as_soon_as_it_is_there() 
     }
     assert_eq!(client.ask("PING"), "PONG");
     assert_eq!(stat(&mut client, "upstream_up"), 0);
-    let fake = Fake::serve_on(TcpListener::bind(place).expect("nobody else takes it"));
+    let fake = Fake::serve_on(TcpListener::bind(place.address).expect("nobody else takes it"));
     let mut link = fake.accept();
     wait_until("it is connected", || stat(&mut client, "upstream_up") == 1);
     client.send("GET k\r\n");
