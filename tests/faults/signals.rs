@@ -157,7 +157,7 @@ fn a_reply_owed_by_the_upstream_is_waited_for_within_the_drain_timeout() {
     proxy.signal("TERM");
     assert!(proxy.wait().success());
     let took = started.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(20), "{took:?}");
     client.until_closed();
 }
 
@@ -171,7 +171,7 @@ fn a_second_signal_ends_the_program_at_once() {
         wait_for_closed_listener(proxy.address());
         proxy.signal(second);
         proxy.wait();
-        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
         client.until_closed();
     }
 }
@@ -200,7 +200,8 @@ fn a_client_that_does_not_leave_does_not_hold_the_end_up() {
         assert_eq!(client.stream().read(&mut end).expect("a FIN comes"), 0);
         client.send("PING\r\n");
         assert!(process.wait().success());
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        // Without `--drain-timeout`, whoever takes nothing would be waited for at least so long.
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     }
 }
 

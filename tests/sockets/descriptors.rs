@@ -2,11 +2,10 @@
 
 use crate::support::process::{Client, Process, proxy, proxy_alone, server};
 use crate::support::tools::{
-    descriptors, own_loopback, processor_time, server_at, start_in_shell, stat, wait_until,
+    check_rests, descriptors, own_loopback, server_at, start_in_shell, stat, wait_until,
 };
 use std::net::SocketAddr;
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Takes all but `spare` of the descriptors that a process could still open.
@@ -46,12 +45,7 @@ fn without_descriptors_clients_inside_are_served_and_those_outside_wait() {
         for round in 0..1_000 {
             assert_eq!(clients[round % 5].ask("GET k"), "v");
         }
-        let before = processor_time(process.id());
-        // The time itself: how much of it is used.
-        thread::sleep(Duration::from_secs(1));
-        let used = processor_time(process.id()) - before;
-        println!("without descriptors: {used:?} of processor time in a second");
-        assert!(used <= Duration::from_millis(50), "{used:?} of a second without descriptors");
+        check_rests(process.id(), Duration::from_millis(50));
         let lines = process.log().matches("cannot accept").count();
         assert!(lines < 20, "{lines} lines in the log");
         // A tenth of a second, where nobody else has the processors; a machine may stall for once.
@@ -94,11 +88,8 @@ fn a_proxy_without_a_descriptor_for_its_upstream_says_so_and_connects_when_there
     let upstream = server_at(address);
     let waiting: Vec<Client> = (0..3).map(|_| process.client()).collect();
     process.wait_for_log("cannot accept a client for now");
-    let before = processor_time(process.id());
-    // The time itself: in it the proxy tries in vain.
-    thread::sleep(Duration::from_secs(1));
-    let used = processor_time(process.id()) - before;
-    assert!(used <= Duration::from_millis(50), "{used:?} of a second");
+    // In which it tries in vain.
+    check_rests(process.id(), Duration::from_millis(50));
     for client in [&mut inside, &mut last] {
         assert_eq!(client.ask("GET k"), "ERR upstream unavailable");
         assert_eq!(client.ask("SET k w"), "ERR upstream unavailable");

@@ -5,7 +5,7 @@ use crate::support::strace::Strace;
 use crate::support::tools::server_and_proxy;
 use std::collections::HashMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Begins to count what a running process asks of the system.
 fn count(process: &Process) -> Strace {
@@ -39,20 +39,21 @@ fn a_request_costs_one_read_and_one_write_and_no_registration() {
         for _ in 0..100 {
             assert_eq!(client.ask("GET k"), "v");
         }
-        let trace = count(&process);
+        let (trace, started) = (count(&process), Instant::now());
         for _ in 0..REQUESTS {
             assert_eq!(client.ask("GET k"), "v");
         }
         let calls = counted(trace);
-        // strace may go before it has counted the last; and now and then, a proxy asks whether what
-        // it keeps is still true.
-        let expected = REQUESTS - 1..=REQUESTS + 10;
+        // strace may go before it has counted the last; and three times a second, a proxy asks
+        // whether what it keeps is still true, and its own server answers.
+        let questions = 6 * (started.elapsed().as_secs() as usize + 1);
+        let expected = REQUESTS - 1..=REQUESTS + 4 + questions;
         assert!(expected.contains(&sum(&calls, READS)), "{calls:?}");
         assert!(expected.contains(&sum(&calls, WRITES)), "{calls:?}");
         assert_eq!(sum(&calls, &["epoll_ctl"]), 0, "{calls:?}");
         // One poll for each request, and the one that waited when strace came.
-        assert!(sum(&calls, POLLS) <= REQUESTS + 30, "{calls:?}");
-        assert!(calls.values().sum::<usize>() <= 3 * REQUESTS + 50, "{calls:?}");
+        assert!(sum(&calls, POLLS) <= REQUESTS + 30 + questions, "{calls:?}");
+        assert!(calls.values().sum::<usize>() <= 3 * REQUESTS + 50 + 3 * questions, "{calls:?}");
     }
 }
 
@@ -83,10 +84,13 @@ fn an_idle_proxy_that_keeps_something_asks_whether_it_is_true_and_no_more() {
     let mut client = process.client();
     assert_eq!(client.ask("SET k v"), "OK");
     assert_eq!(client.ask("GET k"), "v");
+    let started = Instant::now();
     let calls = calls_in_a_second(&process);
     println!("an idle proxy with an entry in its cache, in a second: {calls:?}");
     let questions = sum(&calls, WRITES);
-    assert!((1..=4).contains(&questions), "{calls:?}");
+    // strace may have taken its time to come and to go.
+    let most = 4 + 3 * started.elapsed().as_secs() as usize;
+    assert!((1..=most).contains(&questions), "{calls:?}");
     assert!(calls.values().sum::<usize>() <= 6 * (questions + 1), "{calls:?}");
     assert_eq!(client.ask("DEL k"), "OK");
     let calls = calls_in_a_second(&process);

@@ -49,7 +49,7 @@ fn nobody_waits_for_a_name_that_takes_long() {
     let server = server(&[]);
     let upstream = format!("localhost:{}", server.address().port());
     let flags = ["-D", "-f", "-qq", "-o", "/dev/null", "-P", "/etc/hosts", "-e", "trace=openat"];
-    let inject = ["-e", "inject=openat:delay_enter=2000000:when=1", PROXY];
+    let inject = ["-e", "inject=openat:delay_enter=6000000:when=1", PROXY];
     let own = ["--listen", "127.0.0.1:0", "--upstream-timeout", "0.7", "--upstream", &upstream];
     let proxy = Process::start("strace", &[&flags[..], &inject, &own].concat(), 1);
     let (mut client, started) = (proxy.client(), Instant::now());
@@ -58,7 +58,7 @@ fn nobody_waits_for_a_name_that_takes_long() {
         assert_eq!(client.ask("PING"), "PONG");
     }
     let took = started.elapsed();
-    assert!(took < Duration::from_millis(1_800), "{took:?} for a timeout of 0.7 s");
+    assert!(took < Duration::from_secs(5), "{took:?} for a timeout of 0.7 s");
     assert_eq!(client.ask("SET k v"), UNAVAILABLE);
     let threads = fs::read_dir(format!("/proc/{}/task", proxy.id())).expect("it runs").count();
     // The loop's, the one that touches memory, and the one that writes the log.
