@@ -8,13 +8,18 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
 /// A place for strace's report, and its arguments for calls that fail.
-fn failing(name: &str, call: &str, error: &str, when: &str) -> (PathBuf, Vec<String>) {
-    let report = std::env::temp_dir().join(format!("larder-{name}-{}", std::process::id()));
+fn failing(call: &str, error: &str, when: &str) -> (PathBuf, Vec<String>) {
+    // Several tests run at a time.
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("larder-failing-{}-{count}", std::process::id());
+    let report = std::env::temp_dir().join(name);
     let inject = format!("inject={call}:error={error}:when={when}");
     let trace = format!("trace={call}");
     let place = report.to_str().expect("text");
@@ -41,7 +46,7 @@ fn an_upstream_that_cannot_be_connected_to_is_tried_again() {
         ("getpeername", "1..2", &["EINVAL"]),
     ] {
         for error in errors {
-            let (report, arguments) = failing("upstream", call, error, when);
+            let (report, arguments) = failing(call, error, when);
             let mut flags: Vec<&str> = vec!["-D"];
             flags.extend(arguments.iter().map(String::as_str));
             flags.extend([PROXY, "--listen", "127.0.0.1:0", "--upstream", &place]);
@@ -64,7 +69,7 @@ fn an_upstream_that_cannot_be_connected_to_is_tried_again() {
 
 /// Runs the client under strace.
 fn client(fault: (&str, &str, &str), words: &[&str], input: &str) -> Exit {
-    let (report, arguments) = failing("client", fault.0, fault.1, fault.2);
+    let (report, arguments) = failing(fault.0, fault.1, fault.2);
     let mut command = Command::new("strace");
     command.args(arguments).arg(CLIENT).args(words);
     let ended = run(&mut command, input.as_bytes());
