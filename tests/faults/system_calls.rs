@@ -75,7 +75,9 @@ fn calls_that_fail_in_passing_are_made_again_and_nobody_notices() {
         for mut scene in scenes() {
             let trace = Strace::fail(&scene.process, call, error, when);
             scene.check_service(3);
-            assert!(failures(&trace.report()) > 0, "{call} {error}");
+            // The log is written by a thread of its own, in its own time.
+            let what = format!("{call} {error}");
+            wait_until(&what, || failures(&trace.report()) > 0);
             assert!(!scene.process.log().contains("cannot"), "{call} {error}");
         }
     }
