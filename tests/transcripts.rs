@@ -13,6 +13,8 @@ use larder::server::Server;
 use larder::settings::Program as Shown;
 use larder::stats::{Kind, ROWS};
 use std::collections::BTreeMap;
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+use std::io::{Error, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use support::process::{self, PATIENCE, Process};
@@ -271,7 +273,10 @@ impl Real {
 
 impl Stage for Real {
     fn send(&mut self, client: &str, bytes: &[u8]) {
-        self.client(client).send(bytes);
+        let sent = self.client(client).stream().write_all(bytes);
+        // Who has closed takes the rest for a while only, and a busy machine may take longer.
+        let is_taken = sent.as_ref().map_err(Error::kind);
+        assert!(matches!(is_taken, Ok(()) | Err(BrokenPipe | ConnectionReset)), "{sent:?}");
         // What is sent next is not to be read together with this.
         wait_until_asleep(self.processes.last().expect("there is one").id());
     }
@@ -284,6 +289,7 @@ impl Stage for Real {
         match self.client(client).some_bytes() {
             Ok(bytes) if bytes.is_empty() => Received::Closed,
             Ok(bytes) => Received::Bytes(bytes),
+            Err(error) if error.kind() == BrokenPipe => Received::Closed,
             Err(error) => Received::Nothing(format!("{error} within {PATIENCE:?}")),
         }
     }
