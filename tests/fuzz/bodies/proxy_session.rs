@@ -2,31 +2,25 @@
 //! `session.rs`, whatever happens behind it.
 
 use super::decoding::Event;
-use super::script::{self, Act, Setting};
-use super::session::{depends_on_pace, server};
-use super::stage::{Checked, Stage, fix_hashes, limits};
+use super::script::{Act, Setting};
+use super::session::{depends_on_pace, play_twice, put_mode, server};
+use super::stage::{Checked, Stage, limits};
 use super::world::{Reach, Weather, World};
 use larder::proxy::upstream::credentials::Source;
 use larder::proxy::{Proxy, UpstreamOptions};
-use larder::settings::{PutMode, Settings};
+use larder::settings::Settings;
 
 pub fn run(input: &[u8]) {
-    fix_hashes();
-    let (setting, acts) = script::read(input);
-    let calm = play(&setting, &acts, Weather::CALM, 100_000);
-    calm.check_lives();
-    let rough = play(&setting, &acts, setting.weather(&acts), setting.scratch(&acts));
-    // Who answered depends on it too; telnet's own answers do not wait for replies from upstream;
-    // and what an upstream by hand says, it says to any request.
+    play_twice(input, play, depends_on_pace_or_upstream);
+}
+
+/// Who answered depends on the pace too; telnet's own answers do not wait for replies from
+/// upstream; and what an upstream by hand says, it says to any request.
+fn depends_on_pace_or_upstream(setting: &Setting, acts: &[Act], stage: &Stage) -> bool {
     let is_told = |event: Event| matches!(event, Event::Request(_, "ORIGIN", _) | Event::Telnet(_));
-    let depends = setting.upstream_by_hand()
-        || depends_on_pace(&setting, &acts, &calm)
-        || calm.lives.iter().flat_map(|life| life.events()).any(is_told);
-    if !depends {
-        for (calm, rough) in calm.lives.iter().zip(&rough.lives) {
-            assert!(calm.heard == rough.heard, "on calm links: {calm:?}\non bad ones: {rough:?}");
-        }
-    }
+    setting.upstream_by_hand()
+        || depends_on_pace(setting, acts, stage)
+        || stage.lives.iter().flat_map(|life| life.events()).any(is_told)
 }
 
 fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> Stage {
@@ -39,7 +33,7 @@ fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> St
     };
     let settings = Settings {
         limits: limits(),
-        put_mode: if setting.put_replaces() { PutMode::Replace } else { PutMode::Create },
+        put_mode: put_mode(setting),
         cache_bytes: if setting.has_cache() { 20_000 } else { 0 },
         ..Settings::default()
     };

@@ -9,23 +9,36 @@ use larder::server::Server;
 use larder::settings::{PutMode, Settings};
 
 pub fn run(input: &[u8]) {
+    play_twice(input, play, depends_on_pace);
+}
+
+/// Plays what an input says, links being what they are given as, and with reads of that size.
+pub type Play = fn(&Setting, &[Act], Weather, usize) -> Stage;
+
+/// Plays an input on calm links and on bad ones: what clients receive is the same, unless it
+/// depends on those.
+pub fn play_twice(input: &[u8], play: Play, depends: fn(&Setting, &[Act], &Stage) -> bool) {
     fix_hashes();
     let (setting, acts) = script::read(input);
     let calm = play(&setting, &acts, Weather::CALM, 100_000);
     calm.check_lives();
     let rough = play(&setting, &acts, setting.weather(&acts), setting.scratch(&acts));
-    if !depends_on_pace(&setting, &acts, &calm) {
+    if !depends(&setting, &acts, &calm) {
         for (calm, rough) in calm.lives.iter().zip(&rough.lives) {
             assert!(calm.heard == rough.heard, "on calm links: {calm:?}\non bad ones: {rough:?}");
         }
     }
 }
 
-/// A server; what PUT does to a key that exists is as set.
+/// Returns what PUT does to a key that exists, as set.
+pub fn put_mode(setting: &Setting) -> PutMode {
+    if setting.put_replaces() { PutMode::Replace } else { PutMode::Create }
+}
+
+/// Returns a server with these settings.
 pub fn server(setting: &Setting, world: &World) -> Server {
-    let mode = if setting.put_replaces() { PutMode::Replace } else { PutMode::Create };
-    let settings = Settings { limits: limits(), put_mode: mode, ..Settings::default() };
-    Server::new(settings, world.now())
+    let put_mode = put_mode(setting);
+    Server::new(Settings { limits: limits(), put_mode, ..Settings::default() }, world.now())
 }
 
 fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> Stage {
