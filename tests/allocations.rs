@@ -13,7 +13,7 @@ use larder::settings::Settings;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use support::transcript::resp_request;
+use support::resp::resp_request;
 use support::world::{ClientId, World};
 
 /// Requests in one piece of input.

@@ -4,12 +4,15 @@
 //! the allocator would be used by the next unseen. The count is made for the allocator of glibc.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
+mod support;
+
 use larder::base::output::Value;
 use larder::program::resident_bytes;
 use larder::proxy::coherence::cache::{Cache, Found};
 use std::env;
 use std::process::{self, Command};
 use std::time::{Duration, Instant};
+use support::random::Random;
 
 const BUDGET: usize = 64 << 20;
 /// The lengths of values that the process is to fill its cache with, one after the other; those
@@ -66,7 +69,7 @@ fn fill(lengths: &str) {
     let deadline = now + Duration::from_secs(60);
     let before = resident_bytes();
     let mut cache = Cache::new(BUDGET, now);
-    let mut number = 0u64;
+    let (mut number, mut random) = (0u64, Random(1));
     for word in lengths.split(' ') {
         let length = |word: &str| word.parse::<usize>().expect("it is a number");
         let lengths: Vec<usize> = word.split(',').map(length).collect();
@@ -78,8 +81,7 @@ fn fill(lengths: &str) {
             let mut key = [b'k'; 16];
             key[..8].copy_from_slice(&number.to_be_bytes());
             // No order of lengths is repeated.
-            let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-            let value = &value[..lengths[mixed as usize % lengths.len()]];
+            let value = &value[..random.pick(&lengths)];
             assert!(cache.insert(&key, Found::Value(Value::Short(value)), deadline, now));
             if number.is_multiple_of(10) {
                 cache.get(&key, now);

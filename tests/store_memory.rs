@@ -2,23 +2,19 @@
 //! else moves what is measured.
 #![cfg(target_os = "linux")]
 
+mod support;
+
 use larder::base::clock::Now;
 use larder::program::resident_bytes;
 use larder::server::store::{Expiry, Store};
 use std::time::Instant;
+use support::random::mixed;
 
 const KEYS: u64 = 1_000_000;
 /// Of pages, an eighth may be free; of them and of the two parts of the index, a chunk of 4 MiB,
 /// and most of another.
 const FREE_SHARE: f64 = 1.0 + 1.0 / 8.0;
 const FREE_BYTES: f64 = (20 << 20) as f64;
-
-/// Looks random, and is another number for another number (the finalizer of SplitMix64).
-fn mixed(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
-}
 
 fn key(number: u64) -> String {
     format!("key:{number:012}")

@@ -9,8 +9,8 @@ use larder::settings::Settings;
 use larder::settings::limits::{HIGH_WATER, Limits};
 use std::time::Duration;
 use support::process::server;
+use support::resp::resp_request;
 use support::tools::{stat, stats, wait_until};
-use support::transcript::resp_request;
 use support::world::{ClientId, NodeId, World};
 
 const ON: &[u8] =

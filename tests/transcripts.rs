@@ -18,7 +18,8 @@ use std::io::{Error, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use support::process::{self, PATIENCE, Process};
-use support::tools::{Random, wait_until_asleep};
+use support::random::Random;
+use support::tools::wait_until_asleep;
 use support::transcript::{Cut, Program, Received, Stage, Transcript};
 use support::world::{ClientId, NodeId, World};
 use support::{rounds, seed};
@@ -125,14 +126,14 @@ fn a_proxy_replies_the_same_however_the_bytes_are_cut() {
 
 #[test]
 fn a_real_server_replies_the_same_however_the_bytes_are_cut() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     let cuts = |transcript: &Transcript| real_cuts(transcript, &mut random);
     run_all(&transcripts(Program::Server), cuts, real_server);
 }
 
 #[test]
 fn a_real_proxy_replies_the_same_however_the_bytes_are_cut() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     let cuts = |transcript: &Transcript| real_cuts(transcript, &mut random);
     run_all(&transcripts(Program::Proxy), cuts, real_proxy);
 }

@@ -2,7 +2,8 @@
 
 use crate::history::{Span, Upheavals};
 use crate::support::process::Process;
-use crate::support::tools::{Random, stat, stats, wait_until};
+use crate::support::random::Random;
+use crate::support::tools::{stat, stats, wait_until};
 use crate::support::wire::Wire;
 use crate::upstream::{Kind, Upstream, signal};
 use crate::work::Shared;

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::process::proxy;
-use support::tools::Random;
+use support::random::Random;
 use support::wire::Wire;
 use upstream::{Kind, Upstream};
 use work::{End, HOT, Reads, SLOTS, Shared, Written};
@@ -95,7 +95,7 @@ fn check(kind: Kind, trust: f64, faults: &[Fault]) {
         wires: &wires,
         faults,
         shared: &shared,
-        random: Random::new(seed),
+        random: Random(seed),
         longest_stop: Duration::from_secs_f64(longest_stop),
         upheavals: Upheavals::default(),
         phases: vec![(Instant::now(), Fault::Calm)],
@@ -103,7 +103,7 @@ fn check(kind: Kind, trust: f64, faults: &[Fault]) {
     let (mut written, mut reads) = (Vec::new(), Reads::default());
     thread::scope(|scope| {
         let at_end = AtEnd(&shared.end);
-        let random = |salt: usize| Random::new(seed.wrapping_add(salt as u64 * 2));
+        let random = |salt: usize| Random(seed.wrapping_add(salt as u64 * 2));
         let shared = &shared;
         let write = |slot| scope.spawn(move || shared.write(slot, random(slot + 1)));
         let writers: Vec<_> = (0..SLOTS).map(write).collect();

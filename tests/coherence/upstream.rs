@@ -1,10 +1,11 @@
 //! What is behind the proxies: a redis-server or our own, which can be killed and comes back at
 //! the same place with nothing.
 
-use crate::link::{Link, Reply};
+use crate::link::Link;
 use crate::support::process::Process;
 use crate::support::redis_server::Redis;
-use crate::support::tools::own_loopback;
+use crate::support::resp::Reply;
+use crate::support::tools::{own_loopback, server_at};
 use std::net::SocketAddr;
 use std::process::Command;
 
@@ -25,20 +26,15 @@ impl Upstream {
     pub fn start(kind: Kind) -> Upstream {
         match kind {
             Kind::Redis => Upstream::Redis(Redis::start(&[])),
-            Kind::Larder => Upstream::larder_at(SocketAddr::new(own_loopback(), 0)),
+            Kind::Larder => Upstream::Larder(server_at(SocketAddr::new(own_loopback(), 0))),
         }
-    }
-
-    fn larder_at(place: SocketAddr) -> Upstream {
-        let flags = ["--listen", &place.to_string()];
-        Upstream::Larder(Process::start(env!("CARGO_BIN_EXE_server"), &flags, 1))
     }
 
     /// Another one, where this was that has been killed.
     pub fn start_again(kind: Kind, address: SocketAddr) -> Upstream {
         match kind {
             Kind::Redis => Upstream::Redis(Redis::start_at(address, &[])),
-            Kind::Larder => Upstream::larder_at(address),
+            Kind::Larder => Upstream::Larder(server_at(address)),
         }
     }
 
@@ -60,14 +56,14 @@ impl Upstream {
     /// Tells it something directly.
     pub fn tell(&self, words: &[&str]) -> Reply {
         let mut link = Link::connect(self.address()).expect("it listens");
-        let reply = link.ask(words).expect("it answers");
+        let reply = link.request(words).expect("it answers");
         assert!(!matches!(reply, Reply::Error(_)), "{words:?}: {reply:?}");
         reply
     }
 
     /// Closes the connections of the proxies: those that speak RESP3.
     pub fn kill_connections(&self) -> usize {
-        let Reply::Text(Some(list)) = self.tell(&["CLIENT", "LIST"]) else { panic!("no list") };
+        let Reply::Text(list) = self.tell(&["CLIENT", "LIST"]) else { panic!("no list") };
         let field = |line: &str, name: &str| {
             let mut fields = line.split(' ').filter_map(|field| field.split_once('='));
             fields.find_map(|(it, value)| (it == name).then(|| value.to_string()))

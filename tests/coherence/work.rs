@@ -1,8 +1,9 @@
 //! Writers and readers: threads with plain sockets, which note what they sent and saw, and when.
 
 use crate::history::{Read, Span, Write};
-use crate::link::{Link, Reply};
-use crate::support::tools::Random;
+use crate::link::Link;
+use crate::support::random::Random;
+use crate::support::resp::Reply;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -147,7 +148,7 @@ impl Shared {
         if is_delete {
             words = vec!["DEL", &name];
         }
-        match connected.ask(&words) {
+        match connected.request(&words) {
             Ok(Reply::Word(word)) if word == "OK" && !is_delete => Outcome::Done,
             Ok(Reply::Number(0 | 1)) if is_delete => Outcome::Done,
             Ok(Reply::Error(error)) if proxy.is_some() => match error.as_str() {
@@ -177,10 +178,11 @@ impl Shared {
                 link.send(&["GET", &name(key)]).expect("the proxy stays");
             }
             for key in keys {
-                let reply = link.hear().expect("the proxy answers");
+                let reply = link.reply().expect("the proxy answers");
                 let span = Span { begin, end: Instant::now() };
                 let saw = match reply {
-                    Reply::Text(text) => text.map(|text| number_of(key, &text)),
+                    Reply::Null => None,
+                    Reply::Text(text) => Some(number_of(key, &text)),
                     Reply::Error(error) if error.starts_with("ERR upstream ") => {
                         reads.errors += 1;
                         continue;

@@ -2,8 +2,8 @@
 
 use crate::support::fake::Fake;
 use crate::support::process::Process;
+use crate::support::resp::resp_request;
 use crate::support::tools::start_in_shell;
-use crate::support::transcript::resp_request;
 
 /// What would forge, or steer.
 const NASTY: &str =

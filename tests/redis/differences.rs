@@ -1,7 +1,7 @@
 //! The one list of what is meant to differ from Redis, each with its reason.
 
 use super::compare::{Kind, Pair, REDIS};
-use crate::support::transcript::{resp_request, unescape};
+use crate::support::{resp::resp_request, transcript::unescape};
 
 /// What is sent, and why it is answered otherwise: `*>` stands before words, else it is bytes.
 const DIFFERENCES: &[(&str, &str)] = &[

@@ -10,7 +10,7 @@
 //! `{id}` and `{other-id}` are the clients' numbers, `{address}` and `{other-address}` where they
 //! connected from.
 
-use crate::support::transcript::{resp_request, unescape};
+use crate::support::{resp::resp_request, transcript::unescape};
 use std::fmt;
 
 pub type Word = Vec<u8>;

@@ -1,7 +1,7 @@
 //! The rules of the cache, one at a time: each a few requests and the moment that matters.
 
 use crate::scene::{Scene, Setup};
-use crate::support::transcript::resp_request;
+use crate::support::resp::resp_request;
 use crate::support::world::{ClientId, Reach, Side, Weather};
 use larder::settings::limits;
 use larder::stats::Stat;

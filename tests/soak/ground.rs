@@ -1,7 +1,7 @@
 //! What all threads share: where the programs are, when to rest, and what was asked of them.
 
 use crate::support::process::Client;
-use crate::support::tools::Random;
+use crate::support::random::Random;
 use crate::truth::Slot;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

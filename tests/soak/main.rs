@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::process::{proxy, server};
-use support::tools::{Random, peak_memory, stats};
+use support::random::Random;
+use support::tools::{peak_memory, stats};
 use support::wire::Wire;
 use support::{is_full, seed};
 use work::Worker;
@@ -49,7 +50,7 @@ fn everything_at_once_mixes_nothing_up_and_leaves_nothing_behind() {
     let wire = Wire::to(server.address());
     let proxy = proxy(wire.address, PROXY);
     let ground = Ground::new(server.address(), proxy.address());
-    let random = |salt: usize| Random::new(seed.wrapping_add(salt as u64 * 2));
+    let random = |salt: usize| Random(seed.wrapping_add(salt as u64 * 2));
     thread::scope(|scope| {
         let at_end = AtEnd(&ground);
         for number in 0..WORKERS {

@@ -2,8 +2,9 @@
 
 use crate::ground::{AtEnd, Ground, count};
 use crate::support::process::Client;
-use crate::support::tools::{Random, reset};
-use crate::support::transcript::resp_request;
+use crate::support::random::Random;
+use crate::support::resp::resp_request;
+use crate::support::tools::reset;
 use std::thread;
 use std::time::Duration;
 

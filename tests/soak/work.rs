@@ -2,8 +2,8 @@
 
 use crate::ground::{AtEnd, Ground, SLOTS, count};
 use crate::support::process::Client;
-use crate::support::tools::Random;
-use crate::support::transcript::resp_request;
+use crate::support::random::Random;
+use crate::support::resp::resp_request;
 use crate::truth::Outcome;
 use std::thread;
 use std::time::Duration;

@@ -3,7 +3,8 @@
 
 use crate::support::clients::{send_with_urgent_byte, with_receive_buffer};
 use crate::support::process::{Client, Process};
-use crate::support::tools::{Random, server_and_proxy, stat};
+use crate::support::random::Random;
+use crate::support::tools::{server_and_proxy, stat};
 use crate::support::{rounds, seed};
 use larder::base::buffer::SCRATCH_BYTES;
 use std::process::{Child, Command};
@@ -58,7 +59,7 @@ impl Burst {
 
 #[test]
 fn bursts_beyond_every_buffer_with_urgent_bytes_among_them_are_answered_whole() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     let value = "v".repeat(LARGE) + "\r\n";
     for process in server_and_proxy(&[]) {
         let mut client = with_receive_buffer(process.address(), 1 << 20);
@@ -86,7 +87,7 @@ fn bursts_beyond_every_buffer_with_urgent_bytes_among_them_are_answered_whole() 
 /// just that moment; and no event says that there is something to read all the same.
 #[test]
 fn urgent_bytes_in_mid_pipeline_silence_nothing_with_signals_among_them() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     for process in server_and_proxy(&[]) {
         let mut client = process.client();
         assert_eq!(client.ask("SET k v"), "OK");

@@ -2,9 +2,8 @@
 
 use crate::support::clients::from_source;
 use crate::support::process::{Client, Process};
-use crate::support::tools::{
-    Random, descriptors, reset, server_and_proxy, stat, stats, wait_until,
-};
+use crate::support::random::Random;
+use crate::support::tools::{descriptors, reset, server_and_proxy, stat, stats, wait_until};
 use crate::support::{rounds, seed};
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -68,7 +67,7 @@ impl Guest {
 
 #[test]
 fn clients_that_come_and_go_leave_nothing_behind_and_get_nothing_of_each_other() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     for process in server_and_proxy(&[]) {
         let mut watcher = process.client();
         // By now a proxy has its connection to the server.

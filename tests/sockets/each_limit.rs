@@ -3,8 +3,8 @@
 //! `timeouts.rs` and `readers.rs`.
 
 use crate::support::process::{Client, Process};
+use crate::support::resp::resp_request;
 use crate::support::tools::{server_and_proxy, stat};
-use crate::support::transcript::resp_request;
 use larder::protocol::resp::{MAX_ARGUMENTS, MAX_HEADER};
 use larder::proxy::MAX_GATHERED;
 use larder::session::MAX_NAME;

@@ -2,9 +2,10 @@
 //! more is stored, while all else goes on.
 
 use crate::support::process::{Client, Process, proxy, server};
+use crate::support::random::Random;
+use crate::support::resp::resp_request;
 use crate::support::seed;
-use crate::support::tools::{Random, resident_memory, stat, stats, wait_until};
-use crate::support::transcript::resp_request;
+use crate::support::tools::{resident_memory, stat, stats, wait_until};
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,7 +69,7 @@ fn check_memory(process: &Process, client: &mut Client, when: &str) {
 
 #[test]
 fn memory_is_counted_as_it_is_taken_and_limited() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     let mut mixed = move || [20, 500, 5_000, 20_000, 100_000][random.below(5)];
     let lengths: [(&str, &mut dyn FnMut() -> usize); 4] = [
         ("small values", &mut || 400),

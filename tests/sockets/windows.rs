@@ -3,8 +3,9 @@
 
 use crate::support::clients::with_receive_buffer;
 use crate::support::process::{Client, Process};
+use crate::support::random::Random;
 use crate::support::tools::{
-    Random, descriptors, peak_memory, reset, server_and_proxy, stat, stats, wait_until,
+    descriptors, peak_memory, reset, server_and_proxy, stat, stats, wait_until,
 };
 use crate::support::{rounds, seed};
 
@@ -58,7 +59,7 @@ fn leave(process: &Process, random: &mut Random) {
 
 #[test]
 fn those_who_leave_in_mid_reply_or_mid_request_leave_nothing_behind() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     for process in server_and_proxy(&[]) {
         let mut watcher = process.client();
         let value = store_large_value(&mut watcher);

@@ -180,20 +180,3 @@ pub fn reset(client: Client) {
     let socket = SockRef::from(client.stream());
     socket.set_linger(Some(Duration::ZERO)).expect("it is a socket");
 }
-
-/// Random numbers that a seed repeats: xorshift (Marsaglia 2003).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed | 1)
-    }
-
-    /// A number from 0 up to, but not, `end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-}

@@ -27,6 +27,7 @@
 
 mod expected;
 
+use super::resp::resp_request;
 use expected::{Expected, Match, shown};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -307,17 +308,6 @@ fn action(mark: &str, text: &str) -> Option<Action> {
         "<!" => Action::ExpectClose,
         _ => return None,
     })
-}
-
-/// A request in RESP.
-pub fn resp_request(words: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words.iter().map(AsRef::as_ref) {
-        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        bytes.extend_from_slice(word);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes
 }
 
 pub fn unescape(text: &str) -> Option<Vec<u8>> {

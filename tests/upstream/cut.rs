@@ -3,7 +3,7 @@
 use crate::states::{Stage, State};
 use crate::support::fake::{Link, TELLING};
 use crate::support::process::Client;
-use crate::support::tools::Random;
+use crate::support::random::Random;
 use crate::support::{is_full, seed};
 use std::thread;
 
@@ -94,15 +94,15 @@ fn drip(link: &mut Link, other: &mut Client, answer: &str) {
 /// All at a time: each takes the timeout.
 #[test]
 fn a_reply_that_hangs_at_any_byte_is_given_up_and_its_rest_reaches_nobody() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     let flags = ["--upstream-timeout", "2"];
     thread::scope(|scope| {
         for number in 0..State::all("").len() {
-            let random = Random::new(random.below(1 << 30) as u64);
+            let random = Random(random.below(1 << 30) as u64);
             scope.spawn(move || hang(Stage::new(&flags), number, random));
         }
         for questions in 1..=TELLING.len() {
-            let random = Random::new(random.below(1 << 30) as u64);
+            let random = Random(random.below(1 << 30) as u64);
             scope.spawn(move || hang_in_greeting(Stage::new(&flags), questions, random));
         }
     });

@@ -2,7 +2,8 @@
 
 use crate::states::{Stage, State};
 use crate::support::fake::TELLING;
-use crate::support::tools::{Random, peak_memory, stat, wait_until};
+use crate::support::random::Random;
+use crate::support::tools::{peak_memory, stat, wait_until};
 use crate::support::{rounds, seed};
 
 const UNAVAILABLE: &str = "ERR upstream unavailable";
@@ -44,7 +45,7 @@ fn garbage(random: &mut Random, takes_any: bool) -> (Vec<u8>, bool) {
 
 #[test]
 fn garbage_from_a_seed_costs_the_connection_and_nothing_else() {
-    let mut random = Random::new(seed());
+    let mut random = Random(seed());
     let mut stage = Stage::new(&[]);
     let mut before = (0, 0);
     let count = rounds(20_000);

@@ -4,6 +4,7 @@
 use crate::support::fake::Fake;
 use crate::support::process::{Process, proxy};
 use crate::support::redis_server::Redis;
+use crate::support::resp::resp_request;
 use crate::support::tools::{start_in_shell, stat, wait_until};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -74,8 +75,7 @@ fn check_silence(proxy: &Process) {
     client.send("STATS\r\nHELP\r\n");
     for words in ["CONFIG GET *", "INFO", "CLIENT INFO", "CLIENT LIST"] {
         let words: Vec<_> = words.split(' ').collect();
-        client.send(format!("*{}\r\n", words.len()));
-        words.iter().for_each(|word| client.send(format!("${}\r\n{word}\r\n", word.len())));
+        client.send(resp_request(&words));
     }
     client.send("BYE\r\n");
     let mut told = String::from_utf8(client.until_eof()).expect("text");
