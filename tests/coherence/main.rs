@@ -109,7 +109,7 @@ fn check(kind: Kind, trust: f64, faults: &[Fault]) {
         let writers: Vec<_> = (0..SLOTS).map(write).collect();
         let read = |at: usize| {
             let slot = (at < 2).then_some(HOT);
-            scope.spawn(move || shared.read(at % 2, slot, random(SLOTS + at + 1)))
+            scope.spawn(move || shared.read(at, slot, random(SLOTS + at + 1)))
         };
         let readers: Vec<_> = (0..2 + 2 * READERS).map(read).collect();
         scene.run(time() / faults.len() as u32);
@@ -131,10 +131,10 @@ fn report(scene: &Scene<'_>, trust: f64, written: Vec<Written>, mut reads: Reads
     let (mut writes, mut judged) = (0, 0);
     let keys = written.len();
     for history in written {
-        let mut seen = reads.seen.remove(&history.key).unwrap_or_default();
+        let seen = reads.seen.remove(&history.key).unwrap_or_default();
         (writes, judged) = (writes + history.writes.len(), judged + seen.len());
         let Judged { violations: broken, transits: here } =
-            judge(scene.phases[0].0, &history.writes, &mut seen, &scene.upheavals, trust);
+            judge(scene.phases[0].0, &history.writes, &seen, &scene.upheavals, trust);
         violations.extend(broken.into_iter().map(|what| format!("{:?} at {what}", history.key)));
         for (at, transit) in here.into_iter().filter(|_| history.key.0 == HOT) {
             transits.entry(scene.phase(at)).or_default().push(transit);

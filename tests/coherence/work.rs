@@ -164,11 +164,12 @@ impl Shared {
         }
     }
 
-    /// Reads through a proxy until the end: one slot without a pause, or now one, now another, some
+    /// Reads through the proxy of a client until the end: one slot without a pause, or now one, now another, some
     /// in a pipeline.
-    pub fn read(&self, proxy: usize, slot: Option<usize>, mut random: Random) -> Reads {
+    pub fn read(&self, client: usize, slot: Option<usize>, mut random: Random) -> Reads {
+        let proxy = client % 2;
         let mut link = Link::connect(self.proxies[proxy]).expect("the proxy listens");
-        let mut reads = Reads::default();
+        let (mut reads, mut place) = (Reads::default(), 0);
         while !self.end.has_come() {
             let count = if slot.is_some() { 1 } else { 1 + random.below(4) };
             let keys = (0..count).map(|_| self.key(slot.unwrap_or_else(|| random.below(SLOTS))));
@@ -189,7 +190,9 @@ impl Shared {
                     }
                     other => panic!("GET: {other:?}"),
                 };
-                reads.seen.entry(key).or_default().push(Read { proxy, span, saw });
+                place += 1;
+                let read = Read { client, place, proxy, span, saw };
+                reads.seen.entry(key).or_default().push(read);
             }
             if slot.is_none() {
                 self.end.comes_within(Duration::from_micros(random.below(2_000) as u64));

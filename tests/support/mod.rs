@@ -5,6 +5,7 @@ pub mod child;
 pub mod clients;
 pub mod fake;
 pub mod figures;
+pub mod history;
 pub mod lives;
 pub mod process;
 pub mod random;
