@@ -1,8 +1,8 @@
 //! What the world of these rounds can do beyond that of the others: that it does it.
 
-use super::history::Version;
 use super::traffic;
 use super::witness::{Age, Truth};
+use crate::support::history::Version;
 use crate::support::world::{Order, World};
 use larder::proxy::Rule;
 use larder::server::Server;
@@ -51,7 +51,7 @@ fn the_witness_sees_every_version_and_when_it_expires() {
     let expected = [(None, began), (Some(1), began), (Some(2), began), (None, began)];
     assert_eq!(seen[..4], expected);
     assert_eq!(seen[4..], [(Some(3), began), (None, expired)]);
-    assert!(truth.versions[0][5].by_nobody);
+    assert!(truth.versions[0][5].known.is_some());
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! One random round: clients ask proxies and the server, links and nodes break and mend; afterwards
 //! the history of every key is judged.
 
-use super::history::{self, Event, Promise, Version, Violation};
 use super::plan::{Broken, Plan, Trouble};
 use super::traffic::{Command, Operation};
 use super::witness::Truth;
 use crate::scene::{Setup, upstream_options};
+use crate::support::history::{self, Event, Promise, Version, Violation};
 use crate::support::world::{ClientId, NodeId, Random, Reach, Side, Weather, World};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -363,7 +363,7 @@ impl Round {
         }
         for (key, events) in events.iter().enumerate() {
             let versions: &[Version] = &self.truth.versions[key];
-            history::judge(versions, events).map_err(|violation| {
+            history::judge(versions, events).verdict().map_err(|violation| {
                 let places: BTreeSet<usize> = events.iter().map(|event| event.place).collect();
                 let asked = places.iter().map(|&place| {
                     format!("\n  request {place}: {:?}", self.operations[place].command)

@@ -1,6 +1,6 @@
 //! What clients ask, over RESP, and what follows from the answers for each key.
 
-use super::history::Act;
+use crate::support::history::Act;
 use crate::support::world::Stamp;
 
 /// A request. Keys are numbers, and so are values: no two writes have the same.

@@ -4,8 +4,8 @@
 //! The server may be an old one that cannot tell of changes, and it may be late with keys that
 //! expire and that nobody asks for, as Redis is.
 
-use super::history::Version;
 use super::traffic::{self, Reply};
+use crate::support::history::{Known, Version};
 use crate::support::world::{Random, Stamp};
 use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
@@ -17,6 +17,11 @@ use std::time::{Duration, Instant};
 
 /// Who asks for the witness.
 const WITNESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
+/// Returns the absence of a key that no client has removed: it expired, or the server forgot it.
+fn by_nobody(since: Stamp) -> Version {
+    Version { value: None, since, known: Some(Known { from: since, proxy: None }) }
+}
 
 /// What the server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +65,7 @@ impl Truth {
     /// Of so many keys, all absent.
     pub fn new(keys: usize, now: Stamp) -> Truth {
         let (sender, receiver) = channel();
-        let first = Version { value: None, since: now, by_nobody: true };
+        let first = by_nobody(now);
         Truth {
             versions: vec![vec![first]; keys],
             held: vec![(None, None); keys],
@@ -92,7 +97,7 @@ impl Truth {
     pub fn lost(&mut self, now: Stamp) {
         for (versions, held) in self.versions.iter_mut().zip(&mut self.held) {
             *held = (None, None);
-            versions.push(Version { value: None, since: now, by_nobody: true });
+            versions.push(by_nobody(now));
         }
     }
 
@@ -102,12 +107,12 @@ impl Truth {
             if let Some(at) = held.1.filter(|&at| at <= now.at) {
                 *held = (None, None);
                 let since = Stamp { at, step: now.step };
-                versions.push(Version { value: None, since, by_nobody: true });
+                versions.push(by_nobody(since));
             }
         }
         for Change { key, held } in self.receiver.try_iter() {
             if held.0 != self.held[key].0 {
-                let version = Version { value: held.0, since: now, by_nobody: false };
+                let version = Version { value: held.0, since: now, known: None };
                 self.versions[key].push(version);
             }
             self.held[key] = held;

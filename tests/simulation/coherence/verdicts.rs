@@ -1,6 +1,8 @@
-//! Histories made by hand, good and bad. Times are milliseconds, and steps are the same.
+//! What the judge says of histories made by hand, good and bad. Times are milliseconds, and steps are the same.
 
-use super::*;
+use crate::support::history::{Act, Event, Known, Promise, Version, judge};
+use crate::support::world::Stamp;
+use std::time::{Duration, Instant};
 
 struct History {
     start: Instant,
@@ -18,7 +20,7 @@ impl History {
         for &(value, at) in [(0, 0)].iter().chain(versions) {
             let value = (value > 0).then_some(value);
             let since = history.at(at);
-            history.versions.push(Version { value, since, by_nobody: false });
+            history.versions.push(Version { value, since, known: None });
         }
         history
     }
@@ -29,7 +31,8 @@ impl History {
 
     /// The last version came of itself.
     fn by_nobody(mut self) -> History {
-        self.versions.last_mut().expect("there is one").by_nobody = true;
+        let last = self.versions.last_mut().expect("there is one");
+        last.known = Some(Known { from: last.since, proxy: None });
         self
     }
 
@@ -61,12 +64,12 @@ impl History {
 
     #[track_caller]
     fn holds(&self) {
-        judge(&self.versions, &self.events).map_err(|it| it.message).expect("it is good");
+        judge(&self.versions, &self.events).verdict().map_err(|it| it.message).expect("it is good");
     }
 
     #[track_caller]
     fn breaks(&self, how: &str) {
-        let message = judge(&self.versions, &self.events).expect_err("it is bad").message;
+        let message = judge(&self.versions, &self.events).verdict().expect_err("it is bad").message;
         assert!(message.lines().next().unwrap_or_default().contains(how), "{message}");
     }
 }
