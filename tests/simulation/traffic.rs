@@ -1,6 +1,7 @@
 //! What clients ask, and what they are told: requests with values that can be told apart, and a
 //! parser that accepts only what may come in reply to each.
 
+use crate::support::resp::resp_request;
 use crate::support::world::Stamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +91,7 @@ impl Operation {
         if !self.resp {
             return format!("{}\r\n", words.join(" ")).into_bytes();
         }
-        let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-        format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
+        resp_request(&words)
     }
 
     /// The reply at the front of `bytes`, and its length. `None`: it is not whole.

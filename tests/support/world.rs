@@ -27,6 +27,7 @@ pub mod network;
 #[path = "../simulation/node.rs"]
 mod node;
 
+pub use super::random::Random;
 use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, Handler, Via};
 use larder::proxy::Proxy;
@@ -35,7 +36,7 @@ use larder::server::Server;
 use larder::settings::limits::Limits;
 use larder::stats::Stat;
 use network::{End, Network, Parcel, Pulse, Site};
-pub use network::{LinkId, Random, Reach, Side, Stamp, Weather};
+pub use network::{LinkId, Reach, Side, Stamp, Weather};
 pub use node::Order;
 use node::{CALLER, Node, Policy};
 use std::net::SocketAddr;

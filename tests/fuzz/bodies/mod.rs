@@ -15,6 +15,9 @@ pub mod session;
 pub mod stage;
 pub mod text;
 
+// What `world.rs` stands on.
+#[path = "../../support/random.rs"]
+pub mod random;
 #[path = "../../support/world.rs"]
 pub mod world;
 

@@ -1,6 +1,8 @@
 //! What clients ask, over RESP, and what follows from the answers for each key.
 
 use crate::support::history::Act;
+pub use crate::support::resp::Reply;
+use crate::support::resp::resp_request;
 use crate::support::world::Stamp;
 
 /// A request. Keys are numbers, and so are values: no two writes have the same.
@@ -33,17 +35,6 @@ pub struct Operation {
     pub answer: Option<(Stamp, Reply)>,
 }
 
-/// A reply in RESP2.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    Word(String),
-    Error(String),
-    Number(i64),
-    Text(String),
-    Null,
-    List(Vec<Reply>),
-}
-
 /// What an answer says of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
@@ -74,8 +65,7 @@ pub fn id_of(text: &str) -> Result<u32, Misplaced> {
 
 /// A request as a RESP array.
 pub fn encode(words: &[&str]) -> String {
-    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), strings.collect::<String>())
+    String::from_utf8(resp_request(words)).expect("keys and values are text")
 }
 
 impl Command {
@@ -121,7 +111,9 @@ impl Command {
         let text = std::str::from_utf8(bytes).map_err(|_| Misplaced)?;
         let (mut rest, mut last) = (text, None);
         for place in 0..self.replies() {
-            let Some(reply) = Reply::read(&mut rest)? else { return Ok(None) };
+            let Some(reply) = Reply::read(&mut rest).map_err(|_| Misplaced)? else {
+                return Ok(None);
+            };
             let expected = match place {
                 _ if place + 1 == self.replies() => None,
                 0 => Some("OK"),
@@ -190,37 +182,6 @@ impl Command {
 }
 
 impl Reply {
-    /// The reply at the front of `rest`, which is taken off. `None`: it is not whole.
-    pub fn read(rest: &mut &str) -> Result<Option<Reply>, Misplaced> {
-        let Some((head, after)) = rest.split_once("\r\n") else { return Ok(None) };
-        let (kind, head) = head.split_at_checked(1).ok_or(Misplaced)?;
-        let number = || head.parse::<i64>().map_err(|_| Misplaced);
-        let mut after = after;
-        let reply = match kind {
-            "+" => Reply::Word(head.to_string()),
-            "-" => Reply::Error(head.to_string()),
-            ":" => Reply::Number(number()?),
-            "$" if head == "-1" => Reply::Null,
-            "$" => {
-                let length = number()? as usize;
-                let Some(text) = after.get(..length + 2) else { return Ok(None) };
-                after = &after[length + 2..];
-                Reply::Text(text.strip_suffix("\r\n").ok_or(Misplaced)?.to_string())
-            }
-            "*" => {
-                let mut list = Vec::new();
-                for _ in 0..number()? {
-                    let Some(reply) = Reply::read(&mut after)? else { return Ok(None) };
-                    list.push(reply);
-                }
-                Reply::List(list)
-            }
-            _ => return Err(Misplaced),
-        };
-        *rest = after;
-        Ok(Some(reply))
-    }
-
     /// What GET says.
     pub fn value(&self) -> Result<Option<u32>, Misplaced> {
         match self {
