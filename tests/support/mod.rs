@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod clients;
+pub mod crowd;
 pub mod fake;
 pub mod figures;
 pub mod history;

@@ -10,6 +10,21 @@ const UNAVAILABLE: &str = "ERR upstream unavailable";
 /// What a reply can begin with.
 const TYPES: &[u8] = b"+-:$*_#,(!=%~>|";
 
+/// What is no reply to anything, in ways that chance is not likely to find.
+const KNOWN: [&str; 11] = [
+    "HTTP/1.1 400 Bad Request\r\n\r\n",
+    "\0\0\0\0",
+    "$abc\r\n",
+    "$-2\r\n",
+    "$3\r\nabcdef",
+    "$99999999999999999999\r\n",
+    "*-7\r\n",
+    "+no end\n",
+    "\r\n",
+    "value\r\n",
+    "*18446744073709551615\r\n",
+];
+
 /// What is no reply to anything, and whether only the end of the connection makes it so.
 fn garbage(random: &mut Random, takes_any: bool) -> (Vec<u8>, bool) {
     let length = 1 + random.below(300);
@@ -37,7 +52,7 @@ fn garbage(random: &mut Random, takes_any: bool) -> (Vec<u8>, bool) {
             let body = if "$=".contains(kind) { "x" } else { ":1\r\n" };
             ((claim + &body.repeat(random.below(30_000))).into_bytes(), true)
         }
-        4 => ((*b"$-2\r\n").into(), false),
+        4 => (KNOWN[random.below(KNOWN.len())].into(), false),
         5 => (format!("%1\r\n+a\r\n:{length}\r\n").into_bytes(), false),
         _ => (format!("*3\r\n:1\r\n$-1\r\n+{length}\r\n").into_bytes(), false),
     }

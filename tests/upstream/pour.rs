@@ -1,13 +1,11 @@
 //! Clients that pour in while the upstream is slow.
 
+use crate::support::crowd::{Crowd, Guest};
 use crate::support::fake::Fake;
 use crate::support::is_full;
-use crate::support::process::{PATIENCE, proxy};
+use crate::support::process::proxy;
 use crate::support::tools::{peak_memory, stat};
 use larder::base::buffer::SCRATCH_BYTES;
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
-use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,112 +26,46 @@ fn crowd() -> usize {
     if is_full() { 3_000 } else { 1_200 }
 }
 
-/// One client, which sends all and then reads.
-struct Guest {
-    stream: TcpStream,
-    requests: Vec<u8>,
-    sent: usize,
-    received: Vec<u8>,
-    replies: usize,
+/// Returns what a client sends, all at once.
+fn requests(number: usize) -> String {
+    let fill = "v".repeat(VALUE);
+    let read = |at: usize| format!("GET r{number}.{at}\r\n");
+    let write = |at: usize| format!("SET w{number}.{at} {fill}\r\n");
+    (0..READS).map(|at| if at % 2 == 1 { read(at) + &write(at) } else { read(at) }).collect()
 }
 
-impl Guest {
-    fn new(number: usize, address: SocketAddr) -> Guest {
-        let stream = std::net::TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
-        stream.set_nonblocking(true).expect("it is a socket");
-        let mut requests = String::new();
-        for at in 0..READS {
-            requests += &format!("GET r{number}.{at}\r\n");
-            if at % 2 == 1 {
-                let fill = "v".repeat(VALUE);
-                requests += &format!("SET w{number}.{at} {fill}\r\n");
-            }
-        }
-        let stream = TcpStream::from_std(stream);
-        Guest { stream, requests: requests.into(), sent: 0, received: Vec::new(), replies: 0 }
-    }
-
-    /// Sends and receives what can be.
-    fn go_on(&mut self) {
-        match self.stream.write(&self.requests[self.sent..]) {
-            Ok(count) => self.sent += count,
-            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
-        }
-        let mut bytes = [0; 4096];
-        loop {
-            match self.stream.read(&mut bytes) {
-                Ok(0) => panic!("a client was closed"),
-                Ok(count) => {
-                    self.replies += memchr::memchr_iter(b'\n', &bytes[..count]).count();
-                    self.received.extend(&bytes[..count]);
-                }
-                Err(error) => return assert_eq!(error.kind(), ErrorKind::WouldBlock),
+/// Checks that every reply is the right one in its place, or an error; returns how many are errors.
+fn check_replies(number: usize, guest: &Guest) -> usize {
+    let text = String::from_utf8_lossy(&guest.received);
+    let mut lines = text.lines();
+    let mut errors = 0;
+    for at in 0..READS {
+        let right = [Some(format!("value of r{number}.{at}")), (at % 2 == 1).then(|| "OK".into())];
+        for right in right.into_iter().flatten() {
+            let line = lines.next().expect("it is done");
+            if line != right {
+                assert!(ERRORS.contains(&line), "{line}");
+                errors += 1;
             }
         }
     }
-
-    fn is_done(&self) -> bool {
-        self.replies == READS + READS / 2
-    }
-
-    /// Every reply is the right one in its place, or an error; how many are errors.
-    fn check(&self, number: usize) -> usize {
-        let text = String::from_utf8_lossy(&self.received);
-        let mut lines = text.lines();
-        let mut errors = 0;
-        for at in 0..READS {
-            let right =
-                [Some(format!("value of r{number}.{at}")), (at % 2 == 1).then(|| "OK".into())];
-            for right in right.into_iter().flatten() {
-                let line = lines.next().expect("it is done");
-                if line != right {
-                    assert!(ERRORS.contains(&line), "{line}");
-                    errors += 1;
-                }
-            }
-        }
-        errors
-    }
+    errors
 }
 
-/// All of them, on one thread.
-struct Party {
-    poll: Poll,
-    guests: Vec<Guest>,
+/// All of them, who begin at once.
+fn party(address: SocketAddr) -> Crowd {
+    let mut party = Crowd::new(address, crowd());
+    party.guests.iter_mut().enumerate().for_each(|(number, it)| it.request(requests(number)));
+    party
 }
 
-impl Party {
-    fn new(address: SocketAddr) -> Party {
-        rlimit::increase_nofile_limit(8_000).expect("the limit can be read");
-        let poll = Poll::new().expect("a descriptor");
-        let mut guests: Vec<_> = (0..crowd()).map(|number| Guest::new(number, address)).collect();
-        for (number, guest) in guests.iter_mut().enumerate() {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            let registered = poll.registry().register(&mut guest.stream, Token(number), interest);
-            registered.expect("it is registered once");
-        }
-        Party { poll, guests }
-    }
+fn are_done(guests: &[Guest]) -> bool {
+    let replies = |guest: &Guest| memchr::memchr_iter(b'\n', &guest.received).count();
+    guests.iter().all(|guest| replies(guest) == READS + READS / 2)
+}
 
-    /// Goes on until it is so.
-    fn run_until(&mut self, what: &str, mut is_so: impl FnMut(&[Guest]) -> bool) {
-        let deadline = Instant::now() + 2 * PATIENCE;
-        let mut events = Events::with_capacity(1024);
-        while !is_so(&self.guests) {
-            assert!(Instant::now() < deadline, "waited too long until {what}");
-            let pause = Some(Duration::from_millis(20));
-            self.poll.poll(&mut events, pause).expect("no signal comes");
-            events.iter().for_each(|event| self.guests[event.token().0].go_on());
-        }
-    }
-
-    fn is_done(guests: &[Guest]) -> bool {
-        guests.iter().all(Guest::is_done)
-    }
-
-    fn check(&self) -> usize {
-        self.guests.iter().enumerate().map(|(number, guest)| guest.check(number)).sum()
-    }
+fn check(party: &Crowd) -> usize {
+    party.guests.iter().enumerate().map(|(number, guest)| check_replies(number, guest)).sum()
 }
 
 /// Answers a request now and then, and at once when told to.
@@ -161,7 +93,7 @@ fn clients_that_pour_in_at_a_slow_upstream_are_paused_and_then_answered_in_order
     let serving = thread::spawn(move || serve(fake, fast));
     let mut watcher = proxy.client();
     let base = peak_memory(proxy.id());
-    let mut party = Party::new(proxy.address());
+    let mut party = party(proxy.address());
     let (mut taken, mut since) = (0, Instant::now());
     party.run_until("no more is taken", |_| {
         let now = stat(&mut watcher, "bytes_in");
@@ -176,8 +108,8 @@ fn clients_that_pour_in_at_a_slow_upstream_are_paused_and_then_answered_in_order
     assert_eq!(watcher.ask("PING"), "PONG");
     assert!(taken < sent as u64, "nobody was paused");
     is_fast.store(true, Ordering::Relaxed);
-    party.run_until("all is answered", Party::is_done);
-    assert_eq!(party.check(), 0, "errors, although the upstream was only slow");
+    party.run_until("all is answered", are_done);
+    assert_eq!(check(&party), 0, "errors, although the upstream was only slow");
     let all = peak_memory(proxy.id());
     println!("{} clients sent {sent} bytes; {taken} taken, {unanswered} unanswered", crowd());
     println!(
@@ -195,11 +127,11 @@ fn clients_that_pour_in_at_a_silent_upstream_are_refused_within_some_timeouts() 
     let fake = Fake::start();
     let proxy = proxy(fake.address(), &["--upstream-timeout", "1"]);
     let base = peak_memory(proxy.id());
-    let mut party = Party::new(proxy.address());
+    let mut party = party(proxy.address());
     let started = Instant::now();
-    party.run_until("all is refused", Party::is_done);
+    party.run_until("all is refused", are_done);
     let waited = started.elapsed();
-    assert_eq!(party.check(), party.guests.len() * (READS + READS / 2));
+    assert_eq!(check(&party), party.guests.len() * (READS + READS / 2));
     let grown = peak_memory(proxy.id()) - base;
     println!("all are refused after {waited:?}; peak memory: {} KiB more", grown >> 10);
     assert!(grown < crowd() * BOUND + (8 << 20), "{grown} bytes");
