@@ -3,9 +3,9 @@
 use crate::history::{Span, Upheavals};
 use crate::support::process::Process;
 use crate::support::random::Random;
-use crate::support::tools::{stat, stats, wait_until};
+use crate::support::tools::{signal, stat, stats, wait_until};
 use crate::support::wire::Wire;
-use crate::upstream::{Kind, Upstream, signal};
+use crate::upstream::{Kind, Upstream};
 use crate::work::Shared;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

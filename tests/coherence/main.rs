@@ -14,11 +14,12 @@ use history::{Judged, Upheavals, judge};
 use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
+use support::guards::AtEnd;
 use support::process::proxy;
 use support::random::Random;
 use support::wire::Wire;
 use upstream::{Kind, Upstream};
-use work::{End, HOT, Reads, SLOTS, Shared, Written};
+use work::{HOT, Reads, SLOTS, Shared, Written};
 
 /// So many readers at each proxy read now this, now that.
 const READERS: usize = 2;
@@ -63,15 +64,6 @@ fn our_server_is_never_old_behind_links_that_fall_silent() {
     check(Kind::Larder, 0.2, LINKS);
 }
 
-/// Ends the run also when it has failed.
-struct AtEnd<'a>(&'a End);
-
-impl Drop for AtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.come();
-    }
-}
-
 /// How long all faults together are made to happen.
 fn time() -> Duration {
     Duration::from_millis(if support::is_full() { 40_000 } else { 2_500 })
@@ -102,7 +94,7 @@ fn check(kind: Kind, trust: f64, faults: &[Fault]) {
     };
     let (mut written, mut reads) = (Vec::new(), Reads::default());
     thread::scope(|scope| {
-        let at_end = AtEnd(&shared.end);
+        let at_end = AtEnd(|| shared.end.come());
         let random = |salt: usize| Random(seed.wrapping_add(salt as u64 * 2));
         let shared = &shared;
         let write = |slot| scope.spawn(move || shared.write(slot, random(slot + 1)));

@@ -7,7 +7,6 @@ use crate::support::redis_server::Redis;
 use crate::support::resp::Reply;
 use crate::support::tools::{own_loopback, server_at};
 use std::net::SocketAddr;
-use std::process::Command;
 
 /// Which program it is.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +72,4 @@ impl Upstream {
         let kill = |id: &&String| self.tell(&["CLIENT", "KILL", "ID", id]) == Reply::Number(1);
         ids.iter().filter(kill).count()
     }
-}
-
-/// Sends a process a signal by name.
-pub fn signal(id: u32, name: &str) {
-    let status = Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
-    assert!(status.expect("kill runs").success(), "kill -{name} {id}");
 }

@@ -1,7 +1,7 @@
 //! Standard streams that are closed, full, or that nobody reads.
 
 use crate::support::process::{Client, server};
-use crate::support::tools::{Reserved, wait_until};
+use crate::support::tools::{Reserved, signal, wait_until};
 use nix::pty::openpty;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -40,21 +40,17 @@ fn check_lives_on(prelude: &str, redirections: &str) {
         let mut process = Mute(command.spawn().expect("sh is there"));
         drop((process.0.stdout.take(), process.0.stderr.take()));
         wait_until("it listens", || TcpStream::connect(place).is_ok());
-        let id = process.0.id().to_string();
+        let id = process.0.id();
         for number in 0..3 {
             // Else a line of the log would be a reply to somebody.
             let file = fs::read_link(format!("/proc/{id}/fd/{number}")).expect("it is open");
             assert!(!file.to_string_lossy().starts_with("socket:"), "{redirections}: {file:?}");
         }
-        let signal = |name: &str| {
-            let status = Command::new("kill").args([name, &id]).status();
-            assert!(status.expect("kill is there").success(), "{redirections}");
-        };
         for _ in 0..20 {
-            signal("-HUP");
+            signal(id, "HUP");
             assert_eq!(Client::connect(place).ask("SET k v"), "OK", "{redirections}");
         }
-        signal("-TERM");
+        signal(id, "TERM");
         let mut status = None;
         wait_until("it ends", || {
             status = process.0.try_wait().expect("it is a child");
@@ -115,14 +111,10 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
         let place = lines.last().expect("it says where it listens");
         let place = place.split([' ', ',']).nth(3).expect("an address").parse();
         let place: SocketAddr = place.expect("an address");
-        let id = process.0.id().to_string();
-        let hang_up = || {
-            let status = Command::new("kill").args(["-HUP", &id]).status();
-            assert!(status.expect("kill is there").success());
-        };
+        let id = process.0.id();
         for _ in 0..50 {
             // A signal may come while a line is being written, too.
-            (0..5).for_each(|_| hang_up());
+            (0..5).for_each(|_| signal(id, "HUP"));
             assert_eq!(Client::connect(place).ask("SET k v"), "OK");
         }
         let (sender, log) = mpsc::channel();
@@ -131,7 +123,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
             lines.for_each(|line| sender.send(line).unwrap_or_default());
         });
         wait_until("it is read again", || {
-            hang_up();
+            signal(id, "HUP");
             log.try_iter().any(|line| line.contains("SIGHUP"))
         });
         assert_eq!(Client::connect(place).ask("GET k"), "v");

@@ -2,6 +2,7 @@
 
 use crate::support::process::{Client, Process, proxy, server};
 use crate::support::rounds;
+use crate::support::strace::start_traced;
 use crate::support::tools::{server_and_proxy, stat, wait_until};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -179,9 +180,8 @@ fn a_second_signal_ends_the_program_at_once() {
 /// Whoever has read where it listens may tell it to stop: `strace` makes the moment after long.
 #[test]
 fn a_signal_right_after_the_announcement_is_heeded() {
-    let traced = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e"];
-    let delayed = ["inject=write:delay_exit=300000", SERVER, "--listen", "127.0.0.1:0"];
-    let process = Process::start("strace", &[&traced[..], &delayed].concat(), 1);
+    let delayed = ["-e", "trace=write", "-e", "inject=write:delay_exit=300000"];
+    let process = start_traced(&delayed, SERVER, &["--listen", "127.0.0.1:0"]);
     process.signal("HUP");
     assert!(process.terminate().success());
 }

@@ -63,6 +63,13 @@ impl Drop for Strace {
     }
 }
 
+/// Starts a program whose calls are traced from the first on, with these arguments for strace. The
+/// program is our child, and not the child of strace.
+pub fn start_traced(arguments: &[&str], program: &str, flags: &[&str]) -> Process {
+    let own = ["-D", "-f", "-qq", "-o", "/dev/null"];
+    Process::start("strace", &[&own[..], arguments, &[program], flags].concat(), 1)
+}
+
 /// How many calls in a report were made to fail.
 pub fn failures(report: &str) -> usize {
     report.matches("(INJECTED)").count()

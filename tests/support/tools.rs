@@ -5,6 +5,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -173,6 +174,13 @@ impl Reserved {
         let address = socket.local_addr().expect("it is bound").as_socket().expect("an address");
         Reserved { address, _socket: socket }
     }
+}
+
+/// Sends a process a signal by name, such as `TERM`.
+#[track_caller]
+pub fn signal(id: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
+    assert!(status.expect("kill runs").success(), "kill -{name} {id}");
 }
 
 /// Closes with a reset: to a FIN, the programs would go on answering what is under way.

@@ -2,7 +2,8 @@
 //! `garbage.rs` and `cut.rs`.
 
 use crate::support::fake::Fake;
-use crate::support::process::{Process, proxy, server};
+use crate::support::process::{proxy, server};
+use crate::support::strace::start_traced;
 use crate::support::tools::{own_loopback, stat, wait_until};
 use std::net::{SocketAddr, TcpListener};
 
@@ -81,12 +82,9 @@ fn what_an_upstream_says_before_it_is_asked_is_not_taken_for_an_answer() {
         let listener = TcpListener::bind(place).expect("there is a port");
         let fake = Fake::serve_on(listener);
         let upstream = fake.address().to_string();
-        // `-D`: the proxy is our child, and not the child of strace.
-        let flags = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=connect", "-e"];
-        let inject = ["inject=connect:delay_exit=200000:when=1", env!("CARGO_BIN_EXE_proxy")];
-        let own = ["--listen", "127.0.0.1:0", "--upstream", &upstream];
-        let flags = [&flags[..], &inject, &own].concat();
-        let proxy = Process::start("strace", &flags, 1);
+        let held_up = ["-e", "trace=connect", "-e", "inject=connect:delay_exit=200000:when=1"];
+        let flags = ["--listen", "127.0.0.1:0", "--upstream", &upstream];
+        let proxy = start_traced(&held_up, env!("CARGO_BIN_EXE_proxy"), &flags);
         let mut link = fake.accept_in_silence();
         link.say(greeting);
         link.finish_sending();

@@ -2,45 +2,20 @@
 //! and that nobody else is.
 
 use crate::support::fake::Fake;
+use crate::support::guards::OwnFile;
 use crate::support::process::{Process, proxy};
 use crate::support::redis_server::Redis;
 use crate::support::resp::resp_request;
 use crate::support::tools::{start_in_shell, stat, wait_until};
+use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::{env, fs, process};
+use std::path::Path;
 
 const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
 const UNAVAILABLE: &str = "ERR upstream unavailable";
 const SECRET: &str = "s3cret pass:word";
 
-/// A file that is deleted when dropped.
-struct AuthFile(PathBuf);
-
-impl AuthFile {
-    fn new(name: &str, text: &str) -> AuthFile {
-        let name = format!("larder-login-{}-{name}", process::id());
-        let file = AuthFile(env::temp_dir().join(name));
-        file.write(text);
-        file
-    }
-
-    fn write(&self, text: &str) {
-        fs::write(&self.0, text).expect("there is room");
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("text")
-    }
-}
-
-impl Drop for AuthFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-fn proxy_with_file(upstream: SocketAddr, file: &AuthFile) -> Process {
+fn proxy_with_file(upstream: SocketAddr, file: &OwnFile) -> Process {
     proxy(upstream, &["--upstream-auth-file", file.path()])
 }
 
@@ -95,7 +70,7 @@ fn redis_with_password() -> Redis {
 #[test]
 fn a_password_comes_from_a_file_or_the_environment() {
     let redis = redis_with_password();
-    let file = AuthFile::new("password", &format!("{SECRET}\n"));
+    let file = OwnFile::new("login-password", &format!("{SECRET}\n"));
     check_serves(&proxy_with_file(redis.address, &file));
     let variable = format!("LARDER_UPSTREAM_PASSWORD='{SECRET}'");
     check_serves(&proxy_with_environment(&variable, redis.address, &[]));
@@ -119,7 +94,7 @@ fn a_user_is_named_in_the_file_or_the_environment() {
     let redis = Redis::start(&[]);
     redis.tell(&format!("ACL SETUSER app on \">{SECRET}\" ~* +@all"));
     redis.tell("ACL SETUSER default resetpass \">another\"");
-    let file = AuthFile::new("user", &format!("app\n{SECRET}\n"));
+    let file = OwnFile::new("login-user", &format!("app\n{SECRET}\n"));
     check_serves(&proxy_with_file(redis.address, &file));
     let both = format!("LARDER_UPSTREAM_USER=app LARDER_UPSTREAM_PASSWORD='{SECRET}'");
     check_serves(&proxy_with_environment(&both, redis.address, &[]));
@@ -131,7 +106,7 @@ fn a_user_is_named_in_the_file_or_the_environment() {
 #[test]
 fn a_wrong_password_is_told_once_and_the_file_is_read_again() {
     let redis = redis_with_password();
-    let file = AuthFile::new("wrong", "s3cret but wrong\n");
+    let file = OwnFile::new("login-wrong", "s3cret but wrong\n");
     let proxy = proxy_with_file(redis.address, &file);
     let mut client = proxy.client();
     wait_until("it has been tried often", || stat(&mut client, "upstream_errors") > 6);
@@ -166,7 +141,7 @@ fn a_file_that_goes_away_is_told_and_one_that_all_can_read_too() {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
     };
     let redis = redis_with_password();
-    let file = AuthFile::new("gone", SECRET);
+    let file = OwnFile::new("login-gone", SECRET);
     mode(&file.0, 0o600);
     let proxy = proxy_with_file(redis.address, &file);
     check_serves(&proxy);
@@ -215,7 +190,7 @@ fn each_proxy_keeps_to_its_database() {
 #[test]
 fn a_redis_without_hello_is_let_in_and_served_and_its_errors_tell_no_password() {
     let fake = Fake::start();
-    let file = AuthFile::new("five", SECRET);
+    let file = OwnFile::new("login-five", SECRET);
     let proxy = proxy_with_file(fake.address(), &file);
     let hello = format!("HELLO 3 AUTH default {SECRET}");
     let unknown = format!(

@@ -1,5 +1,6 @@
 //! A server that is killed under a loaded proxy, and comes back.
 
+use crate::support::guards::AtEnd;
 use crate::support::process::{Client, PATIENCE, proxy};
 use crate::support::redis_server::Redis;
 use crate::support::tools::{connected_proxy, own_loopback, server_at, stat, wait_until};
@@ -58,7 +59,7 @@ fn a_server_killed_under_load_costs_errors_and_nothing_else() {
     let clients: Vec<Client> = (0..CLIENTS).map(|_| proxy.client()).collect();
     let mut watcher = proxy.client();
     let _upstream = thread::scope(|scope| {
-        let stop_at_end = StopAtEnd(&seen.stop);
+        let stop_at_end = AtEnd(|| seen.stop.store(true, Ordering::Relaxed));
         for (number, client) in clients.into_iter().enumerate() {
             let seen = &seen;
             scope.spawn(move || work(client, number, seen));
@@ -77,15 +78,6 @@ fn a_server_killed_under_load_costs_errors_and_nothing_else() {
     assert_eq!(stat(&mut watcher, "upstream_up"), 1);
     assert_eq!(stat(&mut watcher, "upstream_unanswered"), 0);
     wait_until("the clients are gone", || stat(&mut watcher, "connections_now") == 1);
-}
-
-/// Lets the clients end also when the test has failed.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// An upstream that tells of changes is gone with all that it would tell: nothing is known to be

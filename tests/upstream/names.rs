@@ -1,12 +1,13 @@
 //! An upstream that is known by its name: looked up when it is needed, without anybody waiting.
 
+use crate::support::guards::OwnFile;
 use crate::support::process::{Process, server};
-use crate::support::tools::{own_loopback, stat, wait_until};
+use crate::support::strace::start_traced;
+use crate::support::tools::{own_loopback, server_at, stat, wait_until};
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, process};
 
 const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
 const UNAVAILABLE: &str = "ERR upstream unavailable";
@@ -48,10 +49,10 @@ fn a_proxy_starts_with_an_upstream_that_has_no_address_or_is_not_there() {
 fn nobody_waits_for_a_name_that_takes_long() {
     let server = server(&[]);
     let upstream = format!("localhost:{}", server.address().port());
-    let flags = ["-D", "-f", "-qq", "-o", "/dev/null", "-P", "/etc/hosts", "-e", "trace=openat"];
-    let inject = ["-e", "inject=openat:delay_enter=6000000:when=1", PROXY];
-    let own = ["--listen", "127.0.0.1:0", "--upstream-timeout", "0.7", "--upstream", &upstream];
-    let proxy = Process::start("strace", &[&flags[..], &inject, &own].concat(), 1);
+    let inject = "inject=openat:delay_enter=6000000:when=1";
+    let held_up = ["-P", "/etc/hosts", "-e", "trace=openat", "-e", inject];
+    let flags = ["--listen", "127.0.0.1:0", "--upstream-timeout", "0.7", "--upstream", &upstream];
+    let proxy = start_traced(&held_up, PROXY, &flags);
     let (mut client, started) = (proxy.client(), Instant::now());
     assert_eq!(client.ask("GET k"), UNAVAILABLE);
     for _ in 0..20 {
@@ -67,53 +68,24 @@ fn nobody_waits_for_a_name_that_takes_long() {
     wait_until("a lookup has ended", || client.ask("SET k v") == "OK");
 }
 
-/// A file that takes the place of `/etc/hosts` for one process; deleted when dropped.
-struct Hosts(PathBuf);
-
-impl Hosts {
-    fn new(text: &str) -> Hosts {
-        let hosts = Hosts(env::temp_dir().join(format!("larder-hosts-{}", process::id())));
-        hosts.write(text);
-        hosts
-    }
-
-    fn write(&self, text: &str) {
-        fs::write(&self.0, text).expect("there is room");
-    }
-
-    /// What `sh` does before it becomes the process.
-    fn prelude(&self) -> String {
-        format!("mount --bind {} /etc/hosts &&", self.0.display())
-    }
-}
-
-impl Drop for Hosts {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-fn server_on(host: IpAddr, port: u16) -> Process {
-    let place = SocketAddr::new(host, port).to_string();
-    Process::start(env!("CARGO_BIN_EXE_server"), &["--listen", &place], 1)
-}
-
 #[test]
 fn a_name_with_several_addresses_is_followed_to_the_one_that_listens() {
     const NAME: &str = "several.larder.test";
     let places = [own_loopback(), own_loopback(), own_loopback()];
     let line = |host: &IpAddr| format!("{host} {NAME}\n");
-    let hosts = Hosts::new(&places.iter().map(line).collect::<String>());
-    let probe = format!("{} true", hosts.prelude());
+    // It takes the place of `/etc/hosts` for one process.
+    let hosts = OwnFile::new("hosts", &places.iter().map(line).collect::<String>());
+    let prelude = format!("mount --bind {} /etc/hosts &&", hosts.path());
+    let probe = format!("{prelude} true");
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--map-root-user", "sh", "-c", &probe]).stderr(Stdio::null());
     if !unshare.status().is_ok_and(|status| status.success()) {
         println!("no namespace for mounts here");
         return;
     }
-    let first = server_on(places[1], 0);
+    let first = server_at(SocketAddr::new(places[1], 0));
     let port = first.address().port();
-    let script = format!("{} exec \"$0\" \"$@\"", hosts.prelude());
+    let script = format!("{prelude} exec \"$0\" \"$@\"");
     let upstream = format!("{NAME}:{port}");
     let flags = ["--mount", "--map-root-user", "sh", "-c", &script, PROXY];
     let own = ["--listen", "127.0.0.1:0", "--upstream", &upstream];
@@ -121,12 +93,12 @@ fn a_name_with_several_addresses_is_followed_to_the_one_that_listens() {
     let mut client = proxy.client();
     wait_until("it is connected", || client.ask("SET k first") == "OK");
     first.kill();
-    let second = server_on(places[2], port);
+    let second = server_at(SocketAddr::new(places[2], port));
     wait_until("it is found again", || client.ask("SET k second") == "OK");
     assert_eq!(second.client().ask("GET k"), "second");
     // The name moves to a place that it did not stand for before.
     let elsewhere = own_loopback();
-    let third = server_on(elsewhere, port);
+    let third = server_at(SocketAddr::new(elsewhere, port));
     hosts.write(&line(&elsewhere));
     second.kill();
     wait_until("it is followed", || client.ask("SET k third") == "OK");
