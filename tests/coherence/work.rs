@@ -164,8 +164,8 @@ impl Shared {
         }
     }
 
-    /// Reads through the proxy of a client until the end: one slot without a pause, or now one, now another, some
-    /// in a pipeline.
+    /// Reads through the proxy of a client until the end: one slot without a pause, or now one, now
+    /// another, some in a pipeline.
     pub fn read(&self, client: usize, slot: Option<usize>, mut random: Random) -> Reads {
         let proxy = client % 2;
         let mut link = Link::connect(self.proxies[proxy]).expect("the proxy listens");

@@ -52,44 +52,40 @@ fn stays_while(address: SocketAddr, allowed: Duration, meanwhile: impl FnOnce() 
     });
 }
 
-#[test]
-fn a_line_that_is_typed_for_too_long_is_refused_and_closed() {
-    for process in server_and_proxy(&["--line-timeout", "0.4"]) {
-        let mut idle = process.client();
-        let address = process.address();
+/// Somebody takes too long, is refused in these words, and is the only one: who has begun a request
+/// that has a timeout of its own finishes it.
+fn check_refused(
+    flag: &str,
+    begun: &str,
+    pieces: impl Fn() -> Box<dyn Iterator<Item = &'static str> + Send>,
+    refusal: &str,
+) {
+    for process in server_and_proxy(&[flag, "0.4"]) {
+        let mut other = process.client();
+        other.send(begun);
+        let (address, pieces) = (process.address(), pieces());
         stays_while(address, Duration::from_millis(400), || {
-            let (words, time) =
-                drip(Client::connect(address), ["PUT k ", "v", "w"].into_iter().cycle());
-            assert_eq!(
-                String::from_utf8_lossy(&words),
-                "ERR no complete line within 0.4 seconds\r\n"
-            );
+            let (words, time) = drip(Client::connect(address), pieces);
+            assert_eq!(String::from_utf8_lossy(&words), refusal);
             assert!(time > Duration::from_millis(400), "{time:?}");
         });
-        assert_eq!(idle.ask("PING"), "PONG", "no line was begun");
-        assert_eq!(stat(&mut idle, "connections_timed_out"), 1);
+        assert_eq!(other.ask(&"PING"[begun.len()..]), "PONG");
+        assert_eq!(stat(&mut other, "connections_timed_out"), 1);
     }
 }
 
 #[test]
+fn a_line_that_is_typed_for_too_long_is_refused_and_closed() {
+    let pieces = || Box::new(["PUT k ", "v", "w"].into_iter().cycle()) as Box<_>;
+    check_refused("--line-timeout", "", pieces, "ERR no complete line within 0.4 seconds\r\n");
+}
+
+#[test]
 fn a_request_that_takes_too_long_is_refused_and_closed() {
-    for process in server_and_proxy(&["--request-timeout", "0.4"]) {
-        let mut typing = process.client();
-        typing.send("PI");
-        let address = process.address();
-        stays_while(address, Duration::from_millis(400), || {
-            let header = ["*2\r\n$3\r\nGET\r\n$100000\r\n"].into_iter();
-            let (words, time) =
-                drip(Client::connect(address), header.chain(std::iter::repeat("k")));
-            assert_eq!(
-                String::from_utf8_lossy(&words),
-                "-ERR no complete request within 0.4 seconds\r\n"
-            );
-            assert!(time > Duration::from_millis(400), "{time:?}");
-        });
-        assert_eq!(typing.ask("NG"), "PONG", "a line has its own timeout");
-        assert_eq!(stat(&mut typing, "connections_timed_out"), 1);
-    }
+    let header = "*2\r\n$3\r\nGET\r\n$100000\r\n";
+    let pieces = || Box::new(std::iter::once(header).chain(std::iter::repeat("k"))) as Box<_>;
+    let refusal = "-ERR no complete request within 0.4 seconds\r\n";
+    check_refused("--request-timeout", "PI", pieces, refusal);
 }
 
 #[test]

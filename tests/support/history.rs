@@ -1,9 +1,9 @@
 //! The judge of all histories of a key: whether what clients saw keeps what the proxies promise.
 //!
-//! The *versions* that the key had are known, in order, and since when: a witness in the server told
-//! them, or its only writer knows them. A version is a value or "absent"; one can be like an earlier
-//! one. Clients say what they saw and what they wrote. Each *sight* has to be given a version that
-//! fits, so that:
+//! The *versions* that the key had are known, in order, and since when: a witness in the server
+//! told them, or its only writer knows them. A version is a value or "absent"; one can be like an
+//! earlier one. Clients say what they saw and what they wrote. Each *sight* has to be given a
+//! version that fits, so that:
 //!
 //! - it was current at the end of the sight or before: nothing is seen before it is there;
 //! - it is not older than what was acknowledged so long before the sight began as is promised;
@@ -31,8 +31,8 @@ use std::time::{Duration, Instant};
 pub struct Version {
     pub value: Option<u32>,
     pub since: Stamp,
-    /// From when on it counts as acknowledged, whatever clients say of it: it expired, or the server
-    /// forgot it, of which nobody is told; or its only writer was told.
+    /// From when on it counts as acknowledged, whatever clients say of it: it expired, or the
+    /// server forgot it, of which nobody is told; or its only writer was told.
     pub known: Option<Known>,
 }
 

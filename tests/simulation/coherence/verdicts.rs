@@ -1,4 +1,5 @@
-//! What the judge says of histories made by hand, good and bad. Times are milliseconds, and steps are the same.
+//! What the judge finds in histories made by hand, good and bad.
+//! Times are milliseconds, and steps are the same.
 
 use crate::support::history::{Act, Event, Known, Promise, Version, judge};
 use crate::support::world::Stamp;
