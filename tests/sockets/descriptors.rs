@@ -1,6 +1,5 @@
 //! Descriptors that run out.
 
-use crate::support::figures::used_in_a_second;
 use crate::support::process::{Client, Process, proxy, proxy_alone, server};
 use crate::support::tools::{
     check_rests, descriptors, own_loopback, server_at, start_in_shell, stat, wait_until,
