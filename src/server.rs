@@ -175,7 +175,7 @@ impl Server {
                 if matches!(request.command.verb, Verb::Stats | Verb::Info) {
                     // The system takes some 15 µs to say so.
                     let resident = self.keyspace.memory.resident_bytes();
-                    stats.set(Stat::MemoryResident, resident as u64);
+                    stats.set(Stat::ResidentBytes, resident as u64);
                 }
                 let settings = &mut self.settings;
                 program::answer(request, style, Program::Server, stats, settings, output);

@@ -27,7 +27,7 @@ pub enum Stat {
     KeyBytes,
     ValueBytes,
     MemoryBytes,
-    MemoryResident,
+    ResidentBytes,
     Hits,
     Misses,
     OutOfMemory,
@@ -36,18 +36,18 @@ pub enum Stat {
     TrackingPairs,
     TrackingDropped,
     InvalidationsSent,
-    Coalesced,
+    MissesCoalesced,
     Expired,
     Evicted,
-    TooLarge,
-    Invalidated,
-    Invalidations,
+    NotCachedTooLarge,
+    EntriesInvalidated,
+    InvalidationsReceived,
     FlightsPoisoned,
-    HitsUnconfirmed,
-    FlushesTold,
-    FlushesWrite,
-    FlushesLost,
-    FlushesLevel,
+    HeldForConfirmation,
+    FlushesByUpstream,
+    FlushesByWrite,
+    FlushesByDisconnect,
+    FlushesByTrackingStart,
     CoherenceLevel,
     ConfirmedAgeMs,
     UpstreamUp,
@@ -56,77 +56,105 @@ pub enum Stat {
     UpstreamUnanswered,
     CacheEntries,
     CacheBytes,
-    RequestsForeign,
+    ForeignRequests,
 }
 
-/// Whether a number only grows.
+/// Tells a counter from a gauge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StatKind {
     /// Grows from the start of the program, or `CONFIG RESETSTAT`, on.
     Counter,
     /// A number as it stands now.
     Gauge,
 }
 
-/// One row: which, its name in `STATS`, its kind, who shows it, what it means.
-pub struct Row(pub Stat, pub &'static str, pub Kind, pub Program, pub &'static str);
+/// One row of the table.
+#[derive(Debug)]
+pub struct StatRow {
+    /// Names it in code.
+    pub stat: Stat,
+    /// Names it in `STATS`.
+    pub name: &'static str,
+    /// A counter or a gauge.
+    pub kind: StatKind,
+    /// Which program shows it.
+    pub program: Program,
+    /// What it counts.
+    pub help: &'static str,
+}
 
-/// All of them, in the order in which `STATS` prints them.
+/// All rows, in the order in which `STATS` prints them.
 #[rustfmt::skip]
-pub static ROWS: &[Row] = &[
-    Row(Stat::UptimeSeconds, "uptime_seconds", Kind::Gauge, Program::Both, "seconds since the program started"),
-    Row(Stat::ConnectionsNow, "connections_now", Kind::Gauge, Program::Both, "clients connected"),
-    Row(Stat::ConnectionsTotal, "connections_total", Kind::Counter, Program::Both, "clients accepted"),
-    Row(Stat::ConnectionsRefused, "connections_refused", Kind::Counter, Program::Both, "clients past --max-connections"),
-    Row(Stat::ConnectionsTimedOut, "connections_timed_out", Kind::Counter, Program::Both, "clients closed by a timeout"),
-    Row(Stat::OutputLimitCloses, "output_limit_closes", Kind::Counter, Program::Both, "clients closed at --output-limit"),
-    Row(Stat::RequestErrors, "request_errors", Kind::Counter, Program::Both, "requests that were not understood"),
-    Row(Stat::TooLargeRequests, "too_large_requests", Kind::Counter, Program::Both, "requests over a limit of what one may say, those not understood for it among them"),
-    Row(Stat::TooLargeReplies, "too_large_replies", Kind::Counter, Program::Both, "replies over --output-limit (proxy: of the upstream, over half of it): an error was said instead"),
-    Row(Stat::BytesIn, "bytes_in", Kind::Counter, Program::Both, "bytes read from all connections"),
-    Row(Stat::BytesOut, "bytes_out", Kind::Counter, Program::Both, "bytes written to all connections"),
-    Row(Stat::Keys, "keys", Kind::Gauge, Program::Server, "keys stored"),
-    Row(Stat::KeysExpiring, "keys_expiring", Kind::Gauge, Program::Server, "keys that will expire"),
-    Row(Stat::KeyBytes, "key_bytes", Kind::Gauge, Program::Server, "bytes of all keys"),
-    Row(Stat::ValueBytes, "value_bytes", Kind::Gauge, Program::Server, "bytes of all values"),
-    Row(Stat::MemoryBytes, "memory_bytes", Kind::Gauge, Program::Server, "bytes of memory in use, of --max-memory"),
-    Row(Stat::MemoryResident, "memory_resident", Kind::Gauge, Program::Server, "bytes that the process takes of the machine's memory, also what is kept of freed memory"),
-    Row(Stat::Hits, "hits", Kind::Counter, Program::Both, "keys looked up to be read, and found (proxy: in the cache)"),
-    Row(Stat::Misses, "misses", Kind::Counter, Program::Both, "keys looked up to be read, and not found"),
-    Row(Stat::OutOfMemory, "out_of_memory", Kind::Counter, Program::Server, "requests refused for want of memory"),
-    Row(Stat::TrackingClients, "tracking_clients", Kind::Gauge, Program::Server, "clients that are told of changes"),
-    Row(Stat::TrackingKeys, "tracking_keys", Kind::Gauge, Program::Server, "keys that they have read, of --tracking-keys"),
-    Row(Stat::TrackingPairs, "tracking_pairs", Kind::Gauge, Program::Server, "the same, each key counted for each client"),
-    Row(Stat::TrackingDropped, "tracking_dropped", Kind::Counter, Program::Server, "keys past --tracking-keys, invalidated and forgotten"),
-    Row(Stat::InvalidationsSent, "invalidations_sent", Kind::Counter, Program::Server, "changes that clients were told of"),
-    Row(Stat::Coalesced, "coalesced", Kind::Counter, Program::Proxy, "misses that joined a fetch under way"),
-    Row(Stat::Expired, "expired", Kind::Counter, Program::Both, "keys that expired (proxy: cache entries)"),
-    Row(Stat::Evicted, "evicted", Kind::Counter, Program::Proxy, "cache entries that made room"),
-    Row(Stat::TooLarge, "too_large", Kind::Counter, Program::Proxy, "answers too large to be cached: over an eighth of --cache-bytes"),
-    Row(Stat::Invalidated, "invalidated", Kind::Counter, Program::Proxy, "cache entries dropped because they may be old"),
-    Row(Stat::Invalidations, "invalidations", Kind::Counter, Program::Proxy, "changes of keys that the upstream told"),
-    Row(Stat::FlightsPoisoned, "flights_poisoned", Kind::Counter, Program::Proxy, "fetches whose key was changed meanwhile"),
-    Row(Stat::HitsUnconfirmed, "hits_unconfirmed", Kind::Counter, Program::Proxy, "times that a request was held until the upstream had confirmed what is kept"),
-    Row(Stat::FlushesTold, "flushes_told", Kind::Counter, Program::Proxy, "times the whole cache went: the upstream told to"),
-    Row(Stat::FlushesWrite, "flushes_write", Kind::Counter, Program::Proxy, "the same: for a write whose keys are not known"),
-    Row(Stat::FlushesLost, "flushes_lost", Kind::Counter, Program::Proxy, "the same: the connection that would tell of changes was lost"),
-    Row(Stat::FlushesLevel, "flushes_level", Kind::Counter, Program::Proxy, "the same: the upstream began to tell of changes"),
-    Row(Stat::CoherenceLevel, "coherence_level", Kind::Gauge, Program::Proxy, "1 while the upstream tells of changes"),
-    Row(Stat::ConfirmedAgeMs, "confirmed_age_ms", Kind::Gauge, Program::Proxy, "since the newest request was sent that is answered; 0 without a connection"),
-    Row(Stat::UpstreamUp, "upstream_up", Kind::Gauge, Program::Proxy, "1 while the upstream is connected and has let the proxy in"),
-    Row(Stat::UpstreamConnects, "upstream_connects", Kind::Counter, Program::Proxy, "connections made to the upstream"),
-    Row(Stat::UpstreamErrors, "upstream_errors", Kind::Counter, Program::Proxy, "upstream connections failed or lost"),
-    Row(Stat::UpstreamUnanswered, "upstream_unanswered", Kind::Gauge, Program::Proxy, "requests the upstream has not answered"),
-    Row(Stat::CacheEntries, "cache_entries", Kind::Gauge, Program::Proxy, "entries in the cache"),
-    Row(Stat::CacheBytes, "cache_bytes", Kind::Gauge, Program::Proxy, "what they cost, of --cache-bytes"),
-    Row(Stat::RequestsForeign, "requests_foreign", Kind::Counter, Program::Proxy, "requests sent on for commands that only the upstream knows"),
-];
+pub static ROWS: &[StatRow] = {
+    use Program::{Both, Proxy, Server};
+    &[
+        gauge(Stat::UptimeSeconds, "uptime_seconds", Both, "seconds since the program started"),
+        gauge(Stat::ConnectionsNow, "connections_now", Both, "clients connected"),
+        counter(Stat::ConnectionsTotal, "connections_total", Both, "clients accepted"),
+        counter(Stat::ConnectionsRefused, "connections_refused", Both, "clients refused beyond --max-connections"),
+        counter(Stat::ConnectionsTimedOut, "connections_timed_out", Both, "clients closed by a timeout"),
+        counter(Stat::OutputLimitCloses, "output_limit_closes", Both, "clients closed at --output-limit"),
+        counter(Stat::RequestErrors, "request_errors", Both, "requests refused before execution: malformed, unknown or over a limit"),
+        counter(Stat::TooLargeRequests, "too_large_requests", Both, "requests over a size limit, with those of request_errors refused for one"),
+        counter(Stat::TooLargeReplies, "too_large_replies", Both, "replies replaced by an error: over --output-limit (proxy: from the upstream, over half of it)"),
+        counter(Stat::BytesIn, "bytes_in", Both, "bytes read from all connections"),
+        counter(Stat::BytesOut, "bytes_out", Both, "bytes written to all connections"),
+        gauge(Stat::Keys, "keys", Server, "keys stored"),
+        gauge(Stat::KeysExpiring, "keys_expiring", Server, "keys with an expiry"),
+        gauge(Stat::KeyBytes, "key_bytes", Server, "bytes of all keys"),
+        gauge(Stat::ValueBytes, "value_bytes", Server, "bytes of all values"),
+        gauge(Stat::MemoryBytes, "memory_bytes", Server, "bytes of memory in use, limited by --max-memory"),
+        gauge(Stat::ResidentBytes, "resident_bytes", Server, "resident set size of the process, with freed memory that the allocator keeps"),
+        counter(Stat::Hits, "hits", Both, "keys looked up to be read, and found (proxy: in the cache)"),
+        counter(Stat::Misses, "misses", Both, "keys looked up to be read, and not found"),
+        counter(Stat::OutOfMemory, "out_of_memory", Server, "requests refused at --max-memory"),
+        gauge(Stat::TrackingClients, "tracking_clients", Server, "clients that receive invalidations"),
+        gauge(Stat::TrackingKeys, "tracking_keys", Server, "keys tracked for them, limited by --tracking-keys"),
+        gauge(Stat::TrackingPairs, "tracking_pairs", Server, "pairs of a tracked key and a client that has read it"),
+        counter(Stat::TrackingDropped, "tracking_dropped", Server, "keys beyond --tracking-keys, invalidated and forgotten"),
+        counter(Stat::InvalidationsSent, "invalidations_sent", Server, "invalidations sent to clients"),
+        counter(Stat::MissesCoalesced, "misses_coalesced", Proxy, "misses that joined a fetch under way"),
+        counter(Stat::Expired, "expired", Both, "keys that expired (proxy: cache entries)"),
+        counter(Stat::Evicted, "evicted", Proxy, "cache entries evicted to make room"),
+        counter(Stat::NotCachedTooLarge, "not_cached_too_large", Proxy, "answers not cached because they cost more than an eighth of --cache-bytes"),
+        counter(Stat::EntriesInvalidated, "entries_invalidated", Proxy, "cache entries dropped because they may be stale"),
+        counter(Stat::InvalidationsReceived, "invalidations_received", Proxy, "invalidations received from the upstream"),
+        counter(Stat::FlightsPoisoned, "flights_poisoned", Proxy, "fetches whose key changed meanwhile"),
+        counter(Stat::HeldForConfirmation, "held_for_confirmation", Proxy, "requests held until the upstream confirmed that the cache is current"),
+        counter(Stat::FlushesByUpstream, "flushes_by_upstream", Proxy, "full flushes ordered by the upstream"),
+        counter(Stat::FlushesByWrite, "flushes_by_write", Proxy, "full flushes for a write whose keys are not known"),
+        counter(Stat::FlushesByDisconnect, "flushes_by_disconnect", Proxy, "full flushes because the connection that carries invalidations was lost"),
+        counter(Stat::FlushesByTrackingStart, "flushes_by_tracking_start", Proxy, "full flushes because the upstream began to send invalidations"),
+        gauge(Stat::CoherenceLevel, "coherence_level", Proxy, "1 while the upstream sends invalidations"),
+        gauge(Stat::ConfirmedAgeMs, "confirmed_age_ms", Proxy, "milliseconds since the newest answered request was sent; 0 without a connection"),
+        gauge(Stat::UpstreamUp, "upstream_up", Proxy, "1 while the upstream is connected and has let the proxy in"),
+        counter(Stat::UpstreamConnects, "upstream_connects", Proxy, "connections made to the upstream"),
+        counter(Stat::UpstreamErrors, "upstream_errors", Proxy, "upstream connections failed or lost"),
+        gauge(Stat::UpstreamUnanswered, "upstream_unanswered", Proxy, "requests the upstream has not answered"),
+        gauge(Stat::CacheEntries, "cache_entries", Proxy, "entries in the cache"),
+        gauge(Stat::CacheBytes, "cache_bytes", Proxy, "bytes of memory that they cost, limited by --cache-bytes"),
+        counter(Stat::ForeignRequests, "foreign_requests", Proxy, "requests for commands that only the upstream knows"),
+    ]
+};
+
+const fn counter(stat: Stat, name: &'static str, program: Program, help: &'static str) -> StatRow {
+    StatRow { stat, name, kind: StatKind::Counter, program, help }
+}
+
+const fn gauge(stat: Stat, name: &'static str, program: Program, help: &'static str) -> StatRow {
+    StatRow { stat, name, kind: StatKind::Gauge, program, help }
+}
+
+/// Returns the rows that a program shows, in their order.
+pub fn stats_of(program: Program) -> impl Iterator<Item = &'static StatRow> {
+    ROWS.iter().filter(move |row| row.program == Program::Both || row.program == program)
+}
 
 /// The counters of one reactor.
 #[derive(Debug, Default)]
 pub struct Stats {
     values: Values,
-    /// What they were when they were last reset.
+    /// The values at the last reset.
     reset_at: Values,
 }
 
@@ -143,7 +171,7 @@ impl Default for Values {
 }
 
 impl Stats {
-    /// Counts `count` more.
+    /// Adds `count` to a counter.
     #[inline]
     pub fn add(&mut self, stat: Stat, count: u64) {
         self.values.rows[stat as usize] += count;
@@ -161,40 +189,36 @@ impl Stats {
         self.values.requests[command.index()] += 1;
     }
 
-    /// Takes back what `count_request` counted.
+    /// Counts one request less: undoes one `count_request`.
     pub fn take_back_request(&mut self, command: &Command) {
         self.values.requests[command.index()] -= 1;
     }
 
-    /// The number as it stands, of a counter since it was reset.
+    /// Returns the value: of a counter, since the last reset.
     pub fn get(&self, stat: Stat) -> u64 {
         let at = stat as usize;
         self.values.rows[at].saturating_sub(self.reset_at.rows[at])
     }
 
-    /// How often a command was asked for, since that was reset.
+    /// Returns how often a command was requested since the last reset.
     pub fn requests(&self, command: &Command) -> u64 {
         let at = command.index();
         self.values.requests[at].saturating_sub(self.reset_at.requests[at])
     }
 
-    /// Every counter begins at 0 again. To be called with all of them up to date.
+    /// Sets every counter to 0. All of them must be up to date.
     pub fn reset(&mut self) {
         self.reset_at = self.values;
-        for Row(stat, _, kind, ..) in ROWS {
-            if *kind == Kind::Gauge {
-                self.reset_at.rows[*stat as usize] = 0;
-            }
+        for row in ROWS.iter().filter(|row| row.kind == StatKind::Gauge) {
+            self.reset_at.rows[row.stat as usize] = 0;
         }
     }
 
     /// Appends the rows of `program` as lines `name value`, each ended by LF, then a line for each
-    /// command that was asked for: `requests_get 17`.
+    /// command that was requested: `requests_get 17`.
     pub fn write_lines(&self, program: Program, out: &mut Buffer) {
-        for Row(stat, name, _, shown_by, _) in ROWS {
-            if *shown_by == Program::Both || *shown_by == program {
-                write_line(out, &[name], self.get(*stat));
-            }
+        for row in stats_of(program) {
+            write_line(out, &[row.name], self.get(row.stat));
         }
         for command in TABLE {
             let requests = self.requests(command);

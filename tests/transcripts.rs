@@ -11,7 +11,7 @@ use larder::proxy::upstream::credentials::Source;
 use larder::proxy::{Proxy, UpstreamOptions};
 use larder::server::Server;
 use larder::settings::Program as Shown;
-use larder::stats::{Kind, ROWS};
+use larder::stats::{ROWS, StatKind};
 use std::collections::BTreeMap;
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::io::{Error, Write};
@@ -340,13 +340,13 @@ fn range(least: usize, most: usize) -> String {
 #[test]
 fn the_documented_counters_are_those_of_the_table() {
     let rows = ROWS.iter().map(|row| {
-        let kind = if row.2 == Kind::Gauge { "gauge" } else { "counter" };
-        let shown_by = match row.3 {
+        let kind = if row.kind == StatKind::Gauge { "gauge" } else { "counter" };
+        let shown_by = match row.program {
             Shown::Both => "both",
             Shown::Server => "server",
             Shown::Proxy => "proxy",
         };
-        format!("| `{}` | {kind} | {shown_by} | {} |", row.1, row.4)
+        format!("| `{}` | {kind} | {shown_by} | {} |", row.name, row.help)
     });
     assert_eq!(documented_rows("## Counters"), rows.collect::<Vec<_>>());
 }

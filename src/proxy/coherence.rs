@@ -244,7 +244,7 @@ impl Coherence {
     /// not.
     pub fn begin_level(&mut self, stats: &mut Stats, level: Level) {
         if level == Level::One && self.keeps(Rule::BeginEmpty) {
-            self.drop_all(stats, Stat::FlushesLevel);
+            self.drop_all(stats, Stat::FlushesByTrackingStart);
         }
         self.level = level;
         if self.logged_level.replace(level) != Some(level) {
@@ -276,7 +276,7 @@ impl Coherence {
                     let Some(Element::Bulk(key)) = elements.next() else {
                         return Err(UnexpectedReply);
                     };
-                    stats.add(Stat::Invalidations, 1);
+                    stats.add(Stat::InvalidationsReceived, 1);
                     self.drop_entry(stats, key);
                     if self.keeps(Rule::PoisonAtInvalidations) {
                         self.flights.poison(key);
@@ -285,8 +285,8 @@ impl Coherence {
                 Ok(())
             }
             (Some(Element::Push(2)), Some(Element::Null)) => {
-                stats.add(Stat::Invalidations, 1);
-                self.drop_all(stats, Stat::FlushesTold);
+                stats.add(Stat::InvalidationsReceived, 1);
+                self.drop_all(stats, Stat::FlushesByUpstream);
                 self.flights.poison_all();
                 Ok(())
             }
@@ -343,7 +343,7 @@ impl Coherence {
     /// that was never sent.
     pub fn connection_lost(&mut self, stats: &mut Stats) -> Vec<ConnId> {
         if self.level == Level::One && self.keeps(Rule::DropWithConnection) {
-            self.drop_all(stats, Stat::FlushesLost);
+            self.drop_all(stats, Stat::FlushesByDisconnect);
         }
         self.level = Level::Zero;
         self.is_confirming = false;
@@ -361,7 +361,7 @@ impl Coherence {
                 }
             }
             Writes::Everything => {
-                self.drop_all(stats, Stat::FlushesWrite);
+                self.drop_all(stats, Stat::FlushesByWrite);
                 self.flights.write_of_all_begun();
             }
         }
@@ -379,7 +379,7 @@ impl Coherence {
             }
             Writes::Everything => {
                 self.flights.write_of_all_ended();
-                self.drop_all(stats, Stat::FlushesWrite);
+                self.drop_all(stats, Stat::FlushesByWrite);
             }
         }
     }
@@ -398,7 +398,7 @@ impl Coherence {
     pub fn write_stats(&self, stats: &mut Stats) {
         stats.set(Stat::Expired, self.cache.expired());
         stats.set(Stat::Evicted, self.cache.evicted());
-        stats.set(Stat::TooLarge, self.cache.too_large());
+        stats.set(Stat::NotCachedTooLarge, self.cache.too_large());
         stats.set(Stat::FlightsPoisoned, self.flights.poisoned());
         stats.set(Stat::CoherenceLevel, u64::from(self.level == Level::One));
         stats.set(Stat::CacheEntries, self.cache.len() as u64);
@@ -413,13 +413,13 @@ impl Coherence {
 
     fn drop_entry(&mut self, stats: &mut Stats, key: &[u8]) {
         if self.cache.remove(key) {
-            stats.add(Stat::Invalidated, 1);
+            stats.add(Stat::EntriesInvalidated, 1);
         }
     }
 
     fn drop_all(&mut self, stats: &mut Stats, why: Stat) {
         if !self.cache.is_empty() {
-            stats.add(Stat::Invalidated, self.cache.len() as u64);
+            stats.add(Stat::EntriesInvalidated, self.cache.len() as u64);
             stats.add(why, 1);
             self.cache.clear();
         }

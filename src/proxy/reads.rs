@@ -164,7 +164,7 @@ impl Proxy {
     /// changes it later is told later, and it can be stored at once.
     fn join_or_send(&mut self, out: &mut Outbox, key: &[u8], waiter: Waiter, now: Instant) {
         match self.coherence.join_or_begin(key, waiter, now) {
-            None => out.stats.add(Stat::Coalesced, 1),
+            None => out.stats.add(Stat::MissesCoalesced, 1),
             Some(flight) => {
                 self.send(out, &[b"PTTL", key], Purpose::Life(flight), now);
                 self.send(out, &[b"GET", key], Purpose::Fetch(flight), now);

@@ -199,7 +199,7 @@ impl Proxy {
         match why {
             Hold::Upstream => self.upstream.hold(conn),
             Hold::Confirmation => {
-                out.stats.add(Stat::HitsUnconfirmed, 1);
+                out.stats.add(Stat::HeldForConfirmation, 1);
                 if client.await_confirmation(input.len()) {
                     self.coherence.hold(conn, now);
                 }
@@ -314,7 +314,7 @@ impl Proxy {
         } else {
             self.forward(out, conn, style, request, now);
         }
-        out.stats.add(Stat::RequestsForeign, 1);
+        out.stats.add(Stat::ForeignRequests, 1);
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.replied();
         }

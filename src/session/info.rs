@@ -4,7 +4,7 @@
 use crate::protocol::command::TABLE;
 use crate::settings::Program;
 use crate::settings::Settings;
-use crate::stats::{ROWS, Row, Stat, Stats};
+use crate::stats::{ROWS, Stat, Stats};
 
 /// The version of Redis whose commands and replies ours are: tools go by it to choose what to send.
 const REDIS_VERSION: &str = "7.0.15";
@@ -92,7 +92,7 @@ fn memory(facts: &Facts<'_>) -> Vec<String> {
     let mut lines =
         vec![format!("used_memory:{used}"), format!("used_memory_human:{}", human(used))];
     if facts.program == Program::Server {
-        lines.push(format!("used_memory_rss:{}", facts.stats.get(Stat::MemoryResident)));
+        lines.push(format!("used_memory_rss:{}", facts.stats.get(Stat::ResidentBytes)));
         lines.push(format!("used_memory_dataset:{data}"));
     }
     lines.extend([
@@ -120,7 +120,7 @@ fn persistence(_: &Facts<'_>) -> Vec<String> {
 fn stats(facts: &Facts<'_>) -> Vec<String> {
     let counted = |name: &str, stat| format!("{name}:{}", facts.stats.get(stat));
     let known: u64 = TABLE.iter().map(|command| facts.stats.requests(command)).sum();
-    let requests = known + facts.stats.get(Stat::RequestsForeign);
+    let requests = known + facts.stats.get(Stat::ForeignRequests);
     vec![
         counted("total_connections_received", Stat::ConnectionsTotal),
         format!("total_commands_processed:{requests}"),
@@ -164,6 +164,6 @@ fn keyspace(facts: &Facts<'_>) -> Vec<String> {
 
 /// The counters that only a proxy has, by their own names.
 fn proxy(facts: &Facts<'_>) -> Vec<String> {
-    let own = ROWS.iter().filter(|Row(_, _, _, program, _)| *program == Program::Proxy);
-    own.map(|Row(stat, name, ..)| format!("{name}:{}", facts.stats.get(*stat))).collect()
+    let own = ROWS.iter().filter(|row| row.program == Program::Proxy);
+    own.map(|row| format!("{}:{}", row.name, facts.stats.get(row.stat))).collect()
 }

@@ -4,9 +4,10 @@ use super::*;
 
 #[test]
 fn rows_stand_in_the_order_of_their_names_and_no_name_stands_twice() {
-    for (index, Row(stat, name, ..)) in ROWS.iter().enumerate() {
-        assert_eq!(*stat as usize, index, "{name}");
-        assert_eq!(ROWS.iter().filter(|Row(_, other, ..)| other == name).count(), 1);
+    for (index, row) in ROWS.iter().enumerate() {
+        let name = row.name;
+        assert_eq!(row.stat as usize, index, "{name} stands elsewhere in `Stat`");
+        assert_eq!(ROWS.iter().filter(|other| other.name == name).count(), 1, "{name}, twice");
     }
 }
 

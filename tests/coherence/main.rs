@@ -134,7 +134,9 @@ fn report(scene: &Scene<'_>, trust: f64, written: Vec<Written>, mut reads: Reads
     }
     println!("{:?}, --trust {trust:?}:", scene.kind);
     println!("  {writes} writes of {keys} keys; {judged} reads, {} errors", reads.errors);
-    for name in ["hits", "misses", "invalidations", "flights_poisoned", "flushes_lost"] {
+    for name in
+        ["hits", "misses", "invalidations_received", "flights_poisoned", "flushes_by_disconnect"]
+    {
         println!("  {name} {}", scene.counted(name));
     }
     for &fault in scene.faults {
@@ -147,7 +149,7 @@ fn report(scene: &Scene<'_>, trust: f64, written: Vec<Written>, mut reads: Reads
     }
     println!("  violations {}", violations.len());
     assert!(violations.is_empty(), "{}: {}", violations.len(), violations[0]);
-    for name in ["hits", "invalidations", "flushes_lost"] {
+    for name in ["hits", "invalidations_received", "flushes_by_disconnect"] {
         assert!(scene.counted(name) > 0, "no {name}: nothing was tested");
     }
     assert!(writes > 0 && judged > writes);

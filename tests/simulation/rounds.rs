@@ -396,7 +396,7 @@ impl Round {
                 _ => None,
             })
             .collect();
-        for stat in [Stat::Hits, Stat::Coalesced, Stat::Invalidated] {
+        for stat in [Stat::Hits, Stat::MissesCoalesced, Stat::EntriesInvalidated] {
             if self.scene.world.stat(self.scene.proxy, stat) > 0 {
                 seen.insert(format!("{stat:?}"));
             }

@@ -103,7 +103,13 @@ fn soak(mut checks: Checks<'_>, mut random: Random) {
         }
     }
     let now = stats(&mut checks.at_proxy);
-    for name in ["hits", "invalidations", "flushes_lost", "request_errors", "output_limit_closes"] {
+    for name in [
+        "hits",
+        "invalidations_received",
+        "flushes_by_disconnect",
+        "request_errors",
+        "output_limit_closes",
+    ] {
         assert!(now[name] > 0, "no {name}: that was not tested");
     }
 }
@@ -158,7 +164,7 @@ fn report(checks: &mut Checks<'_>, since: Duration, taken: Taken) {
         stat("connections_timed_out"),
         stat("output_limit_closes"),
         stat("upstream_connects"),
-        stat("invalidations"),
+        stat("invalidations_received"),
         stat("hits"),
         stat("misses"),
         peak_memory(checks.proxy.id()) >> 10,

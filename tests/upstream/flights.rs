@@ -21,7 +21,7 @@ fn crowd(fake: &Fake, flags: &[&str], is_telling: bool) -> (Process, Link, Vec<C
     link.expect("GET cold");
     let mut watcher = proxy.client();
     wait_until("all are waiting", || stat(&mut watcher, "misses") == 1_000);
-    assert_eq!(stat(&mut watcher, "coalesced"), 999);
+    assert_eq!(stat(&mut watcher, "misses_coalesced"), 999);
     assert_eq!(stat(&mut watcher, "coherence_level"), u64::from(is_telling));
     (proxy, link, clients)
 }

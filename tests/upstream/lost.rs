@@ -95,7 +95,7 @@ fn what_is_cached_is_forgotten_when_the_server_that_told_of_changes_goes() {
     for request in ["GET k", "GET other", "SET k w"] {
         assert_eq!(client.ask(request), "ERR upstream unavailable");
     }
-    assert_eq!(stat(&mut client, "flushes_lost"), 1);
+    assert_eq!(stat(&mut client, "flushes_by_disconnect"), 1);
     upstream = server_at(address);
     wait_until("it is back", || stat(&mut client, "upstream_up") == 1);
     assert_eq!(client.ask("GET k"), "Key not found", "it has forgotten");

@@ -52,7 +52,7 @@ fn information_says_what_the_counters_say() {
         (Stat::KeyBytes, 1024),
         (Stat::ValueBytes, 512),
         (Stat::MemoryBytes, 3072),
-        (Stat::MemoryResident, 4096),
+        (Stat::ResidentBytes, 4096),
         (Stat::Hits, 6),
         (Stat::Misses, 5),
         (Stat::Expired, 9),
@@ -106,7 +106,8 @@ fn a_proxy_tells_of_its_upstream_and_its_cache() {
     desk.stats.set(Stat::CacheEntries, 7);
     desk.stats.set(Stat::CacheBytes, 900);
     let text = info(&mut desk, "''");
-    for part in ["# Proxy coalesced:0 ", " upstream_up:1 ", " cache_entries:7 ", "used_memory:900 "]
+    for part in
+        ["# Proxy misses_coalesced:0 ", " upstream_up:1 ", " cache_entries:7 ", "used_memory:900 "]
     {
         assert!(text.contains(part), "no {part} in {text}");
     }
