@@ -6,22 +6,19 @@
 //! - `commands/`: what each command does to the keys
 //! - `keyspace.rs`: the keys, with everybody who wants to know when one changes
 //! - `store.rs`: how keys and values are kept
-//! - `client.rs`: one client      - `serve.rs`: its requests, one after the other
-//! - `transactions.rs`: `MULTI` to `EXEC`      - `invalidations.rs`: telling clients of changes
-//! - `observers.rs`: these together: `watch.rs`, for `WATCH`, and `tracking.rs`, for
-//!   `CLIENT TRACKING`
+//! - `client.rs`: one client      - `requests.rs`: its requests, one after the other
+//! - `transactions.rs`: `MULTI` to `EXEC`
+//! - `observers.rs`: who is notified of changes: `watch.rs` for `WATCH`, `tracking.rs` for
+//!   `CLIENT TRACKING`, whose `invalidations.rs` sends them
 
 mod client;
 pub mod commands;
-mod invalidations;
 pub mod keyspace;
 pub mod memory;
 pub mod observers;
-mod serve;
+mod requests;
 pub mod store;
-pub mod tracking;
 mod transactions;
-pub mod watch;
 
 use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
@@ -48,10 +45,10 @@ pub struct Server {
     keyspace: Keyspace,
 }
 
-/// What is left to do after a request.
+/// Whether a connection goes on after a request.
 #[derive(Debug, PartialEq)]
 enum Then {
-    GoOn,
+    Continue,
     Close,
 }
 
@@ -91,7 +88,7 @@ impl Handler for Server {
         input: &mut Buffer,
         now: Instant,
     ) -> Next {
-        self.receive(out, conn, input, out.clock.at(now))
+        self.serve_requests(out, conn, input, out.clock.at(now))
     }
 
     fn expected_len(&self, conn: ConnId) -> usize {
@@ -137,7 +134,7 @@ impl Handler for Server {
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.keyspace.expire(out.clock.at(now));
-        self.tell_news(out);
+        self.push_invalidations(out);
     }
 }
 
@@ -191,10 +188,10 @@ impl Server {
                     self.forget(leaver);
                     out.abort(leaver);
                 }
-                return if leaves { Then::Close } else { Then::GoOn };
+                return if leaves { Then::Close } else { Then::Continue };
             }
         }
-        Then::GoOn
+        Then::Continue
     }
 
     /// No request follows: closes the connection once its output has gone.

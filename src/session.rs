@@ -5,7 +5,7 @@
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
 //! - `command_docs.rs`: `COMMAND`, which tells of the table of commands
 //! - `tracking.rs`: `CLIENT TRACKING`, what a client wants to be told of
-//! - `error.rs`: why a request is not carried out
+//! - `error.rs`: why a request fails
 //! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
 //! - `info.rs`, `config.rs`: two of these
 
@@ -20,7 +20,7 @@ mod tracking;
 pub mod transaction;
 
 pub use commands::{MAX_NAME, Outcome, help};
-pub use error::Fault;
+pub use error::{RequestError, check_pattern};
 
 use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
@@ -30,23 +30,11 @@ use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::{Decoded, Decoder, Form, Lookup, Midway, Request, Scratch};
 use crate::protocol::{Reply, text};
 use crate::session::transaction::Transaction;
-use crate::settings::limits::{self, Limits};
+use crate::settings::limits::Limits;
 use crate::stats::Stat;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tracking::Tracking;
-
-/// Redis's error for words that do not fit together.
-const SYNTAX: Fault = Fault::plain("ERR syntax error");
-
-/// Whether patterns may be so long: see [`limits::MAX_PATTERN`].
-fn check_pattern(bytes: usize) -> Result<(), Fault> {
-    if bytes <= limits::MAX_PATTERN {
-        return Ok(());
-    }
-    let message = format!("ERR pattern longer than {} bytes", limits::MAX_PATTERN);
-    Err(Fault::over(Stat::TooLargeRequests, message))
-}
 
 /// How the reply to one request is to look: fixed when the request is decoded, so that a reply that
 /// comes later still has the look its client asked for then.
@@ -110,8 +98,8 @@ pub enum Collected {
     Not,
     /// It was.
     Kept,
-    /// It was not, and the transaction has failed; the error, without its `ERR `.
-    Refused(Fault),
+    /// It was refused, and the transaction has failed.
+    Refused(RequestError),
 }
 
 /// What `CLIENT REPLY` asked for, in bits.
@@ -289,7 +277,10 @@ impl Session {
                 Collected::Refused("a transaction takes RESP requests only".into())
             }
             _ if transaction.push(request.words, most) => Collected::Kept,
-            _ => Collected::Refused(Fault::over(Stat::TooLargeRequests, "transaction too large")),
+            _ => Collected::Refused(RequestError::counted(
+                Stat::TooLargeRequests,
+                "transaction too large",
+            )),
         }
     }
 

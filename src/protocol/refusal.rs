@@ -27,12 +27,26 @@ pub enum Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    /// The command, where it is known.
+    /// Returns the code that programs go by.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::OutOfMemory => "OOM",
+            refusal if refusal.discards_transaction() => "EXECABORT",
+            _ => "ERR",
+        }
+    }
+
+    /// Returns the message without its code.
+    pub fn message(&self) -> String {
+        Message(self).to_string()
+    }
+
+    /// Returns the command, where it is known.
     pub fn command(&self) -> Option<&'static Command> {
         if let Refusal::Usage(command, _) = self { Some(command) } else { None }
     }
 
-    /// Whether a limit is what the request is beyond.
+    /// Returns whether the request exceeds a limit of size.
     pub fn is_over_limit(&self) -> bool {
         match self {
             Refusal::KeyTooLong | Refusal::ValueTooLong(_) | Refusal::LineTooLong(_) => true,
@@ -41,7 +55,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// Whether the transaction that the request stands in is discarded for it, and not only fails.
+    /// Returns whether the transaction around the request is discarded for it, and not only fails.
     pub fn discards_transaction(&self) -> bool {
         matches!(self, Refusal::Usage(command, Form::Resp) if command.verb == Verb::Exec)
     }
@@ -49,14 +63,19 @@ impl Refusal<'_> {
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.discards_transaction() {
-            write!(f, "EXECABORT Transaction discarded because of: ")?;
-        } else if matches!(self, Refusal::OutOfMemory) {
-            write!(f, "OOM ")?;
-        } else {
-            write!(f, "ERR ")?;
+        write!(f, "{} {}", self.code(), Message(self))
+    }
+}
+
+/// Shows a refusal without its code.
+struct Message<'a>(&'a Refusal<'a>);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.discards_transaction() {
+            write!(f, "Transaction discarded because of: ")?;
         }
-        match *self {
+        match *self.0 {
             Refusal::Unknown(words, form) => {
                 let verb = text::printable(words.get(0).unwrap_or_default(), SHOWN);
                 match form {

@@ -101,7 +101,7 @@ impl Proxy {
             Collected::Not => return false,
             Collected::Kept => QUEUED,
             Collected::Refused(why) => {
-                let message = why.told(&mut out.stats);
+                let message = why.count_and_message(&mut out.stats);
                 client.answer(out, conn, style, Reply::Error(message));
                 return true;
             }
@@ -151,7 +151,7 @@ impl Proxy {
     ) -> Result<(), Hold> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let Some(transaction) = client.session.transaction() else { return Ok(()) };
-        let block = if transaction.has_failed() {
+        let block = if transaction.check().is_err() {
             Err(ABORTED)
         } else if transaction.is_empty() {
             Err(Reply::Raw(Value::Short(b"*0\r\n")))

@@ -1,13 +1,12 @@
 //! One client, as the server knows it.
 
 use super::commands::Dump;
-use super::tracking::{ReaderId, Tracking};
+use super::observers::tracking::{ReaderId, Tracking};
 use crate::base::output::Output;
-use crate::protocol::Reply;
+use crate::protocol::Request;
 use crate::protocol::command::Access;
 use crate::protocol::resp::{Version, Writer};
-use crate::protocol::{Form, Refusal, Request};
-use crate::session::{Origin, Session};
+use crate::session::Session;
 use crate::settings::limits;
 
 /// See the head of the file.
@@ -24,7 +23,7 @@ pub struct Client {
 pub struct Rare {
     /// A text `DUMP` that is under way.
     pub dumping: Option<Dumping>,
-    /// While it is told of changes.
+    /// While it tracks what it reads.
     pub reader: Option<ReaderId>,
 }
 
@@ -33,29 +32,29 @@ pub struct Rare {
 pub struct Dumping {
     /// How far it has come.
     pub dump: Dump,
-    /// What there is to tell when it is over: nothing may stand within a reply.
+    /// Invalidations that are sent when it is over: nothing may stand within a reply.
     pub held: Output,
 }
 
 impl Client {
-    /// A client that has just come.
+    /// Returns a client that has just connected.
     pub fn new(session: Session) -> Client {
         Client { session, rare: None }
     }
 
-    /// While it is told of changes.
+    /// Returns its number in the tracking table, while it tracks what it reads.
     #[inline]
     pub fn reader(&self) -> Option<ReaderId> {
         self.rare.as_ref()?.reader
     }
 
-    /// A text `DUMP` that is under way.
+    /// Returns the text `DUMP` that is under way.
     #[inline]
     pub fn dumping(&mut self) -> Option<&mut Dumping> {
         self.rare.as_mut()?.dumping.as_mut()
     }
 
-    /// Goes on with a `DUMP`, if there is one.
+    /// Begins a text `DUMP`, if there is one.
     #[inline]
     pub fn begin(&mut self, dump: Option<Dump>) {
         if let Some(dump) = dump {
@@ -63,7 +62,7 @@ impl Client {
         }
     }
 
-    /// Goes on with it no longer.
+    /// Ends the text `DUMP` that is under way.
     #[cold]
     pub fn end_dump(&mut self) {
         if self.rare.is_some() {
@@ -78,34 +77,22 @@ impl Client {
         self.rare = Some(rare).filter(|it| it.dumping.is_some() || it.reader.is_some());
     }
 
-    /// Itself, if it is not to be told of its own changes.
+    /// Returns itself as the author of changes, if it wants no invalidations of its own.
     pub fn author(&self) -> Option<ReaderId> {
         self.reader().filter(|_| !self.session.tracks_own_changes())
     }
 
-    /// Answers a request that is not carried out.
-    pub fn refuse(&mut self, output: &mut Output, form: Form, refusal: &Refusal<'_>) {
-        if refusal.discards_transaction() {
-            self.session.end_transaction();
-        }
-        let style = self.session.refused(form);
-        self.session.end_caching(refusal.command());
-        if !style.quiet {
-            let message = refusal.to_string();
-            style.write(output, Origin::Server, Reply::Failure(message.as_bytes()));
-        }
-    }
-
-    /// After a plain request for the keys: remembers what it has read. Whether it made news.
+    /// Tracks what a plain request has read. Returns whether invalidations are pending, which the
+    /// request may have caused.
     #[cold]
-    pub fn follow(&mut self, tracking: &mut Tracking, request: &Request<'_>) -> bool {
-        self.track(tracking, request);
+    pub fn track_reads(&mut self, tracking: &mut Tracking, request: &Request<'_>) -> bool {
+        self.track_keys(tracking, request);
         self.session.end_caching(Some(request.command));
-        tracking.has_news()
+        tracking.has_invalidations()
     }
 
-    /// Has it told of changes to the keys that it has just read.
-    pub fn track(&self, tracking: &mut Tracking, request: &Request<'_>) {
+    /// Tracks the keys that a request has just read, if the client wants that.
+    pub fn track_keys(&self, tracking: &mut Tracking, request: &Request<'_>) {
         if let Some(reader) = self.reader()
             && request.command.access == Access::Read
             && self.session.tracks_reads()
@@ -116,19 +103,19 @@ impl Client {
 }
 
 impl Dumping {
-    /// Too much of it becomes the one word that everything has changed.
+    /// Holds an invalidation back; too many become the one that everything has changed.
     pub fn hold(&mut self, key: Option<&[u8]>) {
         if key.is_none() || self.held.len() > limits::HIGH_WATER {
             self.held.clear();
-            push_invalidation(&mut self.held, None);
+            write_invalidation(&mut self.held, None);
         } else {
-            push_invalidation(&mut self.held, key);
+            write_invalidation(&mut self.held, key);
         }
     }
 }
 
-/// Tells a client that a key has changed; `None`: any may have.
-pub fn push_invalidation(out: &mut Output, key: Option<&[u8]>) {
+/// Appends the invalidation of a key; `None`: of all keys.
+pub fn write_invalidation(out: &mut Output, key: Option<&[u8]>) {
     let mut writer = Writer::new(out, Version::Three);
     writer.push(2);
     writer.bulk(b"invalidate");

@@ -25,12 +25,12 @@ use arguments::Refused;
 
 /// The error in place of a reply over the output limit.
 pub fn too_large() -> Refused {
-    Refused::over(Stat::TooLargeReplies, "reply too large, use SCAN")
+    Refused::counted(Stat::TooLargeReplies, "reply too large, use SCAN")
 }
 
 /// The same in place of a single value.
 fn value_too_large() -> Refused {
-    Refused::over(Stat::TooLargeReplies, "reply too large")
+    Refused::counted(Stat::TooLargeReplies, "reply too large")
 }
 
 /// One command, and all that it takes to carry it out.
@@ -86,13 +86,13 @@ pub fn carry_out(
             let mut call = Call { keyspace, request: *request, reply, now };
             if let Err(why) = function(verb)(&mut call) {
                 out.truncate(mark);
-                style.write(out, Origin::Server, Reply::Error(why.told(stats)));
+                why.write(style, out, stats);
             }
         }
     }
     if out.len() - mark > keyspace.output_limit {
         out.truncate(mark);
-        style.write(out, Origin::Server, Reply::Error(too_large().told(stats)));
+        too_large().write(style, out, stats);
     }
     None
 }

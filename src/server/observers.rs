@@ -1,10 +1,17 @@
-//! Everybody who is to know when a key changes: whoever watches it, and whoever has read it and is
-//! to be told.
+//! Everybody who is notified when a key changes: whoever watches it, and whoever has read it and
+//! tracks what it reads.
+//!
+//! - `watch.rs`: `WATCH`      - `tracking.rs`: `CLIENT TRACKING`
+//! - `invalidations.rs`: sends invalidations to the clients that track
 
-use super::tracking::{Cause, Tracking};
-use super::watch::Watches;
+mod invalidations;
+pub mod tracking;
+pub mod watch;
+
 use crate::settings::limits::Limits;
 use std::time::Instant;
+use tracking::{Cause, Tracking};
+use watch::Watches;
 
 /// See the head of the file.
 #[derive(Debug)]
@@ -16,41 +23,41 @@ pub struct Observers {
 }
 
 impl Observers {
-    /// Nobody.
+    /// Returns observers without any client.
     pub fn new(limits: &Limits, now: Instant) -> Observers {
         let tracking = Tracking::new(limits.tracking_keys, now);
         Observers { watches: Watches::default(), tracking }
     }
 
-    /// A key was changed or deleted, by the client that is served now.
+    /// Notifies of a key that was changed or deleted by the client that is served now.
     #[inline]
     pub fn changed(&mut self, key: &[u8]) {
         if self.any() {
-            self.tell(key, Cause::Client);
+            self.notify(key, Cause::Client);
         }
     }
 
-    /// A key's time has come, and it is gone.
+    /// Notifies of a key that has expired.
     #[inline]
     pub fn expired(&mut self, key: &[u8]) {
         if self.any() {
-            self.tell(key, Cause::Nobody);
+            self.notify(key, Cause::Nobody);
         }
     }
 
-    /// Whether it can matter to somebody: one branch, for all writes.
+    /// Returns whether anybody may have to be notified: one branch, for all writes.
     #[inline]
     fn any(&self) -> bool {
         !(self.watches.is_empty() & self.tracking.is_empty())
     }
 
     #[cold]
-    fn tell(&mut self, key: &[u8], cause: Cause) {
+    fn notify(&mut self, key: &[u8], cause: Cause) {
         self.watches.changed(key);
         self.tracking.changed(key, cause);
     }
 
-    /// All keys go. Of those that are watched, those that `exists` says yes of change.
+    /// Notifies of the deletion of all keys. Of those that are watched, those that exist change.
     pub fn all_changed(&mut self, exists: impl Fn(&[u8]) -> bool) {
         self.watches.all_changed(exists);
         self.tracking.all_changed();

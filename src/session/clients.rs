@@ -1,6 +1,6 @@
 //! `CLIENT LIST`, `INFO` and `KILL`: what concerns all sessions.
 
-use super::{Fault, Names, SYNTAX, Session};
+use super::{Names, RequestError, Session};
 use crate::base::clock::Now;
 use crate::base::units;
 use crate::handler::ConnId;
@@ -43,7 +43,7 @@ struct Filter {
 
 impl Ask {
     /// `CLIENT LIST`.
-    pub(super) fn list(request: &Request<'_>) -> Result<Ask, Fault> {
+    pub(super) fn list(request: &Request<'_>) -> Result<Ask, RequestError> {
         let mut which = Filter::default();
         let mut words = request.arguments().skip(1);
         match words.next() {
@@ -52,18 +52,18 @@ impl Ask {
                 which.kind(request.word(3))?;
             }
             Some(word) if word.eq_ignore_ascii_case(b"ID") && words.len() > 0 => {
-                let ids = words.map(|word| units::integer(word).ok_or("ERR Invalid client ID"));
+                let ids = words.map(|word| units::integer(word).ok_or("Invalid client ID"));
                 let mut ids = ids.collect::<Result<Vec<i64>, _>>()?;
                 ids.sort_unstable();
                 which.ids = Some(ids);
             }
-            Some(_) => return Err(SYNTAX),
+            Some(_) => return Err(RequestError::SYNTAX),
         }
         Ok(Ask { what: What::List, which })
     }
 
     /// `CLIENT KILL`.
-    pub(super) fn kill(request: &Request<'_>) -> Result<Ask, Fault> {
+    pub(super) fn kill(request: &Request<'_>) -> Result<Ask, RequestError> {
         let mut which = Filter::default();
         if request.len() == 3 {
             which.address(request.word(2));
@@ -72,21 +72,21 @@ impl Ask {
         which.others = true;
         let mut words = request.arguments().skip(1);
         while let Some(filter) = words.next() {
-            let value = words.next().ok_or(SYNTAX)?;
+            let value = words.next().ok_or(RequestError::SYNTAX)?;
             match filter.to_ascii_uppercase().as_slice() {
                 b"ID" => {
                     let id = units::integer(value).filter(|&id| id > 0);
-                    which.ids = Some(vec![id.ok_or("ERR client-id should be greater than 0")?]);
+                    which.ids = Some(vec![id.ok_or("client-id should be greater than 0")?]);
                 }
                 b"ADDR" => which.address(value),
                 b"TYPE" => which.kind(value)?,
                 b"USER" if value == USER.as_bytes() => {}
                 b"USER" => {
-                    return Err(format!("ERR No such user '{}'", printable(value, 128)).into());
+                    return Err(format!("No such user '{}'", printable(value, 128)).into());
                 }
                 b"SKIPME" if value.eq_ignore_ascii_case(b"YES") => which.others = true,
                 b"SKIPME" if value.eq_ignore_ascii_case(b"NO") => which.others = false,
-                _ => return Err(SYNTAX),
+                _ => return Err(RequestError::SYNTAX),
             }
         }
         Ok(Ask { what: What::Kill, which })
@@ -95,12 +95,12 @@ impl Ask {
 
 impl Filter {
     /// All our clients are of one kind.
-    fn kind(&mut self, word: &[u8]) -> Result<(), Fault> {
+    fn kind(&mut self, word: &[u8]) -> Result<(), RequestError> {
         match word.to_ascii_lowercase().as_slice() {
             b"normal" => {}
             b"master" | b"replica" | b"slave" | b"pubsub" => self.nobody = true,
             _ => {
-                return Err(format!("ERR Unknown client type '{}'", printable(word, 128)).into());
+                return Err(format!("Unknown client type '{}'", printable(word, 128)).into());
             }
         }
         Ok(())

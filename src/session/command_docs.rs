@@ -1,7 +1,7 @@
 //! `COMMAND`: the table of commands, as Redis tells of its own. ACL categories, tips and key
 //! specifications are left empty.
 
-use super::{Fault, SYNTAX, check_pattern};
+use super::{RequestError, check_pattern};
 use crate::base::glob;
 use crate::protocol::Request;
 use crate::protocol::command::arguments::Argument;
@@ -14,7 +14,7 @@ use crate::stats::Stat;
 const SINCE: &[u8] = b"0.1.0";
 
 /// Answers `COMMAND` and its subcommands, but for `HELP`.
-pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), Fault> {
+pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), RequestError> {
     let named = request.words().skip(2);
     match request.command.verb {
         Verb::CommandCount => reply.integer(Command::all().len() as i64),
@@ -108,7 +108,7 @@ fn info(command: &Command, reply: &mut Writer<'_>) {
 fn all_docs<'a>(
     commands: impl Iterator<Item = &'a Command> + Clone,
     reply: &mut Writer<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), RequestError> {
     let begin = reply.len();
     reply.map(commands.clone().count());
     for command in commands {
@@ -120,14 +120,14 @@ fn all_docs<'a>(
 }
 
 /// A request may name a command with much to tell a million times.
-fn check_length(reply: &Writer<'_>, begin: usize) -> Result<(), Fault> {
+fn check_length(reply: &Writer<'_>, begin: usize) -> Result<(), RequestError> {
     if reply.len() - begin <= limits::HIGH_WATER {
         return Ok(());
     }
-    Err(Fault::over(Stat::TooLargeReplies, "ERR reply too large"))
+    Err(RequestError::counted(Stat::TooLargeReplies, "reply too large"))
 }
 
-fn docs(command: &Command, reply: &mut Writer<'_>) -> Result<(), Fault> {
+fn docs(command: &Command, reply: &mut Writer<'_>) -> Result<(), RequestError> {
     // A container takes what its subcommands take.
     let arguments = if command.is_container() { vec![] } else { command.argument_tree() };
     let pairs = 3 + usize::from(!arguments.is_empty()) + usize::from(command.is_container());
@@ -199,28 +199,28 @@ fn group(command: &Command) -> &'static [u8] {
 }
 
 /// Where the keys stand in a request of these words.
-fn keys(words: &[&[u8]]) -> Result<KeyRange, Fault> {
-    let unknown = "ERR Invalid command specified";
+fn keys(words: &[&[u8]]) -> Result<KeyRange, RequestError> {
+    let unknown = "Invalid command specified";
     let mut command = Command::find(words[0]).ok_or(unknown)?;
     if command.is_container() && words.len() > 1 {
         command = command.subcommand(words[1]).ok_or(unknown)?;
     }
     if command.keys.first == 0 {
-        return Err("ERR The command has no key arguments".into());
+        return Err("The command has no key arguments".into());
     }
     if !command.takes(words.len()) {
-        return Err("ERR Invalid number of arguments specified for command".into());
+        return Err("Invalid number of arguments specified for command".into());
     }
     Ok(command.keys)
 }
 
-fn list(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), Fault> {
+fn list(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), RequestError> {
     let rows = Command::all().iter();
     let found: Vec<String> = if request.len() == 2 {
         rows.map(name).collect()
     } else {
         if request.len() != 5 || !request.word(2).eq_ignore_ascii_case(b"FILTERBY") {
-            return Err(SYNTAX);
+            return Err(RequestError::SYNTAX);
         }
         let pattern = request.word(4);
         match request.word(3).to_ascii_uppercase().as_slice() {
@@ -232,7 +232,7 @@ fn list(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), Fault> {
             }
             // There are none of these.
             b"MODULE" | b"ACLCAT" => Vec::new(),
-            _ => return Err(SYNTAX),
+            _ => return Err(RequestError::SYNTAX),
         }
     };
     reply.array(found.len());

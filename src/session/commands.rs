@@ -1,7 +1,7 @@
 //! The connection commands: those that a session answers by itself, and which of them need more.
 
 use super::clients::{self, Ask, USER};
-use super::{Fault, Names, Origin, Replies, SYNTAX, Session, Style, command_docs};
+use super::{Names, Origin, Replies, RequestError, Session, Style, command_docs};
 use crate::base::output::Output;
 use crate::base::units;
 use crate::handler::ConnId;
@@ -32,8 +32,8 @@ pub enum Outcome {
     Clients(Ask),
 }
 
-const WRONG_PASSWORD: Fault =
-    Fault::plain("WRONGPASS invalid username-password pair or user is disabled.");
+const WRONG_PASSWORD: RequestError =
+    RequestError::with_code("WRONGPASS", "invalid username-password pair or user is disabled.");
 
 impl Session {
     /// Carries out a command whose access is `Connection`, at `unix`, the time since 1970. Writes
@@ -66,9 +66,9 @@ impl Session {
             }
             _ => {
                 let done = self.resp_command(request, conn, unix, out);
-                return done.unwrap_or_else(|fault| {
+                return done.unwrap_or_else(|error| {
                     out.truncate(mark);
-                    style.writer(out).failure(fault.told(stats));
+                    error.write(style, out, stats);
                     Outcome::Answered
                 });
             }
@@ -83,7 +83,7 @@ impl Session {
         conn: ConnId,
         unix: Duration,
         out: &mut Output,
-    ) -> Result<Outcome, Fault> {
+    ) -> Result<Outcome, RequestError> {
         if request.command.verb == Verb::Hello {
             // The reply is in the version that it chose.
             self.hello(request)?;
@@ -93,7 +93,7 @@ impl Session {
         let mut reply = Writer::new(out, self.version);
         match request.command.verb {
             Verb::Ping if request.len() > 2 => {
-                return Err(format!("ERR {}", request.command.wrong_arity()).into());
+                return Err(format!("{}", request.command.wrong_arity()).into());
             }
             Verb::Ping | Verb::Echo => reply.bulk(request.word(1)),
             Verb::Auth => {
@@ -120,7 +120,7 @@ impl Session {
                 reply.integer(0);
                 reply.array(0);
             }
-            Verb::Cluster => return Err("ERR This instance has cluster support disabled".into()),
+            Verb::Cluster => return Err("This instance has cluster support disabled".into()),
             Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp => {
                 command_docs::help(request.command, &mut reply);
             }
@@ -146,7 +146,7 @@ impl Session {
         conn: ConnId,
         unix: Duration,
         reply: &mut Writer<'_>,
-    ) -> Result<Outcome, Fault> {
+    ) -> Result<Outcome, RequestError> {
         match request.command.verb {
             Verb::ClientId => reply.integer(i64::from(conn.number())),
             Verb::ClientInfo => {
@@ -188,15 +188,17 @@ impl Session {
     }
 
     /// Carries out `HELLO`. As with Redis, a name that stands before a mistake is taken.
-    fn hello(&mut self, request: &Request<'_>) -> Result<(), Fault> {
+    fn hello(&mut self, request: &Request<'_>) -> Result<(), RequestError> {
         let mut words = request.arguments();
         let version = match words.next().map(units::integer) {
             None => self.version,
             Some(Some(2)) => Version::Two,
             Some(Some(3)) => Version::Three,
-            Some(Some(_)) => return Err("NOPROTO unsupported protocol version".into()),
+            Some(Some(_)) => {
+                return Err(RequestError::with_code("NOPROTO", "unsupported protocol version"));
+            }
             Some(None) => {
-                return Err("ERR Protocol version is not an integer or out of range".into());
+                return Err("Protocol version is not an integer or out of range".into());
             }
         };
         while let Some(option) = words.next() {
@@ -209,7 +211,7 @@ impl Session {
                 self.set_name(name(word, "Client names")?);
             } else {
                 let option = printable(option, 128);
-                return Err(format!("ERR Syntax error in HELLO option '{option}'").into());
+                return Err(format!("Syntax error in HELLO option '{option}'").into());
             }
         }
         self.version = version;
@@ -247,11 +249,11 @@ impl Session {
         self.replies.0 &= Replies::SKIP;
     }
 
-    fn set_library(&mut self, what: &[u8], word: &[u8]) -> Result<(), Fault> {
+    fn set_library(&mut self, what: &[u8], word: &[u8]) -> Result<(), RequestError> {
         let shown = printable(what, 128).to_string();
         let is_name = what.eq_ignore_ascii_case(b"LIB-NAME");
         if !is_name && !what.eq_ignore_ascii_case(b"LIB-VER") {
-            return Err(format!("ERR Unrecognized option '{shown}'").into());
+            return Err(format!("Unrecognized option '{shown}'").into());
         }
         let value = name(word, &shown)?;
         self.change_names(|names| {
@@ -261,14 +263,14 @@ impl Session {
     }
 
     /// Says whether this is answered.
-    fn set_replies(&mut self, word: &[u8]) -> Result<bool, Fault> {
+    fn set_replies(&mut self, word: &[u8]) -> Result<bool, RequestError> {
         let (on, off) = (word.eq_ignore_ascii_case(b"ON"), word.eq_ignore_ascii_case(b"OFF"));
         if on {
             self.replies.0 &= Replies::SKIP_NEXT;
         } else if off {
             self.replies.0 |= Replies::OFF;
         } else if !word.eq_ignore_ascii_case(b"SKIP") {
-            return Err(SYNTAX);
+            return Err(RequestError::SYNTAX);
         } else if self.replies.0 & Replies::OFF == 0 {
             self.replies.0 |= Replies::SKIP_NEXT;
         }
@@ -285,44 +287,41 @@ fn say(style: Style, out: &mut Output, reply: Reply<'_>, outcome: Outcome) -> Ou
     outcome
 }
 
-fn authenticate(request: &Request<'_>) -> Result<(), Fault> {
+fn authenticate(request: &Request<'_>) -> Result<(), RequestError> {
     match request.len() {
-        2 => Err("ERR AUTH <password> called without any password configured for the default \
+        2 => Err("AUTH <password> called without any password configured for the default \
                   user. Are you sure your configuration is correct?"
             .into()),
         3 => check_user(request.word(1)),
-        _ => Err(SYNTAX),
+        _ => Err(RequestError::SYNTAX),
     }
 }
 
-fn check_user(user: &[u8]) -> Result<(), Fault> {
+fn check_user(user: &[u8]) -> Result<(), RequestError> {
     if user == USER.as_bytes() { Ok(()) } else { Err(WRONG_PASSWORD) }
 }
 
-fn check_database(word: &[u8]) -> Result<(), Fault> {
+fn check_database(word: &[u8]) -> Result<(), RequestError> {
     match units::integer(word).map(i32::try_from) {
         Some(Ok(0)) => Ok(()),
-        Some(Ok(_)) => Err("ERR DB index is out of range".into()),
-        Some(Err(_)) => Err("ERR value is out of range, value must between -2147483648 and \
+        Some(Ok(_)) => Err("DB index is out of range".into()),
+        Some(Err(_)) => Err("value is out of range, value must between -2147483648 and \
                              2147483647"
             .into()),
-        None => Err("ERR value is not an integer or out of range".into()),
+        None => Err("value is not an integer or out of range".into()),
     }
 }
 
 /// A name that can stand in `CLIENT LIST`; `whose` it is, an error tells.
-fn name(word: &[u8], whose: &str) -> Result<String, Fault> {
+fn name(word: &[u8], whose: &str) -> Result<String, RequestError> {
     if word.len() > MAX_NAME {
         let most = MAX_NAME;
-        let message = format!("ERR {whose} cannot be longer than {most} bytes");
-        return Err(Fault::over(Stat::TooLargeRequests, message));
+        let message = format!("{whose} cannot be longer than {most} bytes");
+        return Err(RequestError::counted(Stat::TooLargeRequests, message));
     }
     match std::str::from_utf8(word) {
         Ok(word) if word.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(word.to_string()),
-        _ => {
-            Err(format!("ERR {whose} cannot contain spaces, newlines or special characters.")
-                .into())
-        }
+        _ => Err(format!("{whose} cannot contain spaces, newlines or special characters.").into()),
     }
 }
 

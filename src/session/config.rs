@@ -1,7 +1,7 @@
 //! `CONFIG GET` and `CONFIG SET`: our settings by the names of their flags, and besides by those
 //! names of Redis's that its tools ask for.
 
-use super::{Fault, SYNTAX, check_pattern};
+use super::{RequestError, check_pattern};
 use crate::base::glob;
 use crate::protocol::text::printable;
 use crate::settings::Program;
@@ -57,7 +57,7 @@ pub(super) fn get<'a>(
     program: Program,
     settings: &Settings,
     patterns: &[&'a [u8]],
-) -> Result<Vec<(&'a [u8], String)>, Fault> {
+) -> Result<Vec<(&'a [u8], String)>, RequestError> {
     check_pattern(
         patterns.iter().map(|pattern| pattern.len() + 1).sum::<usize>().saturating_sub(1),
     )?;
@@ -75,8 +75,12 @@ pub(super) fn get<'a>(
 }
 
 /// Changes settings, given as names and values in turn: all of them, or none.
-pub(super) fn set(program: Program, settings: &mut Settings, words: &[&[u8]]) -> Result<(), Fault> {
-    let (pairs, []) = words.as_chunks() else { return Err(SYNTAX) };
+pub(super) fn set(
+    program: Program,
+    settings: &mut Settings,
+    words: &[&[u8]],
+) -> Result<(), RequestError> {
+    let (pairs, []) = words.as_chunks() else { return Err(RequestError::SYNTAX) };
     let mut changed: Vec<(Row, &Setting, &[u8])> = Vec::new();
     for [name, value] in pairs {
         let row = rows(program).find(|row| row.name.as_bytes().eq_ignore_ascii_case(name));
@@ -101,12 +105,12 @@ pub(super) fn set(program: Program, settings: &mut Settings, words: &[&[u8]]) ->
     Ok(())
 }
 
-fn unknown(name: &[u8]) -> Fault {
+fn unknown(name: &[u8]) -> RequestError {
     let name = printable(name, 128);
-    format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'").into()
+    format!("Unknown option or number of arguments for CONFIG SET - '{name}'").into()
 }
 
-fn failed(row: Row, why: &str) -> Fault {
+fn failed(row: Row, why: &str) -> RequestError {
     let name = row.name;
-    format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}").into()
+    format!("CONFIG SET failed (possibly related to argument '{name}') - {why}").into()
 }

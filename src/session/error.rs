@@ -1,50 +1,109 @@
-//! Why a request is not carried out, in words that are fit to be sent.
+//! The one error type of requests that are refused or fail: code, message and counter.
 
+use crate::base::output::Output;
+use crate::protocol::{Refusal, Reply};
+use crate::session::{Origin, Style};
+use crate::settings::limits;
 use crate::stats::{Stat, Stats};
 use std::borrow::Cow;
 use std::fmt;
 
-/// An error, and the counter of the limit that the request is beyond, if that is why.
+/// The code of errors that programs need not tell apart.
+const ERR: &str = "ERR";
+
+/// Why a request fails. `Display` gives what RESP sends: code, blank, message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct RequestError {
+    /// What programs go by: `ERR`, `OOM`, `EXECABORT`.
+    code: &'static str,
+    /// What people read: one line, printable.
     message: Cow<'static, str>,
-    over: Option<Stat>,
+    /// The counter of the limit that the request exceeds.
+    counter: Option<Stat>,
 }
 
-impl Fault {
-    /// One that is no matter of limits.
-    pub const fn plain(message: &'static str) -> Fault {
-        Fault { message: Cow::Borrowed(message), over: None }
+impl RequestError {
+    /// Redis's error for words that do not fit together.
+    pub const SYNTAX: RequestError = RequestError::new("syntax error");
+
+    /// Returns an error with code `ERR`.
+    pub const fn new(message: &'static str) -> RequestError {
+        RequestError::with_code(ERR, message)
     }
 
-    /// One for a limit that `counter` counts.
-    pub fn over(counter: Stat, message: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { message: message.into(), over: Some(counter) }
+    /// Returns an error with a code of its own.
+    pub const fn with_code(code: &'static str, message: &'static str) -> RequestError {
+        RequestError { code, message: Cow::Borrowed(message), counter: None }
     }
 
-    /// Counts it, if there is a counter for it; what is to be sent.
-    pub fn told(&self, stats: &mut Stats) -> &str {
-        if let Some(counter) = self.over {
+    /// Returns an error with code `ERR` for a limit that `counter` counts.
+    pub fn counted(counter: Stat, message: impl Into<Cow<'static, str>>) -> RequestError {
+        RequestError { code: ERR, message: message.into(), counter: Some(counter) }
+    }
+
+    /// Returns the same as the reason for which a transaction is discarded.
+    pub(super) fn aborting(self) -> RequestError {
+        let message = format!("Transaction discarded because of: {self}");
+        RequestError { code: "EXECABORT", message: message.into(), counter: self.counter }
+    }
+
+    /// Counts the error, if it has a counter, and returns its message.
+    pub fn count_and_message(&self, stats: &mut Stats) -> &str {
+        if let Some(counter) = self.counter {
             stats.add(counter, 1);
         }
         &self.message
     }
-}
 
-impl From<&'static str> for Fault {
-    fn from(message: &'static str) -> Fault {
-        Fault::plain(message)
+    /// Counts the error, if it has a counter, and appends it to a client's output.
+    pub fn write(&self, style: Style, out: &mut Output, stats: &mut Stats) {
+        let message = self.count_and_message(stats);
+        if self.code == ERR {
+            style.write(out, Origin::Server, Reply::Error(message));
+        } else {
+            style.write(out, Origin::Server, Reply::Failure(self.to_string().as_bytes()));
+        }
     }
 }
 
-impl From<String> for Fault {
-    fn from(message: String) -> Fault {
-        Fault { message: message.into(), over: None }
+impl From<&'static str> for RequestError {
+    fn from(message: &'static str) -> RequestError {
+        RequestError::new(message)
     }
 }
 
-impl fmt::Display for Fault {
+impl From<String> for RequestError {
+    fn from(message: String) -> RequestError {
+        RequestError { code: ERR, message: message.into(), counter: None }
+    }
+}
+
+impl From<&Refusal<'_>> for RequestError {
+    fn from(refusal: &Refusal<'_>) -> RequestError {
+        let counter = match refusal {
+            Refusal::OutOfMemory => Some(Stat::OutOfMemory),
+            refusal if refusal.is_over_limit() => Some(Stat::TooLargeRequests),
+            _ => None,
+        };
+        RequestError { code: refusal.code(), message: refusal.message().into(), counter }
+    }
+}
+
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        write!(f, "{} {}", self.code, self.message)
     }
+}
+
+/// Checks that one pattern, or several together, are not longer than one may be: see
+/// [`limits::MAX_PATTERN`].
+///
+/// # Errors
+/// They are longer.
+pub fn check_pattern(bytes: usize) -> Result<(), RequestError> {
+    if bytes <= limits::MAX_PATTERN {
+        return Ok(());
+    }
+    let message = format!("pattern longer than {} bytes", limits::MAX_PATTERN);
+    Err(RequestError::counted(Stat::TooLargeRequests, message))
 }

@@ -1,7 +1,7 @@
 //! `STATS`, `INFO` and `CONFIG`: what concerns the program. Server and proxy answer them alike,
 //! each of itself.
 
-use super::{Origin, Style, config, info};
+use super::{Origin, RequestError, Style, config, info};
 use crate::base::buffer::Buffer;
 use crate::base::output::Output;
 use crate::protocol::Reply;
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::stats::Stats;
 
 /// Answers a request whose outcome was [`Outcome::Program`](super::Outcome). The counters must be
-/// up to date. The settings may be others afterwards, if they are such as can change now.
+/// up to date. `CONFIG SET` changes the settings; to apply them is left to the caller.
 pub fn answer(
     request: &Request<'_>,
     style: Style,
@@ -21,6 +21,21 @@ pub fn answer(
     settings: &mut Settings,
     out: &mut Output,
 ) {
+    let done = try_answer(request, style, program, stats, settings, out);
+    if let Err(error) = done {
+        error.write(style, out, stats);
+    }
+}
+
+/// Answers, unless it fails: then nothing is written.
+fn try_answer(
+    request: &Request<'_>,
+    style: Style,
+    program: Program,
+    stats: &mut Stats,
+    settings: &mut Settings,
+    out: &mut Output,
+) -> Result<(), RequestError> {
     let words: Vec<&[u8]> = request.arguments().collect();
     match request.command.verb {
         Verb::Info => {
@@ -28,26 +43,17 @@ pub fn answer(
             style.writer(out).verbatim(text.as_bytes());
         }
         Verb::ConfigGet => {
-            let found = config::get(program, settings, &words[1..]);
+            let found = config::get(program, settings, &words[1..])?;
             let mut reply = style.writer(out);
-            match found {
-                Ok(found) => {
-                    reply.map(found.len());
-                    for (name, value) in found {
-                        reply.bulk(name);
-                        reply.bulk(value.as_bytes());
-                    }
-                }
-                Err(fault) => reply.failure(fault.told(stats)),
+            reply.map(found.len());
+            for (name, value) in found {
+                reply.bulk(name);
+                reply.bulk(value.as_bytes());
             }
         }
         Verb::ConfigSet => {
-            let set = config::set(program, settings, &words[1..]);
-            let mut reply = style.writer(out);
-            match set {
-                Ok(()) => reply.simple("OK"),
-                Err(fault) => reply.failure(fault.told(stats)),
-            }
+            config::set(program, settings, &words[1..])?;
+            style.writer(out).simple("OK");
         }
         Verb::ConfigResetstat => {
             stats.reset();
@@ -60,4 +66,5 @@ pub fn answer(
         }
         verb => unreachable!("{verb:?} does not concern the program"),
     }
+    Ok(())
 }

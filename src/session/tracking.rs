@@ -1,7 +1,7 @@
 //! `CLIENT TRACKING` and what belongs to it: whether a client is told of changes to the keys that
 //! it has read, and which of its reads count. The keys themselves the server remembers.
 
-use super::{Fault, SYNTAX, Session};
+use super::{RequestError, Session};
 use crate::protocol::Request;
 use crate::protocol::command::Command;
 use crate::protocol::resp::{Version, Writer};
@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// `CLIENT TRACKING`.
-    pub(super) fn set_tracking(&mut self, request: &Request<'_>) -> Result<(), Fault> {
+    pub(super) fn set_tracking(&mut self, request: &Request<'_>) -> Result<(), RequestError> {
         let mut chosen = 0;
         for word in request.words().skip(3) {
             chosen |= match word.to_ascii_uppercase().as_slice() {
@@ -75,15 +75,13 @@ impl Session {
                 b"OPTOUT" => Tracking::OPTOUT,
                 b"NOLOOP" => Tracking::NOLOOP,
                 b"BCAST" => {
-                    return Err("ERR BCAST is not supported: keys are tracked as read".into());
+                    return Err("BCAST is not supported: keys are tracked as read".into());
                 }
-                b"PREFIX" => return Err("ERR PREFIX is not supported: it belongs to BCAST".into()),
+                b"PREFIX" => return Err("PREFIX is not supported: it belongs to BCAST".into()),
                 b"REDIRECT" => {
-                    return Err(
-                        "ERR REDIRECT is not supported: use RESP3 on this connection".into()
-                    );
+                    return Err("REDIRECT is not supported: use RESP3 on this connection".into());
                 }
-                _ => return Err(SYNTAX),
+                _ => return Err(RequestError::SYNTAX),
             };
         }
         let word = request.word(2);
@@ -92,24 +90,22 @@ impl Session {
             return Ok(());
         }
         if !word.eq_ignore_ascii_case(b"ON") {
-            return Err(SYNTAX);
+            return Err(RequestError::SYNTAX);
         }
         let both = Tracking::OPTIN | Tracking::OPTOUT;
         if chosen & both == both {
-            return Err("ERR You can't specify both OPTIN mode and OPTOUT mode".into());
+            return Err("You can't specify both OPTIN mode and OPTOUT mode".into());
         }
         if (chosen | self.tracking.0) & both == both {
-            return Err(
-                "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this \
+            return Err("You can't switch OPTIN/OPTOUT mode before disabling tracking for this \
                         client, and then re-enabling it with a different mode."
-                    .into(),
-            );
+                .into());
         }
         if !self.tracking.has(Tracking::OFFERED) {
-            return Err("ERR CLIENT TRACKING is not available through the proxy".into());
+            return Err("CLIENT TRACKING is not available through the proxy".into());
         }
         if self.version == Version::Two {
-            return Err("ERR CLIENT TRACKING needs RESP3: say HELLO 3 first".into());
+            return Err("CLIENT TRACKING needs RESP3: say HELLO 3 first".into());
         }
         let kept = self.tracking.0 & (Tracking::OFFERED | Tracking::CACHING);
         self.tracking.0 = kept | Tracking::ON | chosen;
@@ -117,21 +113,21 @@ impl Session {
     }
 
     /// `CLIENT CACHING`.
-    pub(super) fn set_caching(&mut self, word: &[u8]) -> Result<(), Fault> {
+    pub(super) fn set_caching(&mut self, word: &[u8]) -> Result<(), RequestError> {
         if !self.is_tracking() {
-            return Err("ERR CLIENT CACHING can be called only when the client is in tracking \
+            return Err("CLIENT CACHING can be called only when the client is in tracking \
                         mode with OPTIN or OPTOUT mode enabled"
                 .into());
         }
         let (word, mode) = match word.to_ascii_uppercase().as_slice() {
             b"YES" => (("YES", "OPTIN"), Tracking::OPTIN),
             b"NO" => (("NO", "OPTOUT"), Tracking::OPTOUT),
-            _ => return Err(SYNTAX),
+            _ => return Err(RequestError::SYNTAX),
         };
         if !self.tracking.has(mode) {
             let (word, mode) = word;
             return Err(format!(
-                "ERR CLIENT CACHING {word} is only valid when tracking is enabled in {mode} mode."
+                "CLIENT CACHING {word} is only valid when tracking is enabled in {mode} mode."
             )
             .into());
         }

@@ -1,11 +1,57 @@
-//! What a client says between `MULTI` and `EXEC`: kept as the bytes of the requests, to be decoded
-//! again when they are carried out.
+//! `MULTI` to `EXEC`: the commands that begin and end a transaction, and the requests between,
+//! kept as their bytes and decoded again when they are executed. Server and proxy share it.
 
+use super::{RequestError, Session};
 use crate::base::buffer::Buffer;
-use crate::protocol::command::Command;
-use crate::protocol::{Words, resp};
+use crate::protocol::command::{Command, Verb};
+use crate::protocol::{Decoded, Decoder, Refusal, Scratch, Words, resp};
+use crate::settings::limits::Limits;
 
-/// Requests that wait for their `EXEC`.
+/// What is left to do for a command whose access is `Transaction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStep {
+    /// `MULTI`: answer `OK`.
+    Begun,
+    /// `DISCARD`: forget what the client watches, and answer `OK`.
+    Discarded,
+    /// `UNWATCH`: the same.
+    Unwatch,
+    /// `WATCH` outside a transaction.
+    Watch,
+    /// `EXEC`: execute the transaction that is open.
+    Exec,
+}
+
+impl Session {
+    /// Begins, discards or checks a transaction, for a command whose access is `Transaction`.
+    /// Returns what is left to do.
+    ///
+    /// # Errors
+    /// The command is not allowed inside a transaction, or outside one.
+    pub fn transaction_command(&mut self, verb: Verb) -> Result<TransactionStep, RequestError> {
+        let is_open = self.transaction.is_some();
+        match verb {
+            Verb::Multi if is_open => Err("MULTI calls can not be nested".into()),
+            Verb::Multi => {
+                self.transaction = Some(Box::default());
+                Ok(TransactionStep::Begun)
+            }
+            Verb::Watch if is_open => Err("WATCH inside MULTI is not allowed".into()),
+            Verb::Watch => Ok(TransactionStep::Watch),
+            Verb::Unwatch => Ok(TransactionStep::Unwatch),
+            Verb::Discard if is_open => {
+                self.end_transaction();
+                Ok(TransactionStep::Discarded)
+            }
+            Verb::Discard => Err("DISCARD without MULTI".into()),
+            Verb::Exec if is_open => Ok(TransactionStep::Exec),
+            Verb::Exec => Err("EXEC without MULTI".into()),
+            verb => unreachable!("{verb:?} does not concern a transaction"),
+        }
+    }
+}
+
+/// The requests since `MULTI`.
 #[derive(Debug, Default)]
 pub struct Transaction {
     requests: Buffer,
@@ -16,7 +62,7 @@ pub struct Transaction {
 
 impl Transaction {
     /// Adds a request, of these words; one that would bring them over `most` bytes is not kept, and
-    /// the transaction fails. Says whether it was kept.
+    /// the transaction fails. Returns whether it was kept.
     pub fn push(&mut self, words: Words<'_>, most: usize) -> bool {
         let mark = self.requests.len();
         resp::push_header(&mut self.requests, b'*', words.len() as u64);
@@ -32,45 +78,84 @@ impl Transaction {
         true
     }
 
-    /// Notes what one of the requests is for.
+    /// Notes the command of one of the requests.
     pub fn note(&mut self, command: &'static Command) {
         if command.stores() || command.may_grow() && self.growing.is_none() {
             self.growing = Some(command);
         }
     }
 
-    /// One of the commands for which memory may be wanting, one that stores before any other.
+    /// Returns one of the commands that need memory, one that stores before any other.
     pub fn growing(&self) -> Option<&'static Command> {
         self.growing
     }
 
-    /// A request was refused: `EXEC` will be, too.
+    /// Notes that a request was refused: `EXEC` will be, too.
     pub fn fail(&mut self) {
         self.failed = true;
     }
 
-    /// Whether a request was refused.
-    pub fn has_failed(&self) -> bool {
-        self.failed
+    /// Checks that no request was refused.
+    ///
+    /// # Errors
+    /// One was: what `EXEC` is answered.
+    pub fn check(&self) -> Result<(), RequestError> {
+        if self.failed { Err(ABORTED) } else { Ok(()) }
     }
 
-    /// How many requests there are.
+    /// Returns how many requests there are.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The requests, one behind the other.
+    /// Returns the requests, one behind the other.
     pub fn requests(&self) -> &[u8] {
         self.requests.bytes()
     }
 
-    /// Takes the requests out, to be carried out; it is still known how many there were.
+    /// Takes the requests out, to be executed; their number stays.
     pub fn take_requests(&mut self) -> Buffer {
         std::mem::take(&mut self.requests)
+    }
+}
+
+const ABORTED: RequestError =
+    RequestError::with_code("EXECABORT", "Transaction discarded because of previous errors.");
+
+/// Returns what `EXEC` is answered where there is no memory for one of its requests.
+pub fn aborted_for_memory() -> RequestError {
+    RequestError::from(&Refusal::OutOfMemory).aborting()
+}
+
+/// The requests of a transaction, decoded again one after the other.
+pub struct Replay<'a> {
+    rest: &'a [u8],
+    decoder: Decoder,
+    scratch: Scratch,
+    limits: Limits,
+}
+
+impl<'a> Replay<'a> {
+    /// Returns the requests in `bytes`: see [`Transaction::requests`].
+    pub fn new(bytes: &'a [u8]) -> Replay<'a> {
+        // They were within the limits when they came, whatever the limits have become since.
+        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..Limits::default() };
+        Replay { rest: bytes, decoder: Decoder::default(), scratch: Scratch::default(), limits }
+    }
+
+    /// Returns the next request, also one of a command that is not known; `None` at the end.
+    pub fn next_request(&mut self) -> Option<Decoded<'_>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let input = self.rest;
+        let (consumed, decoded) = self.decoder.decode(input, &mut self.scratch, &self.limits);
+        self.rest = &input[consumed..];
+        Some(decoded)
     }
 }

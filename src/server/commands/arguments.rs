@@ -6,8 +6,8 @@ use crate::protocol::Request;
 use crate::protocol::command::Verb;
 use crate::server::store::Expiry;
 
-/// Why a command is not carried out: here, an error without its leading `ERR `.
-pub use crate::session::Fault as Refused;
+/// Why a command fails.
+pub use crate::session::RequestError as Refused;
 
 /// What is said of options that do not exist, contradict each other or lack their argument.
 pub const SYNTAX_ERROR: &str = "syntax error";
@@ -17,7 +17,7 @@ pub const SYNTAX_ERROR: &str = "syntax error";
 /// # Errors
 /// It is none, or has more than 64 bits.
 pub fn integer(word: &[u8]) -> Result<i64, Refused> {
-    units::integer(word).ok_or(Refused::plain("value is not an integer or out of range"))
+    units::integer(word).ok_or(Refused::new("value is not an integer or out of range"))
 }
 
 /// How a number tells a time.

@@ -9,9 +9,7 @@ use crate::protocol::Request;
 use crate::protocol::resp::Writer;
 use crate::protocol::text;
 use crate::server::keyspace::Keyspace;
-use crate::session::{Origin, Style};
-use crate::settings::limits;
-use crate::stats::Stat;
+use crate::session::{Origin, Style, check_pattern};
 use std::ops::ControlFlow;
 
 /// Entries that one step of a walk over the store looks at: at under 100 ns each it stays below a
@@ -119,13 +117,10 @@ pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
 /// times key have bytes.
 ///
 /// # Errors
-/// It is longer than [`limits::MAX_PATTERN`].
+/// It is longer than [`MAX_PATTERN`](crate::settings::limits::MAX_PATTERN).
 fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
-    if word.len() <= limits::MAX_PATTERN {
-        return Ok(word);
-    }
-    let message = format!("pattern longer than {} bytes", limits::MAX_PATTERN);
-    Err(Refused::over(Stat::TooLargeRequests, message))
+    check_pattern(word.len())?;
+    Ok(word)
 }
 
 /// Steps of matching after which one `SCAN` ends: some ten milliseconds.

@@ -156,7 +156,7 @@ pub fn append(call: &mut Call<'_>) -> Result<(), Refused> {
     let length = call.keyspace.store().get(key, now).map_or(0, Value::len);
     if length + tail.len() > call.keyspace.value_limit {
         let message = "string exceeds maximum allowed size (proto-max-bulk-len)";
-        return Err(Refused::over(Stat::TooLargeRequests, message));
+        return Err(Refused::counted(Stat::TooLargeRequests, message));
     }
     let length = call.keyspace.append(key, tail, now);
     call.reply.integer(length as i64);

@@ -29,7 +29,7 @@ fn commands_are_counted_and_named() {
 #[test]
 fn what_is_asked_for_is_bounded() {
     let mut desk = Desk::new();
-    let classes = format!("*[{}]", "x".repeat(limits::MAX_PATTERN));
+    let classes = format!("*[{}]", "x".repeat(crate::settings::limits::MAX_PATTERN));
     desk.check(&[
         (&format!("COMMAND LIST FILTERBY PATTERN {}", &classes[3..]), "*0"),
         (

@@ -37,7 +37,7 @@ impl Table {
 
     /// The news for a reader: keys, and `*` for all.
     fn news(&mut self) -> Vec<(String, Vec<ReaderId>)> {
-        let news = self.tracking.take_news().into_iter();
+        let news = self.tracking.take_invalidations().into_iter();
         news.map(|news| {
             let key = news.key.as_deref().map_or("*".into(), String::from_utf8_lossy);
             let here = |reader: &ReaderId| self.tracking.client(*reader).is_some();
@@ -86,7 +86,7 @@ fn the_first_change_of_a_key_is_told_to_all_who_have_read_it() {
 fn when_all_keys_go_all_readers_are_told_also_those_who_have_read_nothing() {
     let mut table = Table::with_limit(100);
     table.tracking.all_changed();
-    assert!(!table.tracking.has_news());
+    assert!(!table.tracking.has_invalidations());
     let [first, second] = [table.enter(), table.enter()];
     table.track(first, &["k", "l"]);
     table.change(&["l"]);
@@ -249,7 +249,7 @@ proptest! {
                 prop_assert_eq!(found, expected.iter().copied().collect::<Vec<_>>());
                 model.remove(&key);
             }
-            for news in table.tracking.take_news() {
+            for news in table.tracking.take_invalidations() {
                 let told = news.readers().filter(|it| here.contains(it));
                 let told: BTreeSet<ReaderId> = told.collect();
                 match news.key {

@@ -44,7 +44,7 @@ impl Watches {
         true
     }
 
-    /// Forgets what a client watches; says whether any of it has changed.
+    /// Forgets what a client watches. Returns whether any of it has changed.
     pub fn forget(&mut self, client: ConnId) -> bool {
         let Some(watching) = self.by_client.remove(&client) else { return false };
         for key in watching.keys {

@@ -1,8 +1,8 @@
-//! `CLIENT TRACKING`: which clients have read which keys, so that they can be told of changes.
+//! `CLIENT TRACKING`: which clients have read which keys, so that they receive invalidations.
 //!
 //! A *reader* is a client for as long as it tracks. What it reads makes an entry for the key, with
-//! the reader's number; the first change of the key takes the entry out and makes *news* of it, and
-//! the client has to read the key again to be told again.
+//! the reader's number; the first change of the key takes the entry out and makes an *invalidation*
+//! of it. Only after the client has read the key again does it receive another.
 //!
 //! ```text
 //!   index               entries, by age                            readers
@@ -11,15 +11,15 @@
 //!   hash(shape) ─→ 1    1  shape   read by 8           ← newest    8   has left: the pair is stale
 //! ```
 //!
-//! A change of `size` is news for 7 and 9. A change of `shape` is news for nobody.
+//! A change of `size` makes an invalidation for 7 and 9, a change of `shape` none.
 //!
 //! A reader that leaves only takes its number with it: its keys may be a million, and are not gone
 //! through at once. What it leaves behind is counted, and [`Tracking::sweep`] goes over the entries
 //! until the count is 0, a bounded number at a time. A number is not used again, so that nobody
-//! is told what another has read.
+//! receives invalidations of what another has read.
 //!
 //! There are at most as many keys as the limit says. For one more the oldest goes: whoever has read
-//! it is told as if it had changed.
+//! it receives an invalidation as if it had changed.
 
 use crate::base::index::Index;
 use crate::handler::ConnId;
@@ -52,20 +52,20 @@ pub enum Cause {
     Nobody,
 }
 
-/// What readers are to be told.
+/// A change that readers are notified of.
 #[derive(Debug)]
-pub struct News {
-    /// What has changed; `None`: everything.
+pub struct Invalidation {
+    /// The key that has changed; `None`: all keys.
     pub key: Option<Box<[u8]>>,
     readers: Readers,
-    /// Who knows already.
-    but: Option<ReaderId>,
+    /// The author of the change, if it wants no invalidations of its own.
+    except: Option<ReaderId>,
 }
 
-impl News {
-    /// Who is to be told; some may have left.
+impl Invalidation {
+    /// Returns who receives it; some may have left.
     pub fn readers(&self) -> impl Iterator<Item = ReaderId> {
-        self.readers.all().iter().copied().filter(|reader| Some(*reader) != self.but)
+        self.readers.all().iter().copied().filter(|reader| Some(*reader) != self.except)
     }
 }
 
@@ -84,7 +84,7 @@ impl Readers {
         }
     }
 
-    /// Adds one; says whether it is new.
+    /// Adds one. Returns whether it is new.
     fn add(&mut self, reader: ReaderId) -> bool {
         let Err(at) = self.all().binary_search(&reader) else { return false };
         if let Readers::One(one) = self {
@@ -130,8 +130,8 @@ pub struct Tracking {
     /// The entry at which the next sweep begins, and when that is.
     hand: usize,
     next_sweep: Instant,
-    news: Vec<News>,
-    /// Who is served now, if it is not to be told of its own changes.
+    pending: Vec<Invalidation>,
+    /// Who is served now, if it wants no invalidations of its own changes.
     author: Option<ReaderId>,
     /// Keys that made room.
     dropped: u64,
@@ -159,7 +159,7 @@ impl Tracking {
             stale: 0,
             hand: 0,
             next_sweep: now,
-            news: Vec::new(),
+            pending: Vec::new(),
             author: None,
             dropped: 0,
         }
@@ -248,36 +248,36 @@ impl Tracking {
         }
     }
 
-    /// Makes news of a key, if it is tracked.
+    /// Invalidates a key, if it is tracked.
     pub fn changed(&mut self, key: &[u8], cause: Cause) {
         let (hash, entries) = (self.hasher.hash_one(key), &self.entries);
         if let Some(at) = self.index.find(hash, |at| *entries[at as usize].key == *key) {
-            self.announce(at, cause);
+            self.invalidate(at, cause);
         }
     }
 
-    /// Makes news of all keys, for all readers.
+    /// Invalidates all keys, for all readers.
     pub fn all_changed(&mut self) {
         self.forget_all();
         if self.is_on() {
             let readers = Readers::Many(self.readers.keys().copied().collect());
-            self.news.push(News { key: None, readers, but: None });
+            self.pending.push(Invalidation { key: None, readers, except: None });
         }
     }
 
-    /// Whether there is something to tell.
+    /// Returns whether invalidations are pending.
     #[inline]
-    pub fn has_news(&self) -> bool {
-        !self.news.is_empty()
+    pub fn has_invalidations(&self) -> bool {
+        !self.pending.is_empty()
     }
 
-    /// What there is to tell, in its order.
-    pub fn take_news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    /// Takes the pending invalidations, in the order of the changes.
+    pub fn take_invalidations(&mut self) -> Vec<Invalidation> {
+        std::mem::take(&mut self.pending)
     }
 
     /// Takes out some of what readers have left behind, and of the keys that are too many;
-    /// [`Tracking::next_sweep`] says when to go on.
+    /// [`Tracking::next_sweep`] returns when to go on.
     pub fn sweep(&mut self, now: Instant) {
         self.next_sweep = now + SWEEP_PAUSE;
         let mut looked = 0;
@@ -296,7 +296,7 @@ impl Tracking {
         (self.stale > 0 || self.entries.len() > self.limit).then_some(self.next_sweep)
     }
 
-    /// Takes out what is stale in the next entry; says how much was looked at.
+    /// Takes out what is stale in the next entry. Returns how much was looked at.
     fn sweep_entry(&mut self) -> usize {
         let at = if self.hand < self.entries.capacity() { self.hand } else { 0 };
         self.hand = at + 1;
@@ -350,28 +350,28 @@ impl Tracking {
         entry
     }
 
-    /// Takes an entry out and makes news of it.
-    fn announce(&mut self, at: u32, cause: Cause) {
+    /// Takes an entry out and makes an invalidation of it.
+    fn invalidate(&mut self, at: u32, cause: Cause) {
         let Entry { key, readers, .. } = self.take_out(at);
-        let but = self.author.filter(|_| cause == Cause::Client);
-        let mut to_be_told = false;
+        let except = self.author.filter(|_| cause == Cause::Client);
+        let mut is_wanted = false;
         for reader in readers.all() {
             match self.readers.get_mut(reader) {
                 Some(found) => {
                     found.keys -= 1;
-                    to_be_told |= Some(*reader) != but;
+                    is_wanted |= Some(*reader) != except;
                 }
                 None => self.stale -= 1,
             }
         }
         self.pairs -= readers.all().len();
-        if to_be_told {
-            self.news.push(News { key: Some(key), readers, but });
+        if is_wanted {
+            self.pending.push(Invalidation { key: Some(key), readers, except });
         }
     }
 
     fn drop_oldest(&mut self) {
-        self.announce(self.oldest, Cause::Nobody);
+        self.invalidate(self.oldest, Cause::Nobody);
         self.dropped += 1;
     }
 

@@ -1,5 +1,10 @@
-//! Requests carried out, one after the other: the short way of those that are for the keys, and the
-//! longer one of the others.
+//! A client's requests, executed one after the other.
+//!
+//! ```text
+//!   serve_requests    lends the scratch; between batches, invalidations are sent
+//!     serve_batch     the short path: decodes a request for the keys and executes it
+//!       execute_slow  all other requests: of the connection, in a transaction, with unwanted reply
+//! ```
 
 use super::client::Client;
 use super::{Server, Then, commands};
@@ -8,32 +13,26 @@ use crate::base::buffer::SCRATCH_BYTES;
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
-use crate::protocol::Reply;
 use crate::protocol::command::{Access, Verb};
 use crate::protocol::{Decoded, Form, Refusal, Request, Scratch};
-use crate::session::{Collected, Origin, Style};
+use crate::session::{Collected, RequestError, Style};
 use crate::settings::limits;
 use crate::stats::{Stat, Stats};
 
-/// How far a client's requests were carried out.
-enum Progress {
-    /// There may be more.
-    GoneOn,
-    /// No further for now.
+/// Why a batch of requests ends.
+enum BatchEnd {
+    /// For what comes before the next request: there may be more.
+    Pause,
+    /// There is nothing more to do for now.
     Stop(Next),
     /// No request follows.
     Close,
 }
 
-impl From<Then> for Progress {
-    fn from(then: Then) -> Progress {
-        if then == Then::Close { Progress::Close } else { Progress::GoneOn }
-    }
-}
-
 impl Server {
-    /// Carries out all that can be: see [`Handler::received`](crate::handler::Handler::received).
-    pub(super) fn receive(
+    /// Executes all requests that are there: see
+    /// [`Handler::received`](crate::handler::Handler::received).
+    pub(super) fn serve_requests(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
@@ -44,17 +43,17 @@ impl Server {
         let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.forget();
         if self.keyspace.observers.tracking.is_on() {
-            self.note_author(conn);
+            self.set_author(conn);
         }
         let next = loop {
-            let progress = self.serve(out, conn, input, &mut scratch, now);
-            if self.keyspace.observers.tracking.has_news() {
-                self.tell_news(out);
+            let end = self.serve_batch(out, conn, input, &mut scratch, now);
+            if self.keyspace.observers.tracking.has_invalidations() {
+                self.push_invalidations(out);
             }
-            match progress {
-                Progress::GoneOn => {}
-                Progress::Stop(next) => break next,
-                Progress::Close => {
+            match end {
+                BatchEnd::Pause => {}
+                BatchEnd::Stop(next) => break next,
+                BatchEnd::Close => {
                     input.clear();
                     self.end(out, conn);
                     break Next::Wait;
@@ -65,54 +64,56 @@ impl Server {
         next
     }
 
-    /// Carries out requests until none is left, or one came that more is needed for than the keys.
-    fn serve(
+    /// Executes requests until none is left, or one came that concerns more than the keys.
+    fn serve_batch(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
         input: &mut Buffer,
         scratch: &mut Scratch,
         now: Now,
-    ) -> Progress {
-        let Some(client) = self.clients.get_mut(conn) else { return Progress::Stop(Next::Wait) };
+    ) -> BatchEnd {
+        let Some(client) = self.clients.get_mut(conn) else { return BatchEnd::Stop(Next::Wait) };
         let Some((output, stats)) = out.output_and_stats(conn) else {
-            return Progress::Stop(Next::Wait);
+            return BatchEnd::Stop(Next::Wait);
         };
+        let limits = &self.settings.limits;
         client.session.heard_from(now);
         loop {
             if output.len() > limits::HIGH_WATER {
-                return Progress::Stop(Next::Drain);
+                return BatchEnd::Stop(Next::Drain);
             }
             if let Some(dumping) = client.dumping() {
                 if dumping.dump.step(&self.keyspace, output, now) {
                     output.push_all(&dumping.held);
                     client.end_dump();
                 }
-                return Progress::Stop(Next::Drain);
+                return BatchEnd::Stop(Next::Drain);
             }
-            let limits = &self.settings.limits;
             client.session.look_ahead(input.bytes(), scratch, limits, &self.keyspace);
             let (consumed, decoded) = client.session.decode(input.bytes(), scratch, limits);
             match decoded {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
                     client.session.noted(request.command.verb);
-                    if !client.session.is_plain()
-                        || !request.command.is_for_keys()
-                        || self.keyspace.has_no_memory_for(request.command)
-                    {
-                        let progress = self.execute_slow(out, conn, &request, now).into();
+                    if self.keyspace.has_no_memory_for(request.command) {
+                        client.refuse(output, stats, request.form, &Refusal::OutOfMemory);
+                    } else if client.session.is_plain() && request.command.is_for_keys() {
+                        let style = client.session.style(request.form, Some(request.command.verb));
+                        let keys = &mut self.keyspace;
+                        client
+                            .begin(commands::carry_out(keys, &request, style, output, stats, now));
+                        let tracking = &mut self.keyspace.observers.tracking;
+                        if tracking.is_on() && client.track_reads(tracking, &request) {
+                            // They are sent between this reply and the next.
+                            input.consume(consumed);
+                            return BatchEnd::Pause;
+                        }
+                    } else {
+                        let then = self.execute_slow(out, conn, &request, now);
                         input.consume(consumed);
-                        return progress;
-                    }
-                    let style = client.session.style(request.form, Some(request.command.verb));
-                    let keys = &mut self.keyspace;
-                    client.begin(commands::carry_out(keys, &request, style, output, stats, now));
-                    let tracking = &mut self.keyspace.observers.tracking;
-                    if tracking.is_on() && client.follow(tracking, &request) {
-                        // Told between this reply and the next.
-                        input.consume(consumed);
-                        return Progress::GoneOn;
+                        let closes = then == Then::Close;
+                        return if closes { BatchEnd::Close } else { BatchEnd::Pause };
                     }
                 }
                 Decoded::Incomplete => {
@@ -122,32 +123,32 @@ impl Server {
                         && self.keyspace.should_drop_partial(begun, input.len())
                     {
                         let form = client.session.skip(input);
-                        refuse_to_store(client, output, stats, form);
+                        client.refuse(output, stats, form, &Refusal::OutOfMemory);
                         continue;
                     }
                     let until = client.session.patience(input.bytes(), now.instant, limits);
-                    return Progress::Stop(Next::Read(until));
+                    return BatchEnd::Stop(Next::Read(until));
                 }
                 Decoded::Refused(form, refusal) => {
-                    count_error(stats, &refusal);
+                    stats.add(Stat::RequestErrors, 1);
                     if refusal.discards_transaction() {
                         self.keyspace.observers.watches.forget(conn);
                     }
-                    client.refuse(output, form, &refusal);
+                    client.refuse(output, stats, form, &refusal);
                 }
                 Decoded::Broken(refusal) => {
-                    count_error(stats, &refusal);
-                    refuse(output, &refusal);
-                    return Progress::Close;
+                    stats.add(Stat::RequestErrors, 1);
+                    write_protocol_error(output, stats, &refusal);
+                    return BatchEnd::Close;
                 }
                 Decoded::Telnet(answer) => output.push(&answer),
-                Decoded::Http => return Progress::Close,
+                Decoded::Http => return BatchEnd::Close,
             }
             input.consume(consumed);
         }
     }
 
-    /// Carries out a request that concerns more than the keys, or is not simply answered.
+    /// Executes a request that concerns more than the keys, or whose reply may not be wanted.
     fn execute_slow(
         &mut self,
         out: &mut Outbox,
@@ -156,8 +157,8 @@ impl Server {
         now: Now,
     ) -> Then {
         let mark = out.unsent(conn);
-        let then = self.collect_or_carry_out(out, conn, request, now);
-        // In a transaction that is carried out, what is wanted may change from reply to reply.
+        let then = self.collect_or_execute(out, conn, request, now);
+        // In a transaction that is executed, what is wanted may change from reply to reply.
         if request.command.verb != Verb::Exec {
             self.discard_unwanted_reply(out, conn, mark);
         }
@@ -168,7 +169,7 @@ impl Server {
         then
     }
 
-    /// Takes back what was written since, if the client does not want it.
+    /// Takes back what was written since `mark`, if the client does not want it.
     pub(super) fn discard_unwanted_reply(&mut self, out: &mut Outbox, conn: ConnId, mark: usize) {
         if let Some(client) = self.clients.get_mut(conn)
             && client.session.is_quiet()
@@ -179,7 +180,8 @@ impl Server {
         }
     }
 
-    fn collect_or_carry_out(
+    /// Keeps a request for `EXEC`, if a transaction is open, or executes it.
+    fn collect_or_execute(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
@@ -188,22 +190,17 @@ impl Server {
     ) -> Then {
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
-        if self.keyspace.has_no_memory_for(request.command) {
-            refuse_to_store(client, output, stats, request.form);
-            return Then::GoOn;
-        }
         let style = client.session.style(request.form, Some(request.command.verb));
         match client.session.collect(request, self.settings.limits.max_request) {
-            Collected::Not => return self.carry_out(out, conn, request, style, now),
+            Collected::Not => return self.execute(out, conn, request, style, now),
             Collected::Kept => style.writer(output).simple("QUEUED"),
-            Collected::Refused(why) => {
-                style.write(output, Origin::Server, Reply::Error(why.told(stats)));
-            }
+            Collected::Refused(error) => error.write(style, output, stats),
         }
-        Then::GoOn
+        Then::Continue
     }
 
-    pub(super) fn carry_out(
+    /// Executes a request of any kind.
+    pub(super) fn execute(
         &mut self,
         out: &mut Outbox,
         conn: ConnId,
@@ -221,29 +218,39 @@ impl Server {
                     let keyspace = &mut self.keyspace;
                     let dump = commands::carry_out(keyspace, request, style, output, stats, now);
                     client.begin(dump);
-                    client.track(&mut self.keyspace.observers.tracking, request);
+                    client.track_keys(&mut self.keyspace.observers.tracking, request);
                 }
-                Then::GoOn
+                Then::Continue
             }
         }
     }
 }
 
-fn count_error(stats: &mut Stats, refusal: &Refusal<'_>) {
-    stats.add(Stat::RequestErrors, 1);
-    stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
+impl Client {
+    /// Answers a request that is not executed, and counts why.
+    #[cold]
+    fn refuse(
+        &mut self,
+        output: &mut Output,
+        stats: &mut Stats,
+        form: Form,
+        refusal: &Refusal<'_>,
+    ) {
+        if refusal.discards_transaction() {
+            self.session.end_transaction();
+        }
+        let style = self.session.refused(form);
+        self.session.end_caching(refusal.command());
+        let error = RequestError::from(refusal);
+        if style.quiet {
+            error.count_and_message(stats);
+        } else {
+            error.write(style, output, stats);
+        }
+    }
 }
 
-/// Answers a request for which there is no memory.
-#[cold]
-fn refuse_to_store(client: &mut Client, output: &mut Output, stats: &mut Stats, form: Form) {
-    stats.add(Stat::OutOfMemory, 1);
-    client.refuse(output, form, &Refusal::OutOfMemory);
-}
-
-/// Answers what is no request, in the way of a client that has asked for nothing.
-fn refuse(output: &mut Output, refusal: &Refusal<'_>) {
-    let message = refusal.to_string();
-    let reply = Reply::Failure(message.as_bytes());
-    Style::plain(Form::Resp).write(output, Origin::Server, reply);
+/// Appends a protocol error in RESP2, whatever the client has chosen.
+fn write_protocol_error(output: &mut Output, stats: &mut Stats, refusal: &Refusal<'_>) {
+    RequestError::from(refusal).write(Style::plain(Form::Resp), output, stats);
 }
