@@ -8,7 +8,8 @@
 mod support;
 
 use larder::base::clock::Now;
-use larder::server::store::{Expiry, Store, TOUCHED};
+use larder::protocol::MAX_TOUCHED;
+use larder::server::store::{Expiry, Store};
 use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -117,8 +118,8 @@ fn growing(table: &mut Table, now: Now) {
             }
         });
         table.row(&row(size, ROWS[1]), probes.len(), || {
-            let mut hashes = [0; TOUCHED];
-            for batch in probes.chunks(TOUCHED) {
+            let mut hashes = [0; MAX_TOUCHED];
+            for batch in probes.chunks(MAX_TOUCHED) {
                 for (hash, key) in hashes.iter_mut().zip(batch) {
                     *hash = store.hash(black_box(key));
                 }

@@ -28,6 +28,6 @@ pub use decoder::{Decoder, Midway, Scratch};
 pub use lookahead::{Lookup, MAX_TOUCHED};
 pub use refusal::Refusal;
 pub use reply::Reply;
-pub use request::{Decoded, Form, Request, Words};
+pub use request::{Decoded, Form, Key, Request, Words};
 
 use request::Span;

@@ -3,7 +3,12 @@
 
 #[path = "fuzz/bodies/mod.rs"]
 mod bodies;
+#[path = "support/generated.rs"]
+mod generated;
 
+use generated::Part;
+use larder::protocol::command::arguments::Argument;
+use larder::protocol::command::{Command, TABLE};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
@@ -70,4 +75,57 @@ fn every_target_has_its_corpus_and_its_words_and_all_is_small() {
         bytes += all.iter().map(|it| it.metadata().expect("it is there").len()).sum::<u64>();
     }
     assert!(bytes <= MOST_BYTES, "{bytes} bytes: have them minimised, see tests/fuzz/run");
+}
+
+/// Returns the words as bulk strings, in the form of a dictionary.
+fn bulks(words: &[&str]) -> String {
+    let bulk = |word: &&str| format!(r"${}\x0d\x0a{word}\x0d\x0a", word.len());
+    words.iter().map(bulk).collect()
+}
+
+/// Adds the tokens of arguments, each once.
+fn add_tokens(arguments: &[Argument], tokens: &mut Vec<&'static str>) {
+    for argument in arguments {
+        if !argument.token.is_empty() && !tokens.contains(&argument.token) {
+            tokens.push(argument.token);
+        }
+        add_tokens(&argument.parts, tokens);
+    }
+}
+
+#[test]
+fn dictionaries_have_the_words_of_every_command() {
+    let commands = Command::all().iter().map(|row| format!("\"{}\"", bulks(&[row.name])));
+    let subcommands = TABLE[Command::all().len()..].iter().map(|row| {
+        let (container, name) = row.split_name();
+        format!(r#""*2\x0d\x0a{}""#, bulks(&[container, name]))
+    });
+    let mut tokens = Vec::new();
+    TABLE.iter().for_each(|row| add_tokens(&row.argument_tree(), &mut tokens));
+    let tokens = tokens.iter().map(|token| format!("\"{}\"", bulks(&[token])));
+    let lines = Command::all().iter().filter(|row| row.is_text());
+    let lines = lines.map(|row| format!("\"{} \"", row.name));
+    let parts: [(&str, Vec<String>); 4] = [
+        ("# Commands, generated", commands.collect()),
+        ("# Subcommands, generated", subcommands.collect()),
+        ("# Tokens, generated", tokens.collect()),
+        ("# Verbs of lines, generated", lines.collect()),
+    ];
+    const REQUEST: &str = "tests/fuzz/dictionaries/request.dict";
+    const SESSION: &str = "tests/fuzz/dictionaries/session.dict";
+    const PROXY_SESSION: &str = "tests/fuzz/dictionaries/proxy_session.dict";
+    const TEXT: &str = "tests/fuzz/dictionaries/text.dict";
+    let mut differences = Vec::new();
+    for (path, parts) in [
+        (REQUEST, &parts[..3]),
+        (SESSION, &parts[..]),
+        (PROXY_SESSION, &parts[..]),
+        (TEXT, &parts[3..]),
+    ] {
+        for (head, expected) in parts {
+            let part = Part { path, head, mark: '"', skipped: 0 };
+            differences.extend(part.differences(expected));
+        }
+    }
+    generated::none_differs(&differences, "cargo test --test corpus dictionaries");
 }

@@ -8,6 +8,7 @@ use super::plain::Whole;
 use super::{Decoded, Form, Request, Span, Words};
 use crate::protocol::command::Command;
 use crate::settings::limits::Limits;
+use std::num::NonZeroU64;
 
 /// Where keys are looked up.
 pub trait Lookup {
@@ -51,6 +52,8 @@ struct Located {
     words: u32,
     /// With its end.
     length: u32,
+    /// Of its first key.
+    key_hash: Option<NonZeroU64>,
 }
 
 impl Located {
@@ -58,7 +61,8 @@ impl Located {
     #[inline]
     fn request<'a>(&self, spans: &'a [Span], bytes: &'a [u8]) -> Request<'a> {
         let (spans, bytes) = (&spans[..self.words as usize], &bytes[..self.length as usize]);
-        Request { command: self.command, form: self.form, words: Words { spans, bytes } }
+        let words = Words { spans, bytes };
+        Request { command: self.command, form: self.form, words, key_hash: self.key_hash }
     }
 }
 
@@ -89,10 +93,10 @@ impl Ahead {
             && let length = whole.length
             && let Decoded::Request(request) = whole.decode(&mut self.scratch, limits)
         {
-            let Request { command, form, words } = request;
+            let Request { command, form, words, key_hash } = request;
             self.words.extend_from_slice(words.spans);
             let (words, length) = (words.len() as u32, length as u32);
-            self.requests.push(Located { command, form, words, length });
+            self.requests.push(Located { command, form, words, length, key_hash });
             rest = &rest[length as usize..];
             if !command.is_for_keys() {
                 break;
@@ -103,32 +107,29 @@ impl Ahead {
         }
     }
 
+    /// Touches the keys of all requests, whose bytes are at the front of `input`.
     #[inline(never)]
-    fn touch(&self, input: &[u8], lookup: &impl Lookup) {
+    fn touch(&mut self, input: &[u8], lookup: &impl Lookup) {
+        let (mut spans, mut bytes) = (&self.words[..], input);
         let mut hashes = [0; MAX_TOUCHED];
         let mut count = 0;
-        for request in self.requests(input) {
-            for key in request.keys() {
+        for located in &mut self.requests {
+            let request = located.request(spans, bytes);
+            spans = &spans[located.words as usize..];
+            bytes = &bytes[located.length as usize..];
+            for (number, key) in request.keys().enumerate() {
                 if count == hashes.len() {
                     lookup.touch(&hashes);
                     count = 0;
                 }
                 hashes[count] = lookup.hash(key);
+                if number == 0 {
+                    located.key_hash = NonZeroU64::new(hashes[count]);
+                }
                 count += 1;
             }
         }
         lookup.touch(&hashes[..count]);
-    }
-
-    /// All that were decoded, before any is taken; `input` is the same as then.
-    fn requests<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = Request<'a>> {
-        let (mut spans, mut bytes) = (&self.words[..], input);
-        self.requests.iter().map(move |located| {
-            let request = located.request(spans, bytes);
-            spans = &spans[located.words as usize..];
-            bytes = &bytes[located.length as usize..];
-            request
-        })
     }
 
     /// Takes the next request, of which there is one; it stands at the front of `input`. With its

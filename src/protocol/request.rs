@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::command::{Command, KeyRange};
+use std::num::NonZeroU64;
 
 /// Where a word of a request stands among the request's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,48 @@ pub enum Form {
     Text,
     /// A RESP array.
     Resp,
+}
+
+/// A key, and its hash if that has been computed: see [`Lookup`](super::Lookup).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key<'a> {
+    /// The key itself.
+    pub bytes: &'a [u8],
+    /// No hash is 0 here: the rare one that is counts as not computed.
+    pub(super) hash: Option<NonZeroU64>,
+}
+
+impl Key<'_> {
+    /// Returns the hash of the key, which `compute` computes unless it is known.
+    #[inline]
+    pub fn hash(self, compute: impl Fn(&[u8]) -> u64) -> u64 {
+        match self.hash {
+            Some(hash) => {
+                debug_assert_eq!(hash.get(), compute(self.bytes), "a hash of another key");
+                hash.get()
+            }
+            None => compute(self.bytes),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Key<'a> {
+    #[inline]
+    fn from(bytes: &'a [u8]) -> Key<'a> {
+        Key { bytes, hash: None }
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Key<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Key<'a> {
+        Key::from(&bytes[..])
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Key<'a> {
+    fn from(bytes: &'a [u8; N]) -> Key<'a> {
+        Key::from(&bytes[..])
+    }
 }
 
 /// The words of a request, the verb first; there is always one.
@@ -71,6 +114,8 @@ pub struct Request<'a> {
     pub form: Form,
     /// What it says.
     pub words: Words<'a>,
+    /// The hash of its first key, if it has been looked ahead for.
+    pub(super) key_hash: Option<NonZeroU64>,
 }
 
 impl<'a> Request<'a> {
@@ -100,6 +145,19 @@ impl<'a> Request<'a> {
     #[inline]
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         self.words.keys(self.command.keys)
+    }
+
+    /// Returns its first key. It has one.
+    #[inline]
+    pub fn key(&self) -> Key<'a> {
+        Key { bytes: self.word(usize::from(self.command.keys.first)), hash: self.key_hash }
+    }
+
+    /// Returns the keys that it names, the first with its hash.
+    #[inline]
+    pub fn hashed_keys(&self) -> impl ExactSizeIterator<Item = Key<'a>> + use<'a> {
+        let mut first = self.key_hash;
+        self.keys().map(move |bytes| Key { bytes, hash: first.take() })
     }
 
     /// Of a `DUMP`: whether it is one of pairs.

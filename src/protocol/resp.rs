@@ -297,7 +297,7 @@ pub fn check<'a>(bytes: &'a [u8], spans: &'a [Span]) -> Decoded<'a> {
     if !command.takes(words.len()) {
         return Decoded::Refused(Form::Resp, Refusal::Usage(command, Form::Resp));
     }
-    let request = Request { command, form: Form::Resp, words };
+    let request = Request { command, form: Form::Resp, words, key_hash: None };
     if bytes.len() > limits::MAX_KEY && request.keys().any(|key| key.len() > limits::MAX_KEY) {
         return Decoded::Refused(Form::Resp, Refusal::KeyTooLong);
     }

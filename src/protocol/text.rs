@@ -171,7 +171,7 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
         return Decoded::Refused(Form::Text, Refusal::Usage(command, Form::Text));
     }
     let words = Words { spans: words, bytes: line };
-    let request = Request { command, form: Form::Text, words };
+    let request = Request { command, form: Form::Text, words, key_hash: None };
     if line.len() > limits::MAX_KEY && request.keys().any(|key| key.len() > limits::MAX_KEY) {
         return Decoded::Refused(Form::Text, Refusal::KeyTooLong);
     }

@@ -18,7 +18,7 @@ use crate::base::output::Output;
 use crate::protocol::Reply;
 use crate::protocol::command::Verb;
 use crate::protocol::resp::Writer;
-use crate::protocol::{Form, Request};
+use crate::protocol::{Form, Key, Refusal, Request};
 use crate::session::{Origin, Style};
 use crate::stats::{Stat, Stats};
 use arguments::Refused;
@@ -33,6 +33,11 @@ fn value_too_large() -> Refused {
     Refused::counted(Stat::TooLargeReplies, "reply too large")
 }
 
+/// Returns the error in place of a value that there is no memory for.
+fn out_of_memory() -> Refused {
+    Refused::from(&Refusal::OutOfMemory)
+}
+
 /// One command, and all that it takes to carry it out.
 struct Call<'a> {
     keyspace: &'a mut Keyspace,
@@ -45,6 +50,11 @@ impl<'a> Call<'a> {
     fn word(&self, index: usize) -> &'a [u8] {
         self.request.word(index)
     }
+
+    /// Returns the first key.
+    fn key(&self) -> Key<'a> {
+        self.request.key()
+    }
 }
 
 /// Carries out one command and writes its reply, in RESP. What it has written before it refuses is
@@ -54,7 +64,7 @@ type Function = fn(&mut Call<'_>) -> Result<(), Refused>;
 /// Carries out a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
 /// begun, and returned.
 #[inline]
-pub fn carry_out(
+pub fn execute(
     keyspace: &mut Keyspace,
     request: &Request<'_>,
     style: Style,
@@ -66,7 +76,7 @@ pub fn carry_out(
     match request.command.verb {
         // Those of the text protocol reply in the form they came in.
         Verb::Get => {
-            let reply = keyspace.get(request.word(1), now).map_or(Reply::NotFound, Reply::Value);
+            let reply = keyspace.get(request.key(), now).map_or(Reply::NotFound, Reply::Value);
             style.write(out, Origin::Server, reply);
         }
         Verb::Set if request.len() == 3 => {
@@ -111,6 +121,8 @@ fn function(verb: Verb) -> Function {
         Verb::Getex => strings::getex,
         Verb::Append => strings::append,
         Verb::Strlen => strings::strlen,
+        Verb::Getrange => strings::getrange,
+        Verb::Setrange => strings::setrange,
         Verb::Incr | Verb::Decr | Verb::Incrby | Verb::Decrby => strings::increment,
         Verb::Exists | Verb::Touch => keys::exists,
         Verb::Type => keys::kind,

@@ -4,12 +4,12 @@
 //! of which tells the watchers of the keys that it changes. So no change goes unnoticed.
 
 use super::observers::Observers;
-use super::store::{Expiry, Store, TOUCHED};
+use super::store::{Expiry, MAX_PAGED, Store};
 use crate::base::clock::Now;
 use crate::base::output::Value;
 use crate::handler::ConnId;
 use crate::protocol::command::Command;
-use crate::protocol::{Lookup, MAX_TOUCHED};
+use crate::protocol::{Key, Lookup};
 use crate::server::memory::Memory;
 use crate::settings::PutMode;
 use crate::settings::{Settings, limits};
@@ -42,8 +42,6 @@ pub struct Keyspace {
     /// Lookups that found no key.
     pub misses: u64,
 }
-
-const _: () = assert!(MAX_TOUCHED <= TOUCHED);
 
 /// The system is asked what the process takes after so many bytes more or less: it takes some 15 µs
 /// to say so.
@@ -96,7 +94,7 @@ impl Keyspace {
 
     /// The value of a key, counted as a hit or a miss.
     #[inline]
-    pub fn get(&mut self, key: &[u8], now: Now) -> Option<Value<'_>> {
+    pub fn get<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> Option<Value<'_>> {
         let value = self.store.get(key, now);
         let count = if value.is_some() { &mut self.hits } else { &mut self.misses };
         *count += 1;
@@ -104,7 +102,7 @@ impl Keyspace {
     }
 
     /// When a key expires (see [`Store::deadline`]), counted as a hit or a miss.
-    pub fn deadline(&mut self, key: &[u8], now: Now) -> Option<Option<u64>> {
+    pub fn deadline<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> Option<Option<u64>> {
         let deadline = self.store.deadline(key, now);
         let count = if deadline.is_some() { &mut self.hits } else { &mut self.misses };
         *count += 1;
@@ -131,6 +129,13 @@ impl Keyspace {
                 || self.store.is_full() && command.stores())
     }
 
+    /// Returns whether a value may not grow by `bytes` for want of memory. Only what is far more
+    /// than a request brings need be asked for: [`has_no_memory_for`](Self::has_no_memory_for) was
+    /// asked before.
+    pub fn has_no_memory_to_grow(&mut self, bytes: usize) -> bool {
+        self.memory_limit != 0 && bytes > MAX_PAGED && self.is_over_limit(bytes)
+    }
+
     /// Whether the rest of a request that has begun is not to be waited for: so many bytes have
     /// come, for this command, if that can be told.
     pub fn should_drop_partial(&mut self, command: Option<&Command>, come: usize) -> bool {
@@ -143,15 +148,17 @@ impl Keyspace {
     }
 
     fn refuses_at_limit(&mut self, command: &Command) -> bool {
-        self.takes_far_too_much() || command.stores() && self.is_over_limit()
+        self.takes_far_too_much() || command.stores() && self.is_over_limit(0)
     }
 
-    /// What is free in pages is filled first, and what was cleared does not count.
-    fn is_over_limit(&mut self) -> bool {
+    /// Returns whether the process is over its limit, or would be with `more` bytes. What is free
+    /// in pages is filled first, by what fits there, and what was cleared does not count.
+    fn is_over_limit(&mut self, more: usize) -> bool {
         let Keyspace { store, memory, memory_limit, .. } = self;
-        let is_over = || memory.bytes() > *memory_limit;
+        let is_over = || memory.bytes() + more > *memory_limit;
         while is_over() {
-            if memory.bytes() - store.spare_bytes() <= *memory_limit {
+            let spare = if more > MAX_PAGED { 0 } else { store.spare_bytes() };
+            if memory.bytes() + more - spare <= *memory_limit {
                 return false;
             }
             if !store.give_back() {
@@ -176,60 +183,68 @@ impl Keyspace {
 
     /// Stores a value, in place of one that is there; one whose time has come is gone at once.
     #[inline]
-    pub fn set(&mut self, key: &[u8], value: &[u8], expiry: Expiry, now: Now) {
+    pub fn set(&mut self, key: Key<'_>, value: &[u8], expiry: Expiry, now: Now) {
         if matches!(expiry, Expiry::At(deadline) if deadline <= now.unix_millis) {
             self.store.remove(key, now);
         } else {
             self.store.set(key, value, expiry, now);
         }
-        self.observers.changed(key);
+        self.observers.changed(key.bytes);
     }
 
     /// Stores a value that never expires, unless the key exists: then nothing changes, and the
     /// answer is `false`.
-    pub fn put(&mut self, key: &[u8], value: &[u8], now: Now) -> bool {
+    pub fn put(&mut self, key: Key<'_>, value: &[u8], now: Now) -> bool {
         let stored = self.store.put(key, value, now);
         if stored {
-            self.observers.changed(key);
+            self.observers.changed(key.bytes);
         }
         stored
     }
 
     /// Deletes a key. `false`: it does not exist.
-    pub fn remove(&mut self, key: &[u8], now: Now) -> bool {
+    pub fn remove(&mut self, key: Key<'_>, now: Now) -> bool {
         let removed = self.store.remove(key, now);
         if removed {
-            self.observers.changed(key);
+            self.observers.changed(key.bytes);
         }
         removed
     }
 
-    /// Adds to the end of a value, or stores it; says how long the value is now.
-    pub fn append(&mut self, key: &[u8], tail: &[u8], now: Now) -> usize {
+    /// Appends to a value, or stores one. Returns its new length.
+    pub fn append(&mut self, key: Key<'_>, tail: &[u8], now: Now) -> usize {
         let len = self.store.append(key, tail, now);
-        self.observers.changed(key);
+        self.observers.changed(key.bytes);
+        len
+    }
+
+    /// Writes over a part of a value, or stores one: see [`Store::set_range`]. Returns its new
+    /// length.
+    pub fn set_range(&mut self, key: Key<'_>, offset: usize, piece: &[u8], now: Now) -> usize {
+        let len = self.store.set_range(key, offset, piece, now);
+        self.observers.changed(key.bytes);
         len
     }
 
     /// Sets when a key expires, in Unix milliseconds; a time that has come deletes it. `false`: it
     /// does not exist.
-    pub fn set_deadline(&mut self, key: &[u8], deadline: u64, now: Now) -> bool {
+    pub fn set_deadline(&mut self, key: Key<'_>, deadline: u64, now: Now) -> bool {
         if deadline <= now.unix_millis {
             return self.remove(key, now);
         }
         let exists = self.store.set_deadline(key, Some(deadline), now);
         if exists {
-            self.observers.changed(key);
+            self.observers.changed(key.bytes);
         }
         exists
     }
 
     /// Has a key never expire. `false`: it does not exist, or never did.
-    pub fn persist(&mut self, key: &[u8], now: Now) -> bool {
+    pub fn persist(&mut self, key: Key<'_>, now: Now) -> bool {
         let expires = matches!(self.store.deadline(key, now), Some(Some(_)));
         if expires {
             self.store.set_deadline(key, None, now);
-            self.observers.changed(key);
+            self.observers.changed(key.bytes);
         }
         expires
     }

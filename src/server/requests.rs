@@ -101,8 +101,7 @@ impl Server {
                     } else if client.session.is_plain() && request.command.is_for_keys() {
                         let style = client.session.style(request.form, Some(request.command.verb));
                         let keys = &mut self.keyspace;
-                        client
-                            .begin(commands::carry_out(keys, &request, style, output, stats, now));
+                        client.begin(commands::execute(keys, &request, style, output, stats, now));
                         let tracking = &mut self.keyspace.observers.tracking;
                         if tracking.is_on() && client.track_reads(tracking, &request) {
                             // They are sent between this reply and the next.
@@ -216,7 +215,7 @@ impl Server {
                     && let Some((output, stats)) = out.output_and_stats(conn)
                 {
                     let keyspace = &mut self.keyspace;
-                    let dump = commands::carry_out(keyspace, request, style, output, stats, now);
+                    let dump = commands::execute(keyspace, request, style, output, stats, now);
                     client.begin(dump);
                     client.track_keys(&mut self.keyspace.observers.tracking, request);
                 }

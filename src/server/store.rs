@@ -36,17 +36,16 @@ use crate::base::clock::Now;
 use crate::base::index::Index;
 use crate::base::output::Value;
 use crate::base::timer_wheel::TimerWheel;
+use crate::protocol::{Key, MAX_TOUCHED};
 use ahash::RandomState;
 use entry::{Entry, Lease, Parts};
+pub use pages::MAX_PAGED;
 use pages::{Handle, Moved, Pages};
 use std::fmt;
 use std::hint::black_box;
 use std::mem;
+use std::sync::Arc;
 use std::time::Instant;
-
-/// The most keys that one [`Store::touch`] takes: enough to have as many misses under way as a
-/// processor can.
-pub const TOUCHED: usize = 32;
 
 /// The most timers that one [`Store::expire`] takes: at some 600 ns each it ends within half a
 /// millisecond.
@@ -142,15 +141,15 @@ impl Store {
 
     /// The value of a key.
     #[inline]
-    pub fn get(&self, key: &[u8], now: Now) -> Option<Value<'_>> {
-        let (handle, _) = self.find_live(key, now)?;
+    pub fn get<'k>(&self, key: impl Into<Key<'k>>, now: Now) -> Option<Value<'_>> {
+        let (handle, _) = self.find_live(key.into(), now)?;
         Some(self.pages.value(handle))
     }
 
     /// When a key expires, in Unix milliseconds: `None`, if there is no such key, and `Some(None)`,
     /// if it does not.
-    pub fn deadline(&self, key: &[u8], now: Now) -> Option<Option<u64>> {
-        let (_, entry) = self.find_live(key, now)?;
+    pub fn deadline<'k>(&self, key: impl Into<Key<'k>>, now: Now) -> Option<Option<u64>> {
+        let (_, entry) = self.find_live(key.into(), now)?;
         Some(entry.lease().map(|lease| lease.deadline))
     }
 
@@ -158,7 +157,7 @@ impl Store {
     /// of cache misses, each waiting for the one before; here all keys take each step together, so
     /// that the misses of different keys overlap. Changes nothing.
     pub fn touch(&self, hashes: &[u64]) {
-        let mut likely = [None; TOUCHED];
+        let mut likely = [None; MAX_TOUCHED];
         for (handle, hash) in likely.iter_mut().zip(hashes) {
             *handle = self.index.likely(*hash);
         }
@@ -169,11 +168,12 @@ impl Store {
     /// Stores a value, in place of one that is there. If it is to live until a time that has come
     /// already, it is absent at once: better not to store it, but to [`remove`](Self::remove) what
     /// is there.
-    pub fn set(&mut self, key: &[u8], value: &[u8], expiry: Expiry, now: Now) {
-        let hash = self.hash(key);
+    pub fn set<'k>(&mut self, key: impl Into<Key<'k>>, value: &[u8], expiry: Expiry, now: Now) {
+        let (hash, key) = self.hashed(key.into());
         let Some(handle) = self.find_to_write(hash, key, now) else {
             let deadline = if let Expiry::At(deadline) = expiry { Some(deadline) } else { None };
-            return self.insert(hash, key, value, deadline, now);
+            self.insert(hash, key, value, deadline, now);
+            return;
         };
         let entry = self.pages.entry(handle);
         let old_length = entry.value().len();
@@ -189,8 +189,8 @@ impl Store {
 
     /// Stores a value, for ever, unless the key exists: then nothing changes, and the answer is
     /// `false`.
-    pub fn put(&mut self, key: &[u8], value: &[u8], now: Now) -> bool {
-        let hash = self.hash(key);
+    pub fn put<'k>(&mut self, key: impl Into<Key<'k>>, value: &[u8], now: Now) -> bool {
+        let (hash, key) = self.hashed(key.into());
         let absent = self.find_to_write(hash, key, now).is_none();
         if absent {
             self.insert(hash, key, value, None, now);
@@ -201,42 +201,84 @@ impl Store {
     /// Sets or takes away the deadline of a key, in Unix milliseconds. `false`: there is no such
     /// key. With a time that has come already, the key is absent at once: better to
     /// [`remove`](Self::remove) it.
-    pub fn set_deadline(&mut self, key: &[u8], deadline: Option<u64>, now: Now) -> bool {
-        let Some((handle, entry)) = self.find_live(key, now) else {
-            return false;
-        };
+    pub fn set_deadline<'k>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        deadline: Option<u64>,
+        now: Now,
+    ) -> bool {
+        let (hash, key) = self.hashed(key.into());
+        let found = self.find(hash, key).filter(|(_, entry)| entry.is_live(now.unix_millis));
+        let Some((handle, entry)) = found else { return false };
         let old = entry.lease();
         let lease = renew(&mut self.timers, handle, old, deadline, now);
         if !self.pages.set_lease(handle, lease) {
             let value = self.pages.entry(handle).value().to_vec();
-            self.rewrite(self.hash(key), handle, &Parts { key, value: &value, lease });
+            self.rewrite(hash, handle, &Parts { key, value: &value, lease });
         }
         true
     }
 
     /// Appends to the value of a key, which lives as long as before; an absent one counts as
-    /// empty, and lives for ever. Gives the new length in bytes.
-    pub fn append(&mut self, key: &[u8], tail: &[u8], now: Now) -> usize {
-        let hash = self.hash(key);
-        let Some(handle) = self.find_to_write(hash, key, now) else {
-            self.insert(hash, key, tail, None, now);
-            return tail.len();
+    /// empty, and lives for ever. Returns the new length in bytes.
+    pub fn append<'k>(&mut self, key: impl Into<Key<'k>>, tail: &[u8], now: Now) -> usize {
+        self.write_at(key.into(), None, tail, now)
+    }
+
+    /// Writes `piece` over a part of the value of a key, from `offset` on, as with
+    /// [`append`](Self::append); a value that ends before is filled with zeros up to there. Returns
+    /// the new length in bytes.
+    pub fn set_range<'k>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        offset: usize,
+        piece: &[u8],
+        now: Now,
+    ) -> usize {
+        self.write_at(key.into(), Some(offset), piece, now)
+    }
+
+    /// Writes over a part of a value, or at its end.
+    fn write_at(&mut self, key: Key<'_>, offset: Option<usize>, piece: &[u8], now: Now) -> usize {
+        let (hash, key) = self.hashed(key);
+        let found = self.find_to_write(hash, key, now);
+        let handle = match (found, offset) {
+            (Some(handle), _) => handle,
+            (None, None | Some(0)) => {
+                self.insert(hash, key, piece, None, now);
+                return piece.len();
+            }
+            (None, Some(_)) => self.insert(hash, key, b"", None, now),
         };
-        let entry = self.pages.entry(handle);
-        let length = entry.value().len() + tail.len();
-        self.value_bytes += tail.len() as u64;
-        if !self.pages.append(handle, tail) {
+        let old_length = self.pages.entry(handle).value().len();
+        let offset = offset.unwrap_or(old_length);
+        let length = old_length.max(offset + piece.len());
+        self.value_bytes += (length - old_length) as u64;
+        if !self.pages.set_range(handle, offset, piece) {
             let entry = self.pages.entry(handle);
-            let (lease, value) = (entry.lease(), [entry.value(), tail].concat());
-            self.rewrite(hash, handle, &Parts { key, value: &value, lease });
+            let (lease, value) = (entry.lease(), entry.value().to_vec());
+            let new = self.pages.insert_padded(&Parts { key, value: &value, lease }, length);
+            let has_room = self.pages.set_range(new, offset, piece);
+            debug_assert!(has_room, "it was padded for that");
+            self.relocate(hash, handle, new, lease);
         }
         length
+    }
+
+    /// Returns the memory that a value takes beyond what it has when it is written over or extended
+    /// to `length` bytes, in bytes: all of it, if a reply still refers to what it was.
+    pub fn growth(&self, key: Key<'_>, length: usize, now: Now) -> usize {
+        match self.get(key, now) {
+            Some(Value::Long(block, ..)) if Arc::strong_count(block) > 1 => length,
+            Some(value) => length.saturating_sub(value.len()),
+            None => length,
+        }
     }
 
     /// Moves a value and its deadline to another key, in place of what is there. `false`: there is
     /// nothing to move, and nothing changes.
     pub fn rename(&mut self, from: &[u8], to: &[u8], now: Now) -> bool {
-        let Some((_, entry)) = self.find_live(from, now) else {
+        let Some((_, entry)) = self.find_live(from.into(), now) else {
             return false;
         };
         if from != to {
@@ -250,16 +292,16 @@ impl Store {
 
     /// Deletes a key. `false`: it does not exist. One that has expired is left to
     /// [`expire`](Self::expire), which tells of it.
-    pub fn remove(&mut self, key: &[u8], now: Now) -> bool {
-        self.take_out(self.hash(key), |_, entry| {
-            entry.key() == key && entry.is_live(now.unix_millis)
-        })
+    pub fn remove<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> bool {
+        let (hash, key) = self.hashed(key.into());
+        self.take_out(hash, |_, entry| entry.key() == key && entry.is_live(now.unix_millis))
     }
 
     /// Deletes a key that has expired, before [`expire`](Self::expire) does. `false`: it lives, or
     /// there is none.
-    pub fn purge(&mut self, key: &[u8], now: Now) -> bool {
-        let found = self.find(self.hash(key), key);
+    pub fn purge<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> bool {
+        let (hash, key) = self.hashed(key.into());
+        let found = self.find(hash, key);
         let expired = found.filter(|(_, entry)| !entry.is_live(now.unix_millis));
         if let Some((handle, _)) = expired {
             self.take_out_expired(handle);
@@ -341,6 +383,12 @@ impl Store {
         self.hasher.hash_one(key)
     }
 
+    /// Returns the hash of a key, and the key itself.
+    #[inline]
+    fn hashed<'k>(&self, key: Key<'k>) -> (u64, &'k [u8]) {
+        (key.hash(|bytes| self.hash(bytes)), key.bytes)
+    }
+
     /// The entry of a key, whether it has expired or not.
     #[inline]
     fn find(&self, hash: u64, key: &[u8]) -> Option<(Handle, Entry<'_>)> {
@@ -349,8 +397,9 @@ impl Store {
     }
 
     #[inline]
-    fn find_live(&self, key: &[u8], now: Now) -> Option<(Handle, Entry<'_>)> {
-        self.find(self.hash(key), key).filter(|(_, entry)| entry.is_live(now.unix_millis))
+    fn find_live(&self, key: Key<'_>, now: Now) -> Option<(Handle, Entry<'_>)> {
+        let (hash, key) = self.hashed(key);
+        self.find(hash, key).filter(|(_, entry)| entry.is_live(now.unix_millis))
     }
 
     /// The place of a key that is about to be written; if it has expired, it makes room first.
@@ -364,7 +413,15 @@ impl Store {
         None
     }
 
-    fn insert(&mut self, hash: u64, key: &[u8], value: &[u8], deadline: Option<u64>, now: Now) {
+    /// Adds an entry, and returns its place.
+    fn insert(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        value: &[u8],
+        deadline: Option<u64>,
+        now: Now,
+    ) -> Handle {
         // The timer must name a place, and the entry its timer.
         let timer = deadline.map(|at| self.timers.insert(now.instant_of(at), Handle::MAX));
         let lease = deadline.zip(timer).map(|(deadline, timer)| Lease { deadline, timer });
@@ -374,6 +431,7 @@ impl Store {
         self.value_bytes += value.len() as u64;
         let Self { hasher, index, pages, .. } = self;
         index.insert(hash, handle, |handle| hasher.hash_one(pages.entry(handle).key()));
+        handle
     }
 
     /// Writes an entry anew, where it is or where it fits.
@@ -381,10 +439,15 @@ impl Store {
     fn rewrite(&mut self, hash: u64, handle: Handle, parts: &Parts<'_>) {
         if !self.pages.replace(handle, parts) {
             let new = self.pages.insert(parts);
-            self.index.replace(hash, handle, new);
-            point(&mut self.timers, parts.lease, new);
-            self.vacate(handle);
+            self.relocate(hash, handle, new, parts.lease);
         }
+    }
+
+    /// Has everything lead to the new place of an entry, and frees the old one.
+    fn relocate(&mut self, hash: u64, old: Handle, new: Handle, lease: Option<Lease>) {
+        self.index.replace(hash, old, new);
+        point(&mut self.timers, lease, new);
+        self.vacate(old);
     }
 
     /// Frees a place to which nothing leads any more.

@@ -6,7 +6,7 @@ use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Outbox};
-use crate::protocol::{Decoded, Form, Request};
+use crate::protocol::{Decoded, Form, Refusal, Request};
 use crate::session::transaction::{Replay, TransactionStep, aborted_for_memory};
 use crate::session::{RequestError, Style};
 use crate::stats::Stat;
@@ -69,7 +69,9 @@ impl Server {
             // All replies together have the room of one. A short one is always given.
             let room = output_limit.saturating_sub(mark - begin).max(SHORT_REPLY);
             self.keyspace.output_limit = room;
-            if self.execute(out, conn, &request, style, now) == Then::Close {
+            if self.keyspace.has_no_memory_for(request.command) {
+                self.refuse_in_exec(out, conn, style);
+            } else if self.execute(out, conn, &request, style, now) == Then::Close {
                 then = Then::Close;
             }
             if out.unsent(conn) - mark > room
@@ -85,6 +87,14 @@ impl Server {
             client.session.end_transaction();
         }
         then
+    }
+
+    /// Refuses one request of a transaction, for which there is no memory; the others go on.
+    #[cold]
+    fn refuse_in_exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style) {
+        if let Some((output, stats)) = out.output_and_stats(conn) {
+            RequestError::from(&Refusal::OutOfMemory).write(style, output, stats);
+        }
     }
 
     /// Writes the head of a transaction's reply, and returns the requests to execute: none if a

@@ -10,9 +10,6 @@ use crate::protocol::resp::Writer;
 use crate::settings::limits;
 use crate::stats::Stat;
 
-/// The version that had all commands first; there was none before it.
-const SINCE: &[u8] = b"0.1.0";
-
 /// Answers `COMMAND` and its subcommands, but for `HELP`.
 pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), RequestError> {
     let named = request.words().skip(2);
@@ -133,10 +130,10 @@ fn docs(command: &Command, reply: &mut Writer<'_>) -> Result<(), RequestError> {
     let pairs = 3 + usize::from(!arguments.is_empty()) + usize::from(command.is_container());
     reply.map(pairs);
     let texts =
-        [("summary", command.summary.as_bytes()), ("since", SINCE), ("group", group(command))];
+        [("summary", command.summary), ("since", command.since), ("group", command.group.name())];
     for (name, text) in texts {
         reply.bulk(name.as_bytes());
-        reply.bulk(text);
+        reply.bulk(text.as_bytes());
     }
     if !arguments.is_empty() {
         reply.bulk(b"arguments");
@@ -175,26 +172,6 @@ fn all_arguments(arguments: &[Argument], reply: &mut Writer<'_>) {
             reply.bulk(b"arguments");
             all_arguments(parts, reply);
         }
-    }
-}
-
-/// Under which heading Redis's tools show a command.
-fn group(command: &Command) -> &'static [u8] {
-    use Verb::{Auth, Bye, Client, Echo, Exit, Hello, Origin, Ping, Quit, Reset, Select};
-    let (container, _) = command.split_name();
-    let verb = Command::find(container.as_bytes()).map_or(command.verb, |it| it.verb);
-    match command.access {
-        Access::Transaction => b"transactions",
-        Access::Connection => match verb {
-            Auth | Bye | Client | Echo | Exit | Hello | Origin | Ping | Quit | Reset | Select => {
-                b"connection"
-            }
-            _ => b"server",
-        },
-        _ if (verb as usize) < Verb::Unlink as usize && verb != Verb::Del && verb != Verb::Dump => {
-            b"string"
-        }
-        _ => b"generic",
     }
 }
 

@@ -22,6 +22,9 @@ pub const STRINGS: &[&str] = &[
     "MSETNX pair* key",
     "2 APPEND key value",
     "2 STRLEN key",
+    "3 GETRANGE key position position",
+    "3 SETRANGE key position value",
+    "SETRANGE key far-position value",
 ];
 
 /// Values as numbers.
@@ -195,6 +198,8 @@ pub const TRACKING: &[&str] = &[
     "GETDEL key",
     "GETEX key getex-option?",
     "APPEND key value",
+    "SETRANGE key position value",
+    "GETRANGE key position position",
     "INCR key",
     "4 DEL key+",
     "UNLINK key+",

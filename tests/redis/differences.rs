@@ -4,7 +4,7 @@ use super::compare::{Kind, Pair, REDIS};
 use crate::support::{resp::resp_request, transcript::unescape};
 
 /// What is sent, and why it is answered otherwise: `*>` stands before words, else it is bytes.
-const DIFFERENCES: &[(&str, &str)] = &[
+pub const DIFFERENCES: &[(&str, &str)] = &[
     (r"GET none\r\n", "a line of text is answered with a line of text, for people at a telnet"),
     (r"PING 1 2\r\n", "the errors of text are in its own words"),
     (r"QUIT\r\n", "in text, the goodbye is said"),
@@ -45,8 +45,15 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("*> SADD k m", "no sets"),
     ("*> ZADD k 1 m", "no sorted sets"),
     ("*> XADD k * f v", "no streams"),
-    ("*> SETRANGE k 0 v", "a value is read and written as a whole"),
     ("*> INCRBYFLOAT k 1.5", "numbers are whole numbers"),
+    ("*> CLIENT HELP", "the subcommands that are there"),
+    ("*> COMMAND HELP", "the same"),
+    ("*> CONFIG HELP", "the same"),
+    (
+        "*> COMMAND DOCS GET",
+        "summaries and names of arguments are our own, and there is no history",
+    ),
+    ("*> COMMAND LIST", "the commands that are there"),
     ("*> CLUSTER NOSUCH", "there is no cluster, whatever is asked of it"),
     ("*> CLUSTER INFO x", "the same"),
     ("*> CLIENT KILL LADDR 127.0.0.1:2", "our end of a connection is not kept"),

@@ -6,6 +6,7 @@
 //! - `script.rs`: scripts and their text; `compare.rs`: how one is run on two servers at once
 //! - `reply.rs`: what may differ in a reply because of time or chance; `wire.rs`: one connection
 //! - `proxied.rs`: Redis through our proxy beside Redis; `shared.rs`: what must not get through
+//! - `rows.rs`: the table of commands, row by row beside that of Redis
 //! - `tables.rs`: requests that are not left to chance; `broken.rs`: what is none at all;
 //!   `differences.rs`: what is meant to differ
 
@@ -16,6 +17,7 @@ mod differences;
 mod grammar;
 mod proxied;
 mod reply;
+mod rows;
 mod script;
 mod shared;
 #[path = "../support/mod.rs"]

@@ -87,6 +87,7 @@ const LOOSE: &[(&str, Likeness)] = &[
     ("CLIENT INFO", Clients),
     ("CLIENT LIST", Clients),
     ("COMMAND COUNT", Number),
+    ("COMMAND GETKEYS", Same),
     ("COMMAND", Commands),
     ("CONFIG GET", Settings),
     ("EXPIRETIME", Near(2)),

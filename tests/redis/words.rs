@@ -53,6 +53,18 @@ const UNIX_MILLISECONDS: &str = r#"
     9223372036854775807 -9223372036854775808 9223372036854775808 1.5 abc ""
 "#;
 
+/// Of bytes in a value, from its front or its end. None that makes a value long beyond our limit
+/// and not beyond that of Redis.
+const POSITIONS: &str = r#"
+    0 1 -1 2 3 -2 -3 5 43 44 100 299 300 -300 -301 19999 20000 20001 -20000 70000 -70000 1000000
+    -9223372036854775808 1.5 abc "" +1 01 1\x20
+"#;
+
+/// Beyond the limits of both.
+const FAR_POSITIONS: &str = r#"
+    9223372036854775807 536870912 9223372036854775808 4294967296 9223372036854775806
+"#;
+
 const PATTERNS: &str = r#"
     * a a* ? ?? *b [a-c]* [^a]* [^a-c]* [c-a] [ab] [a [ ] [] [^] []a] [^ [a- [a-] \\* \\ a\\ [\\a]
     [\\]a] \\[a]* ** *?* a**b "" h\xff* h?\x00* \\[a\\]\\* A* [[]* *]* [!a] *\r\n* *a*b*
@@ -101,6 +113,8 @@ pub fn named(name: &str) -> BoxedStrategy<Vec<Word>> {
         "milliseconds" => any_of(MILLISECONDS),
         "unix-seconds" => any_of(UNIX_SECONDS),
         "unix-milliseconds" => any_of(UNIX_MILLISECONDS),
+        "position" => any_of(POSITIONS),
+        "far-position" => any_of(FAR_POSITIONS),
         "pattern" => {
             let letters = prop::sample::select(&b"ab*?[]^-\\\xff"[..]);
             let bytes = prop::collection::vec(letters, 0..8).prop_map(|word| vec![word]);

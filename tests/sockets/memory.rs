@@ -170,6 +170,48 @@ fn a_transaction_that_stores_is_refused_as_a_whole() {
     assert_eq!(client.line(), ":1");
 }
 
+/// Asks for several requests as one transaction, and returns the first lines of its replies, the
+/// count before them.
+fn transaction(client: &mut Client, requests: &[String]) -> Vec<String> {
+    assert_eq!(resp(client, "MULTI"), "+OK");
+    for request in requests {
+        assert_eq!(resp(client, request), "+QUEUED");
+    }
+    client.send(resp_request(&["EXEC"]));
+    client.lines(requests.len() + 1)
+}
+
+/// A transaction is checked before, when there is memory enough, and again at each of its requests.
+#[test]
+fn a_transaction_stops_to_store_where_its_memory_ends() {
+    let process = server(&["--max-memory", "64MiB"]);
+    let mut client = process.client();
+    let requests: Vec<_> =
+        (0..12).map(|number| format!("SETRANGE far{number} 67000000 v")).collect();
+    let replies = transaction(&mut client, &requests);
+    let refused = REFUSED.replace("ERR", "-OOM");
+    assert_eq!(replies[1..], vec![refused.clone(); 12]);
+    let taken = |when: &str| {
+        let bytes = resident_memory(process.id());
+        println!("{when}: {} MiB of 64", bytes >> 20);
+        assert!(bytes < 80 << 20, "{when}: {bytes} bytes taken");
+    };
+    taken("twelve far SETRANGEs");
+
+    // What is queued is memory, too: it and the values are more than there is.
+    let tail = "v".repeat(500_000);
+    let requests: Vec<_> =
+        (0..60).map(|number| format!("APPEND key{} {tail}", number % 4)).collect();
+    let replies = transaction(&mut client, &requests);
+    let stored = replies.iter().filter(|reply| reply.starts_with(':')).count();
+    assert!((10..60).contains(&stored), "{stored} of 60 are stored");
+    assert_eq!(replies.iter().filter(|reply| **reply == refused).count(), 60 - stored);
+    taken("sixty APPENDs");
+    assert_eq!(client.ask("DEL key0"), "OK");
+    let length = resp(&mut client, "STRLEN key1");
+    assert_eq!(resp(&mut client, "SETRANGE key1 0 w"), length, "what was deleted makes room");
+}
+
 /// Many who send at one time what there is no room for: they are told before it is whole, and the
 /// rest is not kept. The next request is found where it begins.
 #[test]

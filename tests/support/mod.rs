@@ -6,6 +6,7 @@ pub mod clients;
 pub mod crowd;
 pub mod fake;
 pub mod figures;
+pub mod generated;
 pub mod guards;
 pub mod history;
 pub mod lives;

@@ -7,7 +7,7 @@
 //!   <cursor> [AUTH <user> <password>] cursor; optional block of user and password after AUTH
 //! ```
 
-use super::Command;
+use super::{ArgumentKind, Command};
 
 /// One argument, or several that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,27 +27,19 @@ pub struct Argument {
 }
 
 impl Command {
-    /// Its arguments in RESP.
+    /// Returns its arguments in RESP.
     pub fn argument_tree(&self) -> Vec<Argument> {
-        let mut found = Parser { rest: self.arguments }.alternatives();
-        // Values that were said to come again fold into those before them.
-        let mut options = Parser { rest: self.options };
+        let mut found = Parser { command: self, rest: self.arguments }.alternatives();
+        // Values that come again fold into those before them.
+        let mut options = Parser { command: self, rest: self.options };
         options.sequence(&mut found);
         found
     }
 }
 
 impl Argument {
-    fn value(name: &str) -> Argument {
-        let kind = match name {
-            "key" | "new-key" => "key",
-            "seconds" | "milliseconds" | "amount" | "n" | "cursor" | "version" | "database"
-            | "id" => "integer",
-            "unix-seconds" | "unix-milliseconds" => "unix-time",
-            "pattern" => "pattern",
-            _ => "string",
-        };
-        Argument { name: name.to_string(), kind, ..Argument::default() }
+    fn value(name: &str, kind: ArgumentKind) -> Argument {
+        Argument { name: name.to_string(), kind: kind.name(), ..Argument::default() }
     }
 
     fn token(token: &'static str) -> Argument {
@@ -68,8 +60,7 @@ impl Argument {
     }
 
     /// Adds a value to what stands after the token.
-    fn add_value(&mut self, name: &str) {
-        let value = Argument::value(name);
+    fn add_value(&mut self, value: Argument) {
         let token = std::mem::take(&mut self.token);
         let whole = match self.kind {
             "pure-token" => value,
@@ -89,11 +80,12 @@ enum Piece {
     Again,
 }
 
-struct Parser {
+struct Parser<'a> {
+    command: &'a Command,
     rest: &'static str,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn next(&mut self) -> Option<Piece> {
         self.rest = self.rest.trim_start();
         let first = self.rest.chars().next()?;
@@ -135,10 +127,13 @@ impl Parser {
         while let Some(piece) = self.next() {
             match piece {
                 Piece::Word(word) => found.push(Argument::token(word)),
-                Piece::Name(name) => match found.last_mut() {
-                    Some(last) if after_token => last.add_value(name),
-                    _ => found.push(Argument::value(name)),
-                },
+                Piece::Name(name) => {
+                    let value = Argument::value(name, self.command.kind_of(name));
+                    match found.last_mut() {
+                        Some(last) if after_token => last.add_value(value),
+                        _ => found.push(value),
+                    }
+                }
                 Piece::Open => {
                     let inner = self.alternatives();
                     push_optional(found, inner);

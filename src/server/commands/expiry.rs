@@ -57,7 +57,7 @@ pub fn expire(call: &mut Call<'_>) -> Result<(), Refused> {
         Verb::Expireat => TimeUnit::UNIX_SECONDS,
         _ => TimeUnit::UNIX_MILLIS,
     };
-    let (key, now) = (call.word(1), call.now);
+    let (key, now) = (call.key(), call.now);
     let new = unit.unix_millis(integer(call.word(2))?, &call.request, now)?;
     let old = call.keyspace.store().deadline(key, now);
     let set = old.is_some_and(|old| conditions.allow(new, old));
@@ -71,7 +71,7 @@ pub fn expire(call: &mut Call<'_>) -> Result<(), Refused> {
 /// `TTL`, `PTTL`, `EXPIRETIME`, `PEXPIRETIME`.
 pub fn remaining(call: &mut Call<'_>) -> Result<(), Refused> {
     let verb = call.request.command.verb;
-    let number = match call.keyspace.deadline(call.word(1), call.now) {
+    let number = match call.keyspace.deadline(call.key(), call.now) {
         None => -2,
         Some(None) => -1,
         Some(Some(deadline)) => {
@@ -87,7 +87,7 @@ pub fn remaining(call: &mut Call<'_>) -> Result<(), Refused> {
 }
 
 pub fn persist(call: &mut Call<'_>) -> Result<(), Refused> {
-    let had_deadline = call.keyspace.persist(call.word(1), call.now);
+    let had_deadline = call.keyspace.persist(call.key(), call.now);
     call.reply.integer(had_deadline.into());
     Ok(())
 }

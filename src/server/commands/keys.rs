@@ -10,21 +10,21 @@ use crate::server::keyspace::Keyspace;
 
 /// `DEL`, `UNLINK`.
 pub fn del(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'static> {
-    let deleted = request.keys().filter(|key| keyspace.remove(key, now)).count();
+    let deleted = request.hashed_keys().filter(|key| keyspace.remove(*key, now)).count();
     Reply::Deleted(deleted as u64)
 }
 
 /// `EXISTS`, `TOUCH`.
 pub fn exists(call: &mut Call<'_>) -> Result<(), Refused> {
-    let (keys, now) = (call.request.keys(), call.now);
-    let count = keys.filter(|key| call.keyspace.get(key, now).is_some()).count();
+    let (keys, now) = (call.request.hashed_keys(), call.now);
+    let count = keys.filter(|key| call.keyspace.get(*key, now).is_some()).count();
     call.reply.integer(count as i64);
     Ok(())
 }
 
 /// `TYPE`.
 pub fn kind(call: &mut Call<'_>) -> Result<(), Refused> {
-    let exists = call.keyspace.get(call.word(1), call.now).is_some();
+    let exists = call.keyspace.get(call.key(), call.now).is_some();
     call.reply.simple(if exists { "string" } else { "none" });
     Ok(())
 }
@@ -32,7 +32,7 @@ pub fn kind(call: &mut Call<'_>) -> Result<(), Refused> {
 /// `RENAME`, `RENAMENX`.
 pub fn rename(call: &mut Call<'_>) -> Result<(), Refused> {
     let (from, to, now) = (call.word(1), call.word(2), call.now);
-    let exists = |key| call.keyspace.store().get(key, now).is_some();
+    let exists = |key: &[u8]| call.keyspace.store().get(key, now).is_some();
     if !exists(from) {
         return Err("no such key".into());
     }

@@ -1,26 +1,27 @@
 //! Commands for values.
 
 use super::arguments::{Options, Refused, TimeUnit, integer};
-use super::{Call, too_large, value_too_large};
+use super::{Call, out_of_memory, too_large, value_too_large};
 use crate::base::clock::Now;
 use crate::base::output::Value;
 use crate::protocol::Reply;
-use crate::protocol::Request;
 use crate::protocol::command::Verb;
+use crate::protocol::{Key, Request};
 use crate::server::keyspace::Keyspace;
 use crate::server::store::Expiry;
 use crate::settings::PutMode;
 use crate::stats::Stat;
+use std::ops::Range;
 
 /// `SET` without options.
 #[inline]
 pub fn plain_set(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) {
-    keyspace.set(request.word(1), request.word(2), Expiry::Never, now);
+    keyspace.set(request.key(), request.word(2), Expiry::Never, now);
 }
 
 /// `PUT`.
 pub fn put(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'static> {
-    let (key, value) = (request.word(1), request.word(2));
+    let (key, value) = (request.key(), request.word(2));
     if keyspace.put_mode == PutMode::Replace {
         keyspace.set(key, value, Expiry::Never, now);
         return Reply::Ok;
@@ -30,7 +31,7 @@ pub fn put(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'s
 
 /// Replies with the value of a key, or null; whether there is one. Nothing may have changed yet: it
 /// refuses what is too large, and then nothing may change.
-fn reply_with_value(call: &mut Call<'_>, key: &[u8]) -> Result<bool, Refused> {
+fn reply_with_value(call: &mut Call<'_>, key: Key<'_>) -> Result<bool, Refused> {
     let Call { keyspace, reply, now, .. } = call;
     let most = keyspace.output_limit;
     match keyspace.get(key, *now) {
@@ -45,7 +46,7 @@ fn reply_with_value(call: &mut Call<'_>, key: &[u8]) -> Result<bool, Refused> {
 }
 
 pub fn set(call: &mut Call<'_>) -> Result<(), Refused> {
-    let (key, value, now) = (call.word(1), call.word(2), call.now);
+    let (key, value, now) = (call.key(), call.word(2), call.now);
     let options = Options::of(&call.request)?;
     let expiry = options.expiry(&call.request, now)?.unwrap_or(Expiry::Never);
     let existed = if options.get { Some(reply_with_value(call, key)?) } else { None };
@@ -63,7 +64,7 @@ pub fn set(call: &mut Call<'_>) -> Result<(), Refused> {
 }
 
 pub fn setnx(call: &mut Call<'_>) -> Result<(), Refused> {
-    let stored = call.keyspace.put(call.word(1), call.word(2), call.now);
+    let stored = call.keyspace.put(call.key(), call.word(2), call.now);
     call.reply.integer(stored.into());
     Ok(())
 }
@@ -73,26 +74,26 @@ pub fn setex(call: &mut Call<'_>) -> Result<(), Refused> {
     let in_seconds = call.request.command.verb == Verb::Setex;
     let unit = if in_seconds { TimeUnit::SECONDS } else { TimeUnit::MILLIS };
     let deadline = unit.deadline(call.word(2), &call.request, call.now)?;
-    call.keyspace.set(call.word(1), call.word(3), Expiry::At(deadline), call.now);
+    call.keyspace.set(call.key(), call.word(3), Expiry::At(deadline), call.now);
     call.reply.simple("OK");
     Ok(())
 }
 
 pub fn getset(call: &mut Call<'_>) -> Result<(), Refused> {
-    reply_with_value(call, call.word(1))?;
-    call.keyspace.set(call.word(1), call.word(2), Expiry::Never, call.now);
+    reply_with_value(call, call.key())?;
+    call.keyspace.set(call.key(), call.word(2), Expiry::Never, call.now);
     Ok(())
 }
 
 pub fn getdel(call: &mut Call<'_>) -> Result<(), Refused> {
-    if reply_with_value(call, call.word(1))? {
-        call.keyspace.remove(call.word(1), call.now);
+    if reply_with_value(call, call.key())? {
+        call.keyspace.remove(call.key(), call.now);
     }
     Ok(())
 }
 
 pub fn getex(call: &mut Call<'_>) -> Result<(), Refused> {
-    let (key, now) = (call.word(1), call.now);
+    let (key, now) = (call.key(), call.now);
     let options = Options::of(&call.request)?;
     let expiry = options.expiry(&call.request, now);
     if reply_with_value(call, key)? {
@@ -107,8 +108,9 @@ pub fn getex(call: &mut Call<'_>) -> Result<(), Refused> {
 
 pub fn mget(call: &mut Call<'_>) -> Result<(), Refused> {
     let full = call.reply.len() + call.keyspace.output_limit;
-    call.reply.array(call.request.keys().len());
-    for key in call.request.keys() {
+    let keys = call.request.hashed_keys();
+    call.reply.array(keys.len());
+    for key in keys {
         reply_with_value(call, key)?;
         // A request may name a large value a million times.
         if call.reply.len() > full {
@@ -128,7 +130,8 @@ pub fn mset(call: &mut Call<'_>) -> Result<(), Refused> {
 
 pub fn msetnx(call: &mut Call<'_>) -> Result<(), Refused> {
     let pairs = pairs(&call.request)?;
-    let stores = call.request.keys().all(|key| call.keyspace.store().get(key, call.now).is_none());
+    let mut keys = call.request.hashed_keys();
+    let stores = keys.all(|key| call.keyspace.store().get(key, call.now).is_none());
     if stores {
         for (key, value) in pairs {
             call.keyspace.set(key, value, Expiry::Never, call.now);
@@ -144,34 +147,88 @@ pub fn msetnx(call: &mut Call<'_>) -> Result<(), Refused> {
 /// The last key has no value.
 fn pairs<'a>(
     request: &Request<'a>,
-) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a>, Refused> {
+) -> Result<impl Iterator<Item = (Key<'a>, &'a [u8])> + use<'a>, Refused> {
     if request.len().is_multiple_of(2) {
         return Err(request.command.wrong_arity().into());
     }
-    Ok(request.keys().zip(request.words().skip(2).step_by(2)))
+    Ok(request.hashed_keys().zip(request.words().skip(2).step_by(2)))
 }
 
 pub fn append(call: &mut Call<'_>) -> Result<(), Refused> {
-    let (key, tail, now) = (call.word(1), call.word(2), call.now);
+    let (key, tail, now) = (call.key(), call.word(2), call.now);
     let length = call.keyspace.store().get(key, now).map_or(0, Value::len);
-    if length + tail.len() > call.keyspace.value_limit {
-        let message = "string exceeds maximum allowed size (proto-max-bulk-len)";
-        return Err(Refused::counted(Stat::TooLargeRequests, message));
-    }
+    check_length(call, key, length + tail.len())?;
     let length = call.keyspace.append(key, tail, now);
     call.reply.integer(length as i64);
     Ok(())
 }
 
 pub fn strlen(call: &mut Call<'_>) -> Result<(), Refused> {
-    let length = call.keyspace.get(call.word(1), call.now).map_or(0, Value::len);
+    let length = call.keyspace.get(call.key(), call.now).map_or(0, Value::len);
     call.reply.integer(length as i64);
     Ok(())
 }
 
+pub fn getrange(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (start, end) = (integer(call.word(2))?, integer(call.word(3))?);
+    let key = call.key();
+    let Call { keyspace, reply, now, .. } = call;
+    let most = keyspace.output_limit;
+    let value = keyspace.get(key, *now).unwrap_or(Value::Short(b""));
+    let range = range_of(start, end, value.len());
+    if range.len() > most {
+        return Err(value_too_large());
+    }
+    // A part that is shared holds all of the value in memory.
+    if range.len() * 2 > value.len() {
+        reply.value(value.part(range));
+    } else {
+        reply.bulk(&value.bytes()[range]);
+    }
+    Ok(())
+}
+
+/// Returns the bytes from `start` to `end`, that one included, of a value of this length; a
+/// negative number counts from the end of the value.
+fn range_of(start: i64, end: i64, length: usize) -> Range<usize> {
+    // Up to the limit for values: nothing overflows.
+    let length = length as i64;
+    let from_front = |at: i64| if at < 0 { (length + at).max(0) } else { at };
+    let is_reversed = start < 0 && end < 0 && start > end;
+    let (start, end) = (from_front(start), from_front(end).min(length - 1) + 1);
+    if is_reversed || start >= end { 0..0 } else { start as usize..end as usize }
+}
+
+pub fn setrange(call: &mut Call<'_>) -> Result<(), Refused> {
+    let (key, piece, now) = (call.key(), call.word(3), call.now);
+    let offset = integer(call.word(2))?;
+    let offset = usize::try_from(offset).map_err(|_| "offset is out of range")?;
+    let length = if piece.is_empty() {
+        call.keyspace.store().get(key, now).map_or(0, Value::len)
+    } else {
+        check_length(call, key, offset.saturating_add(piece.len()))?;
+        call.keyspace.set_range(key, offset, piece, now)
+    };
+    call.reply.integer(length as i64);
+    Ok(())
+}
+
+/// Checks that the value of a key may be extended to `length` bytes, or written over.
+///
+/// # Errors
+/// The length is over `--max-value`, or there is no memory.
+fn check_length(call: &mut Call<'_>, key: Key<'_>, length: usize) -> Result<(), Refused> {
+    if length > call.keyspace.value_limit {
+        let message = "string exceeds maximum allowed size (proto-max-bulk-len)";
+        return Err(Refused::counted(Stat::TooLargeRequests, message));
+    }
+    let growth = call.keyspace.store().growth(key, length, call.now);
+    if call.keyspace.has_no_memory_to_grow(growth) { Err(out_of_memory()) } else { Ok(()) }
+}
+
 /// `INCR`, `DECR`, `INCRBY`, `DECRBY`.
 pub fn increment(call: &mut Call<'_>) -> Result<(), Refused> {
-    let (key, now) = (call.word(1), call.now);
+    let (key, now) = (call.key(), call.now);
     let amount = match call.request.command.verb {
         Verb::Incr => 1,
         Verb::Decr => -1,

@@ -1,6 +1,6 @@
 //! The stage on which the tests of commands play, and what holds for all commands alike.
 
-use super::carry_out;
+use super::execute;
 use crate::base::buffer::Buffer;
 use crate::base::clock::{Now, WallClock};
 use crate::base::output::Output;
@@ -82,7 +82,7 @@ impl Stage {
                 style.version = self.version;
                 self.out.clear();
                 let Stage { keyspace, out, stats, .. } = self;
-                carry_out(keyspace, &request, style, out, stats, self.now);
+                execute(keyspace, &request, style, out, stats, self.now);
                 let reply = String::from_utf8_lossy(&self.out.to_vec()).replace("\r\n", " ");
                 reply.strip_suffix(' ').expect("a reply ends its line").to_string()
             }
@@ -116,12 +116,14 @@ fn stage_with_keys() -> Stage {
 fn watchers_are_told_of_changes_and_of_nothing_else() {
     let changes = "SET a 1|SET a 1 KEEPTTL|SET a 1 XX GET|SET a 1 EXAT 1|SET x 1 EXAT 1|SET x 1 NX\
         |SETNX x 1|SETEX a 9 1|GETSET a 1|GETDEL a|GETEX a EX 9|GETEX a EXAT 1|GETEX t PERSIST\
-        |MSET a 1|MSET x 1|MSETNX x 1|APPEND a 1|APPEND x 1|INCR a|INCR x|DECRBY a 0|PUT x 1\
+        |MSET a 1|MSET x 1|MSETNX x 1|APPEND a 1|APPEND x 1|SETRANGE a 0 1|SETRANGE x 0 1\
+        |INCR a|INCR x|DECRBY a 0|PUT x 1\
         |DEL a|UNLINK a|RENAME a c|RENAME b a|RENAME b x|RENAMENX b x|RENAMENX a x\
         |FLUSHALL|EXPIRE a 9|EXPIRE a -1|EXPIRE t 9 LT|PERSIST t";
     let others = "GET a|GETEX a|GETEX t|GETEX a PERSIST|GETEX x EX 9|GETDEL x|SET a 1 NX\
         |SET a 1 NX GET|SET x 1 XX|SETNX a 1|SETEX a 0 1|MSETNX x 1 a 1|MSET a 1 x|INCR b\
-        |INCRBY a x|DECRBY a -9223372036854775808|PUT a 1|DEL x|UNLINK x|RENAME a a|RENAMENX a a\
+        |SETRANGE a 0 \"\"|SETRANGE x 0 \"\"|SETRANGE a -1 1|GETRANGE a 0 1|INCRBY a x\
+        |DECRBY a -9223372036854775808|PUT a 1|DEL x|UNLINK x|RENAME a a|RENAMENX a a\
         |RENAME x a|RENAMENX b a|FLUSHALL x|EXPIRE x 9|EXPIRE a 9 XX|EXPIRE t 9 GT|EXPIRE a 9 no\
         |PERSIST a|PERSIST x|TTL a|TYPE a|EXISTS a|TOUCH a|RANDOMKEY|KEYS *|SCAN 0|DUMP|DBSIZE";
     for (lines, told) in [(changes, "true"), (others, "false")] {
@@ -146,6 +148,9 @@ fn lookups_to_read_are_counted_and_those_to_write_are_not() {
         ("TOUCH x", 0, 1),
         ("TYPE a", 1, 0),
         ("STRLEN x", 0, 1),
+        ("GETRANGE a 0 1", 1, 0),
+        ("GETRANGE x 0 1", 0, 1),
+        ("GETRANGE a 0 no", 0, 0),
         ("TTL a", 1, 0),
         ("PEXPIRETIME x", 0, 1),
         ("GETSET a 1", 1, 0),
@@ -160,7 +165,8 @@ fn lookups_to_read_are_counted_and_those_to_write_are_not() {
         ("SCAN 0 TYPE string", 3, 0),
         ("SCAN 0 MATCH a TYPE hash", 1, 0),
     ];
-    let none = "SET x 1|SETNX a 1|PUT a 1|MSETNX a 1|APPEND a 1|INCR a|DEL a|UNLINK x|RENAME x a\
+    let none = "SET x 1|SETNX a 1|PUT a 1|MSETNX a 1|APPEND a 1|SETRANGE a 0 1|INCR a\
+        |DEL a|UNLINK x|RENAME x a\
         |RENAMENX a b|EXPIRE a 9|EXPIRE x 9|PERSIST t|RANDOMKEY|KEYS *|SCAN 0|DUMP PAIRS|DBSIZE";
     let uncounted = none.split('|').map(|line| (line, 0, 0));
     for (line, hits, misses) in table.iter().copied().chain(uncounted) {
@@ -186,6 +192,8 @@ fn a_key_whose_time_has_come_is_gone_for_every_command() {
         ("APPEND t 1", ":1"),
         ("INCR t", ":1"),
         ("STRLEN t", ":0"),
+        ("GETRANGE t 0 -1", "$0 "),
+        ("SETRANGE t 1 a", ":2"),
         ("DEL t", ":0"),
         ("UNLINK t", ":0"),
         ("EXISTS t", ":0"),
@@ -206,7 +214,15 @@ fn a_key_whose_time_has_come_is_gone_for_every_command() {
 
 #[test]
 fn what_is_written_anew_keeps_no_deadline_that_has_come() {
-    for line in ["SET t 1 KEEPTTL", "APPEND t 1", "INCR t", "SETNX t 1", "PUT t 1", "GETSET t 1"] {
+    for line in [
+        "SET t 1 KEEPTTL",
+        "APPEND t 1",
+        "SETRANGE t 0 1",
+        "INCR t",
+        "SETNX t 1",
+        "PUT t 1",
+        "GETSET t 1",
+    ] {
         let mut stage = stage_with_keys();
         stage.says("@wait 100000");
         stage.says(line);

@@ -72,10 +72,17 @@ impl Parts<'_> {
         written.expect("there is room");
     }
 
-    /// As bytes of their own, with room for a lease in any case.
+    /// Returns the entry as bytes of its own, with room for a lease in any case.
     pub fn to_vec(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD + LEASE + self.key.len() + self.value.len());
+        self.to_padded_vec(0)
+    }
+
+    /// Returns the same with so many zeros at the end of the value.
+    pub fn to_padded_vec(self, padding: usize) -> Vec<u8> {
+        let length = HEAD + LEASE + self.key.len() + self.value.len() + padding;
+        let mut bytes = Vec::with_capacity(length);
         self.write(&mut bytes, 0, true).expect("a vector grows");
+        bytes.resize(length, 0);
         bytes
     }
 
@@ -159,16 +166,23 @@ impl EntryMut<'_> {
         self.set_slack(head, self.0.len() - start - value.len());
     }
 
-    /// Appends to the value what the slack has room for. `false`: it has not, and nothing changes.
-    pub fn append(&mut self, tail: &[u8]) -> bool {
+    /// Writes over a part of the value, or beyond its end after zeros, where the slack has room.
+    /// Returns whether it has: else nothing changes.
+    pub fn set_range(&mut self, offset: usize, piece: &[u8]) -> bool {
         let head = head(self.0);
-        let fits = tail.len() <= slack(head);
-        if fits {
-            let start = self.0.len() - slack(head);
-            self.0[start..][..tail.len()].copy_from_slice(tail);
-            self.set_slack(head, slack(head) - tail.len());
+        let (old_end, start) = (self.0.len() - slack(head), value_start(head) + offset);
+        let end = start + piece.len();
+        if end > self.0.len() {
+            return false;
         }
-        fits
+        if start > old_end {
+            self.0[old_end..start].fill(0);
+        }
+        self.0[start..end].copy_from_slice(piece);
+        if end > old_end {
+            self.set_slack(head, self.0.len() - end);
+        }
+        true
     }
 
     /// Whether there is room for a lease.

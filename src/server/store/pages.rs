@@ -54,16 +54,16 @@ const CLASSES_A_DOUBLING: usize = 8;
 /// Up to here. Above, places are a fifteenth of a page, a fourteenth, and so on.
 const MEDIUM: usize = 4096;
 const MEDIUM_CLASSES: usize = FINE_CLASSES + (MEDIUM / FINE).ilog2() as usize * CLASSES_A_DOUBLING;
-/// Up to here entries lie in pages.
-const LARGEST: usize = PAGE / 4;
+/// The longest entry in pages, in bytes.
+pub const MAX_PAGED: usize = PAGE / 4;
 
-/// The number of classes; that of what is longer than [`LARGEST`], too.
-const CLASSES: usize = MEDIUM_CLASSES + PAGE / MEDIUM - PAGE / LARGEST;
+/// The number of classes; that of what is longer than [`MAX_PAGED`], too.
+const CLASSES: usize = MEDIUM_CLASSES + PAGE / MEDIUM - PAGE / MAX_PAGED;
 
 /// The bytes of a place, for each class.
 const SIZES: [u16; CLASSES] = sizes();
 
-const _: () = assert!(SMALLEST == 16 && LARGEST - 1 <= entry::MAX_SLACK);
+const _: () = assert!(SMALLEST == 16 && MAX_PAGED - 1 <= entry::MAX_SLACK);
 
 /// The class of entries of this length.
 #[inline]
@@ -74,7 +74,7 @@ const fn class_of(length: usize) -> usize {
     if length <= FINE {
         return length.div_ceil(FINE_STEP) - SMALLEST / FINE_STEP;
     }
-    if length > LARGEST {
+    if length > MAX_PAGED {
         return CLASSES;
     }
     if length > MEDIUM {
@@ -88,7 +88,7 @@ const fn class_of(length: usize) -> usize {
 const fn sizes() -> [u16; CLASSES] {
     let mut sizes = [0; CLASSES];
     let mut length = SMALLEST;
-    while length <= LARGEST {
+    while length <= MAX_PAGED {
         // The longest of a class is written last.
         sizes[class_of(length)] = length as u16;
         length += 1;
@@ -173,7 +173,7 @@ impl Pages {
     pub fn insert(&mut self, parts: &Parts<'_>) -> Handle {
         let class = class_of(parts.len());
         if class == CLASSES {
-            return self.insert_large(parts);
+            return self.push_large(parts.to_vec());
         }
         let it = &self.classes[class];
         if it.pages.is_empty() || it.last_used as usize == places(class) {
@@ -221,17 +221,36 @@ impl Pages {
         stays
     }
 
-    /// Appends to a value, without moving anything. `false`: that cannot be.
-    pub fn append(&mut self, handle: Handle, tail: &[u8]) -> bool {
+    /// Adds an entry whose value is filled with zeros up to `length`.
+    pub fn insert_padded(&mut self, parts: &Parts<'_>, length: usize) -> Handle {
+        let padding = length - parts.value.len();
+        if class_of(parts.len() + padding) == CLASSES {
+            return self.push_large(parts.to_padded_vec(padding));
+        }
+        let mut value = parts.value.to_vec();
+        value.resize(length, 0);
+        self.insert(&Parts { value: &value, ..*parts })
+    }
+
+    /// Writes over a part of a value, or beyond its end after zeros, without moving anything.
+    /// Returns whether it has been done: else there is no room, and nothing changes.
+    pub fn set_range(&mut self, handle: Handle, offset: usize, piece: &[u8]) -> bool {
         if handle < LARGE_FROM {
-            return EntryMut(self.place_mut(handle)).append(tail);
+            return EntryMut(self.place_mut(handle)).set_range(offset, piece);
         }
         let bytes = Arc::make_mut(&mut self.large[large_number(handle)]);
+        let start = bytes.len() - Entry(bytes).value().len() + offset;
+        let more = (start + piece.len()).saturating_sub(bytes.len());
         // In steps of an eighth: a value that grows by and by is copied now and then.
-        if bytes.capacity() - bytes.len() < tail.len() {
-            bytes.reserve_exact(tail.len().max(bytes.len() / 8));
+        if bytes.capacity() - bytes.len() < more {
+            bytes.reserve_exact(more.max(bytes.len() / 8));
         }
-        bytes.extend_from_slice(tail);
+        if more == 0 {
+            bytes[start..][..piece.len()].copy_from_slice(piece);
+        } else {
+            bytes.resize(start, 0);
+            bytes.extend_from_slice(piece);
+        }
         true
     }
 
@@ -307,10 +326,10 @@ impl Pages {
         Some(Moved { from: from..from + used, to: to << PLACE_BITS })
     }
 
-    fn insert_large(&mut self, parts: &Parts<'_>) -> Handle {
+    fn push_large(&mut self, entry: Vec<u8>) -> Handle {
         let handle = LARGE_FROM + self.large.len() as Handle;
         assert!(handle < Handle::MAX, "fewer than 2^28 large entries");
-        self.large.push(Arc::new(parts.to_vec()));
+        self.large.push(Arc::new(entry));
         handle
     }
 

@@ -149,11 +149,12 @@ fn what_is_written_to_an_expired_key_is_new() {
     let now = start();
     let later = now.plus(SECOND);
     type Write = fn(&mut Store, Now);
-    let writes: [(Write, &[u8]); 5] = [
+    let writes: [(Write, &[u8]); 6] = [
         (|store, now| assert!(store.put(b"k", b"new", now)), b"new"),
         (|store, now| store.set(b"k", b"new", Expiry::Keep, now), b"new"),
         (|store, now| store.set(b"k", b"new", NEVER, now), b"new"),
         (|store, now| assert_eq!(store.append(b"k", b"tail", now), 4), b"tail"),
+        (|store, now| assert_eq!(store.set_range(b"k", 1, b"ew", now), 3), b"\0ew"),
         (|store, now| assert!(store.rename(b"from", b"k", now)), b"moved"),
     ];
     for (write, expected) in writes {

@@ -21,7 +21,7 @@ fn subcommands_and_their_words_are_checked_first() {
     ]);
     let help = Desk::new().reply(1, "CLIENT HELP");
     let head = "*27 +CLIENT <subcommand> [<arg> ...]. Subcommands are: +CACHING YES|NO +    ";
-    assert!(help.starts_with(head) && help.contains("+SETNAME <name> +    give"), "{help}");
+    assert!(help.starts_with(head) && help.contains("+SETNAME <name> +    set"), "{help}");
 }
 
 #[test]

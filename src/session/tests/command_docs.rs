@@ -22,7 +22,7 @@ fn commands_are_counted_and_named() {
     ]);
     let list = desk.reply(1, "COMMAND LIST");
     assert!(list.starts_with(&format!("*{all} $3 get $3 set ")), "{list}");
-    assert!(desk.reply(1, "COMMAND HELP").contains(" +DOCS [<name> ...] +    what"));
+    assert!(desk.reply(1, "COMMAND HELP").contains(" +DOCS [<name> ...] +    the"));
 }
 
 /// Short requests that would take long, or much.
@@ -72,11 +72,11 @@ fn a_command_is_told_in_ten_parts() {
 
 #[test]
 fn a_command_is_documented_as_clients_show_it() {
-    let get = "*2 $3 get *8 $7 summary $18 the value of a key $5 since $5 0.1.0 $5 group $6 string \
+    let get = "*2 $3 get *8 $7 summary $18 the value of a key $5 since $5 1.0.0 $5 group $6 string \
                $9 arguments *1 *4 $4 name $3 key $4 type $3 key";
-    let ttl = "$7 persist %4 $7 summary $21 have a key not expire $5 since $5 0.1.0 $5 group \
+    let ttl = "$7 persist %4 $7 summary $21 remove a key's expiry $5 since $5 2.2.0 $5 group \
                $7 generic $9 arguments *1 %2 $4 name $3 key $4 type $3 key";
-    let config = "*2 $6 config *8 $7 summary $12 the settings $5 since $5 0.1.0 $5 group $6 server \
+    let config = "*2 $6 config *8 $7 summary $12 the settings $5 since $5 2.0.0 $5 group $6 server \
                   $11 subcommands *8 $10 config|get *8 $7 summary";
     let set = "*8 $4 name $5 nx-xx $4 type $5 oneof $5 flags *1 +optional $9 arguments *2 \
                *6 $4 name $2 nx $4 type $10 pure-token $5 token $2 NX \
@@ -98,6 +98,7 @@ fn a_command_is_documented_as_clients_show_it() {
         ("client|list", "connection"),
         ("config|set", "server"),
         ("stats", "server"),
+        ("flushall", "server"),
     ] {
         let docs = desk.reply(1, &format!("COMMAND DOCS {name}"));
         assert!(docs.contains(&format!("$5 group ${} {group}", group.len())), "{docs}");

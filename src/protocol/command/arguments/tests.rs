@@ -24,7 +24,13 @@ fn shown(arguments: &[Argument], between: &str) -> String {
 
 #[track_caller]
 fn check(arguments: &'static str, options: &'static str, expected: &str) {
-    let command = Command { arguments, options, ..copy(&TABLE[0]) };
+    let kinds = &[
+        ("key", ArgumentKind::Key),
+        ("seconds", ArgumentKind::Integer),
+        ("version", ArgumentKind::Integer),
+        ("pattern", ArgumentKind::Pattern),
+    ];
+    let command = Command { arguments, options, kinds, ..copy(&TABLE[0]) };
     assert_eq!(shown(&command.argument_tree(), " "), expected);
 }
 
@@ -58,12 +64,12 @@ fn arguments_are_read_from_what_people_read() {
     check(
         "[TYPE <type>|ID <id> [<id> ...]]",
         "",
-        "[TYPE type:string | ID id:integer [id:integer ...]]",
+        "[TYPE type:string | ID id:string [id:string ...]]",
     );
     check(
         "<cursor> [MATCH <pattern>] [COUNT <n>]",
         "",
-        "cursor:integer [MATCH pattern:pattern] [COUNT n:integer]",
+        "cursor:string [MATCH pattern:pattern] [COUNT n:string]",
     );
     check(
         "<address>|<filter> <value> [<filter> <value> ...]",
@@ -84,5 +90,19 @@ fn every_row_can_be_read() {
         let text = format!("{} {}", command.arguments, command.options);
         let names = text.matches('<').count() + text.matches("|").count();
         assert_eq!(tree.is_empty(), names == 0 && text.trim().is_empty(), "{}", command.name);
+    }
+}
+
+#[test]
+fn every_kind_is_that_of_an_argument_and_every_key_is_one() {
+    for command in TABLE {
+        let text = format!("{} {}", command.arguments, command.options);
+        for (name, _) in command.kinds {
+            let argument = format!("<{name}>");
+            assert!(text.contains(&argument), "{}: there is no {argument}", command.name);
+        }
+        let keys = command.kinds.iter().filter(|(_, kind)| *kind == ArgumentKind::Key).count();
+        let has_keys = command.keys.first > 0;
+        assert_eq!(keys > 0, has_keys, "{}: kinds and key positions", command.name);
     }
 }

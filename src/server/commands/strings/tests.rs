@@ -1,8 +1,10 @@
 //! Tests of `strings.rs`.
 
 use super::super::tests::{Stage, plays};
+use crate::base::output::Value;
 use crate::protocol::resp::Version;
 use crate::settings::limits::Limits;
+use std::sync::Arc;
 
 #[test]
 fn set_stores_if_it_is_to() {
@@ -186,6 +188,94 @@ fn a_value_grows_up_to_the_limit() {
         ("APPEND k 890", ":10"),
         ("STRLEN k", ":10"),
         ("GET k", "$10 1234567890"),
+    ]);
+}
+
+#[test]
+fn a_part_of_a_value_is_read() {
+    let mut stage = Stage::new();
+    stage.says("SET k 0123456789");
+    let max = i64::MAX.to_string();
+    let min = i64::MIN.to_string();
+    for (start, end, expected) in [
+        ("0", "-1", "0123456789"),
+        ("0", "0", "0"),
+        ("3", "5", "345"),
+        ("-3", "-1", "789"),
+        ("-100", "2", "012"),
+        ("-100", "-10", "0"),
+        ("8", "100", "89"),
+        ("5", "3", ""),
+        ("10", "20", ""),
+        ("-1", "-3", ""),
+        ("-100", "-200", ""),
+        // As in Redis: both are before the value, and it is its first byte.
+        ("-200", "-100", "0"),
+        (&min, &max, "0123456789"),
+        (&max, &min, ""),
+        (&max, &max, ""),
+        (&min, &min, "0"),
+    ] {
+        let reply = format!("${} {expected}", expected.len());
+        assert_eq!(stage.says(&format!("GETRANGE k {start} {end}")), reply, "{start} {end}");
+    }
+    stage.plays(&[
+        ("GETRANGE x 0 -1", "$0 "),
+        ("GETRANGE x a 1", "-ERR value is not an integer or out of range"),
+        ("GETRANGE k 0 1.5", "-ERR value is not an integer or out of range"),
+        ("SET k \"\"", "+OK"),
+        ("GETRANGE k 0 -1", "$0 "),
+    ]);
+    let mut stage = Stage::with(Limits { output_limit: 100, ..Limits::default() });
+    stage.says(&format!("SET k {}", "v".repeat(1000)));
+    assert_eq!(stage.says("GETRANGE k 0 100"), "-ERR reply too large");
+    assert_eq!(stage.says("GETRANGE k 0 49"), format!("$50 {}", "v".repeat(50)));
+}
+
+/// What waits to be sent of a value that was overwritten since may hold no more than twice itself.
+#[test]
+fn a_small_part_does_not_hold_a_large_value() {
+    let mut stage = Stage::new();
+    stage.says(&format!("SET k {}", "v".repeat(1 << 20)));
+    let mut holders = |request: &str| {
+        stage.says(request);
+        match stage.keyspace.store().get(b"k", stage.now) {
+            Some(Value::Long(block, ..)) => Arc::strong_count(block) - 1,
+            value => panic!("{value:?}"),
+        }
+    };
+    assert_eq!(holders("GETRANGE k 0 600000"), 1);
+    assert_eq!(holders("GETRANGE k 0 500000"), 0);
+}
+
+#[test]
+fn a_part_of_a_value_is_overwritten() {
+    const RANGE: &str = "-ERR offset is out of range";
+    const LENGTH: &str = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    let mut stage = Stage::with(Limits { max_value: 20, ..Limits::default() });
+    stage.plays(&[
+        ("SETRANGE k 9 \"\"", ":0"),
+        ("EXISTS k", ":0"),
+        ("SETRANGE k 2 ab", ":4"),
+        ("GET k", "$4 \0\0ab"),
+        ("SETRANGE k 0 xyz", ":4"),
+        ("GET k", "$4 xyzb"),
+        ("SETRANGE k 3 cde", ":6"),
+        ("SETRANGE k 7 \"\"", ":6"),
+        ("SETRANGE k 99999999999 \"\"", ":6"),
+        ("SETRANGE k 8 gh", ":10"),
+        ("GET k", "$10 xyzcde\0\0gh"),
+        ("SETRANGE k 19 ij", LENGTH),
+        ("SETRANGE x 20 a", LENGTH),
+        ("SETRANGE k 9223372036854775807 a", LENGTH),
+        ("SETRANGE k -1 a", RANGE),
+        ("SETRANGE k -1 \"\"", RANGE),
+        ("SETRANGE k a b", "-ERR value is not an integer or out of range"),
+        ("GET k", "$10 xyzcde\0\0gh"),
+        ("EXISTS x", ":0"),
+        ("PEXPIRE k 9", ":1"),
+        ("SETRANGE k 0 a", ":10"),
+        ("PTTL k", ":9"),
     ]);
 }
 

@@ -47,12 +47,20 @@ fn a_value_changes_within_its_place() {
             assert_eq!((Entry(&place).split(), Entry(&place).lease()), ((&b"k"[..], value), lease));
         }
         EntryMut(&mut place).set_value(b"ab");
-        assert!(EntryMut(&mut place).append(b"cd") && EntryMut(&mut place).append(b""));
-        assert!(!EntryMut(&mut place).append(b"ef"), "there is room for one byte");
-        assert!(EntryMut(&mut place).append(b"e"));
-        assert_eq!(
-            (Entry(&place).split(), Entry(&place).lease()),
-            ((&b"k"[..], &b"abcde"[..]), lease)
-        );
+        let writes: [(usize, &[u8], bool, &[u8]); 6] = [
+            (2, b"cd", true, b"abcd"),
+            (4, b"ef", false, b"abcd"),
+            (4, b"e", true, b"abcde"),
+            (1, b"XY", true, b"aXYde"),
+            (5, b"", true, b"aXYde"),
+            (6, b"f", false, b"aXYde"),
+        ];
+        for (offset, piece, fits, value) in writes {
+            assert_eq!(EntryMut(&mut place).set_range(offset, piece), fits);
+            assert_eq!((Entry(&place).split(), Entry(&place).lease()), ((&b"k"[..], value), lease));
+        }
+        EntryMut(&mut place).set_value(b"a");
+        assert!(EntryMut(&mut place).set_range(3, b"x"));
+        assert_eq!(Entry(&place).value(), b"a\0\0x", "what lay in the slack does not show");
     }
 }

@@ -11,7 +11,7 @@ fn parts<'a>(key: &'a [u8], value: &'a [u8]) -> Parts<'a> {
 #[test]
 fn a_class_is_the_narrowest_that_holds_the_length() {
     assert!(SIZES.windows(2).all(|pair| pair[0] < pair[1]), "{SIZES:?}");
-    for length in 1..=LARGEST {
+    for length in 1..=MAX_PAGED {
         let class = class_of(length);
         assert!(usize::from(SIZES[class]) >= length);
         assert!(class == 0 || usize::from(SIZES[class - 1]) < length);
@@ -19,7 +19,7 @@ fn a_class_is_the_narrowest_that_holds_the_length() {
         let most = if length <= MEDIUM { length / 8 } else { length / 4 };
         assert!(length <= SMALLEST || slack <= most.max(FINE_STEP - 1), "{length}");
     }
-    assert_eq!((class_of(LARGEST + 1), class_of(usize::MAX)), (CLASSES, CLASSES));
+    assert_eq!((class_of(MAX_PAGED + 1), class_of(usize::MAX)), (CLASSES, CLASSES));
 }
 
 #[test]
@@ -53,7 +53,7 @@ enum Step {
 }
 
 fn any_length() -> impl Strategy<Value = usize> {
-    prop_oneof![8 => 0..200_usize, 1 => 0..MEDIUM, 1 => 0..LARGEST + 2000]
+    prop_oneof![8 => 0..200_usize, 1 => 0..MEDIUM, 1 => 0..MAX_PAGED + 2000]
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -124,7 +124,7 @@ proptest! {
                 }
                 Step::Append(which, more) => {
                     let Some((handle, key, length)) = model.some(which) else { continue };
-                    if model.pages.append(handle, &vec![key as u8; more]) {
+                    if model.pages.set_range(handle, length, &vec![key as u8; more]) {
                         model.entries.insert(handle, (key, length + more));
                     }
                 }

@@ -11,6 +11,7 @@ enum Change {
     Remove(u8),
     SetDeadline(u8, Option<i64>),
     Append(u8, Vec<u8>),
+    SetRange(u8, usize, Vec<u8>),
     Rename(u8, u8),
     Clear,
     /// Time passes, in microseconds; then what is due is removed, in so many calls.
@@ -41,6 +42,8 @@ fn any_change() -> impl Strategy<Value = Change> {
     let ahead = || prop_oneof![8 => some_millis(), 1 => some_millis().prop_map(|it| -it)];
     let until = prop_oneof![Just(Until::Never), Just(Until::Keep), ahead().prop_map(Until::In),];
     let deadline = prop::option::weighted(0.8, ahead());
+    let offset = prop_oneof![8 => 0..20_usize, 1 => 0..20_000_usize];
+    let range = (any::<u8>(), offset, value());
     let wait = (some_millis(), 0..1000_u64, 0..3_usize);
     prop_oneof![
         20 => (any::<u8>(), value(), until).prop_map(|(of, value, it)| Change::Set(of, value, it)),
@@ -48,6 +51,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         10 => any::<u8>().prop_map(Change::Remove),
         10 => (any::<u8>(), deadline).prop_map(|(of, it)| Change::SetDeadline(of, it)),
         10 => (any::<u8>(), value()).prop_map(|(of, value)| Change::Append(of, value)),
+        10 => range.prop_map(|(of, offset, piece)| Change::SetRange(of, offset, piece)),
         10 => (any::<u8>(), any::<u8>()).prop_map(|(from, to)| Change::Rename(from, to)),
         10 => wait.prop_map(|(ms, us, calls)| Change::Wait(ms as u64 * 1000 + us, calls)),
         1 => Just(Change::Clear),
@@ -157,6 +161,14 @@ impl Pair {
                     self.live(&key(of)).cloned().unwrap_or_default();
                 value.extend(&tail);
                 assert_eq!(self.store.append(&key(of), &tail, now), value.len());
+                self.write(key(of), value, deadline);
+            }
+            Change::SetRange(of, offset, piece) => {
+                let Held { mut value, deadline, .. } =
+                    self.live(&key(of)).cloned().unwrap_or_default();
+                value.resize(value.len().max(offset + piece.len()), 0);
+                value[offset..][..piece.len()].copy_from_slice(&piece);
+                assert_eq!(self.store.set_range(&key(of), offset, &piece, now), value.len());
                 self.write(key(of), value, deadline);
             }
             Change::Rename(from, to) => {
