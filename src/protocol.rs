@@ -25,7 +25,7 @@ pub mod telnet;
 pub mod text;
 
 pub use decoder::{Decoder, Midway, Scratch};
-pub use lookahead::{Lookup, MAX_TOUCHED};
+pub use lookahead::{KeyLookup, MAX_TOUCHED};
 pub use refusal::Refusal;
 pub use reply::Reply;
 pub use request::{Decoded, Form, Key, Request, Words};

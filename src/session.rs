@@ -27,7 +27,7 @@ use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::protocol::command::{Command, Verb};
 use crate::protocol::resp::{self, Version, Writer};
-use crate::protocol::{Decoded, Decoder, Form, Lookup, Midway, Request, Scratch};
+use crate::protocol::{Decoded, Decoder, Form, KeyLookup, Midway, Request, Scratch};
 use crate::protocol::{Reply, text};
 use crate::session::transaction::Transaction;
 use crate::settings::limits::Limits;
@@ -173,7 +173,7 @@ impl Session {
         input: &[u8],
         scratch: &mut Scratch,
         limits: &Limits,
-        lookup: &impl Lookup,
+        lookup: &impl KeyLookup,
     ) {
         self.decoder.look_ahead(input, scratch, limits, lookup);
     }

@@ -6,7 +6,7 @@
 mod support;
 
 use larder::program::flags::{self as config, Common, Parsed, ProxyConfig};
-use larder::protocol::command::{Line, TABLE};
+use larder::protocol::command::{LineSyntax, TABLE};
 use larder::proxy::upstream::credentials::Source;
 use larder::proxy::{Proxy, UpstreamOptions};
 use larder::server::Server;
@@ -314,9 +314,9 @@ fn documented_rows(heading: &str) -> Vec<String> {
 fn the_documented_commands_are_those_of_the_table() {
     let rows = TABLE.iter().map(|command| {
         let text = match command.line {
-            Line::NotText => "no".to_string(),
-            Line::KeyAndRest => "key and rest".to_string(),
-            Line::Words(least, most) => range(least, most),
+            LineSyntax::NotText => "no".to_string(),
+            LineSyntax::KeyAndRest => "key and rest".to_string(),
+            LineSyntax::Words(least, most) => range(least, most),
         };
         let least = usize::from(command.arity.unsigned_abs()) - 1;
         let resp = if command.arity < 0 { format!("{least} or more") } else { least.to_string() };

@@ -151,7 +151,7 @@ impl KeyRange {
 
 /// How a command's line is read in the text protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum LineSyntax {
     /// Not a text command: a text line with this verb is an unknown command.
     NotText,
     /// So many words after the verb, at least and at most.
@@ -172,7 +172,7 @@ pub struct Command {
     /// The heading under which it is shown.
     pub group: Group,
     /// How its line is read in the text protocol.
-    pub line: Line,
+    pub line: LineSyntax,
     /// The number of words of a RESP request, the verb included; negative: so many or more.
     pub arity: i8,
     /// Where its keys stand.
@@ -346,7 +346,7 @@ impl Command {
 
     /// Whether a line of text can carry it.
     pub fn is_text(&self) -> bool {
-        self.line != Line::NotText
+        self.line != LineSyntax::NotText
     }
 
     /// Whether a RESP request for it may have so many words.

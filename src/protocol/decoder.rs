@@ -1,8 +1,8 @@
 //! One client's stream of bytes to requests, the same however the bytes are split.
 
 use super::command::Command;
-use super::lookahead::{Ahead, Lookup};
-use super::plain::Whole;
+use super::lookahead::{KeyLookup, Lookahead};
+use super::plain::PlainRequest;
 use super::{Decoded, Form, Refusal, Span, resp, text};
 use crate::base::buffer::Buffer;
 use crate::settings::limits::Limits;
@@ -17,7 +17,7 @@ pub struct Scratch {
     /// The bytes of the input that are done with even if that request is taken back.
     done_with: usize,
     /// Requests that have been decoded and not given.
-    ahead: Ahead,
+    ahead: Lookahead,
 }
 
 impl Scratch {
@@ -42,11 +42,11 @@ pub enum Midway {
 /// One client's place in its stream of requests.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    state: State,
+    state: DecoderState,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum DecoderState {
     /// Between requests, or at the start of a line or array whose bytes are all still in the input.
     #[default]
     Start,
@@ -54,7 +54,7 @@ enum State {
     Line(usize),
     /// In a line that has to be edited, or is too long and dropped; its bytes so far have been
     /// taken from the input.
-    Editing(Box<text::Editor>),
+    Editing(Box<text::LineEditor>),
     /// An edited line that was put back.
     Edited(Vec<u8>),
     /// In an array; its bytes are still in the input.
@@ -72,9 +72,12 @@ impl Decoder {
         input: &[u8],
         scratch: &mut Scratch,
         limits: &Limits,
-        lookup: &impl Lookup,
+        lookup: &impl KeyLookup,
     ) {
-        if scratch.ahead.is_empty() && !input.is_empty() && matches!(self.state, State::Start) {
+        if scratch.ahead.is_empty()
+            && !input.is_empty()
+            && matches!(self.state, DecoderState::Start)
+        {
             scratch.ahead.fill(input, limits, lookup);
         }
     }
@@ -93,12 +96,12 @@ impl Decoder {
             let (length, request) = scratch.ahead.take(input);
             return (length, Decoded::Request(request));
         }
-        if input.is_empty() && matches!(self.state, State::Start) {
+        if input.is_empty() && matches!(self.state, DecoderState::Start) {
             return (0, Decoded::Incomplete);
         }
         // Nearly always it is whole and in its plainest form: then nothing needs to be remembered.
-        if matches!(self.state, State::Start)
-            && let Some(whole) = Whole::find(input, &mut scratch.words, limits)
+        if matches!(self.state, DecoderState::Start)
+            && let Some(whole) = PlainRequest::find(input, &mut scratch.words, limits)
         {
             (scratch.edited, scratch.done_with) = (false, 0);
             return (whole.length, whole.decode(&mut scratch.words, limits));
@@ -116,44 +119,44 @@ impl Decoder {
     ) -> (usize, Decoded<'a>) {
         let mut consumed = 0;
         let (words_at, found) = loop {
-            if let State::Edited(line) = &mut self.state {
+            if let DecoderState::Edited(line) = &mut self.state {
                 scratch.line = std::mem::take(line);
-                self.state = State::Start;
-                break (consumed, Found::Edited);
+                self.state = DecoderState::Start;
+                break (consumed, Finding::Edited);
             }
             let rest = &input[consumed..];
             if rest.is_empty() {
                 return (consumed, Decoded::Incomplete);
             }
             let step = match &mut self.state {
-                State::Start if rest[0] == b'*' => self.array(rest, scratch, limits),
-                State::Array(_) => self.array(rest, scratch, limits),
-                State::Skipping(scanner) => skip_array(scanner, rest),
-                State::Start => self.line(rest, 0, limits),
-                &mut State::Line(scanned) => self.line(rest, scanned, limits),
-                State::Editing(_) => self.edit(rest, scratch, limits),
-                State::Edited(_) => unreachable!("it was taken above"),
+                DecoderState::Start if rest[0] == b'*' => self.array(rest, scratch, limits),
+                DecoderState::Array(_) => self.array(rest, scratch, limits),
+                DecoderState::Skipping(scanner) => skip_array(scanner, rest),
+                DecoderState::Start => self.line(rest, 0, limits),
+                &mut DecoderState::Line(scanned) => self.line(rest, scanned, limits),
+                DecoderState::Editing(_) => self.edit(rest, scratch, limits),
+                DecoderState::Edited(_) => unreachable!("it was taken above"),
             };
             let at = consumed;
             consumed += step.consumed;
             match step.found {
-                Found::Nothing => {}
-                Found::Skipped => self.state = State::Start,
-                Found::NeedsMore => return (consumed, Decoded::Incomplete),
+                Finding::Nothing => {}
+                Finding::Skipped => self.state = DecoderState::Start,
+                Finding::NeedsMore => return (consumed, Decoded::Incomplete),
                 found => break (at, found),
             }
         };
-        scratch.edited = matches!(found, Found::Edited);
+        scratch.edited = matches!(found, Finding::Edited);
         scratch.done_with = if scratch.edited { consumed } else { words_at };
         let Scratch { words, line, .. } = scratch;
         let decoded = match found {
-            Found::Line(len) => text::parse(&input[words_at..][..len], words, limits),
-            Found::Edited => text::parse(line, words, limits),
-            Found::Array => resp::check(&input[words_at..consumed], words),
-            Found::TooLong => Decoded::Refused(Form::Text, Refusal::LineTooLong(limits.max_line)),
-            Found::Telnet(answer) => Decoded::Telnet(answer),
-            Found::Broken(error) => Decoded::Broken(Refusal::Protocol(error)),
-            Found::Nothing | Found::Skipped | Found::NeedsMore => Decoded::Incomplete,
+            Finding::Line(len) => text::parse(&input[words_at..][..len], words, limits),
+            Finding::Edited => text::parse(line, words, limits),
+            Finding::Array => resp::check(&input[words_at..consumed], words),
+            Finding::TooLong => Decoded::Refused(Form::Text, Refusal::LineTooLong(limits.max_line)),
+            Finding::Telnet(answer) => Decoded::Telnet(answer),
+            Finding::Broken(error) => Decoded::Broken(Refusal::Protocol(error)),
+            Finding::Nothing | Finding::Skipped | Finding::NeedsMore => Decoded::Incomplete,
         };
         (consumed, decoded)
     }
@@ -164,7 +167,7 @@ impl Decoder {
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         scratch.forget();
         if scratch.edited {
-            self.state = State::Edited(std::mem::take(&mut scratch.line));
+            self.state = DecoderState::Edited(std::mem::take(&mut scratch.line));
         }
         scratch.done_with
     }
@@ -173,8 +176,8 @@ impl Decoder {
     /// whole.
     pub fn midway(&self, input: &[u8]) -> Midway {
         match self.state {
-            State::Start if input.is_empty() => Midway::Nothing,
-            State::Array(_) | State::Skipping(_) => Midway::Array,
+            DecoderState::Start if input.is_empty() => Midway::Nothing,
+            DecoderState::Array(_) | DecoderState::Skipping(_) => Midway::Array,
             _ => Midway::Line,
         }
     }
@@ -183,8 +186,10 @@ impl Decoder {
     /// `decode` found nothing whole.
     pub fn begun(&self, input: &[u8]) -> Option<&'static Command> {
         let verb = match &self.state {
-            State::Array(partial) => partial.words.first()?.of(input),
-            State::Line(_) => input.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?,
+            DecoderState::Array(partial) => partial.words.first()?.of(input),
+            DecoderState::Line(_) => {
+                input.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?
+            }
             _ => return None,
         };
         Command::find(verb)
@@ -196,9 +201,9 @@ impl Decoder {
         let is_array = matches!(self.midway(input.bytes()), Midway::Array);
         if is_array {
             // It is read as a reply would be: both say in the same way where they end.
-            self.state = State::Skipping(Box::default());
+            self.state = DecoderState::Skipping(Box::default());
         } else if let Some(&last) = input.bytes().last() {
-            self.state = State::Editing(Box::new(text::Editor::skipping(last)));
+            self.state = DecoderState::Editing(Box::new(text::LineEditor::skipping(last)));
             input.clear();
         }
         if is_array { Form::Resp } else { Form::Text }
@@ -206,113 +211,120 @@ impl Decoder {
 
     /// How many bytes a request that has begun has at least, as far as it has told; 0: it has not.
     pub fn expected_len(&self) -> usize {
-        if let State::Array(partial) = &self.state { partial.place.expected_len() } else { 0 }
+        if let DecoderState::Array(partial) = &self.state {
+            partial.scanner.expected_len()
+        } else {
+            0
+        }
     }
 
-    fn array(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> Step {
+    fn array(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> DecodeStep {
         let mut partial = match std::mem::take(&mut self.state) {
-            State::Array(partial) => {
+            DecoderState::Array(partial) => {
                 scratch.words = partial.words;
-                partial.place
+                partial.scanner
             }
             _ => {
                 scratch.words.clear();
-                resp::Place::default()
+                resp::RequestScanner::default()
             }
         };
         match partial.advance(rest, &mut scratch.words, limits) {
             Ok(Some(len)) if scratch.words.is_empty() => {
-                Step { consumed: len, found: Found::Nothing }
+                DecodeStep { consumed: len, found: Finding::Nothing }
             }
-            Ok(Some(len)) => Step { consumed: len, found: Found::Array },
+            Ok(Some(len)) => DecodeStep { consumed: len, found: Finding::Array },
             Ok(None) => {
                 let words = std::mem::take(&mut scratch.words);
-                self.state = State::Array(Box::new(resp::Partial { place: partial, words }));
-                Step { consumed: 0, found: Found::NeedsMore }
+                self.state =
+                    DecoderState::Array(Box::new(resp::Partial { scanner: partial, words }));
+                DecodeStep { consumed: 0, found: Finding::NeedsMore }
             }
-            Err(error) => Step { consumed: rest.len(), found: Found::Broken(error) },
+            Err(error) => DecodeStep { consumed: rest.len(), found: Finding::Broken(error) },
         }
     }
 
-    fn line(&mut self, rest: &[u8], scanned: usize, limits: &Limits) -> Step {
+    fn line(&mut self, rest: &[u8], scanned: usize, limits: &Limits) -> DecodeStep {
         match text::stop(&rest[scanned..]).map(|at| scanned + at) {
             Some(at) if rest[at] != b'\n' => {
-                self.state = State::Editing(Box::default());
-                Step { consumed: 0, found: Found::Nothing }
+                self.state = DecoderState::Editing(Box::default());
+                DecodeStep { consumed: 0, found: Finding::Nothing }
             }
             Some(end) => {
-                self.state = State::Start;
+                self.state = DecoderState::Start;
                 let len = end - usize::from(end > 0 && rest[end - 1] == b'\r');
                 let found = match len {
-                    0 => Found::Nothing,
-                    len if len > limits.max_line => Found::TooLong,
-                    len if text::is_blank(&rest[..len]) => Found::Nothing,
-                    len => Found::Line(len),
+                    0 => Finding::Nothing,
+                    len if len > limits.max_line => Finding::TooLong,
+                    len if text::is_blank(&rest[..len]) => Finding::Nothing,
+                    len => Finding::Line(len),
                 };
-                Step { consumed: end + 1, found }
+                DecodeStep { consumed: end + 1, found }
             }
             // One more than the limit may still be the CR of its end.
             None if rest.len() > limits.max_line + 1 => {
                 let last = rest[rest.len() - 1];
-                self.state = State::Editing(Box::new(text::Editor::skipping(last)));
-                Step { consumed: rest.len(), found: Found::TooLong }
+                self.state = DecoderState::Editing(Box::new(text::LineEditor::skipping(last)));
+                DecodeStep { consumed: rest.len(), found: Finding::TooLong }
             }
             None => {
-                self.state = State::Line(rest.len());
-                Step { consumed: 0, found: Found::NeedsMore }
+                self.state = DecoderState::Line(rest.len());
+                DecodeStep { consumed: 0, found: Finding::NeedsMore }
             }
         }
     }
 
-    fn edit(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> Step {
-        let State::Editing(editor) = &mut self.state else { unreachable!("called when editing") };
+    fn edit(&mut self, rest: &[u8], scratch: &mut Scratch, limits: &Limits) -> DecodeStep {
+        let DecoderState::Editing(editor) = &mut self.state else {
+            unreachable!("called when editing")
+        };
         let (consumed, edited) = editor.feed(rest, limits.max_line);
         let found = match edited {
-            text::Edited::Midway => Found::NeedsMore,
+            text::Edited::Midway => Finding::NeedsMore,
             text::Edited::Answer(answer) => {
                 if editor.line.is_empty() {
-                    self.state = State::Start;
+                    self.state = DecoderState::Start;
                 }
-                Found::Telnet(answer)
+                Finding::Telnet(answer)
             }
             text::Edited::Empty => {
-                self.state = State::Start;
-                Found::Nothing
+                self.state = DecoderState::Start;
+                Finding::Nothing
             }
             text::Edited::Line => {
                 scratch.line = std::mem::take(&mut editor.line);
-                self.state = State::Start;
+                self.state = DecoderState::Start;
                 match &scratch.line {
-                    line if line.len() > limits.max_line => Found::TooLong,
-                    line if text::is_blank(line) => Found::Nothing,
-                    _ => Found::Edited,
+                    line if line.len() > limits.max_line => Finding::TooLong,
+                    line if text::is_blank(line) => Finding::Nothing,
+                    _ => Finding::Edited,
                 }
             }
-            text::Edited::TooLong => Found::TooLong,
+            text::Edited::TooLong => Finding::TooLong,
         };
-        Step { consumed, found }
+        DecodeStep { consumed, found }
     }
 }
 
-fn skip_array(scanner: &mut resp::ReplyScanner, rest: &[u8]) -> Step {
+fn skip_array(scanner: &mut resp::ReplyScanner, rest: &[u8]) -> DecodeStep {
     let (consumed, found) = match scanner.advance(rest, 0) {
-        Ok(resp::Scanned::Midway) => (0, Found::NeedsMore),
-        Ok(resp::Scanned::Dropped(bytes, None)) => (bytes, Found::Nothing),
+        Ok(resp::Scanned::Midway) => (0, Finding::NeedsMore),
+        Ok(resp::Scanned::Dropped(bytes, None)) => (bytes, Finding::Nothing),
         Ok(resp::Scanned::Dropped(bytes, Some(_)) | resp::Scanned::Whole(bytes, _)) => {
-            (bytes, Found::Skipped)
+            (bytes, Finding::Skipped)
         }
-        Err(error) => (rest.len(), Found::Broken(error)),
+        Err(error) => (rest.len(), Finding::Broken(error)),
     };
-    Step { consumed, found }
+    DecodeStep { consumed, found }
 }
 
 /// What one turn of the decoder came to.
-struct Step {
+struct DecodeStep {
     consumed: usize,
-    found: Found,
+    found: Finding,
 }
 
-enum Found {
+enum Finding {
     Nothing,
     Skipped,
     NeedsMore,

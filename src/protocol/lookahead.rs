@@ -4,14 +4,14 @@
 //! not wait for each other, if only they are known: so of a pipeline, what has come is decoded
 //! first, and its keys are touched.
 
-use super::plain::Whole;
+use super::plain::PlainRequest;
 use super::{Decoded, Form, Request, Span, Words};
 use crate::protocol::command::Command;
 use crate::settings::limits::Limits;
 use std::num::NonZeroU64;
 
 /// Where keys are looked up.
-pub trait Lookup {
+pub trait KeyLookup {
     /// The hash of a key.
     fn hash(&self, key: &[u8]) -> u64;
 
@@ -34,7 +34,7 @@ const MAX_WORDS_WITH_ONE_KEY: usize = 3;
 /// [`MAX`], and up to the first that is not for the keys alone, since it may change how those
 /// after it are to be read.
 #[derive(Debug, Default)]
-pub struct Ahead {
+pub struct Lookahead {
     requests: Vec<Located>,
     /// The words of all of them, one behind the other.
     words: Vec<Span>,
@@ -66,7 +66,7 @@ impl Located {
     }
 }
 
-impl Ahead {
+impl Lookahead {
     /// Whether all have been taken.
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -84,12 +84,12 @@ impl Ahead {
     /// Decodes what stands at the front of `input`, which begins with a request, in place of what
     /// it has; and touches the keys, unless there is but one.
     #[inline]
-    pub fn fill(&mut self, input: &[u8], limits: &Limits, lookup: &impl Lookup) {
+    pub fn fill(&mut self, input: &[u8], limits: &Limits, lookup: &impl KeyLookup) {
         self.forget();
         let mut rest = input;
         while self.requests.len() < MAX
             && !rest.is_empty()
-            && let Some(whole) = Whole::find(rest, &mut self.scratch, limits)
+            && let Some(whole) = PlainRequest::find(rest, &mut self.scratch, limits)
             && let length = whole.length
             && let Decoded::Request(request) = whole.decode(&mut self.scratch, limits)
         {
@@ -109,7 +109,7 @@ impl Ahead {
 
     /// Touches the keys of all requests, whose bytes are at the front of `input`.
     #[inline(never)]
-    fn touch(&mut self, input: &[u8], lookup: &impl Lookup) {
+    fn touch(&mut self, input: &[u8], lookup: &impl KeyLookup) {
         let (mut spans, mut bytes) = (&self.words[..], input);
         let mut hashes = [0; MAX_TOUCHED];
         let mut count = 0;

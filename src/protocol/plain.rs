@@ -4,24 +4,28 @@ use super::{Decoded, Form, Span, resp, text};
 use crate::settings::limits::Limits;
 
 /// A request that is whole and in its plainest form, its words not looked at.
-pub struct Whole<'a> {
+pub struct PlainRequest<'a> {
     bytes: &'a [u8],
     form: Form,
     /// With its end.
     pub length: usize,
 }
 
-impl<'a> Whole<'a> {
+impl<'a> PlainRequest<'a> {
     /// Finds one at the front of `input`. `None`: it takes a [`Decoder`](super::Decoder)
     /// to tell what stands there.
     #[inline]
-    pub fn find(input: &'a [u8], words: &mut Vec<Span>, limits: &Limits) -> Option<Whole<'a>> {
+    pub fn find(
+        input: &'a [u8],
+        words: &mut Vec<Span>,
+        limits: &Limits,
+    ) -> Option<PlainRequest<'a>> {
         if *input.first()? == b'*' {
             let length = resp::whole_request(input, words, limits)?;
-            Some(Whole { bytes: &input[..length], form: Form::Resp, length })
+            Some(PlainRequest { bytes: &input[..length], form: Form::Resp, length })
         } else {
             let (bytes, length) = text::plain_line(input, limits)?;
-            Some(Whole { bytes, form: Form::Text, length })
+            Some(PlainRequest { bytes, form: Form::Text, length })
         }
     }
 

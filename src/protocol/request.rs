@@ -31,7 +31,7 @@ pub enum Form {
     Resp,
 }
 
-/// A key, and its hash if that has been computed: see [`Lookup`](super::Lookup).
+/// A key, and its hash if that has been computed: see [`KeyLookup`](super::KeyLookup).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key<'a> {
     /// The key itself.

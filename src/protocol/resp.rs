@@ -16,11 +16,11 @@ mod convert;
 mod encode;
 mod scan;
 
-pub use convert::{Rule, convert};
+pub use convert::{ReplyRule, convert};
 pub use encode::{
     Version, Writer, push_bulk, push_error, push_header, push_request, push_value, reply,
 };
-pub use scan::{Element, Elements, Kind, ReplyScanner, Scanned};
+pub use scan::{Element, Elements, ReplyKind, ReplyScanner, Scanned};
 
 use super::{Decoded, Form, Refusal, Request, Span, Words};
 use crate::base::units;
@@ -104,14 +104,14 @@ impl fmt::Display for ProtocolError {
 #[derive(Debug)]
 pub struct Partial {
     /// How far it was read.
-    pub place: Place,
+    pub scanner: RequestScanner,
     /// The words that are whole.
     pub words: Vec<Span>,
 }
 
 /// How far a request was read, so that no byte is looked at twice however it is split.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
+pub struct RequestScanner {
     position: usize,
     /// How many words it says it has; 0 before its header was read.
     announced: usize,
@@ -119,7 +119,7 @@ pub struct Place {
     bulk: Option<usize>,
 }
 
-impl Place {
+impl RequestScanner {
     /// How many bytes the request has at least, as far as it has told.
     pub fn expected_len(&self) -> usize {
         self.position + self.bulk.map_or(0, |length| length + 2)
@@ -189,7 +189,7 @@ impl Place {
 }
 
 /// Reads a request of one word or more that is whole: says where it ends. `None`: it takes
-/// [`Place::advance`] to tell what it is.
+/// [`RequestScanner::advance`] to tell what it is.
 #[inline]
 pub fn whole_request(bytes: &[u8], words: &mut Vec<Span>, limits: &Limits) -> Option<usize> {
     words.clear();

@@ -21,7 +21,7 @@ const TIMING_MARK: u8 = 6;
 
 /// Where in a telnet command the stream stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub enum TelnetState {
     /// In plain data.
     #[default]
     Data,
@@ -37,7 +37,7 @@ pub enum State {
 
 /// What a byte of the stream comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum TelnetEvent {
     /// Nothing yet, or nothing for us.
     None,
     /// A byte of data.
@@ -50,31 +50,47 @@ pub enum Event {
     EraseCharacter,
 }
 
-impl State {
+impl TelnetState {
     /// Takes the next byte.
-    pub fn next(&mut self, byte: u8) -> Event {
+    pub fn next(&mut self, byte: u8) -> TelnetEvent {
         let (state, event) = match (*self, byte) {
-            (State::Data, IAC) => (State::Command, Event::None),
-            (State::Data, _) => (State::Data, Event::Data(byte)),
-            (State::Command, IAC) => (State::Data, Event::Data(IAC)),
-            (State::Command, WILL | WONT | DO | DONT) => (State::Option(byte), Event::None),
-            (State::Command, SB) => (State::Subnegotiation, Event::None),
-            (State::Command, INTERRUPT | ERASE_LINE) => (State::Data, Event::EraseLine),
-            (State::Command, ERASE_CHARACTER) => (State::Data, Event::EraseCharacter),
+            (TelnetState::Data, IAC) => (TelnetState::Command, TelnetEvent::None),
+            (TelnetState::Data, _) => (TelnetState::Data, TelnetEvent::Data(byte)),
+            (TelnetState::Command, IAC) => (TelnetState::Data, TelnetEvent::Data(IAC)),
+            (TelnetState::Command, WILL | WONT | DO | DONT) => {
+                (TelnetState::Option(byte), TelnetEvent::None)
+            }
+            (TelnetState::Command, SB) => (TelnetState::Subnegotiation, TelnetEvent::None),
+            (TelnetState::Command, INTERRUPT | ERASE_LINE) => {
+                (TelnetState::Data, TelnetEvent::EraseLine)
+            }
+            (TelnetState::Command, ERASE_CHARACTER) => {
+                (TelnetState::Data, TelnetEvent::EraseCharacter)
+            }
             // IAC DM comes with its second byte sent urgently, outside the stream: what follows the
             // IAC is then data.
-            (State::Command, ..LOWEST_COMMAND) => (State::Data, Event::Data(byte)),
-            (State::Command, _) => (State::Data, Event::None),
-            (State::Option(DO), TIMING_MARK) => {
-                (State::Data, Event::Answer([IAC, WILL, TIMING_MARK]))
+            (TelnetState::Command, ..LOWEST_COMMAND) => {
+                (TelnetState::Data, TelnetEvent::Data(byte))
             }
-            (State::Option(DO), _) => (State::Data, Event::Answer([IAC, WONT, byte])),
-            (State::Option(WILL), _) => (State::Data, Event::Answer([IAC, DONT, byte])),
-            (State::Option(_), _) => (State::Data, Event::None),
-            (State::Subnegotiation, IAC) => (State::SubnegotiationCommand, Event::None),
-            (State::Subnegotiation, _) => (State::Subnegotiation, Event::None),
-            (State::SubnegotiationCommand, SE) => (State::Data, Event::None),
-            (State::SubnegotiationCommand, _) => (State::Subnegotiation, Event::None),
+            (TelnetState::Command, _) => (TelnetState::Data, TelnetEvent::None),
+            (TelnetState::Option(DO), TIMING_MARK) => {
+                (TelnetState::Data, TelnetEvent::Answer([IAC, WILL, TIMING_MARK]))
+            }
+            (TelnetState::Option(DO), _) => {
+                (TelnetState::Data, TelnetEvent::Answer([IAC, WONT, byte]))
+            }
+            (TelnetState::Option(WILL), _) => {
+                (TelnetState::Data, TelnetEvent::Answer([IAC, DONT, byte]))
+            }
+            (TelnetState::Option(_), _) => (TelnetState::Data, TelnetEvent::None),
+            (TelnetState::Subnegotiation, IAC) => {
+                (TelnetState::SubnegotiationCommand, TelnetEvent::None)
+            }
+            (TelnetState::Subnegotiation, _) => (TelnetState::Subnegotiation, TelnetEvent::None),
+            (TelnetState::SubnegotiationCommand, SE) => (TelnetState::Data, TelnetEvent::None),
+            (TelnetState::SubnegotiationCommand, _) => {
+                (TelnetState::Subnegotiation, TelnetEvent::None)
+            }
         };
         *self = state;
         event

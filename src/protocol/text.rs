@@ -1,12 +1,12 @@
 //! The line protocol: lines to requests, replies to lines.
 //!
 //! Almost every line is plain, and is used where it lies in the input. A line that holds telnet
-//! commands, backspaces or NUL goes through an [`Editor`] first.
+//! commands, backspaces or NUL goes through an [`LineEditor`] first.
 
-use super::telnet::{Event, State};
+use super::telnet::{TelnetEvent, TelnetState};
 use super::{Decoded, Form, Refusal, Reply, Request, Span, Words, bytes};
 use crate::base::output::{Output, Value};
-use crate::protocol::command::{Command, Line};
+use crate::protocol::command::{Command, LineSyntax};
 use crate::settings::limits::{self, Limits};
 use std::fmt;
 
@@ -15,7 +15,7 @@ const BACKSPACE: u8 = 8;
 const DELETE: u8 = 127;
 const IAC: u8 = 255;
 
-/// Where a line stops being plain: at its end, or at a byte that only an [`Editor`] can take.
+/// Where a line stops being plain: at its end, or at a byte that only an [`LineEditor`] can take.
 #[inline]
 pub fn stop(bytes: &[u8]) -> Option<usize> {
     let stops = |byte| matches!(byte, b'\n' | NUL | BACKSPACE | DELETE | IAC);
@@ -34,15 +34,15 @@ pub fn plain_line<'a>(input: &'a [u8], limits: &Limits) -> Option<(&'a [u8], usi
 
 /// A line on its way through telnet commands and corrections.
 #[derive(Debug, Default)]
-pub struct Editor {
+pub struct LineEditor {
     /// What the line has come to; of a line that is too long, its last byte.
     pub line: Vec<u8>,
-    telnet: State,
+    telnet: TelnetState,
     /// The line was too long: what is left of it is dropped.
     skipping: bool,
 }
 
-/// How far an [`Editor`] came.
+/// How far an [`LineEditor`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edited {
     /// It wants more bytes.
@@ -57,10 +57,10 @@ pub enum Edited {
     Answer([u8; 3]),
 }
 
-impl Editor {
+impl LineEditor {
     /// An editor that drops the rest of a line that ends, so far, in `last`.
-    pub fn skipping(last: u8) -> Editor {
-        Editor { line: vec![last], skipping: true, ..Editor::default() }
+    pub fn skipping(last: u8) -> LineEditor {
+        LineEditor { line: vec![last], skipping: true, ..LineEditor::default() }
     }
 
     /// Takes bytes until something comes of them; says how many.
@@ -68,24 +68,24 @@ impl Editor {
         for (at, &byte) in bytes.iter().enumerate() {
             let event = self.telnet.next(byte);
             let edited = match event {
-                Event::None => None,
-                Event::Answer(answer) => return (at + 1, Edited::Answer(answer)),
-                Event::EraseLine => {
+                TelnetEvent::None => None,
+                TelnetEvent::Answer(answer) => return (at + 1, Edited::Answer(answer)),
+                TelnetEvent::EraseLine => {
                     self.line.clear();
                     None
                 }
-                Event::Data(b'\n') => Some(self.end()),
-                Event::Data(NUL) if self.line.last() == Some(&b'\r') => Some(self.end()),
-                Event::Data(byte) if self.skipping => {
+                TelnetEvent::Data(b'\n') => Some(self.end()),
+                TelnetEvent::Data(NUL) if self.line.last() == Some(&b'\r') => Some(self.end()),
+                TelnetEvent::Data(byte) if self.skipping => {
                     self.line[0] = byte;
                     None
                 }
-                Event::EraseCharacter if self.skipping => None,
-                Event::EraseCharacter | Event::Data(BACKSPACE | DELETE) => {
+                TelnetEvent::EraseCharacter if self.skipping => None,
+                TelnetEvent::EraseCharacter | TelnetEvent::Data(BACKSPACE | DELETE) => {
                     self.erase_character();
                     None
                 }
-                Event::Data(byte) => {
+                TelnetEvent::Data(byte) => {
                     self.line.push(byte);
                     self.is_too_long(max_line).then_some(Edited::TooLong)
                 }
@@ -93,7 +93,7 @@ impl Editor {
             if let Some(edited) = edited {
                 return (at + 1, edited);
             }
-            if self.line.is_empty() && self.telnet == State::Data {
+            if self.line.is_empty() && self.telnet == TelnetState::Data {
                 return (at + 1, Edited::Empty);
             }
         }
@@ -163,9 +163,11 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
         return Decoded::Refused(Form::Text, Refusal::Unknown(words, Form::Text));
     };
     let understood = match command.line {
-        Line::KeyAndRest => key_and_rest(line, end, words),
-        Line::Words(least, most) => collect_words(line, end, words, most) && words.len() > least,
-        Line::NotText => false,
+        LineSyntax::KeyAndRest => key_and_rest(line, end, words),
+        LineSyntax::Words(least, most) => {
+            collect_words(line, end, words, most) && words.len() > least
+        }
+        LineSyntax::NotText => false,
     };
     if !understood {
         return Decoded::Refused(Form::Text, Refusal::Usage(command, Form::Text));
@@ -175,7 +177,7 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
     if line.len() > limits::MAX_KEY && request.keys().any(|key| key.len() > limits::MAX_KEY) {
         return Decoded::Refused(Form::Text, Refusal::KeyTooLong);
     }
-    if command.line == Line::KeyAndRest && request.word(2).len() > limits.max_value {
+    if command.line == LineSyntax::KeyAndRest && request.word(2).len() > limits.max_value {
         return Decoded::Refused(Form::Text, Refusal::ValueTooLong(limits.max_value));
     }
     Decoded::Request(request)

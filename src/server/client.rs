@@ -1,6 +1,6 @@
 //! One client, as the server knows it.
 
-use super::commands::Dump;
+use super::commands::DumpStream;
 use super::observers::tracking::{ReaderId, Tracking};
 use crate::base::output::Output;
 use crate::protocol::Request;
@@ -31,7 +31,7 @@ pub struct Rare {
 #[derive(Debug)]
 pub struct Dumping {
     /// How far it has come.
-    pub dump: Dump,
+    pub dump: DumpStream,
     /// Invalidations that are sent when it is over: nothing may stand within a reply.
     pub held: Output,
 }
@@ -56,7 +56,7 @@ impl Client {
 
     /// Begins a text `DUMP`, if there is one.
     #[inline]
-    pub fn begin(&mut self, dump: Option<Dump>) {
+    pub fn begin(&mut self, dump: Option<DumpStream>) {
         if let Some(dump) = dump {
             self.change_rare(|rare| rare.dumping = Some(Dumping { dump, held: Output::new() }));
         }

@@ -10,7 +10,7 @@ mod keys;
 mod scan;
 mod strings;
 
-pub use scan::Dump;
+pub use scan::DumpStream;
 
 use super::keyspace::Keyspace;
 use crate::base::clock::Now;
@@ -71,7 +71,7 @@ pub fn execute(
     out: &mut Output,
     stats: &mut Stats,
     now: Now,
-) -> Option<Dump> {
+) -> Option<DumpStream> {
     let mark = out.len();
     match request.command.verb {
         // Those of the text protocol reply in the form they came in.
@@ -87,7 +87,7 @@ pub fn execute(
         Verb::Del | Verb::Unlink => {
             style.write(out, Origin::Server, keys::del(keyspace, request, now));
         }
-        Verb::Dump if style.form == Form::Text => match Dump::new(style, request) {
+        Verb::Dump if style.form == Form::Text => match DumpStream::new(style, request) {
             Ok(dump) => return Some(dump),
             Err(usage) => style.write(out, Origin::Server, Reply::Error(usage)),
         },

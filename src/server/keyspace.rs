@@ -9,7 +9,7 @@ use crate::base::clock::Now;
 use crate::base::output::Value;
 use crate::handler::ConnId;
 use crate::protocol::command::Command;
-use crate::protocol::{Key, Lookup};
+use crate::protocol::{Key, KeyLookup};
 use crate::server::memory::Memory;
 use crate::settings::PutMode;
 use crate::settings::{Settings, limits};
@@ -47,7 +47,7 @@ pub struct Keyspace {
 /// to say so.
 const ASK_AGAIN_AFTER: usize = 1024 * 1024;
 
-impl Lookup for Keyspace {
+impl KeyLookup for Keyspace {
     #[inline]
     fn hash(&self, key: &[u8]) -> u64 {
         self.store.hash(key)

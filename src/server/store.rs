@@ -38,7 +38,7 @@ use crate::base::output::Value;
 use crate::base::timer_wheel::TimerWheel;
 use crate::protocol::{Key, MAX_TOUCHED};
 use ahash::RandomState;
-use entry::{Entry, Lease, Parts};
+use entry::{Lease, Parts, StoredEntry};
 pub use pages::MAX_PAGED;
 use pages::{Handle, Moved, Pages};
 use std::fmt;
@@ -391,13 +391,13 @@ impl Store {
 
     /// The entry of a key, whether it has expired or not.
     #[inline]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<(Handle, Entry<'_>)> {
+    fn find(&self, hash: u64, key: &[u8]) -> Option<(Handle, StoredEntry<'_>)> {
         let handle = self.index.find(hash, |handle| self.pages.entry(handle).key() == key)?;
         Some((handle, self.pages.entry(handle)))
     }
 
     #[inline]
-    fn find_live(&self, key: Key<'_>, now: Now) -> Option<(Handle, Entry<'_>)> {
+    fn find_live(&self, key: Key<'_>, now: Now) -> Option<(Handle, StoredEntry<'_>)> {
         let (hash, key) = self.hashed(key);
         self.find(hash, key).filter(|(_, entry)| entry.is_live(now.unix_millis))
     }
@@ -476,7 +476,7 @@ impl Store {
 
     /// Removes the entry for which `is_it` says yes from everything. `false`: there is none.
     #[inline]
-    fn take_out(&mut self, hash: u64, is_it: impl Fn(Handle, Entry<'_>) -> bool) -> bool {
+    fn take_out(&mut self, hash: u64, is_it: impl Fn(Handle, StoredEntry<'_>) -> bool) -> bool {
         let Self { hasher, index, pages, .. } = self;
         let removed = index.remove(
             hash,

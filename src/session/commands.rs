@@ -93,7 +93,7 @@ impl Session {
         let mut reply = Writer::new(out, self.version);
         match request.command.verb {
             Verb::Ping if request.len() > 2 => {
-                return Err(format!("{}", request.command.wrong_arity()).into());
+                return Err(request.command.wrong_arity().to_string().into());
             }
             Verb::Ping | Verb::Echo => reply.bulk(request.word(1)),
             Verb::Auth => {

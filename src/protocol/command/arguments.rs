@@ -71,7 +71,7 @@ impl Argument {
     }
 }
 
-enum Piece {
+enum SyntaxPiece {
     Name(&'static str),
     Word(&'static str),
     Open,
@@ -86,19 +86,19 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn next(&mut self) -> Option<Piece> {
+    fn next(&mut self) -> Option<SyntaxPiece> {
         self.rest = self.rest.trim_start();
         let first = self.rest.chars().next()?;
-        let (len, piece): (usize, fn(&'static str) -> Piece) = match first {
-            '[' => (1, |_| Piece::Open),
-            ']' => (1, |_| Piece::Close),
-            '|' => (1, |_| Piece::Or),
-            '.' => (3, |_| Piece::Again),
+        let (len, piece): (usize, fn(&'static str) -> SyntaxPiece) = match first {
+            '[' => (1, |_| SyntaxPiece::Open),
+            ']' => (1, |_| SyntaxPiece::Close),
+            '|' => (1, |_| SyntaxPiece::Or),
+            '.' => (3, |_| SyntaxPiece::Again),
             '<' => {
                 let end = self.rest.find('>').map_or(self.rest.len(), |end| end + 1);
-                (end, |text| Piece::Name(text.trim_matches(['<', '>'])))
+                (end, |text| SyntaxPiece::Name(text.trim_matches(['<', '>'])))
             }
-            _ => (self.rest.find([' ', '|', ']']).unwrap_or(self.rest.len()), Piece::Word),
+            _ => (self.rest.find([' ', '|', ']']).unwrap_or(self.rest.len()), SyntaxPiece::Word),
         };
         let (piece_text, rest) = self.rest.split_at(len);
         self.rest = rest;
@@ -126,28 +126,28 @@ impl Parser<'_> {
         let mut after_token = false;
         while let Some(piece) = self.next() {
             match piece {
-                Piece::Word(word) => found.push(Argument::token(word)),
-                Piece::Name(name) => {
+                SyntaxPiece::Word(word) => found.push(Argument::token(word)),
+                SyntaxPiece::Name(name) => {
                     let value = Argument::value(name, self.command.kind_of(name));
                     match found.last_mut() {
                         Some(last) if after_token => last.add_value(value),
                         _ => found.push(value),
                     }
                 }
-                Piece::Open => {
+                SyntaxPiece::Open => {
                     let inner = self.alternatives();
                     push_optional(found, inner);
                 }
-                Piece::Again => {
+                SyntaxPiece::Again => {
                     let last = Argument::one(std::mem::take(found));
                     found.push(Argument { multiple: true, ..last });
                 }
-                Piece::Or => return true,
-                Piece::Close => return false,
+                SyntaxPiece::Or => return true,
+                SyntaxPiece::Close => return false,
             }
             after_token = match piece {
-                Piece::Word(_) => true,
-                Piece::Name(_) => after_token,
+                SyntaxPiece::Word(_) => true,
+                SyntaxPiece::Name(_) => after_token,
                 _ => false,
             };
         }

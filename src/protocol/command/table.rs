@@ -2,14 +2,14 @@
 //! whatever depends on a kind of command is derived from its columns, and no list of commands
 //! stands anywhere else.
 
-use super::{Access, ArgumentKind, Command, Group, KeyRange, Line, MemoryEffect, Verb};
+use super::{Access, ArgumentKind, Command, Group, KeyRange, LineSyntax, MemoryEffect, Verb};
 
 /// Every command, then every subcommand, in the order of [`Verb`].
 #[rustfmt::skip]
 pub static TABLE: &[Command] = {
     use Access::{Connection, Read, Transaction, Write, WriteAll};
     use ArgumentKind::{Integer, Key, Pattern, UnixTime};
-    use Line::{KeyAndRest, NotText, Words};
+    use LineSyntax::{KeyAndRest, NotText, Words};
     use MemoryEffect::{Grows, None as TakesNone, Stores};
     const NONE: KeyRange = KeyRange::NONE;
     const FIRST: KeyRange = KeyRange::FIRST;
@@ -124,7 +124,7 @@ const fn row(
     name: &'static str,
     since: &'static str,
     group: Group,
-    line: Line,
+    line: LineSyntax,
     arity: i8,
     keys: KeyRange,
     access: Access,

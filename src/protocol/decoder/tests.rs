@@ -317,7 +317,7 @@ fn a_claimed_length_takes_no_memory() {
     let input = b"*1048576\r\n$3\r\nDEL\r\n$67108864\r\nk";
     let (consumed, decoded) = decoder.decode(input, &mut scratch, &Limits::default());
     assert!(matches!((consumed, decoded), (0, Decoded::Incomplete)));
-    let State::Array(partial) = &decoder.state else { panic!("it is in the array") };
+    let DecoderState::Array(partial) = &decoder.state else { panic!("it is in the array") };
     assert!(partial.words.capacity() < 100 && scratch.words.capacity() < 100);
 }
 

@@ -16,7 +16,7 @@ use crate::base::output::{Output, Value};
 
 /// How the reply of a command in RESP2 differs from what the types of its reply in RESP3 tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rule {
+pub enum ReplyRule {
     /// Not at all.
     #[default]
     Plain,
@@ -30,38 +30,40 @@ pub enum Rule {
 
 /// Commands whose reply needs a rule, and how many words the request has then at least. The forms
 /// of Redis 7, and those of `ZRANK` since 7.2.
-const RULES: &[(&[u8], usize, Rule)] = &[
-    (b"ZRANGE", 5, Rule::FlatPairs),
-    (b"ZREVRANGE", 5, Rule::FlatPairs),
-    (b"ZRANGEBYSCORE", 5, Rule::FlatPairs),
-    (b"ZREVRANGEBYSCORE", 5, Rule::FlatPairs),
-    (b"ZUNION", 4, Rule::FlatPairs),
-    (b"ZINTER", 4, Rule::FlatPairs),
-    (b"ZDIFF", 4, Rule::FlatPairs),
-    (b"ZRANDMEMBER", 4, Rule::FlatPairs),
-    (b"ZPOPMIN", 3, Rule::FlatPairs),
-    (b"ZPOPMAX", 3, Rule::FlatPairs),
-    (b"HRANDFIELD", 4, Rule::FlatPairs),
-    (b"LPOP", 3, Rule::NullArrays),
-    (b"RPOP", 3, Rule::NullArrays),
-    (b"LMPOP", 4, Rule::NullArrays),
-    (b"ZMPOP", 4, Rule::NullArrays),
-    (b"GEOPOS", 2, Rule::NullArrays),
-    (b"ZRANK", 4, Rule::NullArrays),
-    (b"ZREVRANK", 4, Rule::NullArrays),
-    (b"XPENDING", 3, Rule::LastNullArray),
+const RULES: &[(&[u8], usize, ReplyRule)] = &[
+    (b"ZRANGE", 5, ReplyRule::FlatPairs),
+    (b"ZREVRANGE", 5, ReplyRule::FlatPairs),
+    (b"ZRANGEBYSCORE", 5, ReplyRule::FlatPairs),
+    (b"ZREVRANGEBYSCORE", 5, ReplyRule::FlatPairs),
+    (b"ZUNION", 4, ReplyRule::FlatPairs),
+    (b"ZINTER", 4, ReplyRule::FlatPairs),
+    (b"ZDIFF", 4, ReplyRule::FlatPairs),
+    (b"ZRANDMEMBER", 4, ReplyRule::FlatPairs),
+    (b"ZPOPMIN", 3, ReplyRule::FlatPairs),
+    (b"ZPOPMAX", 3, ReplyRule::FlatPairs),
+    (b"HRANDFIELD", 4, ReplyRule::FlatPairs),
+    (b"LPOP", 3, ReplyRule::NullArrays),
+    (b"RPOP", 3, ReplyRule::NullArrays),
+    (b"LMPOP", 4, ReplyRule::NullArrays),
+    (b"ZMPOP", 4, ReplyRule::NullArrays),
+    (b"GEOPOS", 2, ReplyRule::NullArrays),
+    (b"ZRANK", 4, ReplyRule::NullArrays),
+    (b"ZREVRANK", 4, ReplyRule::NullArrays),
+    (b"XPENDING", 3, ReplyRule::LastNullArray),
 ];
 
-impl Rule {
+impl ReplyRule {
     /// The rule for the reply to a request of `words` words with this verb.
-    pub fn of(verb: &[u8], words: usize) -> Rule {
+    pub fn of(verb: &[u8], words: usize) -> ReplyRule {
         let found = RULES.iter().find(|(name, _, _)| name.eq_ignore_ascii_case(verb));
-        found.filter(|&&(_, least, _)| words >= least).map_or(Rule::Plain, |&(_, _, rule)| rule)
+        found
+            .filter(|&&(_, least, _)| words >= least)
+            .map_or(ReplyRule::Plain, |&(_, _, rule)| rule)
     }
 }
 
 /// Appends a whole reply that came in version `from` as a client of version `to` reads it.
-pub fn convert(out: &mut Output, reply: Value<'_>, rule: Rule, from: Version, to: Version) {
+pub fn convert(out: &mut Output, reply: Value<'_>, rule: ReplyRule, from: Version, to: Version) {
     let bytes = reply.bytes();
     let is_same = match bytes.first() {
         Some(b'+' | b'-' | b':') => true,
@@ -74,14 +76,14 @@ pub fn convert(out: &mut Output, reply: Value<'_>, rule: Rule, from: Version, to
     let mut elements = Elements::new(bytes);
     match (rule, elements.clone().next()) {
         _ if to == Version::Three => copy(out, &mut elements, 1, Null::Bulk, to),
-        (Rule::FlatPairs, Some(Element::Array(count))) => flatten(out, &mut elements, count),
-        (Rule::LastNullArray, Some(Element::Array(count @ 1..))) => {
+        (ReplyRule::FlatPairs, Some(Element::Array(count))) => flatten(out, &mut elements, count),
+        (ReplyRule::LastNullArray, Some(Element::Array(count @ 1..))) => {
             elements.next();
             push_header(out.plain(), b'*', count as u64);
             copy(out, &mut elements, count - 1, Null::Bulk, to);
             copy(out, &mut elements, 1, Null::Array, to);
         }
-        (Rule::NullArrays, _) => copy(out, &mut elements, 1, Null::Array, to),
+        (ReplyRule::NullArrays, _) => copy(out, &mut elements, 1, Null::Array, to),
         _ => copy(out, &mut elements, 1, Null::Bulk, to),
     }
 }

@@ -62,7 +62,7 @@ impl Element<'_> {
 
 /// What was found whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReplyKind {
     /// A reply to a request.
     Reply,
     /// Something that nobody asked for. It comes between replies.
@@ -75,10 +75,10 @@ pub enum Scanned {
     /// Nothing whole has come.
     Midway,
     /// So many bytes are whole; the scanner stands ready for what follows them.
-    Whole(usize, Kind),
+    Whole(usize, ReplyKind),
     /// These bytes can be consumed: they are of something too large to be kept. `Some`: they are
     /// the last of it.
-    Dropped(usize, Option<Kind>),
+    Dropped(usize, Option<ReplyKind>),
 }
 
 /// Finds the end of a reply that comes in pieces; no byte is looked at twice, save those of a line.
@@ -139,7 +139,7 @@ impl ReplyScanner {
         if self.skipping > 0 {
             return Ok(self.midway());
         }
-        let kind = if self.is_push { Kind::Push } else { Kind::Reply };
+        let kind = if self.is_push { ReplyKind::Push } else { ReplyKind::Reply };
         let ReplyScanner { position, dropping, .. } = std::mem::take(self);
         Ok(if dropping {
             Scanned::Dropped(position, Some(kind))

@@ -4,16 +4,16 @@ use super::*;
 
 #[track_caller]
 fn check(input: &[u8], data: &[u8], answers: &[[u8; 3]]) {
-    let mut state = State::default();
+    let mut state = TelnetState::default();
     let (mut got, mut answered) = (Vec::new(), Vec::new());
     for &byte in input {
         match state.next(byte) {
-            Event::Data(byte) => got.push(byte),
-            Event::Answer(answer) => answered.push(answer),
-            Event::None | Event::EraseLine | Event::EraseCharacter => {}
+            TelnetEvent::Data(byte) => got.push(byte),
+            TelnetEvent::Answer(answer) => answered.push(answer),
+            TelnetEvent::None | TelnetEvent::EraseLine | TelnetEvent::EraseCharacter => {}
         }
     }
-    assert_eq!((got.as_slice(), answered.as_slice(), state), (data, answers, State::Data));
+    assert_eq!((got.as_slice(), answered.as_slice(), state), (data, answers, TelnetState::Data));
 }
 
 #[test]

@@ -35,7 +35,7 @@ use crate::base::output::SHARED_FROM;
 use crate::base::output::{Block, Value};
 use crate::base::segmented_slab::SEGMENT;
 use crate::base::timer_wheel::TimerWheel;
-use crate::protocol::{Lookup, MAX_TOUCHED};
+use crate::protocol::{KeyLookup, MAX_TOUCHED};
 use ahash::RandomState;
 use dropped::Dropped;
 use std::fmt;
@@ -191,7 +191,7 @@ impl fmt::Debug for Cache {
     }
 }
 
-impl Lookup for Cache {
+impl KeyLookup for Cache {
     #[inline]
     fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash_one(key)

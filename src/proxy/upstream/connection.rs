@@ -26,7 +26,7 @@
 
 use crate::base::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
-use crate::protocol::resp::{self, Kind, ProtocolError, ReplyScanner, Scanned};
+use crate::protocol::resp::{self, ProtocolError, ReplyKind, ReplyScanner, Scanned};
 use crate::proxy::error::UpstreamError;
 use crate::settings::limits;
 use log::{info, warn};
@@ -316,7 +316,7 @@ impl<P> UpstreamConnection<P> {
                 (None, kind)
             }
         };
-        if kind == Kind::Push {
+        if kind == ReplyKind::Push {
             return Ok(Some(Received::Push(length.ok_or(ProtocolError::TooLarge)?)));
         }
         if let Some(greeting) = &mut self.greeting {

@@ -8,7 +8,7 @@
 
 use super::purpose::{Shape, UpstreamRequest};
 use crate::protocol::command::{Access, KeyRange};
-use crate::protocol::resp::{Element, Elements, Rule};
+use crate::protocol::resp::{Element, Elements, ReplyRule};
 use crate::protocol::{Form, Refusal, Words, text};
 use crate::proxy::coherence::Writes;
 use std::collections::HashMap;
@@ -101,7 +101,7 @@ impl ForeignCommands {
             }
             _ => Writes::Everything,
         };
-        let shape = Shape::Any(Rule::of(verb, words.len()));
+        let shape = Shape::Any(ReplyRule::of(verb, words.len()));
         Ok(UpstreamRequest { words: words.iter().collect(), writes, shape })
     }
 }

@@ -6,7 +6,7 @@ use crate::handler::ConnId;
 use crate::protocol::Reply;
 use crate::protocol::Request;
 use crate::protocol::command::{Access, Verb};
-use crate::protocol::resp::{self, Element, Elements, Rule, Version};
+use crate::protocol::resp::{self, Element, Elements, ReplyRule, Version};
 use crate::proxy::coherence::Writes;
 use crate::proxy::coherence::flight::{FlightId, Waiter};
 use crate::session::{Origin, Style};
@@ -77,7 +77,7 @@ impl<'a> UpstreamRequest<'a> {
                     Verb::Get => Shape::Value,
                     Verb::Set if request.len() == 3 => Shape::Done,
                     Verb::Del => Shape::Deleted,
-                    _ => Shape::Any(Rule::Plain),
+                    _ => Shape::Any(ReplyRule::Plain),
                 };
                 (request.words().collect(), shape)
             }
@@ -99,7 +99,7 @@ pub enum Shape {
     /// How many keys were deleted.
     Deleted,
     /// Passed on as it stands, but in the client's version of RESP.
-    Any(Rule),
+    Any(ReplyRule),
     /// The replies to all requests of a transaction.
     Each(Box<[Shape]>),
 }

@@ -70,7 +70,7 @@ fn invalid_time(request: &Request<'_>) -> Refused {
 
 /// The options of `SET`, or of `GETEX`.
 #[derive(Debug, Default)]
-pub struct Options<'a> {
+pub struct StoreOptions<'a> {
     /// `XX`: only if the key exists; `NX`: only if it does not.
     pub only_if_exists: Option<bool>,
     /// `GET`.
@@ -88,46 +88,46 @@ enum Lifetime {
 }
 
 #[derive(Clone, Copy)]
-enum Word {
+enum OptionWord {
     OnlyIfExists(bool),
     Get,
     Lives(Lifetime),
 }
 
-const LIFETIMES: [(&str, Word); 4] = [
-    ("EX", Word::Lives(Lifetime::Until(TimeUnit::SECONDS))),
-    ("PX", Word::Lives(Lifetime::Until(TimeUnit::MILLIS))),
-    ("EXAT", Word::Lives(Lifetime::Until(TimeUnit::UNIX_SECONDS))),
-    ("PXAT", Word::Lives(Lifetime::Until(TimeUnit::UNIX_MILLIS))),
+const LIFETIMES: [(&str, OptionWord); 4] = [
+    ("EX", OptionWord::Lives(Lifetime::Until(TimeUnit::SECONDS))),
+    ("PX", OptionWord::Lives(Lifetime::Until(TimeUnit::MILLIS))),
+    ("EXAT", OptionWord::Lives(Lifetime::Until(TimeUnit::UNIX_SECONDS))),
+    ("PXAT", OptionWord::Lives(Lifetime::Until(TimeUnit::UNIX_MILLIS))),
 ];
 
-const OF_SET: [(&str, Word); 4] = [
-    ("NX", Word::OnlyIfExists(false)),
-    ("XX", Word::OnlyIfExists(true)),
-    ("GET", Word::Get),
-    ("KEEPTTL", Word::Lives(Lifetime::Keep)),
+const OF_SET: [(&str, OptionWord); 4] = [
+    ("NX", OptionWord::OnlyIfExists(false)),
+    ("XX", OptionWord::OnlyIfExists(true)),
+    ("GET", OptionWord::Get),
+    ("KEEPTTL", OptionWord::Lives(Lifetime::Keep)),
 ];
 
-const OF_GETEX: [(&str, Word); 1] = [("PERSIST", Word::Lives(Lifetime::Persist))];
+const OF_GETEX: [(&str, OptionWord); 1] = [("PERSIST", OptionWord::Lives(Lifetime::Persist))];
 
-impl<'a> Options<'a> {
+impl<'a> StoreOptions<'a> {
     /// Reads the words behind the value of a `SET`, or behind the key of a `GETEX`. Numbers are not
     /// looked at yet.
     ///
     /// # Errors
     /// A syntax error.
-    pub fn of(request: &Request<'a>) -> Result<Options<'a>, Refused> {
+    pub fn of(request: &Request<'a>) -> Result<StoreOptions<'a>, Refused> {
         let is_set = request.command.verb == Verb::Set;
         let (own, first) = if is_set { (&OF_SET[..], 3) } else { (&OF_GETEX[..], 2) };
-        let mut options = Options::default();
+        let mut options = StoreOptions::default();
         let mut words = request.words().skip(first);
         while let Some(word) = words.next() {
             let is_meant = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
             let meant = own.iter().chain(&LIFETIMES).find(|(name, _)| is_meant(name));
             match meant.ok_or(SYNTAX_ERROR)?.1 {
-                Word::OnlyIfExists(exists) => said(&mut options.only_if_exists, exists)?,
-                Word::Get => options.get = true,
-                Word::Lives(lifetime) => {
+                OptionWord::OnlyIfExists(exists) => said(&mut options.only_if_exists, exists)?,
+                OptionWord::Get => options.get = true,
+                OptionWord::Lives(lifetime) => {
                     said(&mut options.lifetime, lifetime)?;
                     if let Lifetime::Until(_) = lifetime {
                         options.number = words.next().ok_or(SYNTAX_ERROR)?;

@@ -21,7 +21,7 @@ pub const STREAM_CHUNK: usize = 64 * 1024;
 
 /// A text `DUMP`, sent a piece at a time.
 #[derive(Clone, Copy, Debug)]
-pub struct Dump {
+pub struct DumpStream {
     pairs: bool,
     prefix: text::Prefix,
     cursor: u64,
@@ -29,14 +29,14 @@ pub struct Dump {
     begun: bool,
 }
 
-impl Dump {
+impl DumpStream {
     /// Reads the request.
     ///
     /// # Errors
     /// Its usage, if it is wrong.
-    pub fn new(style: Style, request: &Request<'_>) -> Result<Dump, &'static str> {
+    pub fn new(style: Style, request: &Request<'_>) -> Result<DumpStream, &'static str> {
         let pairs = request.dumps_pairs()?;
-        Ok(Dump { pairs, prefix: style.prefix(Origin::Server), cursor: 0, begun: false })
+        Ok(DumpStream { pairs, prefix: style.prefix(Origin::Server), cursor: 0, begun: false })
     }
 
     /// Sends the next piece; whether that was the last.
@@ -45,7 +45,7 @@ impl Dump {
         if !self.begun && !self.pairs && self.cursor == 0 {
             output.push(self.prefix);
         }
-        let Dump { pairs, prefix, cursor, .. } = *self;
+        let DumpStream { pairs, prefix, cursor, .. } = *self;
         self.cursor = keyspace.store().scan(cursor, SCAN_STEP, now, |key, value| {
             if pairs {
                 text::push_pair(output, prefix, key, value);
@@ -127,7 +127,7 @@ fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
 const MAX_SCAN_WORK: usize = 1 << 24;
 
 /// What a `SCAN` asks for.
-struct Scan<'a> {
+struct ScanOptions<'a> {
     cursor: u64,
     pattern: &'a [u8],
     /// So many keys are looked at, whether they match or not.
@@ -135,10 +135,10 @@ struct Scan<'a> {
     kind: Option<&'a [u8]>,
 }
 
-impl<'a> Scan<'a> {
-    fn of(request: &Request<'a>) -> Result<Scan<'a>, Refused> {
+impl<'a> ScanOptions<'a> {
+    fn of(request: &Request<'a>) -> Result<ScanOptions<'a>, Refused> {
         let cursor = cursor(request.word(1)).ok_or("invalid cursor")?;
-        let mut scan = Scan { cursor, pattern: b"*", count: 10, kind: None };
+        let mut scan = ScanOptions { cursor, pattern: b"*", count: 10, kind: None };
         let mut words = request.words().skip(2);
         while let Some(option) = words.next() {
             let argument = words.next().ok_or(SYNTAX_ERROR)?;
@@ -172,7 +172,7 @@ fn cursor(word: &[u8]) -> Option<u64> {
 }
 
 pub fn scan(call: &mut Call<'_>) -> Result<(), Refused> {
-    let scan = Scan::of(&call.request)?;
+    let scan = ScanOptions::of(&call.request)?;
     let begin = call.reply.len();
     let full = begin + STREAM_CHUNK;
     let is_string = scan.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(b"string"));

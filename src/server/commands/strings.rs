@@ -1,6 +1,6 @@
 //! Commands for values.
 
-use super::arguments::{Options, Refused, TimeUnit, integer};
+use super::arguments::{Refused, StoreOptions, TimeUnit, integer};
 use super::{Call, out_of_memory, too_large, value_too_large};
 use crate::base::clock::Now;
 use crate::base::output::Value;
@@ -47,7 +47,7 @@ fn reply_with_value(call: &mut Call<'_>, key: Key<'_>) -> Result<bool, Refused> 
 
 pub fn set(call: &mut Call<'_>) -> Result<(), Refused> {
     let (key, value, now) = (call.key(), call.word(2), call.now);
-    let options = Options::of(&call.request)?;
+    let options = StoreOptions::of(&call.request)?;
     let expiry = options.expiry(&call.request, now)?.unwrap_or(Expiry::Never);
     let existed = if options.get { Some(reply_with_value(call, key)?) } else { None };
     let exists = || existed.unwrap_or_else(|| call.keyspace.store().get(key, now).is_some());
@@ -94,7 +94,7 @@ pub fn getdel(call: &mut Call<'_>) -> Result<(), Refused> {
 
 pub fn getex(call: &mut Call<'_>) -> Result<(), Refused> {
     let (key, now) = (call.key(), call.now);
-    let options = Options::of(&call.request)?;
+    let options = StoreOptions::of(&call.request)?;
     let expiry = options.expiry(&call.request, now);
     if reply_with_value(call, key)? {
         match expiry? {

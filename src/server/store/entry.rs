@@ -102,9 +102,9 @@ impl Parts<'_> {
 
 /// The bytes of an entry, to look at.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a>(pub &'a [u8]);
+pub struct StoredEntry<'a>(pub &'a [u8]);
 
-impl<'a> Entry<'a> {
+impl<'a> StoredEntry<'a> {
     /// The key and the value.
     #[inline]
     pub fn split(self) -> (&'a [u8], &'a [u8]) {
@@ -154,9 +154,9 @@ impl<'a> Entry<'a> {
 
 /// The bytes of an entry, to be changed where they are.
 #[derive(Debug)]
-pub struct EntryMut<'a>(pub &'a mut [u8]);
+pub struct StoredEntryMut<'a>(pub &'a mut [u8]);
 
-impl EntryMut<'_> {
+impl StoredEntryMut<'_> {
     /// Sets the value of an entry in a place of such a length that the new one fits it.
     #[inline]
     pub fn set_value(&mut self, value: &[u8]) {

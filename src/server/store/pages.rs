@@ -23,7 +23,7 @@
 //! A handle is the number of a page (20 bits) and of a place in it (12 bits); the highest ones are
 //! the numbers of what is large.
 
-use super::entry::{self, Entry, EntryMut, Lease, Parts};
+use super::entry::{self, Lease, Parts, StoredEntry, StoredEntryMut};
 use crate::base::arena::Arena;
 use crate::base::output::{Block, Value};
 use std::collections::BTreeSet;
@@ -147,12 +147,12 @@ impl Pages {
 
     /// An entry.
     #[inline]
-    pub fn entry(&self, handle: Handle) -> Entry<'_> {
+    pub fn entry(&self, handle: Handle) -> StoredEntry<'_> {
         if handle < LARGE_FROM {
             let place = self.place(handle);
-            return Entry(&self.memory.at(page_of(handle))[place]);
+            return StoredEntry(&self.memory.at(page_of(handle))[place]);
         }
-        Entry(&self.large[large_number(handle)])
+        StoredEntry(&self.large[large_number(handle)])
     }
 
     /// The value of an entry; one with memory of its own can be shared.
@@ -196,7 +196,7 @@ impl Pages {
         let stays = class_of(parts.len()) == self.class(handle);
         if stays {
             let place = self.place_mut(handle);
-            let mut entry = EntryMut(place);
+            let mut entry = StoredEntryMut(place);
             if entry.has_room() || parts.lease.is_some() {
                 parts.fill(place);
             } else {
@@ -210,10 +210,10 @@ impl Pages {
     pub fn set_lease(&mut self, handle: Handle, lease: Option<Lease>) -> bool {
         if handle >= LARGE_FROM {
             let bytes = Arc::make_mut(&mut self.large[large_number(handle)]);
-            EntryMut(bytes).set_lease(lease);
+            StoredEntryMut(bytes).set_lease(lease);
             return true;
         }
-        let mut entry = EntryMut(self.place_mut(handle));
+        let mut entry = StoredEntryMut(self.place_mut(handle));
         let stays = entry.has_room() == lease.is_some();
         if stays && lease.is_some() {
             entry.set_lease(lease);
@@ -236,10 +236,10 @@ impl Pages {
     /// Returns whether it has been done: else there is no room, and nothing changes.
     pub fn set_range(&mut self, handle: Handle, offset: usize, piece: &[u8]) -> bool {
         if handle < LARGE_FROM {
-            return EntryMut(self.place_mut(handle)).set_range(offset, piece);
+            return StoredEntryMut(self.place_mut(handle)).set_range(offset, piece);
         }
         let bytes = Arc::make_mut(&mut self.large[large_number(handle)]);
-        let start = bytes.len() - Entry(bytes).value().len() + offset;
+        let start = bytes.len() - StoredEntry(bytes).value().len() + offset;
         let more = (start + piece.len()).saturating_sub(bytes.len());
         // In steps of an eighth: a value that grows by and by is copied now and then.
         if bytes.capacity() - bytes.len() < more {
@@ -339,8 +339,8 @@ impl Pages {
         }
         let entry = &mut self.large[large_number(handle)];
         match Arc::get_mut(entry) {
-            Some(bytes) if Entry(bytes).value().len() == parts.value.len() => {
-                let mut entry = EntryMut(bytes);
+            Some(bytes) if StoredEntry(bytes).value().len() == parts.value.len() => {
+                let mut entry = StoredEntryMut(bytes);
                 entry.set_value(parts.value);
                 entry.set_lease(parts.lease);
             }

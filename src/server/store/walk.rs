@@ -4,7 +4,7 @@
 //! move and no growth changes (see the head of `index.rs`). Its cursor is a position there.
 
 use super::Store;
-use super::entry::Entry;
+use super::entry::StoredEntry;
 use super::pages::Handle;
 use crate::base::clock::Now;
 use crate::base::index;
@@ -36,7 +36,7 @@ impl Store {
         let walk = (begin..buckets).chain(0..begin).take(WALKED);
         let walk = walk.flat_map(|number| self.index.handles(number));
         let mut entries = (0..PROBES).filter_map(probe).chain(walk).map(|it| self.pages.entry(it));
-        entries.find(|entry| entry.is_live(now.unix_millis)).map(Entry::key)
+        entries.find(|entry| entry.is_live(now.unix_millis)).map(StoredEntry::key)
     }
 
     /// One step of a walk over all entries, in no particular order.

@@ -2,7 +2,7 @@
 
 use larder::base::buffer::Buffer;
 use larder::protocol::resp::MAX_HEADER;
-use larder::protocol::{Decoded, Decoder, Form, Lookup, Midway, Scratch};
+use larder::protocol::{Decoded, Decoder, Form, KeyLookup, Midway, Scratch};
 use larder::settings::limits::Limits;
 
 /// A [`Decoded`] that can be kept and compared.
@@ -80,7 +80,7 @@ pub fn decode(pieces: &[&[u8]], limits: &Limits) -> (Vec<Event>, Midway) {
 /// Hashes and touches nothing.
 struct Untouched;
 
-impl Lookup for Untouched {
+impl KeyLookup for Untouched {
     fn hash(&self, key: &[u8]) -> u64 {
         key.len() as u64
     }

@@ -3,7 +3,9 @@
 
 use super::decoding::cut;
 use larder::base::output::{Output, Value};
-use larder::protocol::resp::{Element, Elements, Kind, ProtocolError, ReplyScanner, Rule};
+use larder::protocol::resp::{
+    Element, Elements, ProtocolError, ReplyKind, ReplyRule, ReplyScanner,
+};
 use larder::protocol::resp::{Scanned, Version, convert};
 
 pub fn run(input: &[u8]) {
@@ -13,7 +15,7 @@ pub fn run(input: &[u8]) {
         assert_eq!(scan(&pieces, most), whole, "in pieces");
         assert_eq!(scan(&bytes.chunks(1).collect::<Vec<_>>(), most), whole, "byte by byte");
         for found in &whole.0 {
-            if let Found::Kept(reply, Kind::Reply) = found {
+            if let Found::Kept(reply, ReplyKind::Reply) = found {
                 assert!(reply.len() <= most, "what is too large is not kept");
                 assert_eq!(Elements::new(reply).take_one(), reply);
                 check_converted(reply);
@@ -25,8 +27,8 @@ pub fn run(input: &[u8]) {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    Kept(Vec<u8>, Kind),
-    Dropped(usize, Kind),
+    Kept(Vec<u8>, ReplyKind),
+    Dropped(usize, ReplyKind),
 }
 
 /// What a stream of replies comes to, what ended it, and how many bytes are left of it.
@@ -56,7 +58,9 @@ pub fn scan(pieces: &[&[u8]], most: usize) -> (Vec<Found>, Option<ProtocolError>
 }
 
 fn check_converted(reply: &[u8]) {
-    for rule in [Rule::Plain, Rule::FlatPairs, Rule::NullArrays, Rule::LastNullArray] {
+    for rule in
+        [ReplyRule::Plain, ReplyRule::FlatPairs, ReplyRule::NullArrays, ReplyRule::LastNullArray]
+    {
         let two = converted(reply, rule, Version::Three, Version::Two);
         let is_old = |element| {
             use Element::{Array, Bulk, Error, Integer, Null, Simple};
@@ -68,11 +72,11 @@ fn check_converted(reply: &[u8]) {
     }
 }
 
-fn converted(reply: &[u8], rule: Rule, from: Version, to: Version) -> Vec<u8> {
+fn converted(reply: &[u8], rule: ReplyRule, from: Version, to: Version) -> Vec<u8> {
     let mut out = Output::new();
     convert(&mut out, Value::Short(reply), rule, from, to);
     let out = out.to_vec();
-    let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
+    let whole = Ok(Scanned::Whole(out.len(), ReplyKind::Reply));
     let scanned = ReplyScanner::default().advance(&out, usize::MAX);
     assert_eq!(scanned, whole, "{} of {}", out.escape_ascii(), reply.escape_ascii());
     out

@@ -8,7 +8,7 @@ use super::world::{ClientId, NodeId, Side, Weather, World};
 use ahash::random_state::{RandomSource, set_random_source};
 use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
-use larder::protocol::resp::Kind;
+use larder::protocol::resp::ReplyKind;
 use larder::protocol::{Form, Midway};
 use larder::settings::limits::Limits;
 use larder::stats::Stat;
@@ -278,7 +278,7 @@ impl Life {
             let (found, error, left) = scan(&[&self.heard], usize::MAX / 2);
             assert!(error.is_none(), "{error:?} in {}", self.heard.escape_ascii());
             assert!(left == 0 || is_cut_short, "half a reply: {}", self.heard.escape_ascii());
-            found.iter().filter(|it| matches!(it, Found::Kept(_, Kind::Reply))).count()
+            found.iter().filter(|it| matches!(it, Found::Kept(_, ReplyKind::Reply))).count()
         } else if events.iter().all(is_one_line) && midway != Midway::Array {
             assert!(self.heard.is_empty() || self.heard.ends_with(b"\r\n") || is_cut_short);
             self.heard.iter().filter(|&&byte| byte == b'\n').count()

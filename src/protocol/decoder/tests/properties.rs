@@ -1,7 +1,7 @@
 //! What holds for any bytes, at any split.
 
 use super::*;
-use crate::protocol::resp::{Element, Elements, Kind, ProtocolError, ReplyScanner, Rule};
+use crate::protocol::resp::{Element, Elements, ProtocolError, ReplyKind, ReplyRule, ReplyScanner};
 use crate::protocol::resp::{Scanned, Version};
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -190,7 +190,7 @@ fn encode(element: Element<'_>) -> Vec<u8> {
 #[derive(Default)]
 struct Touched(RefCell<Vec<Vec<u8>>>);
 
-impl Lookup for Touched {
+impl KeyLookup for Touched {
     fn hash(&self, key: &[u8]) -> u64 {
         self.0.borrow_mut().push(key.to_vec());
         self.0.borrow().len() as u64
@@ -316,12 +316,12 @@ proptest! {
     fn a_reply_converted_is_one_reply_of_the_other_version(
         reply in any_reply(),
         rule in prop::sample::select(
-            &[Rule::Plain, Rule::FlatPairs, Rule::NullArrays, Rule::LastNullArray][..]
+            &[ReplyRule::Plain, ReplyRule::FlatPairs, ReplyRule::NullArrays, ReplyRule::LastNullArray][..]
         ),
     ) {
         let mut out = Output::new();
         resp::convert(&mut out, Value::Short(&reply), rule, Version::Three, Version::Two);
-        let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
+        let whole = Ok(Scanned::Whole(out.len(), ReplyKind::Reply));
         prop_assert_eq!(ReplyScanner::default().advance(&out.to_vec(), usize::MAX), whole);
         let is_old = |element| {
             use Element::{Array, Bulk, Error, Integer, Null, Simple};
@@ -331,7 +331,7 @@ proptest! {
         let two = out.to_vec();
         out.clear();
         resp::convert(&mut out, Value::Short(&two), rule, Version::Two, Version::Three);
-        let whole = Ok(Scanned::Whole(out.len(), Kind::Reply));
+        let whole = Ok(Scanned::Whole(out.len(), ReplyKind::Reply));
         prop_assert_eq!(ReplyScanner::default().advance(&out.to_vec(), usize::MAX), whole);
         prop_assert_eq!(Elements::new(&out.to_vec()).count(), Elements::new(&two).count());
     }
@@ -353,7 +353,7 @@ proptest! {
         let mut out = Output::new();
         for reply in whole.0.iter().filter(|reply| !reply.starts_with(b"[")) {
             let reply = Value::Short(reply);
-            resp::convert(&mut out, reply, Rule::FlatPairs, Version::Three, Version::Two);
+            resp::convert(&mut out, reply, ReplyRule::FlatPairs, Version::Three, Version::Two);
         }
     }
 

@@ -19,7 +19,7 @@ fn only_what_expires_pays_for_it() {
     assert_eq!((never.len(), expires.len()), (4 + 5 + 4, 4 + 16 + 5 + 4));
     for (parts, slack) in [(never, 0), (never, 3), (expires, 0), (expires, MAX_SLACK)] {
         let place = placed(parts, slack);
-        let entry = Entry(&place);
+        let entry = StoredEntry(&place);
         assert_eq!(entry.split(), (&b"color"[..], &b"blue"[..]));
         assert_eq!((entry.key(), entry.value()), entry.split());
         assert_eq!(entry.lease(), parts.lease);
@@ -29,13 +29,16 @@ fn only_what_expires_pays_for_it() {
 #[test]
 fn what_is_large_has_room_for_a_lease_that_comes_and_goes() {
     let mut bytes = Parts { key: b"k", value: b"v", lease: None }.to_vec();
-    assert_eq!((bytes.len(), Entry(&bytes).lease()), (4 + 16 + 1 + 1, None));
+    assert_eq!((bytes.len(), StoredEntry(&bytes).lease()), (4 + 16 + 1 + 1, None));
     for lease in [lease(7), None, lease(0)] {
-        assert!(EntryMut(&mut bytes).has_room());
-        EntryMut(&mut bytes).set_lease(lease);
-        assert_eq!((Entry(&bytes).lease(), Entry(&bytes).split()), (lease, (&b"k"[..], &b"v"[..])));
+        assert!(StoredEntryMut(&mut bytes).has_room());
+        StoredEntryMut(&mut bytes).set_lease(lease);
+        assert_eq!(
+            (StoredEntry(&bytes).lease(), StoredEntry(&bytes).split()),
+            (lease, (&b"k"[..], &b"v"[..]))
+        );
     }
-    assert!(!Entry(&bytes).is_live(u64::MAX));
+    assert!(!StoredEntry(&bytes).is_live(u64::MAX));
 }
 
 #[test]
@@ -43,10 +46,13 @@ fn a_value_changes_within_its_place() {
     for lease in [None, lease(7)] {
         let mut place = placed(Parts { key: b"k", value: b"", lease }, 5);
         for value in [&b"ab"[..], b"", b"abcde"] {
-            EntryMut(&mut place).set_value(value);
-            assert_eq!((Entry(&place).split(), Entry(&place).lease()), ((&b"k"[..], value), lease));
+            StoredEntryMut(&mut place).set_value(value);
+            assert_eq!(
+                (StoredEntry(&place).split(), StoredEntry(&place).lease()),
+                ((&b"k"[..], value), lease)
+            );
         }
-        EntryMut(&mut place).set_value(b"ab");
+        StoredEntryMut(&mut place).set_value(b"ab");
         let writes: [(usize, &[u8], bool, &[u8]); 6] = [
             (2, b"cd", true, b"abcd"),
             (4, b"ef", false, b"abcd"),
@@ -56,11 +62,14 @@ fn a_value_changes_within_its_place() {
             (6, b"f", false, b"aXYde"),
         ];
         for (offset, piece, fits, value) in writes {
-            assert_eq!(EntryMut(&mut place).set_range(offset, piece), fits);
-            assert_eq!((Entry(&place).split(), Entry(&place).lease()), ((&b"k"[..], value), lease));
+            assert_eq!(StoredEntryMut(&mut place).set_range(offset, piece), fits);
+            assert_eq!(
+                (StoredEntry(&place).split(), StoredEntry(&place).lease()),
+                ((&b"k"[..], value), lease)
+            );
         }
-        EntryMut(&mut place).set_value(b"a");
-        assert!(EntryMut(&mut place).set_range(3, b"x"));
-        assert_eq!(Entry(&place).value(), b"a\0\0x", "what lay in the slack does not show");
+        StoredEntryMut(&mut place).set_value(b"a");
+        assert!(StoredEntryMut(&mut place).set_range(3, b"x"));
+        assert_eq!(StoredEntry(&place).value(), b"a\0\0x", "what lay in the slack does not show");
     }
 }
