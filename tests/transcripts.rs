@@ -333,6 +333,72 @@ fn the_documented_commands_are_those_of_the_table() {
     generated::none_differs(&differences, "cargo test --test transcripts documented_commands");
 }
 
+/// A section of `docs/protocol.md` under a heading `#### NAME, NAME`.
+struct Entry {
+    names: Vec<String>,
+    /// The lines of its first block, and of all others, and those that begin with `- `.
+    syntax: Vec<String>,
+    example: Vec<String>,
+    replies: usize,
+}
+
+/// The entries of the chapter on commands in RESP.
+fn documented_entries() -> Vec<Entry> {
+    let text = std::fs::read_to_string(project().join("docs/protocol.md")).expect("it is there");
+    let chapter = text.lines().skip_while(|line| *line != "## Commands in RESP").skip(1);
+    let (mut entries, mut blocks) = (Vec::<Entry>::new(), 0);
+    for line in chapter.take_while(|line| !line.starts_with("## ")) {
+        if let Some(names) = line.strip_prefix("#### ") {
+            let names = names.split(", ").map(str::to_string).collect();
+            let (syntax, example) = (Vec::new(), Vec::new());
+            entries.push(Entry { names, syntax, example, replies: 0 });
+            blocks = 0;
+        } else if let Some(entry) = entries.last_mut() {
+            match blocks {
+                _ if line.starts_with("```") => blocks += 1,
+                1 => entry.syntax.push(line.to_string()),
+                _ if blocks % 2 == 1 => entry.example.push(line.to_string()),
+                _ => entry.replies += usize::from(line.starts_with("- ")),
+            }
+        }
+    }
+    entries
+}
+
+#[test]
+fn every_command_has_an_entry_in_the_documents() {
+    let entries = documented_entries();
+    let entry_of =
+        |name: &str| entries.iter().find(|entry| entry.names.iter().any(|it| it == name));
+    let mut missing = Vec::new();
+    for command in TABLE {
+        let name = command.name.replace('|', " ");
+        let syntax = format!("{} {}", command.usage(), command.options).trim_end().to_string();
+        let Some(entry) = entry_of(&name) else {
+            missing.push(format!("{name}: there is no entry `#### {name}`"));
+            continue;
+        };
+        if !entry.syntax.contains(&syntax) {
+            missing.push(format!("{name}: the first block of the entry has no line `{syntax}`"));
+        }
+        if entry.replies == 0 {
+            missing.push(format!("{name}: the entry has no list of replies"));
+        }
+        let sends = |line: &String| {
+            let request = line.split_once("*> ").map_or("", |(_, request)| request);
+            request.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        if !entry.example.iter().any(sends) {
+            missing.push(format!("{name}: no example of the entry has a line `*> {name} …`"));
+        }
+    }
+    let rows = |name: &&String| TABLE.iter().any(|row| row.name.replace('|', " ") == **name);
+    let names = entries.iter().flat_map(|entry| &entry.names);
+    let unknown = names.filter(|name| !rows(name));
+    missing.extend(unknown.map(|name| format!("{name}: an entry for what is no command")));
+    assert!(missing.is_empty(), "docs/protocol.md:\n{}", missing.join("\n"));
+}
+
 fn range(least: usize, most: usize) -> String {
     match most {
         _ if most == least => format!("{least}"),
