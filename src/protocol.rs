@@ -1,5 +1,5 @@
-//! Bytes ↔ requests and replies. Two protocols share a port and are told apart per request by its
-//! first byte: `*` begins a RESP array, anything else a line of text.
+//! Bytes ↔ requests and replies. Two protocols share a port and are distinguished per request by
+//! its first byte: `*` begins a RESP array, anything else a line of text.
 //!
 //! Everything here is a pure function or a state machine over bytes: no socket, no clock, no store.
 //! [`Decoder`] gives the same requests however the bytes are split.
@@ -7,7 +7,7 @@
 //! - `command.rs`: the one table of commands
 //! - `request.rs`: a request where it lies · `reply.rs`: a reply before it is encoded
 //! - `decoder.rs`: a stream of bytes to requests · `plain.rs`: requests that need no state for it
-//! - `lookahead.rs`: requests decoded before their turn · `refusal.rs`: why one is not carried out
+//! - `lookahead.rs`: requests decoded before their turn · `refusal.rs`: why one is refused
 //! - `text.rs`: lines and text replies · `telnet.rs`: what telnet mixes into lines
 //! - `bytes.rs`: how rare bytes are found
 //! - `resp.rs`: RESP requests and replies, for clients of ours and for the proxy as a client

@@ -3,15 +3,15 @@
 /// One in each byte.
 const EACH: u64 = 0x0101_0101_0101_0101;
 
-/// Where the first byte stands that `is_it` says yes of. It may do so of bytes up to `most`, which
-/// is below 127, and of 127 and 255; all others are passed over eight at a time.
+/// Returns the position of the first byte that `is_it` accepts. It may accept bytes up to `most`,
+/// which is below 127, and 127 and 255; all others are passed over eight at a time.
 #[inline]
 pub fn find(bytes: &[u8], most: u8, is_it: impl Fn(u8) -> bool) -> Option<usize> {
     let mut rest = bytes;
     while let Some((eight, after)) = rest.split_first_chunk() {
         let eight = u64::from_le_bytes(*eight);
-        // The highest bit of a byte tells whether it may be sought. A borrow may set it by mistake,
-        // but only above a byte that is rightly set.
+        // The highest bit of a byte is set if the byte may be sought. A borrow may set it by
+        // mistake, but only above a byte that is rightly set.
         let low = eight.wrapping_sub(EACH * u64::from(most + 1)) & !eight;
         let ones = (eight & (EACH * 0x7f)) + EACH;
         let suspects = (low | ones) & (EACH * 0x80);

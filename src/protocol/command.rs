@@ -4,16 +4,16 @@
 //! read this table. Adding a command is one row here and one function where it is carried out.
 //!
 //! - `table.rs`: its rows
-//! - `arguments.rs`: what a row says of the arguments, as a tree
+//! - `arguments.rs`: the arguments of a row as a tree
 
 pub mod arguments;
 mod table;
 
 pub use table::TABLE;
 
-/// Which command a row describes; what handlers match on.
+/// A command, as handlers match on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the rows of `TABLE` say what each one does
+#[allow(missing_docs)] // the rows of `TABLE` describe each
 #[rustfmt::skip]
 pub enum Verb {
     Get, Set, Put, Del, Dump,
@@ -34,7 +34,7 @@ pub enum Verb {
 /// The first row of [`TABLE`] that is a subcommand; none but these stands after it.
 const FIRST_SUBCOMMAND: usize = Verb::ClientCaching as usize;
 
-/// What a command does to the keys.
+/// The access of a command to the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Looks at keys.
@@ -88,7 +88,7 @@ impl Group {
     }
 }
 
-/// What an argument is.
+/// The kind of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentKind {
     /// A key.
@@ -116,8 +116,8 @@ impl ArgumentKind {
     }
 }
 
-/// Where the keys stand among a command's words, counted from the verb at 0: the first, the last
-/// (−1: the last word), and from one to the next. As Redis counts them; all 0 without keys.
+/// The positions of the keys among a command's words, counted from the verb at 0: the first, the
+/// last (−1: the last word), and from one to the next. As Redis counts them; all 0 without keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyRange {
     /// The first key; 0: there is none.
@@ -136,7 +136,7 @@ impl KeyRange {
     const ALL: KeyRange = KeyRange { first: 1, last: -1, step: 1 };
     const EVERY_OTHER: KeyRange = KeyRange { first: 1, last: -1, step: 2 };
 
-    /// The keys among the words of a request, the verb included.
+    /// Returns the keys among the words of a request, the verb included.
     #[inline]
     pub fn of<T>(self, words: &[T]) -> impl ExactSizeIterator<Item = &T> {
         let end = match usize::try_from(self.last) {
@@ -149,12 +149,12 @@ impl KeyRange {
     }
 }
 
-/// How a command's line is read in the text protocol.
+/// The syntax of a command's line in the text protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineSyntax {
     /// Not a text command: a text line with this verb is an unknown command.
     NotText,
-    /// So many words after the verb, at least and at most.
+    /// The least and the most words after the verb.
     Words(usize, usize),
     /// A key, and the rest of the line as its value.
     KeyAndRest,
@@ -171,13 +171,13 @@ pub struct Command {
     pub since: &'static str,
     /// The heading under which it is shown.
     pub group: Group,
-    /// How its line is read in the text protocol.
+    /// The syntax of its line in the text protocol.
     pub line: LineSyntax,
     /// The number of words of a RESP request, the verb included; negative: so many or more.
     pub arity: i8,
-    /// Where its keys stand.
+    /// The positions of its keys.
     pub keys: KeyRange,
-    /// What it does to them.
+    /// Its access to them.
     pub access: Access,
     /// The memory that it may take.
     pub memory: MemoryEffect,
@@ -187,7 +187,7 @@ pub struct Command {
     pub options: &'static str,
     /// The arguments, by name, that are no strings.
     pub kinds: &'static [(&'static str, ArgumentKind)],
-    /// What it does, in one phrase.
+    /// Its effect, in one phrase.
     pub summary: &'static str,
 }
 
@@ -226,7 +226,7 @@ const fn hash(name: &[u8]) -> usize {
     (first * 7 + middle * 31 + last * 97 + name.len() * 211) % SLOTS
 }
 
-/// Which rows of [`TABLE`] have subcommands.
+/// For each row of [`TABLE`], whether it has subcommands.
 static CONTAINERS: [bool; TABLE.len()] = {
     let mut have = [false; TABLE.len()];
     let mut row = FIRST_SUBCOMMAND;
@@ -282,29 +282,29 @@ impl Command {
         None
     }
 
-    /// `SET`.
+    /// Returns `SET`.
     pub fn set() -> &'static Command {
         &TABLE[Verb::Set as usize]
     }
 
-    /// Its name and arguments, as a user types them.
+    /// Returns its name and arguments, as a user types them.
     pub fn usage(&self) -> String {
         let name = self.name.replace('|', " ");
         format!("{name} {}", self.arguments).trim_end().to_string()
     }
 
-    /// Every command but the subcommands.
+    /// Returns every command but the subcommands.
     pub fn all() -> &'static [Command] {
         &TABLE[..FIRST_SUBCOMMAND]
     }
 
-    /// Whether its second word names one of its subcommands.
+    /// Returns whether its second word names one of its subcommands.
     #[inline]
     pub fn is_container(&self) -> bool {
         CONTAINERS[self.index()]
     }
 
-    /// Its subcommands, by name.
+    /// Returns its subcommands.
     pub fn subcommands(&self) -> impl Iterator<Item = &'static Command> + Clone + use<> {
         let name = self.name;
         TABLE[FIRST_SUBCOMMAND..].iter().filter(move |row| row.split_name().0 == name)
@@ -315,12 +315,12 @@ impl Command {
         self.subcommands().find(|row| row.split_name().1.as_bytes().eq_ignore_ascii_case(name))
     }
 
-    /// Its name, and that of the subcommand, if it is one.
+    /// Returns the name of the command, and that of the subcommand, if it is one.
     pub fn split_name(&self) -> (&'static str, &'static str) {
         self.name.split_once('|').unwrap_or((self.name, ""))
     }
 
-    /// Whether it concerns the keys and nothing else.
+    /// Returns whether it concerns the keys and nothing else.
     #[inline]
     pub fn is_for_keys(&self) -> bool {
         matches!(self.access, Access::Read | Access::Write | Access::WriteAll)
@@ -344,24 +344,24 @@ impl Command {
         found.map_or(ArgumentKind::String, |(_, kind)| *kind)
     }
 
-    /// Whether a line of text can carry it.
+    /// Returns whether a line of text can carry it.
     pub fn is_text(&self) -> bool {
         self.line != LineSyntax::NotText
     }
 
-    /// Whether a RESP request for it may have so many words.
+    /// Returns whether a RESP request for it may have this number of words.
     #[inline]
     pub fn takes(&self, words: usize) -> bool {
         let least = usize::from(self.arity.unsigned_abs());
         words == least || (self.arity < 0 && words > least)
     }
 
-    /// What is said in RESP to a request that it does not take.
+    /// Returns the error message for a RESP request with a wrong number of words.
     pub fn wrong_arity(&self) -> String {
         format!("wrong number of arguments for '{}' command", self.name.to_ascii_lowercase())
     }
 
-    /// Where this command stands in `TABLE`.
+    /// Returns the position of this command in `TABLE`.
     #[inline]
     pub fn index(&self) -> usize {
         self.verb as usize

@@ -12,8 +12,8 @@ use crate::settings::limits::Limits;
 pub struct Scratch {
     words: Vec<Span>,
     line: Vec<u8>,
-    /// Whether the request last decoded is in `line`, not in the input.
-    edited: bool,
+    /// The request last decoded is in `line`, not in the input.
+    is_edited: bool,
     /// The bytes of the input that are done with even if that request is taken back.
     done_with: usize,
     /// Requests that have been decoded and not given.
@@ -28,7 +28,7 @@ impl Scratch {
     }
 }
 
-/// Which kind of request has begun and not ended.
+/// The kind of request that has begun and not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Midway {
     /// None.
@@ -39,7 +39,7 @@ pub enum Midway {
     Array,
 }
 
-/// One client's place in its stream of requests.
+/// The state of one client's stream of requests.
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: DecoderState,
@@ -82,8 +82,9 @@ impl Decoder {
         }
     }
 
-    /// Decodes the request at the front of `input`. The first number is how many bytes of the input
-    /// are done with and must be consumed before the next call; what is returned may borrow them.
+    /// Decodes the request at the front of `input`. Returns the number of bytes of the input that
+    /// are done with and must be consumed before the next call, and the request, which may borrow
+    /// them.
     #[inline(always)]
     pub fn decode<'a>(
         &mut self,
@@ -92,7 +93,7 @@ impl Decoder {
         limits: &Limits,
     ) -> (usize, Decoded<'a>) {
         if !scratch.ahead.is_empty() {
-            (scratch.edited, scratch.done_with) = (false, 0);
+            (scratch.is_edited, scratch.done_with) = (false, 0);
             let (length, request) = scratch.ahead.take(input);
             return (length, Decoded::Request(request));
         }
@@ -103,13 +104,13 @@ impl Decoder {
         if matches!(self.state, DecoderState::Start)
             && let Some(whole) = PlainRequest::find(input, &mut scratch.words, limits)
         {
-            (scratch.edited, scratch.done_with) = (false, 0);
+            (scratch.is_edited, scratch.done_with) = (false, 0);
             return (whole.length, whole.decode(&mut scratch.words, limits));
         }
         self.decode_any(input, scratch, limits)
     }
 
-    /// The same, whatever stands there.
+    /// Decodes the request at the front of `input` in any form.
     #[inline(never)]
     fn decode_any<'a>(
         &mut self,
@@ -146,8 +147,8 @@ impl Decoder {
                 found => break (at, found),
             }
         };
-        scratch.edited = matches!(found, Finding::Edited);
-        scratch.done_with = if scratch.edited { consumed } else { words_at };
+        scratch.is_edited = matches!(found, Finding::Edited);
+        scratch.done_with = if scratch.is_edited { consumed } else { words_at };
         let Scratch { words, line, .. } = scratch;
         let decoded = match found {
             Finding::Line(len) => text::parse(&input[words_at..][..len], words, limits),
@@ -166,14 +167,14 @@ impl Decoder {
     /// line, which is remembered here.
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         scratch.forget();
-        if scratch.edited {
+        if scratch.is_edited {
             self.state = DecoderState::Edited(std::mem::take(&mut scratch.line));
         }
         scratch.done_with
     }
 
-    /// What has begun and not ended, given the input that is left after `decode` found nothing
-    /// whole.
+    /// Returns the kind of request that has begun and not ended. `input` is what was left after
+    /// `decode` found nothing whole.
     pub fn midway(&self, input: &[u8]) -> Midway {
         match self.state {
             DecoderState::Start if input.is_empty() => Midway::Nothing,
@@ -182,8 +183,8 @@ impl Decoder {
         }
     }
 
-    /// The command of a request that has begun, if that can be told. `input` is what was left after
-    /// `decode` found nothing whole.
+    /// Returns the command of a request that has begun, if it is known. `input` is what was left
+    /// after `decode` found nothing whole.
     pub fn begun(&self, input: &[u8]) -> Option<&'static Command> {
         let verb = match &self.state {
             DecoderState::Array(partial) => partial.words.first()?.of(input),
@@ -196,11 +197,11 @@ impl Decoder {
     }
 
     /// Drops what there is of the request that has begun, and the rest of it as it comes, without a
-    /// word. `input` is what was left after `decode` found nothing whole.
+    /// reply. `input` is what was left after `decode` found nothing whole.
     pub fn skip(&mut self, input: &mut Buffer) -> Form {
         let is_array = matches!(self.midway(input.bytes()), Midway::Array);
         if is_array {
-            // It is read as a reply would be: both say in the same way where they end.
+            // It is read as a reply would be: both end in the same way.
             self.state = DecoderState::Skipping(Box::default());
         } else if let Some(&last) = input.bytes().last() {
             self.state = DecoderState::Editing(Box::new(text::LineEditor::skipping(last)));
@@ -209,7 +210,7 @@ impl Decoder {
         if is_array { Form::Resp } else { Form::Text }
     }
 
-    /// How many bytes a request that has begun has at least, as far as it has told; 0: it has not.
+    /// Returns the least length of a request that has begun, in bytes; 0: unknown.
     pub fn expected_len(&self) -> usize {
         if let DecoderState::Array(partial) = &self.state {
             partial.scanner.expected_len()
@@ -318,7 +319,7 @@ fn skip_array(scanner: &mut resp::ReplyScanner, rest: &[u8]) -> DecodeStep {
     DecodeStep { consumed, found }
 }
 
-/// What one turn of the decoder came to.
+/// The outcome of one turn of the decoder.
 struct DecodeStep {
     consumed: usize,
     found: Finding,

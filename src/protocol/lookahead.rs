@@ -10,9 +10,9 @@ use crate::protocol::command::Command;
 use crate::settings::limits::Limits;
 use std::num::NonZeroU64;
 
-/// Where keys are looked up.
+/// A table in which keys are looked up.
 pub trait KeyLookup {
-    /// The hash of a key.
+    /// Returns the hash of a key.
     fn hash(&self, key: &[u8]) -> u64;
 
     /// Brings what is kept under these hashes into the processor's cache; there are at most
@@ -20,19 +20,19 @@ pub trait KeyLookup {
     fn touch(&self, hashes: &[u64]);
 }
 
-/// So many keys are touched at a time, at most: enough to have as many cache misses under way as a
+/// The most keys that are touched at a time: enough to have as many cache misses under way as a
 /// processor can.
 pub const MAX_TOUCHED: usize = 32;
 
-/// So many requests are decoded ahead, at most.
-const MAX: usize = MAX_TOUCHED;
+/// The most requests that are decoded ahead.
+const MAX_REQUESTS: usize = MAX_TOUCHED;
 
-/// A request of so many words has one key at most.
+/// The most words of a request that has one key at most.
 const MAX_WORDS_WITH_ONE_KEY: usize = 3;
 
 /// The requests at the front of an input that are whole and in their plainest form: up to
-/// [`MAX`], and up to the first that is not for the keys alone, since it may change how those
-/// after it are to be read.
+/// [`MAX_REQUESTS`], and up to the first that is not for the keys alone, since it may change how
+/// those after it are to be read.
 #[derive(Debug, Default)]
 pub struct Lookahead {
     requests: Vec<Located>,
@@ -40,7 +40,7 @@ pub struct Lookahead {
     words: Vec<Span>,
     /// The words of one that is being decoded.
     scratch: Vec<Span>,
-    /// How many requests have been taken, and how many words they had.
+    /// The requests that have been taken, and the words that they had.
     taken: usize,
     words_taken: usize,
 }
@@ -57,7 +57,8 @@ struct Located {
 }
 
 impl Located {
-    /// Its words are the first of `spans`, and its bytes the first of `bytes`.
+    /// Returns the request, whose words are the first of `spans`, and its bytes the first of
+    /// `bytes`.
     #[inline]
     fn request<'a>(&self, spans: &'a [Span], bytes: &'a [u8]) -> Request<'a> {
         let (spans, bytes) = (&spans[..self.words as usize], &bytes[..self.length as usize]);
@@ -67,7 +68,7 @@ impl Located {
 }
 
 impl Lookahead {
-    /// Whether all have been taken.
+    /// Returns whether all have been taken.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.taken == self.requests.len()
@@ -87,7 +88,7 @@ impl Lookahead {
     pub fn fill(&mut self, input: &[u8], limits: &Limits, lookup: &impl KeyLookup) {
         self.forget();
         let mut rest = input;
-        while self.requests.len() < MAX
+        while self.requests.len() < MAX_REQUESTS
             && !rest.is_empty()
             && let Some(whole) = PlainRequest::find(rest, &mut self.scratch, limits)
             && let length = whole.length
@@ -132,8 +133,8 @@ impl Lookahead {
         lookup.touch(&hashes[..count]);
     }
 
-    /// Takes the next request, of which there is one; it stands at the front of `input`. With its
-    /// length.
+    /// Takes the next request, of which there is one; it stands at the front of `input`. Returns
+    /// its length, too.
     #[inline]
     pub fn take<'a>(&'a mut self, input: &'a [u8]) -> (usize, Request<'a>) {
         let located = &self.requests[self.taken];

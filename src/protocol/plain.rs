@@ -1,4 +1,5 @@
-//! The requests that most are: whole, and in their plainest form. They are decoded without a state.
+//! Requests that are whole and in their plainest form, as nearly all are: they are decoded without
+//! a state.
 
 use super::{Decoded, Form, Span, resp, text};
 use crate::settings::limits::Limits;
@@ -12,8 +13,8 @@ pub struct PlainRequest<'a> {
 }
 
 impl<'a> PlainRequest<'a> {
-    /// Finds one at the front of `input`. `None`: it takes a [`Decoder`](super::Decoder)
-    /// to tell what stands there.
+    /// Finds one at the front of `input`. Returns `None` where only a
+    /// [`Decoder`](super::Decoder) can decode what stands there.
     #[inline]
     pub fn find(
         input: &'a [u8],
@@ -29,7 +30,7 @@ impl<'a> PlainRequest<'a> {
         }
     }
 
-    /// `words` is what `find` was given.
+    /// Decodes it; `words` is what `find` was given.
     #[inline]
     pub fn decode(self, words: &'a mut Vec<Span>, limits: &Limits) -> Decoded<'a> {
         match self.form {

@@ -1,11 +1,12 @@
-//! Why a request is not carried out, and how a client is told.
+//! Refusals of requests, and their messages.
 
 use super::{Form, Words, resp, text};
 use crate::protocol::command::{Command, Verb};
 use crate::settings::limits;
 use std::fmt;
 
-/// Why a request is not carried out. `Display` gives the whole message, with its prefix: `ERR …`.
+/// The reason why a request is not executed. `Display` gives the whole message, with its prefix:
+/// `ERR …`.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
     /// No such command.
@@ -22,7 +23,7 @@ pub enum Refusal<'a> {
     LineTooLong(usize),
     /// It would store something, and there is no memory.
     OutOfMemory,
-    /// RESP that is none; the connection cannot go on.
+    /// Malformed RESP; the connection cannot go on.
     Protocol(resp::ProtocolError),
 }
 
@@ -103,7 +104,7 @@ impl fmt::Display for Message<'_> {
     }
 }
 
-/// How many bytes of a client's words an error shows.
+/// The most bytes of a client's words that an error shows.
 const SHOWN: usize = 128;
 
 fn show_arguments(words: Words<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use crate::base::output::Value;
 
-/// A reply in the words that both protocols share.
+/// A reply in the terms that both protocols share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
     /// It was done.
@@ -13,7 +13,7 @@ pub enum Reply<'a> {
     NotFound,
     /// A value.
     Value(Value<'a>),
-    /// So many keys were deleted.
+    /// The number of keys that were deleted.
     Deleted(u64),
     /// PING without a message.
     Pong,

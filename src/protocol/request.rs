@@ -4,7 +4,7 @@ use super::Refusal;
 use super::command::{Command, KeyRange};
 use std::num::NonZeroU64;
 
-/// Where a word of a request stands among the request's bytes.
+/// The position of a word among a request's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     start: u32,
@@ -81,24 +81,24 @@ pub struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// How many there are.
+    /// Returns their number.
     #[allow(clippy::len_without_is_empty)] // there is always the verb
     pub fn len(self) -> usize {
         self.spans.len()
     }
 
-    /// The word at `index`.
+    /// Returns the word at `index`.
     #[inline]
     pub fn get(self, index: usize) -> Option<&'a [u8]> {
         self.spans.get(index).map(|span| span.of(self.bytes))
     }
 
-    /// All of them.
+    /// Returns all of them.
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         self.spans.iter().map(move |span| span.of(self.bytes))
     }
 
-    /// Those that are keys.
+    /// Returns those that are keys.
     #[inline]
     pub fn keys(self, keys: KeyRange) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         keys.of(self.spans).map(move |span| span.of(self.bytes))
@@ -108,40 +108,40 @@ impl<'a> Words<'a> {
 /// A request whose command is known and whose words are as many as it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// What is asked for: of `CLIENT LIST`, the subcommand.
+    /// The command: of `CLIENT LIST`, the subcommand.
     pub command: &'static Command,
     /// The form of the reply.
     pub form: Form,
-    /// What it says.
+    /// Its words.
     pub words: Words<'a>,
     /// The hash of its first key, if it has been looked ahead for.
     pub(super) key_hash: Option<NonZeroU64>,
 }
 
 impl<'a> Request<'a> {
-    /// How many words it has, the verb included.
+    /// Returns the number of its words, the verb included.
     #[allow(clippy::len_without_is_empty)] // there is always the verb
     pub fn len(&self) -> usize {
         self.words.len()
     }
 
-    /// The word at `index`; the verb is at 0.
+    /// Returns the word at `index`; the verb is at 0.
     #[inline]
     pub fn word(&self, index: usize) -> &'a [u8] {
         self.words.spans[index].of(self.words.bytes)
     }
 
-    /// All words, the verb first.
+    /// Returns all words, the verb first.
     pub fn words(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         self.words.iter()
     }
 
-    /// The words after the verb.
+    /// Returns the words after the verb.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         self.words.iter().skip(1)
     }
 
-    /// The keys that it names.
+    /// Returns the keys that it names.
     #[inline]
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         self.words.keys(self.command.keys)
@@ -160,7 +160,7 @@ impl<'a> Request<'a> {
         self.keys().map(move |bytes| Key { bytes, hash: first.take() })
     }
 
-    /// Of a `DUMP`: whether it is one of pairs.
+    /// Returns whether a `DUMP` is one of pairs.
     ///
     /// # Errors
     /// Its usage, if it is wrong.
@@ -175,12 +175,12 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What stands at the front of the input.
+/// The request, or whatever else, at the front of the input.
 #[derive(Clone, Copy, Debug)]
 pub enum Decoded<'a> {
-    /// Nothing whole: more bytes are needed.
+    /// More bytes are needed.
     Incomplete,
-    /// A request to carry out.
+    /// A request to execute.
     Request(Request<'a>),
     /// A request to refuse; the next one can be decoded.
     Refused(Form, Refusal<'a>),
@@ -188,6 +188,6 @@ pub enum Decoded<'a> {
     Broken(Refusal<'a>),
     /// An answer that telnet's own protocol owes, to be sent as it is.
     Telnet([u8; 3]),
-    /// A web browser, or something that was made to speak like one: close without a word.
+    /// A web browser, or something that was made to speak like one: close without a reply.
     Http,
 }

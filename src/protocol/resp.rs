@@ -34,7 +34,7 @@ pub const MAX_HEADER: usize = 64 * 1024;
 /// The most arguments of one RESP request, as in Redis.
 pub const MAX_ARGUMENTS: usize = 1024 * 1024;
 
-/// RESP that is none.
+/// Malformed RESP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
     /// `*` with something else than a number.
@@ -62,7 +62,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// Whether a limit is what it is beyond.
+    /// Returns whether a limit is exceeded.
     pub fn is_over_limit(self) -> bool {
         use ProtocolError::{
             ArrayHeaderTooLong, BulkHeaderTooLong, BulkTooLong, HeaderTooLong, TooLarge,
@@ -103,32 +103,33 @@ impl fmt::Display for ProtocolError {
 /// A request that has begun and not ended.
 #[derive(Debug)]
 pub struct Partial {
-    /// How far it was read.
+    /// Its position in the request.
     pub scanner: RequestScanner,
-    /// The words that are whole.
+    /// The words that are complete.
     pub words: Vec<Span>,
 }
 
-/// How far a request was read, so that no byte is looked at twice however it is split.
+/// A scanner of one request, which looks at no byte twice however the request is split.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestScanner {
     position: usize,
-    /// How many words it says it has; 0 before its header was read.
+    /// The number of words in its header; 0 before that was read.
     announced: usize,
     /// The length of the word whose header has been read.
     bulk: Option<usize>,
 }
 
 impl RequestScanner {
-    /// How many bytes the request has at least, as far as it has told.
+    /// Returns the least length of the request, in bytes, as far as it is known.
     pub fn expected_len(&self) -> usize {
         self.position + self.bulk.map_or(0, |length| length + 2)
     }
 
-    /// Reads on in `bytes`, which begin with the request's `*`. `Some(length)`: it is whole.
+    /// Reads on in `bytes`, which begin with the request's `*`. Returns the length of the request
+    /// once it is whole.
     ///
     /// # Errors
-    /// What is wrong with it; nothing after it can be understood.
+    /// The request is malformed; nothing after it can be understood.
     #[inline]
     pub fn advance(
         &mut self,
@@ -188,8 +189,8 @@ impl RequestScanner {
     }
 }
 
-/// Reads a request of one word or more that is whole: says where it ends. `None`: it takes
-/// [`RequestScanner::advance`] to tell what it is.
+/// Reads a request of one word or more that is whole, and returns its length. Returns `None` for
+/// whatever only [`RequestScanner::advance`] can read.
 #[inline]
 pub fn whole_request(bytes: &[u8], words: &mut Vec<Span>, limits: &Limits) -> Option<usize> {
     words.clear();
@@ -210,7 +211,7 @@ pub fn whole_request(bytes: &[u8], words: &mut Vec<Span>, limits: &Limits) -> Op
     (length <= limits.max_request).then_some(length)
 }
 
-/// The number in a header line that begins with `kind`, and what follows it.
+/// Returns the number in a header line that begins with `kind`, and what follows it.
 #[inline]
 fn plain_header(bytes: &[u8], kind: u8) -> Option<(usize, &[u8])> {
     let digit = |byte: u8| usize::from(byte - b'0');
@@ -231,8 +232,8 @@ fn long_header(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(number?).ok()?, &bytes[next..]))
 }
 
-/// Reads the number of a header line from `start` on: the number, `None` if it is none, and where
-/// the next line begins. `Ok(None)` if the line has not ended yet.
+/// Reads the number of a header line from `start` on. Returns the number, `None` if it is none, and
+/// the start of the next line; `Ok(None)` if the line has not ended yet.
 #[inline]
 fn header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     let mut at = start;
@@ -270,8 +271,9 @@ fn not_a_bulk(byte: u8, rest: &[u8]) -> Result<Option<usize>, ProtocolError> {
     }
 }
 
-/// Where a line ends that is a header or stands for one, if its end has come. It may be no longer
-/// than a header also if it has come whole: what it comes to must not depend on how it is split.
+/// Returns the end of a line that is a header or stands for one, if it has come. The line may be no
+/// longer than a header also if it has come whole: what it comes to must not depend on how it is
+/// split.
 fn line_end(rest: &[u8], end: u8) -> Result<Option<usize>, ProtocolError> {
     match memchr::memchr(end, &rest[..rest.len().min(MAX_HEADER)]) {
         None if rest.len() >= MAX_HEADER => Err(ProtocolError::HeaderTooLong),

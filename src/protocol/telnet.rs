@@ -1,7 +1,7 @@
 //! Telnet's own protocol (RFC 854, 1123), taken out of what the peer types by a state machine that
 //! survives any split of the bytes.
 //!
-//! Every command begins with the byte IAC (0xFF). We want no option and say so: `WILL x` is
+//! Every command begins with the byte IAC (0xFF). We decline every option: `WILL x` is
 //! answered `DONT x`, `DO x` is answered `WONT x`, but for `DO TIMING-MARK`, which a telnet client
 //! sends with Ctrl-C and holds its output back for. `DONT` and `WONT` need no answer.
 
@@ -19,7 +19,7 @@ const SE: u8 = 240;
 const LOWEST_COMMAND: u8 = 236;
 const TIMING_MARK: u8 = 6;
 
-/// Where in a telnet command the stream stands.
+/// The state of a stream within a telnet command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TelnetState {
     /// In plain data.
@@ -31,14 +31,14 @@ pub enum TelnetState {
     Option(u8),
     /// Within IAC SB … IAC SE.
     Subnegotiation,
-    /// The same, after an IAC.
+    /// Within IAC SB … IAC SE, after an IAC.
     SubnegotiationCommand,
 }
 
-/// What a byte of the stream comes to.
+/// The outcome of a byte of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TelnetEvent {
-    /// Nothing yet, or nothing for us.
+    /// No outcome yet, or none for us.
     None,
     /// A byte of data.
     Data(u8),
@@ -51,7 +51,7 @@ pub enum TelnetEvent {
 }
 
 impl TelnetState {
-    /// Takes the next byte.
+    /// Takes the next byte, and returns its outcome.
     pub fn next(&mut self, byte: u8) -> TelnetEvent {
         let (state, event) = match (*self, byte) {
             (TelnetState::Data, IAC) => (TelnetState::Command, TelnetEvent::None),

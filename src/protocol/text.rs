@@ -15,7 +15,8 @@ const BACKSPACE: u8 = 8;
 const DELETE: u8 = 127;
 const IAC: u8 = 255;
 
-/// Where a line stops being plain: at its end, or at a byte that only an [`LineEditor`] can take.
+/// Returns the position at which a line stops being plain: its end, or a byte that only an
+/// [`LineEditor`] can take.
 #[inline]
 pub fn stop(bytes: &[u8]) -> Option<usize> {
     let stops = |byte| matches!(byte, b'\n' | NUL | BACKSPACE | DELETE | IAC);
@@ -35,25 +36,25 @@ pub fn plain_line<'a>(input: &'a [u8], limits: &Limits) -> Option<(&'a [u8], usi
 /// A line on its way through telnet commands and corrections.
 #[derive(Debug, Default)]
 pub struct LineEditor {
-    /// What the line has come to; of a line that is too long, its last byte.
+    /// The line so far; of a line that is too long, its last byte.
     pub line: Vec<u8>,
     telnet: TelnetState,
     /// The line was too long: what is left of it is dropped.
     skipping: bool,
 }
 
-/// How far an [`LineEditor`] came.
+/// The progress of a [`LineEditor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edited {
-    /// It wants more bytes.
+    /// More bytes are needed.
     Midway,
     /// The line is whole.
     Line,
-    /// Nothing of the line is left: the next byte is as good as the first of a request.
+    /// The line is empty: the next byte is as good as the first of a request.
     Empty,
     /// The line is too long; what follows of it is dropped.
     TooLong,
-    /// This is to be sent to the peer; then it wants more bytes.
+    /// This is to be sent to the peer; then more bytes are needed.
     Answer([u8; 3]),
 }
 
@@ -63,7 +64,7 @@ impl LineEditor {
         LineEditor { line: vec![last], skipping: true, ..LineEditor::default() }
     }
 
-    /// Takes bytes until something comes of them; says how many.
+    /// Takes bytes until something comes of them. Returns the number of bytes, and the progress.
     pub fn feed(&mut self, bytes: &[u8], max_line: usize) -> (usize, Edited) {
         for (at, &byte) in bytes.iter().enumerate() {
             let event = self.telnet.next(byte);
@@ -135,7 +136,7 @@ fn separates(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// Whether a line holds no word.
+/// Returns whether a line holds no word.
 pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|&byte| separates(byte))
 }
@@ -225,7 +226,7 @@ fn key_and_rest(line: &[u8], from: usize, words: &mut Vec<Span>) -> bool {
     true
 }
 
-/// Whether a line is of HTTP: a web page must not be able to make a browser write keys.
+/// Returns whether a line is of HTTP: a web page must not be able to make a browser write keys.
 fn is_http(verb: &[u8], line: &[u8]) -> bool {
     line.ends_with(b" HTTP/1.1")
         || line.ends_with(b" HTTP/1.0")
@@ -233,7 +234,7 @@ fn is_http(verb: &[u8], line: &[u8]) -> bool {
         || verb.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"Host:"))
 }
 
-/// Where a text reply says that it came from, if the client asked for that.
+/// The origin that stands before each line of a text reply, if the client has chosen that.
 pub type Prefix = &'static [u8];
 
 /// Appends a reply as lines of text, each after `prefix`.
@@ -268,7 +269,7 @@ pub fn reply(out: &mut Output, prefix: Prefix, reply: Reply<'_>) {
         }
         Reply::Error(message) => error(out, prefix, message.as_bytes()),
         Reply::Failure(message) => {
-            // These say what they mean without the word that programs go by.
+            // People need no error code.
             let bare = [&b"ERR "[..], b"OOM "].iter().find_map(|code| message.strip_prefix(*code));
             let message = bare.unwrap_or(message);
             if is_one_line(message) {
@@ -294,7 +295,8 @@ fn error(out: &mut Output, prefix: Prefix, message: &[u8]) {
     out.push(b"\r\n");
 }
 
-/// Whether a value can stand in a line as it is, without ending it or saying something in telnet.
+/// Returns whether a value can stand in a line as it is: it neither ends the line nor holds a
+/// telnet command.
 #[inline]
 pub fn is_one_line(value: &[u8]) -> bool {
     bytes::find(value, b'\r', |byte| matches!(byte, b'\n' | b'\r' | NUL | IAC)).is_none()
@@ -359,7 +361,8 @@ fn for_each_escaped(bytes: &[u8], mut push: impl FnMut(&[u8])) {
     }
 }
 
-/// What a peer sent, made fit for a log or an error message: escaped, and cut after `most` bytes.
+/// Returns what a peer sent in a form for a log or an error message: escaped, and cut after `most`
+/// bytes.
 pub fn printable(bytes: &[u8], most: usize) -> impl fmt::Display {
     let mut text = Vec::new();
     for_each_escaped(&bytes[..bytes.len().min(most)], |piece| text.extend_from_slice(piece));

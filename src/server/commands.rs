@@ -1,4 +1,4 @@
-//! What each command does to the keys: one function for each, and here the way to it.
+//! The commands for the keys: one function for each, and here the way to it.
 //!
 //! - `strings.rs`: values      - `expiry.rs`: when keys expire      - `keys.rs`: keys as such
 //! - `scan.rs`: what goes over all keys, `DUMP` among them
@@ -23,12 +23,12 @@ use crate::session::{Origin, Style};
 use crate::stats::{Stat, Stats};
 use arguments::Refused;
 
-/// The error in place of a reply over the output limit.
+/// Returns the error in place of a reply over the output limit.
 pub fn too_large() -> Refused {
     Refused::counted(Stat::TooLargeReplies, "reply too large, use SCAN")
 }
 
-/// The same in place of a single value.
+/// Returns the error in place of a single value over the output limit.
 fn value_too_large() -> Refused {
     Refused::counted(Stat::TooLargeReplies, "reply too large")
 }
@@ -38,7 +38,7 @@ fn out_of_memory() -> Refused {
     Refused::from(&Refusal::OutOfMemory)
 }
 
-/// One command, and all that it takes to carry it out.
+/// One command, and all that it takes to execute it.
 struct Call<'a> {
     keyspace: &'a mut Keyspace,
     request: Request<'a>,
@@ -57,11 +57,11 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Carries out one command and writes its reply, in RESP. What it has written before it refuses is
+/// Executes one command and writes its reply, in RESP. What it has written before it refuses is
 /// taken back.
 type Function = fn(&mut Call<'_>) -> Result<(), Refused>;
 
-/// Carries out a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
+/// Executes a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
 /// begun, and returned.
 #[inline]
 pub fn execute(
@@ -136,7 +136,7 @@ fn function(verb: Verb) -> Function {
         Verb::Keys => scan::keys,
         Verb::Scan => scan::scan,
         Verb::Dump => scan::dump,
-        Verb::Get | Verb::Put | Verb::Del | Verb::Unlink => unreachable!("carried out above"),
+        Verb::Get | Verb::Put | Verb::Del | Verb::Unlink => unreachable!("executed above"),
         Verb::Multi | Verb::Exec | Verb::Discard | Verb::Watch | Verb::Unwatch
         | Verb::Ping | Verb::Echo | Verb::Hello | Verb::Auth | Verb::Select | Verb::Client
         | Verb::Reset | Verb::Command | Verb::Info | Verb::Config | Verb::Time | Verb::Role

@@ -1,7 +1,7 @@
 //! The keys, with everybody who wants to know when one changes.
 //!
 //! Commands look at the store through [`Keyspace::store`] and change it by the methods here, each
-//! of which tells the watchers of the keys that it changes. So no change goes unnoticed.
+//! of which informs the observers of the keys that it changes. So no change goes unnoticed.
 
 use super::observers::Observers;
 use super::store::{Expiry, MAX_PAGED, Store};
@@ -21,7 +21,7 @@ pub struct Keyspace {
     store: Store,
     /// Who is to know of changes.
     pub observers: Observers,
-    /// What PUT does to a key that exists.
+    /// The effect of PUT on a key that exists.
     pub put_mode: PutMode,
     /// A reply may have so many bytes.
     pub output_limit: usize,
@@ -29,13 +29,13 @@ pub struct Keyspace {
     pub value_limit: usize,
     /// The process may take so many bytes of memory; 0: any.
     memory_limit: usize,
-    /// How many bytes it takes.
+    /// The memory that it takes.
     pub memory: Memory,
-    /// How many it took when the system was last asked.
-    asked_at: usize,
-    /// What the system said: it takes far more than it may.
+    /// The bytes that it took at the last reading of what the system counts.
+    read_at: usize,
+    /// By that reading it takes far more than it may.
     is_far_over: bool,
-    /// How many keys were drawn at random.
+    /// The keys that were drawn at random.
     draws: u64,
     /// Lookups that found a key, and those that did not.
     pub hits: u64,
@@ -43,9 +43,9 @@ pub struct Keyspace {
     pub misses: u64,
 }
 
-/// The system is asked what the process takes after so many bytes more or less: it takes some 15 µs
-/// to say so.
-const ASK_AGAIN_AFTER: usize = 1024 * 1024;
+/// The change in bytes after which the memory that the system counts is read again: that takes some
+/// 15 µs.
+const READ_AGAIN_AFTER: usize = 1024 * 1024;
 
 impl KeyLookup for Keyspace {
     #[inline]
@@ -70,7 +70,7 @@ impl Keyspace {
             value_limit: limits.max_value,
             memory_limit: limits.max_memory,
             memory: Memory::of_arenas(),
-            asked_at: 0,
+            read_at: 0,
             is_far_over: false,
             draws: 0,
             hits: 0,
@@ -86,13 +86,13 @@ impl Keyspace {
         self.observers.tracking.set_limit(settings.limits.tracking_keys);
     }
 
-    /// The keys, to look at.
+    /// Returns the keys, to look at.
     #[inline]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The value of a key, counted as a hit or a miss.
+    /// Returns the value of a key, and counts a hit or a miss.
     #[inline]
     pub fn get<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> Option<Value<'_>> {
         let value = self.store.get(key, now);
@@ -101,7 +101,7 @@ impl Keyspace {
         value
     }
 
-    /// When a key expires (see [`Store::deadline`]), counted as a hit or a miss.
+    /// Returns the deadline of a key (see [`Store::deadline`]), and counts a hit or a miss.
     pub fn deadline<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> Option<Option<u64>> {
         let deadline = self.store.deadline(key, now);
         let count = if deadline.is_some() { &mut self.hits } else { &mut self.misses };
@@ -109,7 +109,7 @@ impl Keyspace {
         deadline
     }
 
-    /// One of the keys; `None`: there is none.
+    /// Returns one of the keys; `None`: there is none.
     pub fn random(&mut self, now: Now) -> Option<&[u8]> {
         self.draws += 1;
         self.store.random(self.draws, now)
@@ -118,10 +118,11 @@ impl Keyspace {
     /// Sets what the process may take of memory, in bytes; 0: any.
     pub fn limit_memory(&mut self, bytes: usize) {
         self.memory_limit = bytes;
-        self.asked_at = 0;
+        self.read_at = 0;
     }
 
-    /// Whether a request for this command is to be refused for want of memory: see `--max-memory`.
+    /// Returns whether a request for this command is to be refused for want of memory: see
+    /// `--max-memory`.
     #[inline]
     pub fn has_no_memory_for(&mut self, command: &Command) -> bool {
         command.may_grow()
@@ -130,14 +131,14 @@ impl Keyspace {
     }
 
     /// Returns whether a value may not grow by `bytes` for want of memory. Only what is far more
-    /// than a request brings need be asked for: [`has_no_memory_for`](Self::has_no_memory_for) was
-    /// asked before.
+    /// than a request brings needs this check: [`has_no_memory_for`](Self::has_no_memory_for) came
+    /// before.
     pub fn has_no_memory_to_grow(&mut self, bytes: usize) -> bool {
         self.memory_limit != 0 && bytes > MAX_PAGED && self.is_over_limit(bytes)
     }
 
-    /// Whether the rest of a request that has begun is not to be waited for: so many bytes have
-    /// come, for this command, if that can be told.
+    /// Returns whether the rest of a request that has begun is to be dropped: `come` bytes of it
+    /// have come, for this command, if that is known.
     pub fn should_drop_partial(&mut self, command: Option<&Command>, come: usize) -> bool {
         match command {
             Some(command) if !command.may_grow() => {
@@ -168,13 +169,13 @@ impl Keyspace {
         false
     }
 
-    /// Whether the system sees a quarter more than may be taken: then the allocator keeps much that
-    /// was freed, or there is more of what is not refused at the limit itself.
+    /// Returns whether the system counts a quarter more than may be taken: then the allocator keeps
+    /// much that was freed, or there is more of what is not refused at the limit itself.
     fn takes_far_too_much(&mut self) -> bool {
         let bytes = self.memory.bytes();
-        let step = if self.is_far_over { ASK_AGAIN_AFTER / 16 } else { ASK_AGAIN_AFTER };
-        if bytes.abs_diff(self.asked_at) >= step {
-            self.asked_at = bytes;
+        let step = if self.is_far_over { READ_AGAIN_AFTER / 16 } else { READ_AGAIN_AFTER };
+        if bytes.abs_diff(self.read_at) >= step {
+            self.read_at = bytes;
             let most = self.memory_limit.saturating_add(self.memory_limit / 4);
             self.is_far_over = self.memory.resident_bytes() > most;
         }
@@ -192,8 +193,8 @@ impl Keyspace {
         self.observers.changed(key.bytes);
     }
 
-    /// Stores a value that never expires, unless the key exists: then nothing changes, and the
-    /// answer is `false`.
+    /// Stores a value that never expires, unless the key exists: then nothing changes. Returns
+    /// whether it was stored.
     pub fn put(&mut self, key: Key<'_>, value: &[u8], now: Now) -> bool {
         let stored = self.store.put(key, value, now);
         if stored {
@@ -202,7 +203,7 @@ impl Keyspace {
         stored
     }
 
-    /// Deletes a key. `false`: it does not exist.
+    /// Deletes a key, and returns whether it existed.
     pub fn remove(&mut self, key: Key<'_>, now: Now) -> bool {
         let removed = self.store.remove(key, now);
         if removed {
@@ -226,8 +227,8 @@ impl Keyspace {
         len
     }
 
-    /// Sets when a key expires, in Unix milliseconds; a time that has come deletes it. `false`: it
-    /// does not exist.
+    /// Sets when a key expires, in Unix milliseconds; a time that has come deletes it. Returns
+    /// whether it existed.
     pub fn set_deadline(&mut self, key: Key<'_>, deadline: u64, now: Now) -> bool {
         if deadline <= now.unix_millis {
             return self.remove(key, now);
@@ -239,7 +240,7 @@ impl Keyspace {
         exists
     }
 
-    /// Has a key never expire. `false`: it does not exist, or never did.
+    /// Removes the expiry of a key, and returns whether it had one.
     pub fn persist(&mut self, key: Key<'_>, now: Now) -> bool {
         let expires = matches!(self.store.deadline(key, now), Some(Some(_)));
         if expires {
@@ -249,7 +250,7 @@ impl Keyspace {
         expires
     }
 
-    /// Gives a value another key, in place of what is there. `false`: there is no value.
+    /// Gives a value another key, in place of what is there. Returns whether there was one.
     pub fn rename(&mut self, from: &[u8], to: &[u8], now: Now) -> bool {
         let renamed = self.store.rename(from, to, now);
         if renamed {
@@ -266,13 +267,13 @@ impl Keyspace {
         self.store.clear();
     }
 
-    /// Has a client know whether a key changes. `false`: it watches too many.
+    /// Watches a key for a client. Returns whether that is possible: else it watches too many.
     pub fn watch(&mut self, client: ConnId, key: &[u8], now: Now) -> bool {
         self.purge(key, now);
         self.observers.watches.watch(client, key)
     }
 
-    /// Forgets what a client watches; says whether any of it has changed, or expired.
+    /// Forgets the keys that a client watches, and returns whether any has changed, or expired.
     pub fn forget_watches(&mut self, client: ConnId, now: Now) -> bool {
         for key in self.observers.watches.keys_of(client) {
             self.purge(&key, now);
@@ -287,8 +288,8 @@ impl Keyspace {
         }
     }
 
-    /// Deletes some of the keys whose time has come, and what clients have left behind that were to
-    /// be told of changes; [`Keyspace::next_deadline`] says when to go on.
+    /// Deletes some of the keys whose time has come, and what clients have left behind that tracked
+    /// keys; [`Keyspace::next_deadline`] returns when to go on.
     pub fn expire(&mut self, now: Now) {
         let Keyspace { store, observers, .. } = self;
         store.expire(now, |key| observers.expired(key));
@@ -297,7 +298,7 @@ impl Keyspace {
         }
     }
 
-    /// When [`Keyspace::expire`] has something to do.
+    /// Returns when [`Keyspace::expire`] has something to do.
     #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [self.store.next_deadline(), self.observers.tracking.next_sweep()];

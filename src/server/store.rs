@@ -11,13 +11,14 @@
 //! ```
 //!
 //! `pages.rs` has no holes: when an entry goes, the last of its class moves to its place, and the
-//! index and the timers are told. A value that is replaced by one of about the same length stays;
-//! else its entry goes from one class to another. So memory is always that of the entries that
-//! there are, whatever came before; of those over 16 KiB, the allocator may keep what was freed.
+//! index and the timers are updated. A value that is replaced by one of about the same length
+//! stays; else its entry goes from one class to another. So memory is always that of the entries
+//! that there are, whatever came before; of those over 16 KiB, the allocator may keep what was
+//! freed.
 //!
-//! A key whose deadline has come is absent at once, for whoever asks: the deadline is compared.
+//! A key whose deadline has come is absent at once for every lookup: the deadline is compared.
 //! Its memory goes later. Each entry with a deadline has a timer in a wheel, and [`Store::expire`]
-//! removes what is due there, a bounded number at a time, and tells of each key. What else comes
+//! removes what is due there, a bounded number at a time, and reports each key. What else comes
 //! upon an expired entry leaves it to that, or writes the key anew and so takes its place.
 //!
 //! Deadlines are in Unix time and timers are not. If the wall clock is set back, a timer fires too
@@ -54,7 +55,7 @@ pub const EXPIRED_AT_ONCE: usize = 500;
 /// The memory that one [`Store::expire`] gives back of what was cleared, in bytes: some 200 µs.
 const FREED_AT_ONCE: usize = 4 * 1024 * 1024;
 
-/// How long a value is to live.
+/// The lifetime of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     /// For ever.
@@ -95,7 +96,7 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// An empty store, of some 20 KiB: most of that is its timer wheel.
+    /// Returns an empty store, of some 20 KiB: most of that is its timer wheel.
     pub fn new(now: Instant) -> Self {
         Self {
             hasher: RandomState::new(),
@@ -109,45 +110,46 @@ impl Store {
         }
     }
 
-    /// The number of keys, also of those that have expired and are not removed yet.
+    /// Returns the number of keys, also of those that have expired and are not removed yet.
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there are no keys, not even expired ones.
+    /// Returns whether there are no keys, not even expired ones.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// The length of all keys together, in bytes; of those that [`len`](Self::len) counts.
+    /// Returns the length of all keys together, in bytes; of those that [`len`](Self::len) counts.
     pub fn key_bytes(&self) -> u64 {
         self.key_bytes
     }
 
-    /// The length of all values together, in bytes; of those that [`len`](Self::len) counts.
+    /// Returns the length of all values together, in bytes; of those that [`len`](Self::len)
+    /// counts.
     pub fn value_bytes(&self) -> u64 {
         self.value_bytes
     }
 
-    /// The number of keys with a deadline; of those that [`len`](Self::len) counts.
+    /// Returns the number of keys with a deadline; of those that [`len`](Self::len) counts.
     pub fn expiring(&self) -> usize {
         self.timers.len()
     }
 
-    /// How many keys have been removed so far because their deadline had come.
+    /// Returns the number of keys that have been removed so far because their deadline had come.
     pub fn expired(&self) -> u64 {
         self.expired
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     #[inline]
     pub fn get<'k>(&self, key: impl Into<Key<'k>>, now: Now) -> Option<Value<'_>> {
         let (handle, _) = self.find_live(key.into(), now)?;
         Some(self.pages.value(handle))
     }
 
-    /// When a key expires, in Unix milliseconds: `None`, if there is no such key, and `Some(None)`,
-    /// if it does not.
+    /// Returns the deadline of a key, in Unix milliseconds: `None`, if there is no such key, and
+    /// `Some(None)`, if it does not expire.
     pub fn deadline<'k>(&self, key: impl Into<Key<'k>>, now: Now) -> Option<Option<u64>> {
         let (_, entry) = self.find_live(key.into(), now)?;
         Some(entry.lease().map(|lease| lease.deadline))
@@ -187,8 +189,8 @@ impl Store {
         self.rewrite(hash, handle, &Parts { key, value, lease });
     }
 
-    /// Stores a value, for ever, unless the key exists: then nothing changes, and the answer is
-    /// `false`.
+    /// Stores a value, for ever, unless the key exists: then nothing changes. Returns whether
+    /// it was stored.
     pub fn put<'k>(&mut self, key: impl Into<Key<'k>>, value: &[u8], now: Now) -> bool {
         let (hash, key) = self.hashed(key.into());
         let absent = self.find_to_write(hash, key, now).is_none();
@@ -198,7 +200,7 @@ impl Store {
         absent
     }
 
-    /// Sets or takes away the deadline of a key, in Unix milliseconds. `false`: there is no such
+    /// Sets or removes the deadline of a key, in Unix milliseconds. Returns whether there is such a
     /// key. With a time that has come already, the key is absent at once: better to
     /// [`remove`](Self::remove) it.
     pub fn set_deadline<'k>(
@@ -275,8 +277,8 @@ impl Store {
         }
     }
 
-    /// Moves a value and its deadline to another key, in place of what is there. `false`: there is
-    /// nothing to move, and nothing changes.
+    /// Moves a value and its deadline to another key, in place of what is there. Returns whether
+    /// there was a value to move; else nothing changes.
     pub fn rename(&mut self, from: &[u8], to: &[u8], now: Now) -> bool {
         let Some((_, entry)) = self.find_live(from.into(), now) else {
             return false;
@@ -290,15 +292,15 @@ impl Store {
         true
     }
 
-    /// Deletes a key. `false`: it does not exist. One that has expired is left to
-    /// [`expire`](Self::expire), which tells of it.
+    /// Deletes a key, and returns whether it existed. One that has expired is left to
+    /// [`expire`](Self::expire), which reports it.
     pub fn remove<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> bool {
         let (hash, key) = self.hashed(key.into());
         self.take_out(hash, |_, entry| entry.key() == key && entry.is_live(now.unix_millis))
     }
 
-    /// Deletes a key that has expired, before [`expire`](Self::expire) does. `false`: it lives, or
-    /// there is none.
+    /// Deletes a key that has expired, before [`expire`](Self::expire) does. Returns whether it
+    /// has: else it lives, or there is none.
     pub fn purge<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> bool {
         let (hash, key) = self.hashed(key.into());
         let found = self.find(hash, key);
@@ -326,14 +328,14 @@ impl Store {
         self.free_some();
     }
 
-    /// Removes keys whose deadline has come, and tells of each before it goes; then gives memory
+    /// Removes keys whose deadline has come, and reports each before it goes; then gives memory
     /// back that [`clear`](Self::clear) has put aside. Does a bounded part of it (of the keys,
-    /// [`EXPIRED_AT_ONCE`]): after it, [`next_deadline`](Self::next_deadline) says when there is
-    /// more to do, which may be now.
+    /// [`EXPIRED_AT_ONCE`]): after it, [`next_deadline`](Self::next_deadline) returns when there
+    /// is more to do, which may be now.
     ///
     /// A key is removed at most 2 ms after its deadline, if the wall clock is not set forward and
     /// the calls come when they should.
-    pub fn expire(&mut self, now: Now, mut tell: impl FnMut(&[u8])) {
+    pub fn expire(&mut self, now: Now, mut report: impl FnMut(&[u8])) {
         for _ in 0..EXPIRED_AT_ONCE {
             let Some(handle) = self.timers.expire(now.instant) else {
                 return self.free_some();
@@ -344,14 +346,14 @@ impl Store {
                 let lease = renew(&mut self.timers, handle, None, deadline, now);
                 assert!(self.pages.set_lease(handle, lease), "it has room for a lease");
             } else {
-                tell(entry.key());
+                report(entry.key());
                 self.take_out_expired(handle);
             }
         }
     }
 
-    /// When [`expire`](Self::expire) should be called next; `None`: no need while no deadline is
-    /// set and nothing was cleared.
+    /// Returns the time of the next call of [`expire`](Self::expire); `None`: no need while no
+    /// deadline is set and nothing was cleared.
     #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.cleared.is_empty() {
@@ -360,24 +362,24 @@ impl Store {
         }
     }
 
-    /// Memory that it has and that entries of up to 16 KiB can still fill, in bytes.
+    /// Returns the memory that it has and that entries of up to 16 KiB can still fill, in bytes.
     pub fn spare_bytes(&self) -> usize {
         self.pages.spare_bytes()
     }
 
-    /// Whether there are nearly as many entries as can be named: nothing should be stored any more.
+    /// Returns whether there are nearly as many entries as handles: nothing more should be stored.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.pages.is_full()
     }
 
-    /// Gives back some of what [`clear`](Self::clear) has put aside. `false`: there is none.
+    /// Gives back some of what [`clear`](Self::clear) has put aside. Returns whether there is more.
     pub fn give_back(&mut self) -> bool {
         self.free_some();
         !self.cleared.is_empty()
     }
 
-    /// The hash of a key, in this process.
+    /// Returns the hash of a key, in this process.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash_one(key)
@@ -389,7 +391,7 @@ impl Store {
         (key.hash(|bytes| self.hash(bytes)), key.bytes)
     }
 
-    /// The entry of a key, whether it has expired or not.
+    /// Returns the entry of a key, whether it has expired or not.
     #[inline]
     fn find(&self, hash: u64, key: &[u8]) -> Option<(Handle, StoredEntry<'_>)> {
         let handle = self.index.find(hash, |handle| self.pages.entry(handle).key() == key)?;
@@ -402,7 +404,7 @@ impl Store {
         self.find(hash, key).filter(|(_, entry)| entry.is_live(now.unix_millis))
     }
 
-    /// The place of a key that is about to be written; if it has expired, it makes room first.
+    /// Returns the place of a key that is about to be written; an expired one is removed first.
     #[inline]
     fn find_to_write(&mut self, hash: u64, key: &[u8], now: Now) -> Option<Handle> {
         let (handle, entry) = self.find(hash, key)?;
@@ -474,7 +476,7 @@ impl Store {
         self.expired += 1;
     }
 
-    /// Removes the entry for which `is_it` says yes from everything. `false`: there is none.
+    /// Removes the entry that `is_it` accepts from everything. Returns whether there was one.
     #[inline]
     fn take_out(&mut self, hash: u64, is_it: impl Fn(Handle, StoredEntry<'_>) -> bool) -> bool {
         let Self { hasher, index, pages, .. } = self;
@@ -541,7 +543,7 @@ fn point(timers: &mut TimerWheel<Handle>, lease: Option<Lease>, handle: Handle) 
     }
 }
 
-/// The lease of an entry until a new deadline, with its timer, in place of an old lease.
+/// Returns the lease of an entry until a new deadline, with its timer, in place of an old lease.
 fn renew(
     timers: &mut TimerWheel<Handle>,
     handle: Handle,

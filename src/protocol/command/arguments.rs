@@ -9,12 +9,12 @@
 
 use super::{ArgumentKind, Command};
 
-/// One argument, or several that belong together.
+/// An argument, or several that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Argument {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Redis's word for what it is: `key`, `integer`, `pure-token`, `oneof`, `block` and so on.
+    /// Redis's name of its kind: `key`, `integer`, `pure-token`, `oneof`, `block` and so on.
     pub kind: &'static str,
     /// The word that stands before it, or is it; empty: none.
     pub token: &'static str,
@@ -22,7 +22,7 @@ pub struct Argument {
     pub optional: bool,
     /// It may come several times.
     pub multiple: bool,
-    /// Of which the block is made, or one of which stands here.
+    /// The parts of a block, or the alternatives of a choice.
     pub parts: Vec<Argument>,
 }
 
@@ -51,7 +51,7 @@ impl Argument {
         Argument { name: names.join("-"), kind, parts, ..Argument::default() }
     }
 
-    /// Several as one.
+    /// Returns several as one.
     fn one(mut arguments: Vec<Argument>) -> Argument {
         match arguments.len() {
             1 => arguments.remove(0),
@@ -105,7 +105,7 @@ impl Parser<'_> {
         Some(piece(piece_text))
     }
 
-    /// Up to the closing bracket, or the end.
+    /// Reads up to the closing bracket, or the end.
     fn alternatives(&mut self) -> Vec<Argument> {
         let mut all = Vec::new();
         loop {
@@ -121,7 +121,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Up to `|`, which is said, or the end of the alternatives.
+    /// Reads up to `|`, or the end of the alternatives, and returns whether it was `|`.
     fn sequence(&mut self, found: &mut Vec<Argument>) -> bool {
         let mut after_token = false;
         while let Some(piece) = self.next() {

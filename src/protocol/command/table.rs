@@ -1,4 +1,4 @@
-//! The rows of the table of commands. A row says everything about its command that is not code:
+//! The rows of the table of commands. A row has everything about its command that is not code:
 //! whatever depends on a kind of command is derived from its columns, and no list of commands
 //! stands anywhere else.
 

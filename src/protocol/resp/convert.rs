@@ -6,15 +6,15 @@
 //!   RESP2     *2 $1 a $3 1.5    *1 $1 m     $-1     :1     $3 abc
 //! ```
 //!
-//! The types alone tell almost everything. What they do not tell stands in [`RULES`]: where Redis
+//! The types alone are enough for almost everything. The exceptions are in [`RULES`]: where Redis
 //! builds a reply otherwise in RESP2. To RESP3 only the null is carried over: what else an old
-//! server would have said is not known.
+//! server would have replied is not known.
 
 use super::scan::{Element, Elements};
 use super::{Version, Writer, push_header};
 use crate::base::output::{Output, Value};
 
-/// How the reply of a command in RESP2 differs from what the types of its reply in RESP3 tell.
+/// The difference of a reply in RESP2 from what the types of the reply in RESP3 imply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyRule {
     /// Not at all.
@@ -24,7 +24,7 @@ pub enum ReplyRule {
     FlatPairs,
     /// A null stands where an array could be: `*-1`, not `$-1`.
     NullArrays,
-    /// The same, only for the last element.
+    /// As `NullArrays`, only for the last element.
     LastNullArray,
 }
 
@@ -53,7 +53,7 @@ const RULES: &[(&[u8], usize, ReplyRule)] = &[
 ];
 
 impl ReplyRule {
-    /// The rule for the reply to a request of `words` words with this verb.
+    /// Returns the rule for the reply to a request of `words` words with this verb.
     pub fn of(verb: &[u8], words: usize) -> ReplyRule {
         let found = RULES.iter().find(|(name, _, _)| name.eq_ignore_ascii_case(verb));
         found
@@ -88,7 +88,7 @@ pub fn convert(out: &mut Output, reply: Value<'_>, rule: ReplyRule, from: Versio
     }
 }
 
-/// What a null is in RESP2.
+/// The form of a null in RESP2.
 #[derive(Clone, Copy)]
 enum Null {
     Bulk,

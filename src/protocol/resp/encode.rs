@@ -5,7 +5,7 @@ use crate::base::output::{Output, Value};
 use crate::protocol::command::Verb;
 use crate::protocol::{Reply, text};
 
-/// Which RESP a client speaks: `HELLO` chooses.
+/// The version of RESP that a client speaks, chosen by `HELLO`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     /// RESP2.
@@ -16,7 +16,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// 2 or 3.
+    /// Returns 2 or 3.
     pub fn number(self) -> i64 {
         match self {
             Version::Two => 2,
@@ -39,21 +39,20 @@ impl<'a> Writer<'a> {
         Writer { out, version }
     }
 
-    /// How many bytes the output holds, with what was there before.
+    /// Returns the number of bytes in the output, with what was there before.
     #[allow(clippy::len_without_is_empty)] // a position, rather than a length
     pub fn len(&self) -> usize {
         self.out.len()
     }
 
-    /// Puts what `write` writes before what was written since the output held `position` bytes: a
-    /// header that was not known sooner.
+    /// Inserts what `write` writes at `position`: a header that was not known sooner.
     pub fn put_before(&mut self, position: usize, write: impl FnOnce(&mut Self)) {
         let from = self.out.len();
         write(self);
         self.out.bring_forward(from, position);
     }
 
-    /// `+` and a word or two.
+    /// Appends a simple string.
     #[inline]
     pub fn simple(&mut self, word: &str) {
         self.out.push(b"+");
@@ -61,12 +60,12 @@ impl<'a> Writer<'a> {
         self.out.push(b"\r\n");
     }
 
-    /// `-ERR ` and a message. What of it came from a peer must have been made printable.
+    /// Appends `-ERR ` and a message. What of it came from a peer must have been made printable.
     pub fn error(&mut self, message: &str) {
         push_error(self.out.plain(), message);
     }
 
-    /// An error whose message begins with its own prefix: `NOPROTO …`.
+    /// Appends an error whose message begins with its own prefix: `NOPROTO …`.
     pub fn failure(&mut self, message: &str) {
         debug_assert!(text::is_one_line(message.as_bytes()));
         self.out.push(b"-");
@@ -74,7 +73,7 @@ impl<'a> Writer<'a> {
         self.out.push(b"\r\n");
     }
 
-    /// A number.
+    /// Appends a number.
     #[inline]
     pub fn integer(&mut self, number: i64) {
         match u64::try_from(number) {
@@ -87,19 +86,19 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A bulk string.
+    /// Appends a bulk string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
         push_bulk(self.out.plain(), bytes);
     }
 
-    /// The same for what may be shared.
+    /// Appends a bulk string that may be shared.
     #[inline]
     pub fn value(&mut self, value: Value<'_>) {
         push_value(self.out, value);
     }
 
-    /// Nothing, where a bulk string could be.
+    /// Appends a null in place of a bulk string.
     #[inline]
     pub fn null(&mut self) {
         self.out.push(match self.version {
@@ -108,7 +107,7 @@ impl<'a> Writer<'a> {
         });
     }
 
-    /// Nothing, where an array could be.
+    /// Appends a null in place of an array.
     pub fn null_array(&mut self) {
         self.out.push(match self.version {
             Version::Two => b"*-1\r\n",
@@ -116,12 +115,13 @@ impl<'a> Writer<'a> {
         });
     }
 
-    /// An array, whose elements follow.
+    /// Appends the header of an array, whose elements follow.
     pub fn array(&mut self, len: usize) {
         push_header(self.out.plain(), b'*', len as u64);
     }
 
-    /// A map of so many pairs, which follow; in RESP2 an array of twice as many elements.
+    /// Appends the header of a map, whose pairs follow; in RESP2 an array of twice as many
+    /// elements.
     pub fn map(&mut self, pairs: usize) {
         match self.version {
             Version::Two => push_header(self.out.plain(), b'*', 2 * pairs as u64),
@@ -129,13 +129,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A set, whose members follow; in RESP2 an array.
+    /// Appends the header of a set, whose members follow; in RESP2 an array.
     pub fn set(&mut self, len: usize) {
         let kind = if self.version == Version::Two { b'*' } else { b'~' };
         push_header(self.out.plain(), kind, len as u64);
     }
 
-    /// What nobody asked for, of so many elements, which follow; RESP3 only.
+    /// Appends the header of a push, whose elements follow; RESP3 only.
     pub fn push(&mut self, len: usize) {
         push_header(self.out.plain(), b'>', len as u64);
     }

@@ -41,14 +41,15 @@ pub enum Element<'a> {
     Set(usize),
     /// `%`, with the number of pairs that follow.
     Map(usize),
-    /// `>`, with the number of elements that follow: no reply, but word that nobody asked for.
+    /// `>`, with the number of elements that follow: no reply, but a push.
     Push(usize),
     /// `|`, with the number of pairs that follow; the element they are about comes after them.
     Attribute(usize),
 }
 
 impl Element<'_> {
-    /// How many elements of its own follow it. An attribute brings the element that it is about.
+    /// Returns the number of elements of its own that follow it. An attribute brings the element
+    /// that it is about.
     /// `None`: more than can be counted.
     pub fn elements(self) -> Option<usize> {
         match self {
@@ -60,21 +61,21 @@ impl Element<'_> {
     }
 }
 
-/// What was found whole.
+/// The kind of what a server sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
     /// A reply to a request.
     Reply,
-    /// Something that nobody asked for. It comes between replies.
+    /// A push, which comes between replies.
     Push,
 }
 
-/// How far a [`ReplyScanner`] came.
+/// The progress of a [`ReplyScanner`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scanned {
-    /// Nothing whole has come.
+    /// No reply is complete.
     Midway,
-    /// So many bytes are whole; the scanner stands ready for what follows them.
+    /// A reply of this length is complete; the scanner stands ready for what follows them.
     Whole(usize, ReplyKind),
     /// These bytes can be consumed: they are of something too large to be kept. `Some`: they are
     /// the last of it.
@@ -84,7 +85,7 @@ pub enum Scanned {
 /// Finds the end of a reply that comes in pieces; no byte is looked at twice, save those of a line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReplyScanner {
-    /// Where the next element begins.
+    /// The start of the next element.
     position: usize,
     /// Elements that are still to come; `None` between replies.
     left: Option<usize>,
@@ -93,7 +94,7 @@ pub struct ReplyScanner {
     dropping: bool,
     /// Bytes still to come of a blob of it, with the line end.
     skipping: usize,
-    /// Where a blob ends that is not whole.
+    /// The end of a blob that is not complete.
     announced: usize,
 }
 
@@ -102,7 +103,7 @@ impl ReplyScanner {
     /// more than `most` bytes is not kept.
     ///
     /// # Errors
-    /// What is wrong with it; nothing after it can be understood.
+    /// The reply is malformed; nothing after it can be understood.
     pub fn advance(&mut self, bytes: &[u8], most: usize) -> Result<Scanned, ProtocolError> {
         let skipped = self.skipping.min(bytes.len());
         self.skipping -= skipped;
@@ -148,8 +149,8 @@ impl ReplyScanner {
         })
     }
 
-    /// How many bytes a reply that has begun has at least, as far as it has told; of one that is
-    /// dropped as it comes, nothing is to be known.
+    /// Returns the least length of a reply that has begun, in bytes; 0: unknown, or it is dropped
+    /// as it comes.
     pub fn expected_len(&self) -> usize {
         if self.dropping { 0 } else { self.announced }
     }
@@ -162,12 +163,12 @@ impl ReplyScanner {
     }
 }
 
-/// What the first line of an element says.
+/// The first line of an element.
 #[derive(Clone, Copy)]
 enum Head<'a> {
     /// It is the whole element.
     Line(Element<'a>),
-    /// So many bytes follow, and a line end.
+    /// The type, and the number of bytes that follow before a line end.
     Blob(u8, usize),
 }
 
@@ -180,8 +181,8 @@ impl Head<'_> {
     }
 }
 
-/// Reads the first line of the element at `position`: what it says, and where the next line begins.
-/// `Ok(None)`: it is not whole.
+/// Reads the first line of the element at `position`. Returns it and the start of the next line;
+/// `Ok(None)`: it is not complete.
 #[inline]
 fn head(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, ProtocolError> {
     let Some(&kind) = bytes.get(position) else { return Ok(None) };
@@ -212,7 +213,7 @@ fn head(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, Prot
     Ok(Some((head, at)))
 }
 
-/// The same for an element that is a line of text.
+/// Reads an element that is a line of text.
 fn line(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, ProtocolError> {
     let rest = &bytes[position + 1..];
     let Some(end) = line_end(rest, b'\n')? else { return Ok(None) };

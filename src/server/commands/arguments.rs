@@ -1,4 +1,4 @@
-//! How words become numbers, times and options, and what is said of those that do not.
+//! Words read as numbers, times and options, and the errors for those that are none.
 
 use crate::base::clock::Now;
 use crate::base::units;
@@ -9,7 +9,7 @@ use crate::server::store::Expiry;
 /// Why a command fails.
 pub use crate::session::RequestError as Refused;
 
-/// What is said of options that do not exist, contradict each other or lack their argument.
+/// The error for options that do not exist, contradict each other or lack their argument.
 pub const SYNTAX_ERROR: &str = "syntax error";
 
 /// Reads a number.
@@ -20,7 +20,7 @@ pub fn integer(word: &[u8]) -> Result<i64, Refused> {
     units::integer(word).ok_or(Refused::new("value is not an integer or out of range"))
 }
 
-/// How a number tells a time.
+/// The unit of a number that stands for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeUnit {
     millis: i64,
@@ -37,8 +37,8 @@ impl TimeUnit {
     /// Unix milliseconds.
     pub const UNIX_MILLIS: TimeUnit = TimeUnit { millis: 1, from_now: false };
 
-    /// The time in Unix milliseconds; one before 1970 counts as 0. In an error, the command is
-    /// named that the number was said to.
+    /// Returns the time in Unix milliseconds; one before 1970 counts as 0. An error names the
+    /// command of the request.
     ///
     /// # Errors
     /// 63 bits do not hold it.
@@ -50,7 +50,7 @@ impl TimeUnit {
         Ok(u64::try_from(sum).unwrap_or(0))
     }
 
-    /// The time at which a value expires that a command stores: the number is above 0.
+    /// Returns the time at which a value expires that a command stores: the number is above 0.
     ///
     /// # Errors
     /// The word is no such number, or 63 bits do not hold the time.
@@ -76,7 +76,7 @@ pub struct StoreOptions<'a> {
     /// `GET`.
     pub get: bool,
     lifetime: Option<Lifetime>,
-    /// The number that says for how long, where one does.
+    /// The number of a lifetime that has one.
     number: &'a [u8],
 }
 
@@ -125,10 +125,10 @@ impl<'a> StoreOptions<'a> {
             let is_meant = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
             let meant = own.iter().chain(&LIFETIMES).find(|(name, _)| is_meant(name));
             match meant.ok_or(SYNTAX_ERROR)?.1 {
-                OptionWord::OnlyIfExists(exists) => said(&mut options.only_if_exists, exists)?,
+                OptionWord::OnlyIfExists(exists) => set_once(&mut options.only_if_exists, exists)?,
                 OptionWord::Get => options.get = true,
                 OptionWord::Lives(lifetime) => {
-                    said(&mut options.lifetime, lifetime)?;
+                    set_once(&mut options.lifetime, lifetime)?;
                     if let Lifetime::Until(_) = lifetime {
                         options.number = words.next().ok_or(SYNTAX_ERROR)?;
                     }
@@ -138,7 +138,7 @@ impl<'a> StoreOptions<'a> {
         Ok(options)
     }
 
-    /// When the value is to expire; `None`: nothing was said of that.
+    /// Returns the expiry of the value; `None`: there is no such option.
     ///
     /// # Errors
     /// See [`TimeUnit::deadline`].
@@ -154,7 +154,7 @@ impl<'a> StoreOptions<'a> {
     }
 }
 
-/// What was said once may be said again, but not otherwise.
-fn said<T: PartialEq + Copy>(place: &mut Option<T>, word: T) -> Result<(), Refused> {
+/// Sets an option, which may be given again, but not another one in its place.
+fn set_once<T: PartialEq + Copy>(place: &mut Option<T>, word: T) -> Result<(), Refused> {
     if *place.get_or_insert(word) == word { Ok(()) } else { Err(SYNTAX_ERROR.into()) }
 }

@@ -38,7 +38,8 @@ impl Conditions {
         Ok(conditions)
     }
 
-    /// Whether a new deadline may take the place of the old one. No deadline is later than any.
+    /// Returns whether a new deadline may take the place of the old one. No deadline is later than
+    /// any.
     fn allow(&self, new: u64, old: Option<u64>) -> bool {
         let refused = self.only_if_none && old.is_some()
             || self.only_if_one && old.is_none()

@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 /// millisecond.
 pub const SCAN_STEP: usize = 4096;
 
-/// What a streamed reply adds to the output before others have their turn.
+/// The bytes that a streamed reply adds to the output before others have their turn.
 pub const STREAM_CHUNK: usize = 64 * 1024;
 
 /// A text `DUMP`, sent a piece at a time.
@@ -25,7 +25,7 @@ pub struct DumpStream {
     pairs: bool,
     prefix: text::Prefix,
     cursor: u64,
-    /// Whether a key stands on the line already.
+    /// A key stands on the line already.
     begun: bool,
 }
 
@@ -39,7 +39,7 @@ impl DumpStream {
         Ok(DumpStream { pairs, prefix: style.prefix(Origin::Server), cursor: 0, begun: false })
     }
 
-    /// Sends the next piece; whether that was the last.
+    /// Sends the next piece, and returns whether that was the last.
     pub fn step(&mut self, keyspace: &Keyspace, output: &mut Output, now: Now) -> bool {
         let full = output.len() + STREAM_CHUNK;
         if !self.begun && !self.pairs && self.cursor == 0 {
@@ -69,7 +69,7 @@ impl DumpStream {
     }
 }
 
-/// Writes what `write` makes of each key, and how many it wrote something of.
+/// Writes what `write` makes of each key, and returns the number of those that it wrote.
 ///
 /// # Errors
 /// That would be more than a reply may have.
@@ -113,8 +113,8 @@ pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// A pattern, if it is short enough: the search takes up to as many steps for each key as pattern
-/// times key have bytes.
+/// Returns a pattern, if it is short enough: the search takes up to as many steps for each key as
+/// pattern times key have bytes.
 ///
 /// # Errors
 /// It is longer than [`MAX_PATTERN`](crate::settings::limits::MAX_PATTERN).
@@ -126,11 +126,11 @@ fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
 /// Steps of matching after which one `SCAN` ends: some ten milliseconds.
 const MAX_SCAN_WORK: usize = 1 << 24;
 
-/// What a `SCAN` asks for.
+/// The arguments of a `SCAN`.
 struct ScanOptions<'a> {
     cursor: u64,
     pattern: &'a [u8],
-    /// So many keys are looked at, whether they match or not.
+    /// The number of keys to look at, whether they match or not.
     count: u64,
     kind: Option<&'a [u8]>,
 }

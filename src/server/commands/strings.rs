@@ -29,8 +29,8 @@ pub fn put(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'s
     if keyspace.put(key, value, now) { Reply::Ok } else { Reply::Exists }
 }
 
-/// Replies with the value of a key, or null; whether there is one. Nothing may have changed yet: it
-/// refuses what is too large, and then nothing may change.
+/// Replies with the value of a key, or null, and returns whether there is one. Nothing may have
+/// changed yet: it refuses what is too large, and then nothing may change.
 fn reply_with_value(call: &mut Call<'_>, key: Key<'_>) -> Result<bool, Refused> {
     let Call { keyspace, reply, now, .. } = call;
     let most = keyspace.output_limit;
@@ -141,7 +141,7 @@ pub fn msetnx(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The keys and values of a request.
+/// Returns the keys and values of a request.
 ///
 /// # Errors
 /// The last key has no value.

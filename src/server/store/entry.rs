@@ -10,7 +10,7 @@
 //! The head is a number: the length of the key in its low 17 bits, the length of the slack in 14,
 //! and in the highest bit whether there is room for a *lease*, a deadline with its timer. The
 //! slack is what the place of an entry is longer than the entry. So the length of the value need
-//! not be written down, and an entry that never expires has no byte that speaks of expiry, unless
+//! not be written down, and an entry that never expires has no byte for expiry, unless
 //! it is so large that it does not matter: then there is always room for a lease, with a timer of
 //! 0 if it has none, and a deadline that comes or goes does not move it.
 
@@ -36,16 +36,16 @@ pub const MAX_KEY: usize = (1 << KEY_BITS) - 1;
 /// The most by which a place may be longer than its entry.
 pub const MAX_SLACK: usize = (1 << SLACK_BITS) - 1;
 
-/// Until when an entry lives.
+/// The deadline of an entry, with its timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// In Unix time, in milliseconds: from then on the entry is absent.
     pub deadline: u64,
-    /// What wakes the store up to remove it.
+    /// The timer that wakes the store to remove it.
     pub timer: TimerId,
 }
 
-/// What an entry is made of.
+/// The parts of an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// Of at most [`MAX_KEY`] bytes.
@@ -57,7 +57,7 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// How many bytes the entry takes, without room for a lease that it has not.
+    /// Returns the bytes that the entry takes, without room for a lease that it has not.
     #[inline]
     pub fn len(&self) -> usize {
         let lease = if self.lease.is_some() { LEASE } else { 0 };
@@ -105,7 +105,7 @@ impl Parts<'_> {
 pub struct StoredEntry<'a>(pub &'a [u8]);
 
 impl<'a> StoredEntry<'a> {
-    /// The key and the value.
+    /// Returns the key and the value.
     #[inline]
     pub fn split(self) -> (&'a [u8], &'a [u8]) {
         let head = head(self.0);
@@ -113,20 +113,20 @@ impl<'a> StoredEntry<'a> {
         self.0[key_start(head)..value_end].split_at(key_length(head))
     }
 
-    /// The key.
+    /// Returns the key.
     #[inline]
     pub fn key(self) -> &'a [u8] {
         let head = head(self.0);
         &self.0[key_start(head)..][..key_length(head)]
     }
 
-    /// The value.
+    /// Returns the value.
     #[inline]
     pub fn value(self) -> &'a [u8] {
         self.split().1
     }
 
-    /// Until when it lives; `None`: for ever.
+    /// Returns its lease; `None`: it lives for ever.
     #[inline]
     pub fn lease(self) -> Option<Lease> {
         if head(self.0) & ROOM == 0 {
@@ -139,13 +139,13 @@ impl<'a> StoredEntry<'a> {
         (timer != 0).then(|| Lease { deadline, timer: TimerId::unpack(timer) })
     }
 
-    /// Whether its deadline is yet to come at this Unix time, if it has one.
+    /// Returns whether its deadline is yet to come at this Unix time, if it has one.
     #[inline]
     pub fn is_live(self, unix_millis: u64) -> bool {
         head(self.0) & ROOM == 0 || self.lease().is_none_or(|lease| lease.deadline > unix_millis)
     }
 
-    /// Its ends, so that they are brought near.
+    /// Reads its ends, so that they are in the cache. Returns a byte that depends on them.
     #[inline]
     pub fn ends(self) -> u8 {
         self.0.first().copied().unwrap_or(0) ^ self.0.last().copied().unwrap_or(0)
@@ -185,7 +185,7 @@ impl StoredEntryMut<'_> {
         true
     }
 
-    /// Whether there is room for a lease.
+    /// Returns whether there is room for a lease.
     #[inline]
     pub fn has_room(&self) -> bool {
         head(self.0) & ROOM != 0

@@ -17,7 +17,7 @@
 //! When an eighth of the pages is free, the last page moves to the first free one, and the memory
 //! at the end goes back to the system.
 //!
-//! The price is that entries move: whoever keeps a handle must be told ([`Pages::remove`],
+//! The price is that entries move: whoever keeps a handle must learn of it ([`Pages::remove`],
 //! [`Pages::move_last`]).
 //!
 //! A handle is the number of a page (20 bits) and of a place in it (12 bits); the highest ones are
@@ -96,10 +96,10 @@ const fn sizes() -> [u16; CLASSES] {
     sizes
 }
 
-/// Where an entry is.
+/// The place of an entry.
 pub type Handle = u32;
 
-/// So many pages may be free, and this share of all, before the last page moves.
+/// The pages that may be free, besides this share of all, before the last page moves.
 const FREE_PAGES: usize = 16;
 const FREE_SHARE: usize = 8;
 
@@ -127,14 +127,14 @@ pub struct Pages {
 
 /// A page that has moved.
 pub struct Moved {
-    /// Where its entries were.
+    /// The old places of its entries.
     pub from: Range<Handle>,
-    /// Where the first of them is.
+    /// The new place of the first of them.
     pub to: Handle,
 }
 
 impl Pages {
-    /// No entries, and hardly any memory.
+    /// Returns no entries, in hardly any memory.
     pub fn new() -> Pages {
         Pages {
             memory: Arena::default(),
@@ -145,7 +145,7 @@ impl Pages {
         }
     }
 
-    /// An entry.
+    /// Returns an entry.
     #[inline]
     pub fn entry(&self, handle: Handle) -> StoredEntry<'_> {
         if handle < LARGE_FROM {
@@ -155,7 +155,7 @@ impl Pages {
         StoredEntry(&self.large[large_number(handle)])
     }
 
-    /// The value of an entry; one with memory of its own can be shared.
+    /// Returns the value of an entry; one with memory of its own can be shared.
     #[inline]
     pub fn value(&self, handle: Handle) -> Value<'_> {
         let value = self.entry(handle).value();
@@ -166,7 +166,7 @@ impl Pages {
         Value::long(block, block.len() - value.len()..block.len())
     }
 
-    /// Adds an entry.
+    /// Adds an entry, and returns its place.
     ///
     /// # Panics
     /// With more than 60 GiB of pages, or 2^28 large entries.
@@ -187,7 +187,8 @@ impl Pages {
         handle
     }
 
-    /// Writes an entry anew where it is. `false`: it is of another class now, and nothing changes.
+    /// Writes an entry anew where it is. Returns whether it has been done: else it is of another
+    /// class now, and nothing changes.
     #[inline]
     pub fn replace(&mut self, handle: Handle, parts: &Parts<'_>) -> bool {
         if handle >= LARGE_FROM {
@@ -206,7 +207,7 @@ impl Pages {
         stays
     }
 
-    /// Sets a lease, or takes one away, without moving anything. `false`: that cannot be.
+    /// Sets a lease, or removes one, without moving anything. Returns whether that could be done.
     pub fn set_lease(&mut self, handle: Handle, lease: Option<Lease>) -> bool {
         if handle >= LARGE_FROM {
             let bytes = Arc::make_mut(&mut self.large[large_number(handle)]);
@@ -221,7 +222,7 @@ impl Pages {
         stays
     }
 
-    /// Adds an entry whose value is filled with zeros up to `length`.
+    /// Adds an entry whose value is filled with zeros up to `length`, and returns its place.
     pub fn insert_padded(&mut self, parts: &Parts<'_>, length: usize) -> Handle {
         let padding = length - parts.value.len();
         if class_of(parts.len() + padding) == CLASSES {
@@ -281,29 +282,29 @@ impl Pages {
         (last != handle).then_some(last)
     }
 
-    /// The memory of free pages, in bytes.
+    /// Returns the memory of free pages, in bytes.
     pub fn spare_bytes(&self) -> usize {
         self.free.len() * PAGE + self.memory.spare_bytes()
     }
 
-    /// Whether no more should come: an eighth of all the handles is left, for entries that only
-    /// move.
+    /// Returns whether no more should be added: an eighth of all the handles is left, for entries
+    /// that only move.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.class_of_page.len() << PLACE_BITS >= MAX_IN_PAGES && self.free.is_empty()
             || self.large.len() >= MAX_LARGE
     }
 
-    /// If too many pages are free, moves the last to a free one. To be called after each
-    /// [`remove`](Self::remove).
+    /// Moves the last page to a free one, if too many are free, and returns what has moved. To be
+    /// called after each [`remove`](Self::remove).
     #[inline]
     pub fn move_last(&mut self) -> Option<Moved> {
         let most_free = FREE_PAGES + self.class_of_page.len() / FREE_SHARE;
         if self.free.len() > most_free { self.move_to_free() } else { None }
     }
 
-    /// The memory in pieces, as their sizes: each is given back when its size is taken, so that no
-    /// call has to free all.
+    /// Returns the memory in pieces, as their sizes: each is given back when its size is taken, so
+    /// that no call has to free all.
     pub fn into_pieces(self) -> impl Iterator<Item = usize> {
         let large = self.large.into_iter().map(|entry| entry.capacity());
         self.memory.into_pieces().chain(large)
@@ -373,7 +374,7 @@ impl Pages {
         }
     }
 
-    /// Where a place is in its page.
+    /// Returns the bytes of a place in its page.
     #[inline]
     fn place(&self, handle: Handle) -> Range<usize> {
         let size = usize::from(SIZES[self.class(handle)]);
@@ -387,14 +388,14 @@ impl Pages {
         &mut self.memory.at_mut(page_of(handle))[place]
     }
 
-    /// The class of what is not large.
+    /// Returns the class of an entry that is not large.
     #[inline]
     fn class(&self, handle: Handle) -> usize {
         usize::from(self.class_of_page[page_of(handle)])
     }
 
     /// Panics unless each page is in one class or free, and none but the last of a class has room;
-    /// says how many entries there are. For tests.
+    /// returns the number of entries. For tests.
     pub fn check_invariants(&self) -> usize {
         let (mut entries, mut pages) = (self.large.len(), 0);
         for (number, class) in self.classes.iter().enumerate() {
@@ -423,7 +424,7 @@ impl Class {
     }
 }
 
-/// How many places a page of this class has.
+/// Returns the number of places in a page of this class.
 #[inline]
 fn places(class: usize) -> usize {
     PAGE / usize::from(SIZES[class])

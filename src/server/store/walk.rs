@@ -21,8 +21,8 @@ const PROBED_PLACES: u64 = 32;
 const WALKED: usize = 4096;
 
 impl Store {
-    /// Some key, each as likely as any other; another for another `seed`. `None`, if there is none,
-    /// or hardly one that has not expired.
+    /// Returns some key, each as likely as any other; another for another `seed`. `None`, if there
+    /// is none, or hardly one that has not expired.
     ///
     /// Looks at some places of the index and, if no key is in them, walks over a part of it.
     pub fn random(&self, seed: u64, now: Now) -> Option<&[u8]> {
@@ -39,7 +39,7 @@ impl Store {
         entries.find(|entry| entry.is_live(now.unix_millis)).map(StoredEntry::key)
     }
 
-    /// One step of a walk over all entries, in no particular order.
+    /// Takes one step of a walk over all entries, in no particular order.
     ///
     /// Begins at `cursor` (0 for the first step), looks at `most` entries or some more, calls
     /// `visit(key, value)` for each of them that has not expired, and returns the cursor of the
@@ -89,7 +89,8 @@ impl Store {
     }
 }
 
-/// The `n`th number that a seed leads to; all bits look random (Steele et al., *SplitMix*, 2014).
+/// Returns the `n`th number that a seed leads to; all bits look random (Steele et al., *SplitMix*,
+/// 2014).
 fn mixed(seed: u64, n: u64) -> u64 {
     let number = seed.wrapping_add(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -227,6 +227,12 @@ fn decode_ahead(bytes: &[u8], limits: &Limits, twice: bool) -> (Vec<Event>, Vec<
     }
 }
 
+/// Every rule for replies.
+const RULES: &[ReplyRule] = {
+    use ReplyRule::{FlatPairs, LastNullArray, NullArrays, Plain};
+    &[Plain, FlatPairs, NullArrays, LastNullArray]
+};
+
 proptest! {
     #[test]
     fn a_request_taken_back_comes_again(stream in any_stream()) {
@@ -315,9 +321,7 @@ proptest! {
     #[test]
     fn a_reply_converted_is_one_reply_of_the_other_version(
         reply in any_reply(),
-        rule in prop::sample::select(
-            &[ReplyRule::Plain, ReplyRule::FlatPairs, ReplyRule::NullArrays, ReplyRule::LastNullArray][..]
-        ),
+        rule in prop::sample::select(RULES),
     ) {
         let mut out = Output::new();
         resp::convert(&mut out, Value::Short(&reply), rule, Version::Three, Version::Two);
