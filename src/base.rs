@@ -4,11 +4,12 @@
 //! - Memory: [`arena`] a vector in huge pages · [`segmented_slab`] values by number
 //! - Lookups: [`index`] hash to handle · [`glob`] the patterns of `KEYS`
 //! - Time: [`clock`] moments on both clocks · [`timer_wheel`] deadlines in order
-//! - [`units`] how sizes and times are written
+//! - Text: [`escape`] bytes of strangers for people · [`units`] how sizes and times are written
 
 pub mod arena;
 pub mod buffer;
 pub mod clock;
+pub mod escape;
 pub mod glob;
 pub mod index;
 pub mod output;

@@ -6,8 +6,7 @@
 //!
 //! - `options.rs`: the command line, checked      - `failure.rs`: what ends the program early
 //! - `request.rs`: lines to requests              - `connection.rs`: the socket, and whole replies
-//! - `lines.rs`: input cut into lines             - `output.rs`: how replies look on stdout,
-//!   with `printable.rs` where it is a terminal
+//! - `lines.rs`: input cut into lines             - `output.rs`: how replies look on stdout
 //! - `interactive.rs`: prompt and reply, from a pipe or a terminal; `editor.rs`: line editing
 //! - `load.rs`: a file of requests, pipelined
 //!
@@ -21,7 +20,6 @@ mod lines;
 mod load;
 mod options;
 mod output;
-mod printable;
 mod request;
 
 use connection::{Connection, Verdict};

@@ -44,10 +44,10 @@ use crate::handler::{CloseMode, CloseReason, ConnId, Handler, Outbox};
 use crate::settings::limits::{self, Limits};
 use crate::stats::{Stat, Stats};
 use accepting::Listeners;
-use connection::{Readiness, Role, Step};
+use connection::{Readiness, Role, StepResult};
 use connection_table::ConnectionTable;
 use log::info;
-use network::{Event, Network};
+use network::{Network, NetworkEvent};
 use resolver::Resolver;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -87,7 +87,7 @@ pub enum Exit {
 pub struct Reactor<H, N: Network = Poll> {
     network: N,
     /// The events of this tick.
-    events: Vec<Event>,
+    events: Vec<NetworkEvent>,
     handler: H,
     out: Outbox,
     limits: Limits,
@@ -231,13 +231,13 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     }
 
     #[inline]
-    fn note(&mut self, event: Event, now: Instant) {
+    fn note(&mut self, event: NetworkEvent, now: Instant) {
         match event {
-            Event::Connection(id, readiness) => self.note_connection(id, readiness, now),
-            Event::Listener(index) => self.listeners.note(index),
-            Event::Resolved(answer) => self.resolved(&answer, now),
-            Event::Stop => self.stop(now),
-            Event::Reload => info!("SIGHUP: nothing to reload"),
+            NetworkEvent::Connection(id, readiness) => self.note_connection(id, readiness, now),
+            NetworkEvent::Listener(index) => self.listeners.note(index),
+            NetworkEvent::Resolved(answer) => self.resolved(&answer, now),
+            NetworkEvent::Stop => self.stop(now),
+            NetworkEvent::Reload => info!("SIGHUP: nothing to reload"),
         }
     }
 
@@ -379,7 +379,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     }
 
     #[inline]
-    fn conclude(&mut self, id: ConnId, step: Step, now: Instant) {
+    fn conclude(&mut self, id: ConnId, step: StepResult, now: Instant) {
         match step {
             Ok(()) => self.set_timer(id),
             Err(why) => self.remove(id, why, now),

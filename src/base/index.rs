@@ -106,7 +106,7 @@ impl Bucket {
 
 /// Where a bucket is: a home bucket, or an overflow bucket in its chain.
 #[derive(Clone, Copy, PartialEq)]
-struct Place {
+struct BucketId {
     home: usize,
     /// [`NONE`]: the home bucket itself.
     overflow: u32,
@@ -261,9 +261,13 @@ impl Index {
     }
 
     #[inline]
-    fn locate(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<(Place, usize, u32)> {
+    fn locate(
+        &self,
+        hash: u64,
+        mut is_it: impl FnMut(u32) -> bool,
+    ) -> Option<(BucketId, usize, u32)> {
         let tag = tag_of(hash);
-        let mut place = Place { home: self.home_of(hash), overflow: NONE };
+        let mut place = BucketId { home: self.home_of(hash), overflow: NONE };
         let mut bucket = self.home.at(place.home);
         loop {
             let mut matches = bucket.matches(tag);
@@ -290,7 +294,7 @@ impl Index {
         if number < self.home.len() { number } else { before_its_split }
     }
 
-    fn bucket(&self, place: Place) -> &Bucket {
+    fn bucket(&self, place: BucketId) -> &Bucket {
         if place.overflow == NONE {
             self.home.at(place.home)
         } else {
@@ -298,7 +302,7 @@ impl Index {
         }
     }
 
-    fn bucket_mut(&mut self, place: Place) -> &mut Bucket {
+    fn bucket_mut(&mut self, place: BucketId) -> &mut Bucket {
         if place.overflow == NONE {
             self.home.at_mut(place.home)
         } else {
@@ -306,19 +310,19 @@ impl Index {
         }
     }
 
-    fn chain(&self, home: usize) -> impl Iterator<Item = Place> + '_ {
-        iter::successors(Some(Place { home, overflow: NONE }), move |&place| {
+    fn chain(&self, home: usize) -> impl Iterator<Item = BucketId> + '_ {
+        iter::successors(Some(BucketId { home, overflow: NONE }), move |&place| {
             let overflow = self.bucket(place).link;
-            (overflow != NONE).then_some(Place { home, overflow })
+            (overflow != NONE).then_some(BucketId { home, overflow })
         })
     }
 
-    fn last_of_chain(&self, home: usize) -> Place {
+    fn last_of_chain(&self, home: usize) -> BucketId {
         self.chain(home).last().expect("a chain begins with its home bucket")
     }
 
     /// The bucket that links to an overflow bucket.
-    fn before(&self, place: Place) -> Place {
+    fn before(&self, place: BucketId) -> BucketId {
         let mut chain = self.chain(place.home);
         let before = chain.find(|&before| self.bucket(before).link == place.overflow);
         before.expect("an overflow bucket is in a chain")
@@ -346,7 +350,7 @@ impl Index {
         if number != moved_from {
             let moved = *self.overflow.at(moved_from as usize);
             let home = self.home_of(hash_of(moved.handles[0]));
-            let before = self.before(Place { home, overflow: moved_from });
+            let before = self.before(BucketId { home, overflow: moved_from });
             self.bucket_mut(before).link = number;
             *self.overflow.at_mut(number as usize) = moved;
         }

@@ -33,7 +33,7 @@ pub const SHARED_FROM: usize = 16 * 1024;
 pub type Block = Arc<Vec<u8>>;
 
 /// Slices that one write takes at the most: 32 large values with what stands between them.
-const SLICES: usize = 64;
+const MAX_SLICES: usize = 64;
 
 /// A value on its way to an output.
 #[derive(Clone, Copy, Debug)]
@@ -97,13 +97,13 @@ impl Eq for Value<'_> {}
 #[derive(Debug, Default)]
 pub struct Output {
     plain: Buffer,
-    shared: Option<Box<Shared>>,
+    shared: Option<Box<SharedParts>>,
 }
 
 /// The shared pieces of an output, of which there is at least one.
 #[derive(Debug, Default)]
-struct Shared {
-    pieces: VecDeque<Piece>,
+struct SharedParts {
+    pieces: VecDeque<SharedPart>,
     /// Their bytes, together.
     bytes: usize,
     /// Plain bytes that were consumed since the first piece came.
@@ -112,7 +112,7 @@ struct Shared {
 
 /// Never empty.
 #[derive(Debug)]
-struct Piece {
+struct SharedPart {
     block: Block,
     start: usize,
     end: usize,
@@ -120,7 +120,7 @@ struct Piece {
     at: usize,
 }
 
-impl Piece {
+impl SharedPart {
     fn len(&self) -> usize {
         self.end - self.start
     }
@@ -177,7 +177,7 @@ impl Output {
         shared.bytes += range.len();
         let at = shared.consumed + self.plain.len();
         let Range { start, end } = range;
-        shared.pieces.push_back(Piece { block: block.clone(), start, end, at });
+        shared.pieces.push_back(SharedPart { block: block.clone(), start, end, at });
     }
 
     /// Appends all that waits in another output.
@@ -260,7 +260,7 @@ impl Output {
     }
 
     fn send_shared(&mut self, to: &mut impl Write, most: usize) -> io::Result<bool> {
-        let mut slices = [IoSlice::new(b""); SLICES];
+        let mut slices = [IoSlice::new(b""); MAX_SLICES];
         let (mut used, mut offered) = (0, 0);
         for (place, bytes) in slices.iter_mut().zip(self.slices()) {
             if offered == most {
@@ -319,7 +319,7 @@ impl Output {
             let within = position - before - plain;
             if within < piece.len() {
                 let middle = piece.start + within;
-                let rest = Piece { start: middle, block: piece.block.clone(), ..*piece };
+                let rest = SharedPart { start: middle, block: piece.block.clone(), ..*piece };
                 piece.end = middle;
                 shared.pieces.insert(index + 1, rest);
                 return (index + 1, plain);
@@ -337,7 +337,7 @@ impl Output {
     }
 }
 
-impl Shared {
+impl SharedParts {
     fn drop_pieces(&mut self, which: impl std::ops::RangeBounds<usize>) {
         let dropped: usize = self.pieces.drain(which).map(|piece| piece.len()).sum();
         self.bytes -= dropped;

@@ -1,6 +1,6 @@
 //! How the client ends: its exit codes, and what ends it early, with the one line that says so.
 
-use super::printable::printable;
+use crate::base::escape::for_terminal;
 use std::io::{self, Write};
 
 /// Exit code: the request was carried out.
@@ -73,7 +73,7 @@ impl Failure {
 
 /// One line on stderr. There is nobody to tell if that fails.
 pub fn complain(line: &str) {
-    let mut line = printable(line.as_bytes()).into_owned();
+    let mut line = for_terminal(line.as_bytes()).into_owned();
     line.push(b'\n');
     let _ = io::stderr().write_all(&line);
 }

@@ -2,7 +2,7 @@
 
 use super::connection::{Line, Origin, Reply, Verdict};
 use super::failure::Failure;
-use super::printable::printable;
+use crate::base::escape::for_terminal;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 /// Collected before it is written: a dump of many lines takes few calls.
@@ -76,7 +76,7 @@ impl Output {
             self.out.write_all(label.as_bytes())?;
         }
         match self.escapes {
-            true => self.out.write_all(&printable(text))?,
+            true => self.out.write_all(&for_terminal(text))?,
             false => self.out.write_all(text)?,
         }
         self.out.write_all(b"\n")

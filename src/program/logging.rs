@@ -5,6 +5,7 @@
 
 mod output;
 
+use crate::base::escape::for_log;
 use env_logger::{Builder, Env, Logger, Target};
 use log::{Log, Metadata, Record};
 use output::LogOutput;
@@ -67,7 +68,7 @@ impl Log for Bounded {
                 if left_out > 0 {
                     say(format_args!("{left_out} lines were left out here"));
                 }
-                say(format_args!("{}", printable(&record.args().to_string())));
+                say(format_args!("{}", for_log(&record.args().to_string())));
             }
             Fate::First => say(format_args!("too many lines: left out for a second, and counted")),
             Fate::LeftOut => {}
@@ -77,18 +78,6 @@ impl Log for Bounded {
     fn flush(&self) {
         self.logger.flush();
     }
-}
-
-/// Text without what would end its line or steer a terminal: that is escaped.
-fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '"' | '\'' | '\\' => shown.push(character),
-            _ => shown.extend(character.escape_debug()),
-        }
-    }
-    shown
 }
 
 /// What becomes of a line.

@@ -5,10 +5,11 @@
 
 use super::telnet::{TelnetEvent, TelnetState};
 use super::{Decoded, Form, Refusal, Reply, Request, Span, Words, bytes};
+use crate::base::escape::escape;
+pub use crate::base::escape::printable;
 use crate::base::output::{Output, Value};
 use crate::protocol::command::{Command, LineSyntax};
 use crate::settings::limits::{self, Limits};
-use std::fmt;
 
 const NUL: u8 = 0;
 const BACKSPACE: u8 = 8;
@@ -327,44 +328,6 @@ pub fn push_pair(out: &mut Output, prefix: Prefix, key: &[u8], value: &[u8]) {
 /// Appends `bytes` between quotes, with `\\ \" \n \r \t \xHH` for what is not printable.
 pub fn push_quoted(out: &mut Output, bytes: &[u8]) {
     out.push(b"\"");
-    for_each_escaped(bytes, |piece| out.push(piece));
+    escape(bytes, |piece| out.push(piece));
     out.push(b"\"");
-}
-
-fn for_each_escaped(bytes: &[u8], mut push: impl FnMut(&[u8])) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let hex = |byte: u8| [b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-    for chunk in bytes.utf8_chunks() {
-        // Runs of plain characters go as one piece.
-        let valid = chunk.valid();
-        let mut plain_from = 0;
-        for (at, character) in valid.char_indices() {
-            let escape: &[u8] = match character {
-                '\\' => b"\\\\",
-                '"' => b"\\\"",
-                '\n' => b"\\n",
-                '\r' => b"\\r",
-                '\t' => b"\\t",
-                _ if character.is_control() => b"",
-                _ => continue,
-            };
-            let end = at + character.len_utf8();
-            push(&valid.as_bytes()[plain_from..at]);
-            push(escape);
-            if escape.is_empty() {
-                valid.as_bytes()[at..end].iter().for_each(|&byte| push(&hex(byte)));
-            }
-            plain_from = end;
-        }
-        push(&valid.as_bytes()[plain_from..]);
-        chunk.invalid().iter().for_each(|&byte| push(&hex(byte)));
-    }
-}
-
-/// Returns what a peer sent in a form for a log or an error message: escaped, and cut after `most`
-/// bytes.
-pub fn printable(bytes: &[u8], most: usize) -> impl fmt::Display {
-    let mut text = Vec::new();
-    for_each_escaped(&bytes[..bytes.len().min(most)], |piece| text.extend_from_slice(piece));
-    String::from_utf8_lossy(&text).into_owned()
 }

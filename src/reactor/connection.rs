@@ -41,7 +41,7 @@ pub const MIN_WAIT: Duration = Duration::from_secs(1);
 /// One read of a long request to where it stands, at most: some 50 µs.
 pub const LONG_READ: usize = 256 * 1024;
 
-/// Input from which on the rest of its request is not read into the scratch buffer and copied: so
+/// PartialInput from which on the rest of its request is not read into the scratch buffer and copied: so
 /// much is copied, at the most, before it shows that it is long.
 const LONG_INPUT: usize = SCRATCH_BYTES / 2;
 
@@ -118,7 +118,7 @@ pub struct Connection<S> {
     pub role: Role,
     id: ConnId,
     /// What is left of requests that have begun; few connections have any.
-    input: Option<Box<Input>>,
+    input: Option<Box<PartialInput>>,
     phase: Phase,
     want: Want,
     readable: bool,
@@ -130,9 +130,9 @@ pub struct Connection<S> {
     eof_delivered: bool,
 }
 
-/// Input that waits for more.
+/// PartialInput that waits for more.
 #[derive(Debug)]
-struct Input {
+struct PartialInput {
     bytes: Buffer,
     /// It is of a long request, and its memory goes back to the pool.
     is_long: bool,
@@ -148,8 +148,8 @@ enum InputEnd {
     ByUs,
 }
 
-/// Whether a connection is still there after a step.
-pub type Step = Result<(), CloseReason>;
+/// What a step comes to: `Ok` if the connection goes on; the error says why it is over.
+pub type StepResult = Result<(), CloseReason>;
 
 impl<S: Stream> Connection<S> {
     /// A connection that came in, which is open.
@@ -203,7 +203,7 @@ impl<S: Stream> Connection<S> {
 
     /// Remembers what an event said. The error: the stream is of no more use.
     #[inline]
-    pub fn note(&mut self, event: Readiness) -> Step {
+    pub fn note(&mut self, event: Readiness) -> StepResult {
         self.readable |= event.readable;
         self.read_on |= event.read_on;
         self.writable |= event.writable;
@@ -275,7 +275,7 @@ impl<S: Stream> Connection<S> {
         scratch: &mut Buffer,
         now: Instant,
         fresh_time: Option<impl FnOnce() -> Instant>,
-    ) -> Step {
+    ) -> StepResult {
         if self.phase == Phase::Lingering {
             return self.drop_input(scratch);
         }
@@ -323,7 +323,7 @@ impl<S: Stream> Connection<S> {
                         bytes.make_room_towards(whole, scratch.len());
                     }
                     bytes.push(scratch.bytes());
-                    self.input = Some(Box::new(Input { bytes, is_long }));
+                    self.input = Some(Box::new(PartialInput { bytes, is_long }));
                 }
                 next
             }
@@ -418,7 +418,7 @@ impl<S: Stream> Connection<S> {
 
     /// Reads on after the last reply and forgets it: closing with unread input would make the
     /// system send a reset, which overtakes the reply.
-    fn drop_input(&mut self, scratch: &mut Buffer) -> Step {
+    fn drop_input(&mut self, scratch: &mut Buffer) -> StepResult {
         let result = self.read(scratch, usize::MAX);
         scratch.clear();
         result?;
@@ -426,7 +426,12 @@ impl<S: Stream> Connection<S> {
     }
 
     /// The deadline has come. `Ok`: the handler was told; the error: it is over.
-    pub fn overdue<H: Handler>(&mut self, handler: &mut H, out: &mut Outbox, now: Instant) -> Step {
+    pub fn overdue<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        out: &mut Outbox,
+        now: Instant,
+    ) -> StepResult {
         self.deadline = None;
         match self.phase {
             Phase::Connecting => Err(CloseReason::ConnectFailed(ErrorKind::TimedOut)),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Something that happened outside.
 #[derive(Debug)]
-pub enum Event {
+pub enum NetworkEvent {
     /// A connection may be read or written, or has failed.
     Connection(ConnId, Readiness),
     /// Clients may wait at a listener, counted from 0 in the order of [`Network::listen`].
@@ -44,7 +44,11 @@ pub trait Network {
     ///
     /// # Errors
     /// The system's poll fails.
-    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<bool>;
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        events: &mut Vec<NetworkEvent>,
+    ) -> io::Result<bool>;
 
     /// Returns the time of the monotonic clock.
     fn now(&mut self) -> Instant;
@@ -79,7 +83,7 @@ pub trait Network {
     /// The attempt fails before it begins.
     fn connect(&mut self, to: SocketAddr, id: ConnId) -> io::Result<Self::Stream>;
 
-    /// Begins to look up a name; [`Event::Resolved`] brings the answer.
+    /// Begins to look up a name; [`NetworkEvent::Resolved`] brings the answer.
     ///
     /// # Errors
     /// The system has no thread left for it.

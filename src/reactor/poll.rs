@@ -3,7 +3,7 @@
 //! Sockets are registered once, edge-triggered, and never again. Other threads and signals reach
 //! the loop as events of the same poll.
 
-use super::network::{Answer, Event, Network};
+use super::network::{Answer, Network, NetworkEvent};
 use super::resolver;
 use crate::handler::ConnId;
 use crate::reactor::connection::{Readiness, Stream};
@@ -113,7 +113,7 @@ impl Poll {
         })
     }
 
-    /// Takes the process's SIGTERM and SIGINT as [`Event::Stop`], SIGHUP as [`Event::Reload`], and
+    /// Takes the process's SIGTERM and SIGINT as [`NetworkEvent::Stop`], SIGHUP as [`NetworkEvent::Reload`], and
     /// SIGXFSZ as nothing.
     ///
     /// # Errors
@@ -143,7 +143,11 @@ impl Poll {
 impl Network for Poll {
     type Stream = TcpStream;
 
-    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<bool> {
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        events: &mut Vec<NetworkEvent>,
+    ) -> io::Result<bool> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(false),
             result => result?,
@@ -159,11 +163,13 @@ impl Network for Poll {
                 WAKER => {
                     let messages = self.messages.try_iter();
                     events.extend(messages.map(|message| match message {
-                        Message::Stop => Event::Stop,
-                        Message::Resolved(answer) => Event::Resolved(Box::new(answer)),
+                        Message::Stop => NetworkEvent::Stop,
+                        Message::Resolved(answer) => NetworkEvent::Resolved(Box::new(answer)),
                     }));
                 }
-                Token(packed) if packed as u32 == 0 => events.push(Event::Listener(packed >> 32)),
+                Token(packed) if packed as u32 == 0 => {
+                    events.push(NetworkEvent::Listener(packed >> 32))
+                }
                 Token(packed) => {
                     let read_on = event.is_priority() || event.is_read_closed();
                     let readiness = Readiness {
@@ -172,7 +178,7 @@ impl Network for Poll {
                         read_on,
                         broken: event.is_error() || event.is_write_closed(),
                     };
-                    events.push(Event::Connection(ConnId::unpack(packed), readiness));
+                    events.push(NetworkEvent::Connection(ConnId::unpack(packed), readiness));
                 }
             }
         }
@@ -236,11 +242,11 @@ impl Network for Poll {
     }
 }
 
-fn signal_event(signal: i32) -> Option<Event> {
+fn signal_event(signal: i32) -> Option<NetworkEvent> {
     match signal {
-        SIGHUP => Some(Event::Reload),
+        SIGHUP => Some(NetworkEvent::Reload),
         // The log is as long as a file may be; a line about it would bring the next.
         SIGXFSZ => None,
-        _ => Some(Event::Stop),
+        _ => Some(NetworkEvent::Stop),
     }
 }

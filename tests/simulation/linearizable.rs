@@ -59,7 +59,7 @@ pub enum Verdict {
 
 /// A value that nobody has read.
 const UNREAD: u32 = u32::MAX;
-const MOST_STATES: usize = 300_000;
+const MAX_STATES: usize = 300_000;
 
 struct Search {
     events: Vec<Event>,
@@ -118,7 +118,7 @@ impl Search {
         if !self.seen.insert((done, state)) {
             return Some(false);
         }
-        if self.seen.len() > MOST_STATES {
+        if self.seen.len() > MAX_STATES {
             return None;
         }
         let mut tried: Vec<Act> = Vec::new();

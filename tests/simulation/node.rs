@@ -7,7 +7,7 @@ use super::network::{End, FakeStream, LinkId, Network, Parcel, Reach, Side};
 use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
 use larder::reactor::connection::Readiness;
-use larder::reactor::network::{self, Answer, Event};
+use larder::reactor::network::{self, Answer, NetworkEvent};
 use larder::reactor::{Exit, Reactor};
 use larder::settings::limits::Limits;
 use larder::stats::Stat;
@@ -56,7 +56,7 @@ pub struct Surroundings {
     net: Option<Box<Network>>,
     /// Its connections.
     ids: Vec<ConnId>,
-    events: Vec<Event>,
+    events: Vec<NetworkEvent>,
     /// Poll had no room for the events of upstreams, and says so.
     events_full: bool,
     /// When the tick that begins now seems to begin: the process was stopped since.
@@ -79,7 +79,7 @@ impl Surroundings {
 impl network::Network for Surroundings {
     type Stream = FakeStream;
 
-    fn poll(&mut self, _: Option<Duration>, events: &mut Vec<Event>) -> io::Result<bool> {
+    fn poll(&mut self, _: Option<Duration>, events: &mut Vec<NetworkEvent>) -> io::Result<bool> {
         events.append(&mut self.events);
         self.is_stopped_in_tick = self.seeming_now.is_some();
         Ok(std::mem::take(&mut self.events_full))
@@ -251,7 +251,7 @@ impl Node {
     /// Tells it to stop, as a signal does.
     pub fn drain(&mut self) {
         if let Some(reactor) = &mut self.reactor {
-            reactor.network().events.push(Event::Stop);
+            reactor.network().events.push(NetworkEvent::Stop);
         }
     }
 
@@ -266,14 +266,14 @@ impl Node {
         let Some(mut reactor) = self.reactor.take() else { return self.turn_away(net, inbox) };
         let events_full = net.random.chance(net.sites[self.index].weather.spurious);
         for (id, event) in std::mem::take(&mut self.unreported) {
-            reactor.network().events.push(Event::Connection(id, event));
+            reactor.network().events.push(NetworkEvent::Connection(id, event));
         }
         let unseen = std::mem::take(&mut self.unseen);
         for (link, side, parcel) in unseen.into_iter().chain(inbox) {
             match (parcel, net.end(link, side)) {
                 (Parcel::Connect, _) => {
                     reactor.network().backlog.push_back(link);
-                    reactor.network().events.push(Event::Listener(0));
+                    reactor.network().events.push(NetworkEvent::Listener(0));
                 }
                 (parcel, End::Node(..)) if stopped_at.is_some() && side == Side::Initiator => {
                     self.unseen.push((link, side, parcel));
@@ -345,7 +345,7 @@ impl Node {
         if events_full && stream.side == Side::Initiator {
             self.unreported.push((id, event));
         } else {
-            reactor.network().events.push(Event::Connection(id, event));
+            reactor.network().events.push(NetworkEvent::Connection(id, event));
         }
     }
 
@@ -357,7 +357,7 @@ impl Node {
             stream.room = net.room(stream.link, stream.side.other());
             if stream.room > 0 && std::mem::take(&mut stream.is_blocked) {
                 let event = Readiness { writable: true, ..Default::default() };
-                reactor.network().events.push(Event::Connection(id, event));
+                reactor.network().events.push(NetworkEvent::Connection(id, event));
             }
         }
     }
@@ -414,12 +414,12 @@ fn add_spurious_events(reactor: &mut Reactor<Policy, Surroundings>, net: &mut Ne
             let (readable, writable) = (net.random.chance(50), net.random.chance(50));
             let read_on = readable && net.random.chance(50);
             let event = Readiness { readable, writable, read_on, broken: false };
-            reactor.network().events.push(Event::Connection(id, event));
+            reactor.network().events.push(NetworkEvent::Connection(id, event));
         }
     }
     if let Some(id) = reactor.network().gone {
         let every = Readiness { readable: true, writable: true, read_on: true, broken: true };
-        reactor.network().events.push(Event::Connection(id, every));
+        reactor.network().events.push(NetworkEvent::Connection(id, every));
     }
 }
 
@@ -427,7 +427,7 @@ fn add_spurious_events(reactor: &mut Reactor<Policy, Surroundings>, net: &mut Ne
 fn resolve(surroundings: &mut Surroundings, net: &Network) {
     for (_, name) in surroundings.lookups.extract_if(.., |it| it.0 <= net.now) {
         let addresses = net.names.get(&name).map_or(Vec::new(), |it| it.0.clone());
-        surroundings.events.push(Event::Resolved(Box::new(Answer { name, addresses })));
+        surroundings.events.push(NetworkEvent::Resolved(Box::new(Answer { name, addresses })));
     }
 }
 

@@ -37,10 +37,3 @@ fn lines_that_come_apart_are_all_written() {
         assert_eq!(fate, Fate::Written { left_out: 0 }, "{number}");
     }
 }
-
-#[test]
-fn a_line_stays_one_and_steers_no_terminal() {
-    let raw = "a\r\nb\x1b[31m\t\0\u{7f}\u{9b}2J\u{202e}'\"\\ é→";
-    let shown = r#"a\r\nb\u{1b}[31m\t\0\u{7f}\u{9b}2J\u{202e}'"\ é→"#;
-    assert_eq!(printable(raw), shown);
-}

@@ -1,6 +1,6 @@
 //! Sending what the outbox holds for a connection, and the end that was asked for after that.
 
-use super::{Connection, FLUSH_PATIENCE, InputEnd, LINGER, Phase, Role, Step, Stream, Want};
+use super::{Connection, FLUSH_PATIENCE, InputEnd, LINGER, Phase, Role, StepResult, Stream, Want};
 use crate::handler::{CloseMode, CloseReason, Outbox};
 use crate::settings::limits::{self, Limits};
 use crate::stats::Stat;
@@ -17,7 +17,7 @@ impl<S: Stream> Connection<S> {
         limits: &Limits,
         share: usize,
         now: Instant,
-    ) -> Step {
+    ) -> StepResult {
         let ending = out.ending(self.id);
         if ending == CloseMode::Now {
             return Err(CloseReason::Closed);
@@ -77,7 +77,7 @@ impl<S: Stream> Connection<S> {
 
     /// Goes on with the end that was asked for.
     #[cold]
-    fn finish(&mut self, unsent: usize, now: Instant) -> Step {
+    fn finish(&mut self, unsent: usize, now: Instant) -> StepResult {
         match self.phase {
             Phase::Connecting => return Err(CloseReason::Closed),
             Phase::Lingering => return Ok(()),

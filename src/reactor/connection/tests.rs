@@ -179,7 +179,7 @@ impl Bench {
         self.connection.note(event).expect("the stream is well");
     }
 
-    fn turn(&mut self) -> Step {
+    fn turn(&mut self) -> StepResult {
         let Bench { connection, handler, out, scratch, now, .. } = self;
         connection.take_turn(handler, out, scratch, *now, NOT_FRESH)?;
         connection.settle(out, &limits(), usize::MAX, *now)

@@ -27,7 +27,7 @@ const EXPECTED: [&str; 15] = [
 ];
 
 /// Rounds in which a missing rule has to be noticed: mostly a hundred will do.
-const MOST_ROUNDS: u64 = 10_000;
+const MAX_ROUNDS: u64 = 10_000;
 
 /// Plays the round of a seed; why it breaks the promises, if it does.
 fn play(seed: u64, plan: Plan) -> (Round, Result<(), String>) {
@@ -62,7 +62,7 @@ fn a_rule_that_is_missing_is_noticed() {
     let seed = support::seed();
     let mut missed = Vec::new();
     for broken in Broken::ALL {
-        let noticed = (0..MOST_ROUNDS).find_map(|round| {
+        let noticed = (0..MAX_ROUNDS).find_map(|round| {
             let seed = seed.wrapping_add(round);
             let plan = Plan::that_needs(broken, &mut Random(seed));
             play(seed, plan).1.err().map(|message| (round, message))
