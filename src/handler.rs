@@ -35,27 +35,29 @@ pub struct ConnId {
 }
 
 impl ConnId {
-    /// Where the connection stands in tables; unique among the connections of one moment.
+    /// Returns its place in tables; unique among the connections of one moment.
     #[inline]
     pub fn slot(self) -> usize {
         self.slot as usize
     }
 
-    /// A number that no other connection of the program has or had, until there have been 2³² of
-    /// them; never 0.
+    /// Returns a number that no other connection of the program has or had, until there have been
+    /// 2³² of them; never 0.
     pub fn number(self) -> u32 {
         self.generation
     }
 
-    /// Both halves as one number. The lower 32 bits are never 0, which is free for other uses.
+    /// Returns both halves as one number. The lower 32 bits are never 0, which is free for other
+    /// uses.
     #[inline]
     pub fn pack(self) -> usize {
         (self.slot as usize) << 32 | self.generation as usize
     }
 
-    /// The other way round.
+    /// Returns what [`pack`](Self::pack) made a number of.
     #[inline]
     pub fn unpack(packed: usize) -> ConnId {
+        debug_assert_ne!(packed as u32, 0, "0 is not a connection");
         ConnId { slot: (packed >> 32) as u32, generation: packed as u32 }
     }
 }
@@ -65,7 +67,7 @@ impl ConnId {
 pub enum Via {
     /// A client came in by a listener, from this address.
     Listener(SocketAddr),
-    /// The handler asked for it with [`Outbox::connect`].
+    /// The handler ordered it with [`Outbox::connect`].
     Connect,
 }
 
@@ -76,9 +78,9 @@ pub enum CloseReason {
     Closed,
     /// The peer left or reset it, or the network failed.
     Lost(io::ErrorKind),
-    /// A connection that was asked for did not come about.
+    /// A connection that was ordered with [`Outbox::connect`] failed.
     ConnectFailed(io::ErrorKind),
-    /// The same: its name has no address, or nobody can tell it.
+    /// The same: its name has no address, or no name server answers.
     NoAddress,
     /// The same: the process, or the system, has no descriptor for it.
     NoDescriptor,
@@ -94,7 +96,7 @@ pub enum Next {
     /// It used all that it could: read more. If nothing has come at the time given,
     /// [`Handler::timed_out`] is called.
     Read(Option<Instant>),
-    /// It has more to say, or input left to use: call again when the output has drained, without
+    /// It has more to write, or input left to use: call again when the output has drained, without
     /// reading.
     Drain,
     /// It can do nothing before [`Outbox::resume`].
@@ -116,7 +118,7 @@ impl fmt::Display for CloseReason {
 
 /// The policy behind connections.
 pub trait Handler {
-    /// A client came, or a connection that was asked for stands.
+    /// Takes note of a client that came, or of an ordered connection that is open.
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant);
 
     /// Consumes whole requests until none is left or this connection's output passes
@@ -134,16 +136,17 @@ pub trait Handler {
     /// the rest when it comes.
     fn expected_len(&self, conn: ConnId) -> usize;
 
-    /// The peer sent FIN, or the program is stopping: no request follows. Comes once, after
+    /// Ends the input: the peer sent FIN, or the program is stopping. Comes once, after
     /// `received` has used all whole requests. Calls [`Outbox::close`] once every owed reply is in
     /// the output. An unterminated request is dropped.
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant);
 
-    /// The time given with [`Next::Read`] has come. Returns when to ask again, if the connection is
-    /// not to be closed.
+    /// Decides about a connection whose time, given with [`Next::Read`], has come. Returns when to
+    /// call again, if it is not to be closed.
     fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant>;
 
-    /// The connection is gone. Exactly once for each `ConnId`, also if the connect failed.
+    /// Forgets a connection that is gone. Comes exactly once for each `ConnId`, also if the connect
+    /// failed.
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant);
 
     /// Returns the time at which `deadline_reached` is to be called, if it is.
@@ -162,23 +165,23 @@ pub trait Handler {
     fn check_invariants(&self);
 }
 
-/// A connection that a handler asked for.
+/// An order for a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
     /// Its name from now on.
     pub conn: ConnId,
-    /// Where to: `HOST:PORT`, the host a name or an address. What a name stands for is looked up
-    /// each time.
+    /// Its destination, `HOST:PORT`, the host a name or an address. A name is looked up each time.
     pub to: String,
-    /// Which of the name's addresses, counted round: see [`Connect::choose`].
+    /// The number of the attempt, which chooses among the name's addresses: see
+    /// [`Connect::choose`].
     pub turn: usize,
     /// How long it may take, the lookup included.
     pub timeout: Duration,
 }
 
 impl Connect {
-    /// The address to connect to, of those that the name has now. They are put in the order of
-    /// their numbers (IPv4 first), since name servers turn theirs round at each question: so one
+    /// Returns the address to connect to, of those that the name has now. They are put in the order
+    /// of their numbers (IPv4 first), since name servers turn theirs round with each lookup: so one
     /// attempt after the other tries them all.
     pub fn choose(&self, mut addresses: Vec<SocketAddr>) -> Option<SocketAddr> {
         addresses.sort_unstable();
@@ -188,7 +191,7 @@ impl Connect {
     }
 }
 
-/// How far the end of a connection was asked for.
+/// The way in which a connection is to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CloseMode {
     /// Not at all.
@@ -207,8 +210,8 @@ struct Outlet {
     touched: bool,
 }
 
-/// What a handler may do to the outside: output for each connection, and what is asked of the
-/// driver. The methods for handlers stand first, those for drivers after.
+/// What a handler may do to the outside: output for each connection, and orders to the driver. The
+/// methods for handlers stand first, those for drivers after.
 #[derive(Debug)]
 pub struct Outbox {
     outlets: Slab<Outlet>,
@@ -226,7 +229,7 @@ pub struct Outbox {
 
 /// For handlers.
 impl Outbox {
-    /// An outbox without connections.
+    /// Returns an outbox without connections.
     pub fn new(clock: WallClock) -> Outbox {
         Outbox {
             outlets: Slab::new(),
@@ -240,13 +243,13 @@ impl Outbox {
         }
     }
 
-    /// Where replies to `conn` are appended. `None`: it is gone, or was told to close.
+    /// Returns the output to which replies to `conn` are appended; `None` if it is gone or closing.
     #[inline]
     pub fn output(&mut self, conn: ConnId) -> Option<&mut Output> {
         self.output_and_stats(conn).map(|(output, _)| output)
     }
 
-    /// The output together with the counters, for a handler that needs both at a time.
+    /// Returns the output together with the counters, for a handler that needs both at a time.
     #[inline]
     pub fn output_and_stats(&mut self, conn: ConnId) -> Option<(&mut Output, &mut Stats)> {
         let outlet = self.outlets.get_mut(conn.slot())?;
@@ -261,15 +264,15 @@ impl Outbox {
         Some((&mut outlet.output, &mut self.stats))
     }
 
-    /// How many bytes of output the peer has not taken yet; 0 if the connection is gone.
+    /// Returns how many bytes of output the peer has not taken yet; 0 if the connection is gone.
     #[inline]
     pub fn unsent(&self, conn: ConnId) -> usize {
         self.outlet(conn).map_or(0, |outlet| outlet.output.len())
     }
 
-    /// Asks for a connection: the fields of [`Connect`]. What becomes of it is told by
-    /// [`Handler::opened`] or [`Handler::closed`], never inside this call; output may be appended
-    /// at once.
+    /// Orders a connection, with the fields of [`Connect`], and returns its name.
+    /// [`Handler::opened`] or [`Handler::closed`] follows, never inside this call; output may be
+    /// appended at once.
     pub fn connect(&mut self, to: &str, turn: usize, timeout: Duration) -> ConnId {
         let conn = self.admit();
         self.to_connect.push(Connect { conn, to: to.to_string(), turn, timeout });
@@ -296,13 +299,14 @@ impl Outbox {
 
 /// For drivers.
 impl Outbox {
-    /// Names a new connection.
+    /// Adds a connection, and returns its name.
     pub fn admit(&mut self) -> ConnId {
         // 0 stands for what is not a connection, so the count wraps to 1.
         self.last_generation = self.last_generation.checked_add(1).unwrap_or(1);
         let generation = self.last_generation;
         let outlet =
             Outlet { output: Output::new(), generation, ending: CloseMode::None, touched: false };
+        debug_assert_ne!(generation, 0, "0 is not a connection");
         let slot = self.outlets.insert(outlet) as u32;
         ConnId { slot, generation }
     }
@@ -316,7 +320,7 @@ impl Outbox {
         }
     }
 
-    /// A connection with new output or a new ending, until there is none.
+    /// Takes a connection with new output or a new close mode, until there is none.
     #[inline]
     pub fn pop_touched(&mut self) -> Option<ConnId> {
         while let Some(conn) = self.touched.pop() {
@@ -328,24 +332,24 @@ impl Outbox {
         None
     }
 
-    /// How many connections [`pop_touched`](Self::pop_touched) would return, or more.
+    /// Returns how many connections [`pop_touched`](Self::pop_touched) would take, or more.
     #[inline]
     pub fn touched(&self) -> usize {
         self.touched.len()
     }
 
-    /// A connection to be made, until there is none.
+    /// Takes an order for a connection, until there is none.
     pub fn pop_connect(&mut self) -> Option<Connect> {
         self.to_connect.pop()
     }
 
-    /// A connection to go on with, until there is none.
+    /// Takes a connection to go on with, until there is none.
     #[inline]
     pub fn pop_resumed(&mut self) -> Option<ConnId> {
         self.resumed.pop()
     }
 
-    /// Sees to it that `pop_touched` returns the connection.
+    /// Marks a connection, so that `pop_touched` returns it.
     #[inline]
     pub fn touch(&mut self, conn: ConnId) {
         if let Some(outlet) = self.outlet_mut(conn)
@@ -356,21 +360,22 @@ impl Outbox {
         }
     }
 
-    /// What is to be sent, also after the handler closed the connection.
+    /// Returns what is to be sent, also after the handler closed the connection.
     #[inline]
     pub fn pending(&mut self, conn: ConnId) -> Option<&mut Output> {
         self.outlet_mut(conn).map(|outlet| &mut outlet.output)
     }
 
-    /// Takes the memory of an output that has been sent whole.
+    /// Takes back the memory of an output that has been sent whole.
     #[inline]
     pub fn drained(&mut self, conn: ConnId) {
         if let Some(outlet) = self.outlets.get_mut(conn.slot()) {
+            debug_assert!(outlet.output.is_empty(), "it has been sent whole");
             self.pool.take_back(outlet.output.plain());
         }
     }
 
-    /// Whether and how the connection is to end.
+    /// Returns how the connection is to be closed, if at all.
     #[inline]
     pub fn ending(&self, conn: ConnId) -> CloseMode {
         self.outlet(conn).map_or(CloseMode::Now, |outlet| outlet.ending)
@@ -384,6 +389,24 @@ impl Outbox {
     #[inline]
     fn outlet_mut(&mut self, conn: ConnId) -> Option<&mut Outlet> {
         self.outlets.get_mut(conn.slot()).filter(|outlet| outlet.generation == conn.generation)
+    }
+
+    /// Panics unless: each outlet that is marked as touched is listed once; the connections to be
+    /// made and those to go on with have been taken; and each outlet has a name.
+    pub fn check_invariants(&self) {
+        let mut listed: Vec<ConnId> = self.touched.clone();
+        listed.retain(|&conn| self.outlet(conn).is_some_and(|outlet| outlet.touched));
+        listed.sort_unstable();
+        let marked = self.outlets.iter().filter(|(_, outlet)| outlet.touched).count();
+        assert_eq!(listed.len(), marked, "an outlet is listed once if it is touched");
+        listed.dedup();
+        assert_eq!(listed.len(), marked, "an outlet is listed once");
+        assert!(self.to_connect.is_empty() && self.resumed.is_empty(), "the outbox is quiet");
+        for (_, outlet) in &self.outlets {
+            assert!(outlet.generation != 0, "0 is not a connection");
+            outlet.output.check_invariants();
+        }
+        self.pool.check_invariants();
     }
 
     fn end(&mut self, conn: ConnId, ending: CloseMode) {

@@ -326,6 +326,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         }
         let timer = self.timers.insert(deadline, Timer::Connection(id));
         connection.timer = Some((timer, deadline));
+        debug_assert!(!connection.is_connecting() || connection.role == Role::Upstream);
     }
 
     fn serve_clients(&mut self, now: Instant) {
@@ -354,7 +355,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
 
     /// Carries out what the outbox holds, until it holds nothing: an end may cause replies to
     /// others, a failed connect another connect. Of long outputs about `share` bytes are sent: who
-    /// asks for much is not to hold up the others, and goes on in the next tick.
+    /// is sent much is not to hold up the others, and goes on in the next tick.
     fn settle(&mut self, share: usize, now: Instant) {
         loop {
             if let Some(connect) = self.out.pop_connect() {
@@ -458,6 +459,8 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         assert_eq!(self.out.touched(), 0, "all output was settled");
         assert!(self.scratch.is_empty(), "the scratch buffer is lent for one turn");
         self.connections.check_invariants();
+        self.timers.check_invariants();
+        self.out.check_invariants();
         self.handler.check_invariants();
     }
 }

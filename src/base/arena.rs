@@ -2,8 +2,8 @@
 //!
 //! To reach a byte that is in no cache, a processor must first find out where its page is; with
 //! hundreds of megabytes in pages of 4 KiB, that is another miss, and in a virtual machine several.
-//! In pages of 2 MiB it is hardly ever one. Linux gives such pages to who asks for them, unless it
-//! was told to give them to nobody; then these are pages as any others.
+//! In pages of 2 MiB it is hardly ever one. Linux gives such pages to programs that request them,
+//! unless its settings forbid it; then these are pages as any others.
 //!
 //! ```text
 //!   chunk 0: 4 MiB      chunk 1
@@ -49,7 +49,7 @@ struct Stock {
 /// Bytes of all chunks that were touched, and so take memory.
 static TOUCHED: AtomicUsize = AtomicUsize::new(0);
 
-/// The memory that all chunks of this process take, in bytes, those that are kept ready included.
+/// Returns the memory that all chunks of this process take, in bytes, those kept ready included.
 pub fn memory_bytes() -> usize {
     TOUCHED.load(Ordering::Relaxed)
 }
@@ -104,18 +104,18 @@ impl<T: Pod> Arena<T> {
         CHUNK / size_of::<T>()
     };
 
-    /// How many elements there are.
+    /// Returns the number of elements.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// An element.
+    /// Returns an element.
     ///
     /// # Panics
     /// If there is none of this number; so does [`at_mut`](Self::at_mut). Not always: a number
@@ -126,7 +126,7 @@ impl<T: Pod> Arena<T> {
         &bytemuck::cast_slice(&chunk.memory)[number % Self::PER_CHUNK]
     }
 
-    /// An element, to be changed.
+    /// Returns an element, to be changed.
     #[inline]
     pub fn at_mut(&mut self, number: usize) -> &mut T {
         let chunk = &mut self.chunks[number / Self::PER_CHUNK];
@@ -168,6 +168,7 @@ impl<T: Pod> Arena<T> {
         self.len += 1;
         let end = (last % Self::PER_CHUNK + 1) * size_of::<T>();
         let chunk = &mut self.chunks[last / Self::PER_CHUNK];
+        debug_assert!(end <= CHUNK, "no element lies across the end of a chunk");
         if end > chunk.touched {
             chunk.count(end);
         }
@@ -180,18 +181,19 @@ impl<T: Pod> Arena<T> {
     /// # Panics
     /// If there is none.
     pub fn pop(&mut self) {
+        debug_assert!(self.len > 0, "there is a last element");
         self.len -= 1;
         if self.len + 2 * Self::PER_CHUNK <= self.chunks.len() * Self::PER_CHUNK {
             self.chunks.pop();
         }
     }
 
-    /// The memory that it takes, in bytes.
+    /// Returns the memory that it takes, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.touched).sum()
     }
 
-    /// How much of that is behind the last element. A look at the last two chunks.
+    /// Returns how much of that memory is behind the last element. Looks at the last two chunks.
     pub fn spare_bytes(&self) -> usize {
         let first = self.len / Self::PER_CHUNK;
         let behind: usize =
@@ -199,8 +201,8 @@ impl<T: Pod> Arena<T> {
         behind.saturating_sub(self.len % Self::PER_CHUNK * size_of::<T>())
     }
 
-    /// The memory in pieces, as their sizes: each is given back when its size is taken, so that no
-    /// call has to free all.
+    /// Returns the memory in pieces, as their sizes: each is given back when its size is taken, so
+    /// that no call has to free all.
     pub fn into_pieces(self) -> impl Iterator<Item = usize> {
         self.chunks.into_iter().map(|chunk| chunk.touched)
     }

@@ -45,34 +45,34 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer that owns no memory.
+    /// Returns an empty buffer that owns no memory.
     pub fn new() -> Buffer {
         Buffer::default()
     }
 
-    /// An empty buffer with room for `capacity` bytes.
+    /// Returns an empty buffer with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Buffer {
         Buffer { storage: vec![0; capacity], start: 0, end: 0 }
     }
 
-    /// How many bytes wait to be consumed.
+    /// Returns the number of bytes that wait to be consumed.
     #[inline]
     pub fn len(&self) -> usize {
         self.end - self.start
     }
 
-    /// Whether nothing waits to be consumed.
+    /// Returns whether no bytes wait to be consumed.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// The memory it holds, in bytes.
+    /// Returns the memory it holds, in bytes.
     pub fn capacity(&self) -> usize {
         self.storage.capacity()
     }
 
-    /// The bytes that wait, oldest first.
+    /// Returns the bytes that wait, oldest first.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.storage[self.start..self.end]
@@ -99,6 +99,9 @@ impl Buffer {
     pub fn truncate(&mut self, len: usize) {
         assert!(len <= self.len(), "truncated to more than there is");
         self.end = self.start + len;
+        if len == 0 {
+            self.clear();
+        }
     }
 
     /// Moves what stands from position `from` on to before what stands from position `to` on; `to`
@@ -138,19 +141,19 @@ impl Buffer {
         self.reserve(count, whole.clamp(needed, needed.saturating_mul(FORESIGHT)));
     }
 
-    /// How many bytes more it can take without growing.
+    /// Returns how many bytes more it can take without growing.
     #[inline]
     pub fn room(&self) -> usize {
         self.storage.capacity() - self.end
     }
 
-    /// How much of the room has been touched before, in bytes.
+    /// Returns how much of the room has been touched before, in bytes.
     pub fn used_room(&self) -> usize {
         self.storage.len() - self.end
     }
 
-    /// Reads once from `source` into the room that there is, `most` bytes of it, and says how many
-    /// bytes came.
+    /// Reads once from `source` into the room that there is, `most` bytes of it, and returns how
+    /// many bytes came.
     ///
     /// # Errors
     /// What the source returns; the buffer is then unchanged.
@@ -160,7 +163,9 @@ impl Buffer {
         if self.storage.len() - self.end < count {
             self.initialise(count);
         }
-        let count = source.read(&mut self.storage[self.end..][..count])?;
+        let room = count;
+        let count = source.read(&mut self.storage[self.end..][..room])?;
+        debug_assert!(count <= room, "a read brings no more than there is room for");
         self.end += count;
         Ok(count)
     }
@@ -176,7 +181,7 @@ impl Buffer {
         }
     }
 
-    /// Takes the oldest `count` bytes out, in memory of their own, and says where they stand in it.
+    /// Takes the oldest `count` bytes out, in memory of their own, and returns their range in it.
     /// If they are more than a scratch buffer holds, that is the memory of this buffer, and only
     /// what follows them is copied.
     pub fn take(&mut self, count: usize) -> (Vec<u8>, Range<usize>) {
@@ -223,6 +228,7 @@ impl Buffer {
     /// Takes memory to fill. Only for a buffer that owns none.
     pub fn give_storage(&mut self, storage: Vec<u8>) {
         assert!(self.storage.is_empty(), "the buffer already has memory");
+        debug_assert_eq!((self.start, self.end), (0, 0), "a buffer without memory is empty");
         self.storage = storage;
     }
 
@@ -233,6 +239,7 @@ impl Buffer {
         self.storage.truncate(self.end);
         self.storage.extend_from_slice(bytes);
         self.end += bytes.len();
+        debug_assert_eq!(self.storage.len(), self.end);
         self.initialise(0);
     }
 
@@ -262,23 +269,25 @@ impl Buffer {
             let doubled = needed.next_power_of_two().max(SMALLEST);
             let capacity = if capacity == 0 { doubled } else { capacity };
             self.storage.truncate(len);
+            debug_assert!(capacity >= needed, "it grows as far as it needs to");
             self.storage.reserve_exact(capacity - len);
         }
+        debug_assert!(self.capacity() - self.end >= count && self.len() == len);
     }
 
     /// Initialises the storage for `count` bytes more, which it has the capacity for, and somewhat
     /// beyond.
     #[cold]
     fn initialise(&mut self, count: usize) {
+        debug_assert!(self.end + count <= self.capacity(), "there is capacity for it");
         let ready = (self.end + count + AHEAD).min(self.capacity());
         if ready > self.storage.len() {
             self.storage.resize(ready, 0);
         }
     }
 
-    /// Asserts what must hold between any two calls.
-    #[cfg(test)]
-    fn check_invariants(&self) {
+    /// Panics unless what must hold between any two calls does.
+    pub fn check_invariants(&self) {
         assert!(self.start <= self.end && self.end <= self.storage.len());
         assert!(!self.is_empty() || self.start == 0, "an empty buffer is at the left edge");
     }

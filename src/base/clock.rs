@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const FARTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A moment on both clocks: the monotonic one, by which things wait, and the wall clock, by which
-/// keys expire and people tell the time.
+/// keys expire and people plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The monotonic clock.
@@ -17,19 +17,19 @@ pub struct Now {
 }
 
 impl Now {
-    /// The moment that is so much later, unless somebody sets the wall clock.
+    /// Returns the moment that is so much later, unless somebody sets the wall clock.
     pub fn plus(self, passed: Duration) -> Now {
         let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         Now { instant: self.instant + passed, unix_millis: self.unix_millis.saturating_add(millis) }
     }
 
-    /// Seconds since 1970, UTC, until 2106.
+    /// Returns the seconds since 1970, UTC, until 2106.
     pub fn unix_seconds(self) -> u32 {
         (self.unix_millis / 1000) as u32
     }
 
-    /// When the wall clock will show `unix_millis`, unless somebody sets it: now, if it does or is
-    /// past it; in a century, if it takes longer.
+    /// Returns when the wall clock will show `unix_millis`, unless somebody sets it: now, if it
+    /// does or is past it; in a century, if it takes longer.
     pub fn instant_of(self, unix_millis: u64) -> Instant {
         let ahead = Duration::from_millis(unix_millis.saturating_sub(self.unix_millis));
         self.instant + ahead.min(FARTHEST)
@@ -47,24 +47,24 @@ impl WallClock {
     /// How long a reading is good for: the clock may be set, and the machine may have slept.
     const GOOD_FOR: Duration = Duration::from_secs(1);
 
-    /// A clock that showed `unix`, since 1970, at `read_at`.
+    /// Returns a clock that showed `unix`, since 1970, at `read_at`.
     pub fn new(read_at: Instant, unix: Duration) -> WallClock {
         WallClock { read_at, unix }
     }
 
-    /// Whether it should be read again.
+    /// Returns whether it should be read again.
     #[inline]
     pub fn is_stale(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.read_at) > Self::GOOD_FOR
     }
 
-    /// The time since 1970 at `now`.
+    /// Returns the time since 1970 at `now`.
     #[inline]
     pub fn unix(&self, now: Instant) -> Duration {
         self.unix + now.saturating_duration_since(self.read_at)
     }
 
-    /// The moment `now` on both clocks.
+    /// Returns the moment `now` on both clocks.
     #[inline]
     pub fn at(&self, now: Instant) -> Now {
         Now { instant: now, unix_millis: self.unix(now).as_millis() as u64 }

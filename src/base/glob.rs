@@ -14,15 +14,15 @@
 //! need take a byte more: one before it would only leave less for the rest. The time is at most
 //! that of the pattern's length times the text's, and there is no recursion.
 
-/// Whether the pattern takes the whole text.
+/// Returns whether the pattern matches the whole text.
 ///
 /// As in Redis, nothing but `*` alone takes an empty text, save the empty pattern.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_folded(pattern, text, |byte| byte)
 }
 
-/// The same, with ASCII letters of either case for each other. As in Redis, a letter behind `\` in
-/// a class stands for itself only.
+/// Returns the same with ASCII letters of either case for each other. As in Redis, a letter behind
+/// `\` in a class stands for itself only.
 pub fn matches_in_any_case(pattern: &[u8], text: &[u8]) -> bool {
     matches_folded(pattern, text, |byte| byte.to_ascii_lowercase())
 }
@@ -54,7 +54,7 @@ fn matches_folded(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -
     rest.iter().all(|&byte| byte == b'*')
 }
 
-/// How long the pattern's first piece is, if it takes the byte; it is no `*`.
+/// Returns the length of the pattern's first piece, if it matches the byte; it is no `*`.
 #[inline]
 fn piece_for(pattern: &[u8], byte: u8, fold: impl Fn(u8) -> u8) -> Option<usize> {
     let (takes, length) = match *pattern {
@@ -70,7 +70,7 @@ fn piece_for(pattern: &[u8], byte: u8, fold: impl Fn(u8) -> u8) -> Option<usize>
     takes.then_some(length)
 }
 
-/// Whether the class holds the byte, and how long it is, from behind its `[`.
+/// Returns whether the class holds the byte, and its length, from behind its `[`.
 fn class_for(class: &[u8], byte: u8, fold: impl Fn(u8) -> u8) -> (bool, usize) {
     // Bytes are in the order that they have as a `char` of C, as Redis compares them.
     let signed = |byte| fold(byte) as i8;

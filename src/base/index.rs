@@ -1,7 +1,7 @@
 //! A hash index: from the 64-bit hash of a key to the 32-bit handle of its entry.
 //!
 //! It holds no keys and no whole hashes, only a tag of each hash and the handle. Whoever owns the
-//! entries says which handle is meant (`is_it`) and what the hash behind a handle was (`hash_of`).
+//! entries knows which handle is meant (`is_it`) and what the hash behind a handle was (`hash_of`).
 //!
 //! A bucket is one cache line, so a lookup touches one line here and then the entry itself:
 //!
@@ -78,8 +78,8 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 impl Bucket {
     const EMPTY: Bucket = Bucket { tags: [0; SLOTS], link: NONE, handles: [0; SLOTS] };
 
-    /// The slots that hold `tag`, one bit each. Without branches, so that it becomes a few vector
-    /// instructions.
+    /// Returns the slots that hold `tag`, one bit each. Without branches, so that it becomes a few
+    /// vector instructions.
     #[inline]
     fn matches(&self, tag: u16) -> u32 {
         let mut found = 0;
@@ -104,7 +104,7 @@ impl Bucket {
     }
 }
 
-/// Where a bucket is: a home bucket, or an overflow bucket in its chain.
+/// Names a bucket: a home bucket, or an overflow bucket in its chain.
 #[derive(Clone, Copy, PartialEq)]
 struct BucketId {
     home: usize,
@@ -117,7 +117,7 @@ struct BucketId {
 /// Every bit of a hash matters: the low ones choose the bucket, the highest sixteen are the tag.
 /// Several handles may have the same hash. Up to 2^32 entries.
 ///
-/// An insert or removal touches a few buckets, and asks `hash_of` for the entries of one or two of
+/// An insert or removal touches a few buckets, and calls `hash_of` for the entries of one or two of
 /// them: with well mixed hashes at most thirty, however large the index is.
 pub struct Index {
     /// Addressed by hash; at least one.
@@ -138,19 +138,19 @@ impl Default for Index {
 }
 
 impl Index {
-    /// An empty index, of one bucket.
+    /// Returns an empty index, of one bucket.
     pub fn new() -> Self {
         let mut home = Arena::default();
         *home.grow() = Bucket::EMPTY;
         Self { home, overflow: Arena::default(), mask: 0, len: 0, moving: Vec::new() }
     }
 
-    /// How many handles are in it.
+    /// Returns the number of handles in it.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -162,8 +162,8 @@ impl Index {
             + self.moving.capacity() * size_of::<(usize, (u16, u32))>()
     }
 
-    /// The handle under `hash` for which `is_it` says yes. `is_it` is asked about the handles with
-    /// that hash, and in one lookup of several thousand about another.
+    /// Returns the handle under `hash` for which `is_it` holds. `is_it` is called for the handles
+    /// with that hash, and in one lookup of several thousand about another.
     #[inline]
     pub fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         self.locate(hash, is_it).map(|(_, _, handle)| handle)
@@ -172,6 +172,7 @@ impl Index {
     /// Adds `handle` under `hash`, beside others that are there; whether it is there already is
     /// not checked. `hash_of` must know it, too.
     pub fn insert(&mut self, hash: u64, handle: u32, hash_of: impl FnMut(u32) -> u64) {
+        debug_assert!(self.moving.is_empty(), "nothing moves between operations");
         self.append(self.home_of(hash), (tag_of(hash), handle));
         self.len += 1;
         if self.len > self.home.len() * GROW_ABOVE {
@@ -179,8 +180,8 @@ impl Index {
         }
     }
 
-    /// Takes out and returns the handle under `hash` for which `is_it` says yes. `hash_of` is
-    /// asked about others only.
+    /// Takes out and returns the handle under `hash` for which `is_it` holds. `hash_of` is called
+    /// for others only.
     pub fn remove(
         &mut self,
         hash: u64,
@@ -191,6 +192,7 @@ impl Index {
         // The chain's last entry fills the hole: only a chain's last bucket has empty slots.
         let last = self.last_of_chain(place.home);
         let bucket = self.bucket_mut(last);
+        debug_assert!(bucket.len() > 0 && bucket.link == NONE, "the last of a chain is not empty");
         let end = bucket.len() - 1;
         let filler = (bucket.tags[end], bucket.handles[end]);
         bucket.tags[end] = 0;
@@ -217,8 +219,8 @@ impl Index {
         self.bucket_mut(place).handles[slot] = new;
     }
 
-    /// The handles of the bucket in whose interval a position lies, and where the next interval
-    /// begins; 0 after the last. See the head of the file, and [`position`].
+    /// Returns the handles of the bucket in whose interval a position lies, and where the next
+    /// interval begins; 0 after the last. See the head of the file, and [`position`].
     pub fn bucket_at(&self, position: u64) -> (impl Iterator<Item = u32> + '_, u64) {
         let home = self.home_of((position << (u64::BITS - POSITION_BITS)).reverse_bits());
         let half = self.mask.div_ceil(2);
@@ -229,19 +231,20 @@ impl Index {
         (self.handles(home), next % (1 << POSITION_BITS))
     }
 
-    /// How many buckets there are.
+    /// Returns the number of buckets.
     pub fn buckets(&self) -> usize {
         self.home.len()
     }
 
-    /// The handles of a bucket, by its number, which must be below [`buckets`](Self::buckets).
+    /// Returns the handles of a bucket, by its number, which must be below
+    /// [`buckets`](Self::buckets).
     pub fn handles(&self, number: usize) -> impl Iterator<Item = u32> + '_ {
         let buckets = self.chain(number).map(|place| self.bucket(place));
         buckets.flat_map(|bucket| bucket.entries().map(|(_, handle)| handle))
     }
 
-    /// The memory in pieces, as their sizes: each is given back when its size is taken, so that no
-    /// call has to free all.
+    /// Returns the memory in pieces, as their sizes: each is given back when its size is taken, so
+    /// that no call has to free all.
     pub fn into_pieces(self) -> impl Iterator<Item = usize> {
         self.home.into_pieces().chain(self.overflow.into_pieces())
     }
@@ -251,8 +254,8 @@ impl Index {
         *self = Self::new();
     }
 
-    /// A handle that may be the one with this hash, without asking whether it is, and only as far
-    /// as the first cache line of the search tells.
+    /// Returns a handle that may be the one with this hash: what the first cache line of the search
+    /// shows, unchecked.
     #[inline]
     pub fn likely(&self, hash: u64) -> Option<u32> {
         let bucket = self.home.at(self.home_of(hash));
@@ -291,6 +294,7 @@ impl Index {
     fn home_of(&self, hash: u64) -> usize {
         let number = hash as usize & self.mask;
         let before_its_split = number & (self.mask >> 1);
+        debug_assert!(before_its_split < self.home.len(), "half of the buckets are always there");
         if number < self.home.len() { number } else { before_its_split }
     }
 
@@ -321,7 +325,7 @@ impl Index {
         self.chain(home).last().expect("a chain begins with its home bucket")
     }
 
-    /// The bucket that links to an overflow bucket.
+    /// Returns the bucket that links to an overflow bucket.
     fn before(&self, place: BucketId) -> BucketId {
         let mut chain = self.chain(place.home);
         let before = chain.find(|&before| self.bucket(before).link == place.overflow);
@@ -332,6 +336,7 @@ impl Index {
         let last = self.last_of_chain(home);
         let next = self.overflow.len() as u32;
         let bucket = self.bucket_mut(last);
+        debug_assert_eq!(bucket.link, NONE, "only the last bucket of a chain has room");
         let end = bucket.len();
         if end < SLOTS {
             bucket.put(end, entry);
@@ -347,6 +352,7 @@ impl Index {
     /// takes its place, and so memory is given back when the index shrinks.
     fn release(&mut self, number: u32, hash_of: &mut impl FnMut(u32) -> u64) {
         let moved_from = self.overflow.len() as u32 - 1;
+        debug_assert!(number <= moved_from, "it is one of the overflow buckets");
         if number != moved_from {
             let moved = *self.overflow.at(moved_from as usize);
             let home = self.home_of(hash_of(moved.handles[0]));
@@ -381,6 +387,7 @@ impl Index {
 
     /// Adds a home bucket, and moves there what belongs there from the bucket whose turn it is.
     fn split(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
+        debug_assert!(self.moving.is_empty());
         let from = image(self.home.len());
         self.drain(from, from, &mut hash_of);
         *self.home.grow() = Bucket::EMPTY;
@@ -396,6 +403,7 @@ impl Index {
 
     /// Undoes the latest split.
     fn merge(&mut self, mut hash_of: impl FnMut(u32) -> u64) {
+        debug_assert!(self.moving.is_empty() && self.home.len() > 1);
         let from = self.home.len() - 1;
         self.drain(from, image(from), &mut hash_of);
         self.home.pop();
@@ -405,7 +413,7 @@ impl Index {
 
     /// Panics unless: every entry is in the bucket its hash belongs to, under its tag; only the
     /// last bucket of a chain has empty slots, and they are at its end; every overflow bucket is
-    /// in exactly one chain and not empty; the counts are right. For tests.
+    /// in exactly one chain and not empty; the counts are right.
     pub fn check_invariants(&self, mut hash_of: impl FnMut(u32) -> u64) {
         let (mut entries, mut overflows) = (0, 0);
         assert_eq!(self.mask, self.home.len().next_power_of_two() - 1);
@@ -429,8 +437,8 @@ impl Index {
     }
 }
 
-/// Where the entry with this hash is met in a walk: below 2^53, which every client can keep as a
-/// number.
+/// Returns where the entry with this hash is met in a walk: below 2^53, which every client can keep
+/// as a number.
 #[inline]
 pub fn position(hash: u64) -> u64 {
     hash.reverse_bits() >> (u64::BITS - POSITION_BITS)
@@ -443,7 +451,7 @@ fn tag_of(hash: u64) -> u16 {
     ((hash >> 48) as u16).max(1)
 }
 
-/// The bucket that `bucket` is split from: its number without the highest bit.
+/// Returns the bucket that `bucket` is split from: its number without the highest bit.
 fn image(bucket: usize) -> usize {
     bucket - (1 << bucket.ilog2())
 }

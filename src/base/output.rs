@@ -32,7 +32,7 @@ pub const SHARED_FROM: usize = 16 * 1024;
 /// 16 KiB on their way to a socket the difference cannot be seen.
 pub type Block = Arc<Vec<u8>>;
 
-/// Slices that one write takes at the most: 32 large values with what stands between them.
+/// The most slices that one write takes: 32 large values with what stands between them.
 const MAX_SLICES: usize = 64;
 
 /// A value on its way to an output.
@@ -45,12 +45,12 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// A part of a block.
+    /// Returns a part of a block, which can be shared.
     pub fn long(block: &'a Block, range: Range<usize>) -> Value<'a> {
         Value::Long(block, range.start, range.end)
     }
 
-    /// What it says.
+    /// Returns its bytes.
     #[inline]
     pub fn bytes(self) -> &'a [u8] {
         match self {
@@ -59,7 +59,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// How many bytes it has.
+    /// Returns the number of its bytes.
     #[inline]
     pub fn len(self) -> usize {
         match self {
@@ -68,12 +68,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether it has none.
+    /// Returns whether it has no bytes.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// A part of it.
+    /// Returns a part of it.
     pub fn part(self, range: Range<usize>) -> Value<'a> {
         match self {
             Value::Short(bytes) => Value::Short(&bytes[range]),
@@ -84,7 +84,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// By what they say.
+/// Values are equal if their bytes are.
 impl PartialEq for Value<'_> {
     fn eq(&self, other: &Value<'_>) -> bool {
         self.bytes() == other.bytes()
@@ -127,24 +127,24 @@ impl SharedPart {
 }
 
 impl Output {
-    /// An empty output that owns no memory.
+    /// Returns an empty output that owns no memory.
     pub fn new() -> Output {
         Output::default()
     }
 
-    /// How many bytes wait, the shared ones among them.
+    /// Returns the number of bytes that wait, the shared ones among them.
     #[inline]
     pub fn len(&self) -> usize {
         self.plain.len() + self.shared.as_ref().map_or(0, |shared| shared.bytes)
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.plain.is_empty() && self.shared.is_none()
     }
 
-    /// The end of the output, for whoever writes plain bytes: to append to, and for nothing else.
+    /// Returns the end of the output, to append plain bytes to, and for nothing else.
     #[inline]
     pub fn plain(&mut self) -> &mut Buffer {
         &mut self.plain
@@ -250,11 +250,12 @@ impl Output {
         }
         let offered = self.plain.len().min(most);
         let count = to.write(&self.plain.bytes()[..offered])?;
+        debug_assert!(count <= offered, "a write takes no more than it is offered");
         self.plain.consume(count);
         Ok(count == offered)
     }
 
-    /// A copy of all that waits.
+    /// Returns a copy of all that waits.
     pub fn to_vec(&self) -> Vec<u8> {
         self.slices().collect::<Vec<_>>().concat()
     }
@@ -272,11 +273,12 @@ impl Output {
             offered += bytes.len();
         }
         let count = to.write_vectored(&slices[..used])?;
+        debug_assert!(count <= offered, "a write takes no more than it is offered");
         self.consume(count);
         Ok(count == offered)
     }
 
-    /// All that waits, in its order; no slice is empty.
+    /// Returns all that waits, in its order; no slice is empty.
     fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let (plain, shared) = (self.plain.bytes(), self.shared.as_deref());
         let mut done = 0;
@@ -335,11 +337,26 @@ impl Output {
             self.shared = None;
         }
     }
+
+    /// Panics unless: there is a list of parts only while there are parts, none of them empty, in
+    /// the order of their places among the plain bytes; and the sums are right.
+    pub fn check_invariants(&self) {
+        self.plain.check_invariants();
+        let Some(shared) = &self.shared else { return };
+        assert!(!shared.pieces.is_empty());
+        assert_eq!(shared.bytes, shared.pieces.iter().map(SharedPart::len).sum());
+        assert!(shared.pieces.iter().all(|piece| piece.len() > 0));
+        assert!(shared.pieces.iter().is_sorted_by_key(|piece| piece.at));
+        assert!(shared.pieces.iter().all(|piece| piece.at >= shared.consumed));
+        let last = shared.pieces.back().map_or(0, |piece| piece.at);
+        assert!(last <= shared.consumed + self.plain.len());
+    }
 }
 
 impl SharedParts {
     fn drop_pieces(&mut self, which: impl std::ops::RangeBounds<usize>) {
         let dropped: usize = self.pieces.drain(which).map(|piece| piece.len()).sum();
+        debug_assert!(!self.pieces.is_empty() || dropped == self.bytes);
         self.bytes -= dropped;
     }
 }

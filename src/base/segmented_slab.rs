@@ -17,12 +17,12 @@
 //! A value never moves, and neither do the segments: they are listed in pages of 64, and only the
 //! list of pages is ever copied to grow, 8 bytes for 4096 values. So no call takes long, however
 //! many values there are. Where old values stay for good, the segments that they are in do, too:
-//! [`vacant`](SegmentedSlab::vacant) says how much that is.
+//! [`vacant`](SegmentedSlab::vacant) returns how much that is.
 
 use std::array;
 use std::ops::{Index, IndexMut};
 
-/// Values in a segment: the bits of a word that says which places are used. More of them would be
+/// Values in a segment: the bits of a `u64` that has one for each place. More of them would be
 /// held longer by one value that stays; fewer would make the list of segments a burden.
 pub const SEGMENT: usize = BITS;
 
@@ -62,34 +62,35 @@ impl<T> SegmentedSlab<T> {
     /// What one place takes.
     pub const PLACE_BYTES: usize = size_of::<Option<T>>();
 
-    /// An empty slab, which has no memory yet.
+    /// Returns an empty slab, which has no memory yet.
     pub fn new() -> Self {
         Self { pages: Vec::new(), room: Vec::new(), first_room: 0, allocated: 0, len: 0 }
     }
 
-    /// How many values are in it.
+    /// Returns the number of values in it.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Places that take memory without a value. Fewer than [`SEGMENT`] while it only grows.
+    /// Returns the number of places that take memory without a value. Fewer than [`SEGMENT`] while
+    /// it only grows.
     pub fn vacant(&self) -> usize {
         self.allocated * SEGMENT - self.len
     }
 
-    /// The value of this number, if there is one.
+    /// Returns the value of this number, if there is one.
     #[inline]
     pub fn get(&self, number: u32) -> Option<&T> {
         let (page, segment, place) = split(number);
         self.pages.get(page)?.as_ref()?.segments[segment].as_ref()?[place].as_ref()
     }
 
-    /// Adds a value and gives its number.
+    /// Adds a value, and returns its number.
     ///
     /// # Panics
     /// With 2^32 values.
@@ -106,6 +107,7 @@ impl<T> SegmentedSlab<T> {
             self.allocated += 1;
             Box::new(array::from_fn(|_| None))
         });
+        debug_assert!(places[place].is_none(), "a number is used once at a time");
         places[place] = Some(value);
         self.len += 1;
         let used = used | 1 << place;
@@ -119,7 +121,7 @@ impl<T> SegmentedSlab<T> {
         number
     }
 
-    /// Takes a value out.
+    /// Takes a value out, and returns it.
     ///
     /// # Panics
     /// If there is none of this number.
@@ -129,6 +131,7 @@ impl<T> SegmentedSlab<T> {
         let page = page.expect("there is a value of this number");
         let value = page.segments[segment].as_mut().and_then(|places| places[place].take());
         let value = value.expect("there is a value of this number");
+        debug_assert!(page.used[segment] & 1 << place != 0, "what has a value is marked as used");
         self.len -= 1;
         page.used[segment] &= !(1 << place);
         let was_full = page.room == 0;
@@ -147,7 +150,8 @@ impl<T> SegmentedSlab<T> {
         value
     }
 
-    /// The first page with room; within it the first segment with room is the lowest of all.
+    /// Returns the first page with room; within it the first segment with room is the lowest of
+    /// all.
     fn first_with_room(&mut self) -> usize {
         while let Some(&bits) = self.room.get(self.first_room) {
             if bits != 0 {
@@ -162,12 +166,43 @@ impl<T> SegmentedSlab<T> {
         added
     }
 
+    /// Panics unless: each bit of what is used and of what has room is right; no empty segment and
+    /// no empty page has memory; and the counts are right.
+    pub fn check_invariants(&self) {
+        let (mut len, mut allocated) = (0, 0);
+        for (at, page) in self.pages.iter().enumerate() {
+            let has_room = self.room[at / BITS] & 1 << (at % BITS) != 0;
+            let Some(page) = page else {
+                assert!(has_room, "an empty page has room");
+                continue;
+            };
+            assert_eq!(has_room, page.room != 0);
+            let mut segments = 0;
+            for (number, segment) in page.segments.iter().enumerate() {
+                let used = page.used[number];
+                assert_eq!(page.room & 1 << number != 0, used != u64::MAX);
+                assert_eq!(segment.is_some(), used != 0, "memory for nothing, or nothing for it");
+                let Some(places) = segment else { continue };
+                let is_right =
+                    |(place, it): (usize, &Option<T>)| it.is_some() == (used & 1 << place != 0);
+                assert!(places.iter().enumerate().all(is_right));
+                len += used.count_ones() as usize;
+                segments += 1;
+            }
+            assert_eq!(page.allocated, segments);
+            assert!(segments > 0, "an empty page has no memory");
+            allocated += segments;
+        }
+        assert!(self.room[..self.first_room].iter().all(|&bits| bits == 0));
+        assert_eq!((len, allocated), (self.len, self.allocated));
+    }
+
     fn has_room(&mut self, page: usize) {
         self.room[page / BITS] |= 1 << (page % BITS);
         self.first_room = self.first_room.min(page / BITS);
     }
 
-    /// The values, those with high numbers first. What has been taken of them is freed.
+    /// Returns the values, those with high numbers first. What has been taken of them is freed.
     pub fn into_values(self) -> impl Iterator<Item = T> {
         let segments = self.pages.into_iter().rev().flatten().flat_map(|page| page.into_segments());
         segments.flat_map(|places| *places).flatten()
@@ -211,7 +246,7 @@ impl<T> IndexMut<u32> for SegmentedSlab<T> {
     }
 }
 
-/// The page, the segment in it, and the place in that.
+/// Returns the page of a number, the segment in it, and the place in that.
 fn split(number: u32) -> (usize, usize, usize) {
     let number = number as usize;
     (number / PAGE, number / SEGMENT % BITS, number % SEGMENT)

@@ -1,5 +1,5 @@
 //! A hierarchical timing wheel: insert, cancel and expire a timer in constant time, however many
-//! there are. It reads no clock; whoever owns it says what time it is.
+//! there are. It reads no clock; its owner passes the time.
 //!
 //! Source: G. Varghese and T. Lauck, *Hashed and Hierarchical Timing Wheels* (SOSP 1987), scheme 7.
 //!
@@ -88,18 +88,18 @@ pub struct TimerId {
 }
 
 impl TimerId {
-    /// Which of the timers that are in the wheel at one time it is; see
+    /// Returns which of the timers that are in the wheel at one time it is; see
     /// [`TimerWheel::value`]. Numbers are used again.
     pub fn number(self) -> u32 {
         self.slot
     }
 
-    /// As a number, to be kept where there is no room for types.
+    /// Returns it as a number, to be kept where there is no room for types.
     pub fn pack(self) -> u64 {
         u64::from(self.generation.get()) << 32 | u64::from(self.slot)
     }
 
-    /// What [`pack`](Self::pack) made a number of.
+    /// Returns what [`pack`](Self::pack) made a number of.
     ///
     /// # Panics
     /// With a number below 2³²: `pack` gives none.
@@ -111,7 +111,8 @@ impl TimerId {
 }
 
 impl<T> TimerWheel<T> {
-    /// An empty wheel. Its ticks are counted from `origin`, and no earlier time exists for it.
+    /// Returns an empty wheel. Its ticks are counted from `origin`, and no earlier time exists for
+    /// it.
     pub fn new(origin: Instant) -> Self {
         TimerWheel {
             origin,
@@ -123,8 +124,8 @@ impl<T> TimerWheel<T> {
         }
     }
 
-    /// Adds a timer. One whose deadline is not after the latest `now` is due at once, also in the
-    /// series of [`expire`](Self::expire) calls that is under way.
+    /// Adds a timer, and returns its name. One whose deadline is not after the latest `now` is due
+    /// at once, also in the series of [`expire`](Self::expire) calls that is under way.
     ///
     /// # Panics
     /// With nearly 2³² timers in the wheel.
@@ -143,19 +144,20 @@ impl<T> TimerWheel<T> {
         TimerId { slot, generation }
     }
 
-    /// The value of a timer. `None` if it has fired, was cancelled or was cleared.
+    /// Returns the value of a timer. `None` if it has fired, was cancelled or was cleared.
     pub fn get(&self, id: TimerId) -> Option<&T> {
         self.node(id).map(|node| &node.value)
     }
 
-    /// Takes a timer out. `None` if it has fired, was cancelled or was cleared.
+    /// Takes a timer out, and returns its value. `None` if it has fired, was cancelled or was
+    /// cleared.
     pub fn cancel(&mut self, id: TimerId) -> Option<T> {
         let tick = self.node(id)?.tick;
         Some(self.remove(id.slot, tick))
     }
 
-    /// The value of a timer that is in the wheel. For an owner who knows that it is, and keeps only
-    /// its number.
+    /// Returns the value of a timer that is in the wheel. For an owner who knows that it is, and
+    /// keeps only its number.
     ///
     /// # Panics
     /// If there is none of this number; so do [`value_mut`](Self::value_mut) and
@@ -165,18 +167,18 @@ impl<T> TimerWheel<T> {
         &self.nodes.slab[number].value
     }
 
-    /// The same, to be changed.
+    /// Returns the value of such a timer, to be changed.
     #[inline]
     pub fn value_mut(&mut self, number: u32) -> &mut T {
         &mut self.nodes.slab[number].value
     }
 
-    /// Takes such a timer out.
+    /// Takes such a timer out, and returns its value.
     pub fn take(&mut self, number: u32) -> T {
         self.remove(number, self.nodes.slab[number].tick)
     }
 
-    /// One timer that is due at `now`, taken out; to be called until `None`.
+    /// Takes out a timer that is due at `now`, and returns its value; to be called until `None`.
     ///
     /// A timer fires once, never early and at most 1 ms late, in order of the deadlines rounded up
     /// to 1 ms, equal ones in the order of their inserts. However far `now` jumps, and however many
@@ -187,13 +189,14 @@ impl<T> TimerWheel<T> {
         Some(self.remove(slot, self.current))
     }
 
-    /// The timer that [`expire`](Self::expire) would take out, which stays in.
+    /// Returns the timer that [`expire`](Self::expire) would take out, which stays in.
     pub fn due(&mut self, now: Instant) -> Option<TimerId> {
         let slot = self.first_due(now)?;
         Some(TimerId { slot, generation: self.nodes.slab[slot].generation })
     }
 
-    /// When [`expire`](Self::expire) should be called next; `None` when there are no timers.
+    /// Returns when [`expire`](Self::expire) should be called next; `None` when there are no
+    /// timers.
     ///
     /// Never later than the earliest deadline rounded up to 1 ms, and earlier where timers have to
     /// be cascaded first, at most ten times for one timer. What is overdue gives the latest `now`.
@@ -204,7 +207,7 @@ impl<T> TimerWheel<T> {
         Some(start.max(self.latest))
     }
 
-    /// The number of timers that have neither fired nor been cancelled.
+    /// Returns the number of timers that have neither fired nor been cancelled.
     pub fn len(&self) -> usize {
         self.nodes.slab.len()
     }
@@ -212,13 +215,13 @@ impl<T> TimerWheel<T> {
     /// What one timer takes in memory.
     pub const TIMER_BYTES: usize = SegmentedSlab::<Node<T>>::PLACE_BYTES;
 
-    /// Room for so many timers takes memory, but is vacant; see [`SegmentedSlab::vacant`].
+    /// Returns for how many timers there is memory that is vacant; see [`SegmentedSlab::vacant`].
     pub fn vacant(&self) -> usize {
         self.nodes.slab.vacant()
     }
 
-    /// How many slots are open, each an allocation of [`OPENED_BYTES`](Self::OPENED_BYTES): for 32
-    /// timers one at most at each of ten levels, usually one for some hundreds.
+    /// Returns how many slots are open, each an allocation of [`OPENED_BYTES`](Self::OPENED_BYTES):
+    /// for 32 timers one at most at each of ten levels, usually one for some hundreds.
     pub fn opened(&self) -> usize {
         self.nodes.opened
     }
@@ -226,13 +229,13 @@ impl<T> TimerWheel<T> {
     /// What an open slot takes in memory.
     pub const OPENED_BYTES: usize = size_of::<Wheel>();
 
-    /// The latest `now` that was given to [`expire`](Self::expire), at first the origin.
+    /// Returns the latest `now` that was given to [`expire`](Self::expire), at first the origin.
     pub fn latest(&self) -> Instant {
         self.latest
     }
 
-    /// The values, in no order. The memory of what has been taken of them is given back, a bounded
-    /// piece at a time.
+    /// Returns the values, in no order. The memory of what has been taken of them is given back, a
+    /// bounded piece at a time.
     pub fn into_values(self) -> impl Iterator<Item = T> {
         let mut wheels: Vec<Box<Wheel>> =
             self.levels.into_iter().flat_map(Wheel::into_opened).collect();
@@ -245,7 +248,7 @@ impl<T> TimerWheel<T> {
         })
     }
 
-    /// Whether there are no timers.
+    /// Returns whether there are no timers.
     pub fn is_empty(&self) -> bool {
         self.nodes.slab.is_empty()
     }
@@ -255,6 +258,21 @@ impl<T> TimerWheel<T> {
     pub fn clear(&mut self) {
         self.nodes = Nodes::new();
         self.levels = [const { Wheel::EMPTY }; LEVELS];
+    }
+
+    /// Panics unless every timer stands at the level of the first digit in which it differs from
+    /// the current tick, which has not passed it, and the counts are right.
+    pub fn check_invariants(&self) {
+        assert!(self.current <= self.ticks_rounded_down(self.latest));
+        let (mut len, mut opened) = (0, 0);
+        for (at, wheel) in self.levels.iter().enumerate() {
+            let counts = wheel.check_invariants(at, &self.nodes, &|tick| {
+                tick >= self.current && level(tick, self.current) == at
+            });
+            (len, opened) = (len + counts.0, opened + counts.1);
+        }
+        assert_eq!((len, opened), (self.len(), self.opened()));
+        self.nodes.slab.check_invariants();
     }
 
     fn ticks_rounded_down(&self, at: Instant) -> u64 {
@@ -273,7 +291,7 @@ impl<T> TimerWheel<T> {
         self.nodes.slab.get(id.slot).filter(|node| node.generation == id.generation)
     }
 
-    /// The timer that is due at `now` before all others: of the current tick, then.
+    /// Returns the timer that is due at `now` before all others: of the current tick, then.
     fn first_due(&mut self, now: Instant) -> Option<u32> {
         if now < self.latest {
             return None;
@@ -284,6 +302,7 @@ impl<T> TimerWheel<T> {
             && let start = self.slot_start(level, at)
             && start <= target
         {
+            debug_assert!(start >= self.current, "no slot is passed before it is empty");
             if level == 0
                 && let Slot::Queue(queue) = slot
             {
@@ -294,11 +313,12 @@ impl<T> TimerWheel<T> {
             self.current = start;
             self.enter(level, at);
         }
+        debug_assert!(target >= self.current, "time does not go back");
         self.current = target;
         None
     }
 
-    /// The slot that is due before all others.
+    /// Returns the slot that is due before all others.
     fn next_slot(&self) -> Option<(usize, usize, &Slot)> {
         let mut levels = self.levels.iter().enumerate();
         levels.find_map(|(level, wheel)| {
@@ -307,7 +327,7 @@ impl<T> TimerWheel<T> {
         })
     }
 
-    /// The first tick of a slot: the current one's higher digits, the slot, zeros.
+    /// Returns the first tick of a slot: the current one's higher digits, the slot, zeros.
     fn slot_start(&self, level: usize, slot: usize) -> u64 {
         let digit = level as u32 * BITS_PER_DIGIT;
         let higher = self.current.checked_shr(digit + BITS_PER_DIGIT).unwrap_or(0);
@@ -316,6 +336,7 @@ impl<T> TimerWheel<T> {
 
     /// Moves the timers of a slot to lower levels, the current tick having reached its start.
     fn enter(&mut self, level: usize, at: usize) {
+        debug_assert!(level > 0, "there is no level below");
         match self.levels[level].take(at) {
             Slot::Queue(queue) => self.nodes.each(queue, |nodes, index, tick| {
                 let level = self::level(tick, self.current);
@@ -335,8 +356,10 @@ impl<T> TimerWheel<T> {
     }
 }
 
-/// The level of the first digit in which a tick differs from the current one, which is not later.
+/// Returns the level of the first digit in which a tick differs from the current one, which is not
+/// later.
 fn level(tick: u64, current: u64) -> usize {
+    debug_assert!(tick >= current, "no timer stands before the current tick");
     (((tick ^ current) | 1).ilog2() / BITS_PER_DIGIT) as usize
 }
 

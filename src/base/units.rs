@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// A whole number of 64 bits as Redis takes it: digits, with `-` before them or not, and nothing
-/// else; no zero before another digit.
+/// Returns a whole number of 64 bits, written as Redis takes it: digits, with `-` before them or
+/// not, and nothing else; no zero before another digit.
 pub fn integer(text: &[u8]) -> Option<i64> {
     match text {
         // The longest has a sign and 19 digits.
@@ -14,7 +14,7 @@ pub fn integer(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// A number of bytes: `4096`, `64KiB`, `64MiB`, `1GiB`.
+/// Returns a number of bytes, written `4096`, `64KiB`, `64MiB`, `1GiB`.
 pub fn size(text: &str) -> Option<usize> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: usize = match &text[digits.len()..] {
@@ -28,8 +28,8 @@ pub fn size(text: &str) -> Option<usize> {
     digits?.parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// A time in seconds, with decimals or without. At most a hundred years, so that no deadline
-/// overflows the clock.
+/// Returns a time that is written in seconds, with decimals or without. At most a hundred years, so
+/// that no deadline overflows the clock.
 pub fn seconds(text: &str) -> Option<Duration> {
     let seconds = text.parse().ok().filter(|seconds| (0.0..=3.2e9).contains(seconds))?;
     Some(Duration::from_secs_f64(seconds))

@@ -2,7 +2,7 @@
 
 use super::ConnId;
 
-/// What a handler knows of each connection: one lookup by slot, and a stranger's generation finds
+/// Values by connection: one lookup by slot, and the generation of another connection finds
 /// nothing.
 #[derive(Debug)]
 pub struct ConnMap<T> {
@@ -23,10 +23,11 @@ impl<T> ConnMap<T> {
             self.slots.resize_with(conn.slot() + 1, || None);
         }
         self.len += usize::from(self.slots[conn.slot()].is_none());
+        debug_assert!(self.get(conn).is_none(), "a connection is remembered once");
         self.slots[conn.slot()] = Some((conn.generation, value));
     }
 
-    /// What is known of a connection.
+    /// Returns what is known of a connection, to be changed.
     #[inline]
     pub fn get_mut(&mut self, conn: ConnId) -> Option<&mut T> {
         match self.slots.get_mut(conn.slot()) {
@@ -35,31 +36,32 @@ impl<T> ConnMap<T> {
         }
     }
 
-    /// The same, to look at.
+    /// Returns what is known of a connection.
     pub fn get(&self, conn: ConnId) -> Option<&T> {
         let (generation, value) = self.slots.get(conn.slot())?.as_ref()?;
         (*generation == conn.generation).then_some(value)
     }
 
-    /// Forgets a connection.
+    /// Forgets a connection, and returns what was known of it.
     pub fn remove(&mut self, conn: ConnId) -> Option<T> {
         let slot = self.slots.get_mut(conn.slot())?;
         let (_, value) = slot.take_if(|(generation, _)| *generation == conn.generation)?;
+        debug_assert!(self.len > 0);
         self.len -= 1;
         Some(value)
     }
 
-    /// How many connections are known.
+    /// Returns the number of connections.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether none is known.
+    /// Returns whether no connection is known.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// All of them, by slot.
+    /// Returns all of them, by slot.
     pub fn iter(&self) -> impl Iterator<Item = (ConnId, &T)> {
         self.slots.iter().enumerate().filter_map(|(slot, entry)| {
             let (generation, value) = entry.as_ref()?;

@@ -28,7 +28,7 @@ const EPROTO: i32 = 71;
 pub(super) struct Listeners<S> {
     listeners: Vec<Listener>,
     /// A client that came when there were as many as may be. It may have seen others leave before
-    /// it came, which the next poll tells us too: so it is taken or refused in the next tick.
+    /// it came, which the next wait reports too: so it is taken or refused in the next tick.
     overflow: Option<(S, SocketAddr)>,
 }
 
@@ -129,11 +129,12 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         if role == Role::Refused {
             self.out.stats.add(Stat::ConnectionsRefused, 1);
             if self.connections.refused() >= MAX_REFUSALS {
-                // Told too, but not waited for.
+                // Sent the refusal too, but not waited for.
                 let _ = stream.write(REFUSAL);
                 return self.network.close(stream);
             }
         }
+        debug_assert!(self.connections.refused() <= MAX_REFUSALS);
         let id = self.out.admit();
         if let Err(error) = self.network.register(&mut stream, id) {
             warn!("cannot take a client: {error}");

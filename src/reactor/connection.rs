@@ -7,12 +7,12 @@
 //!                   └───────────┴─────────────┴──▶ gone: lost, aborted, output limit
 //! ```
 //!
-//! Readiness is edge-triggered: an event says once that there may be data, and the connection
+//! Readiness is edge-triggered: one event reports that there may be data, and the connection
 //! remembers it until a read has shown that there is no more.
 //!
-//! - A read that brings less than it asked for was the last: no second system call finds out that
-//!   the socket is empty. Not so after an event that said *priority* (urgent data splits reads) or
-//!   that the peer closed: then only `WouldBlock`, said twice, or the end of the stream will do.
+//! - A read that brings less than it could was the last: no second system call finds out that
+//!   the socket is empty. Not so after an event of *priority* (urgent data splits reads) or of
+//!   the peer's close: then only `WouldBlock`, returned twice, or the end of the stream will do.
 //! - A connection whose last event may not be used up stays on the reactor's ready list.
 //!
 //! What is sent, and how it ends after that, stands in `sending.rs`.
@@ -41,11 +41,11 @@ pub const MIN_WAIT: Duration = Duration::from_secs(1);
 /// One read of a long request to where it stands, at most: some 50 µs.
 pub const LONG_READ: usize = 256 * 1024;
 
-/// PartialInput from which on the rest of its request is not read into the scratch buffer and copied: so
-/// much is copied, at the most, before it shows that it is long.
+/// Input from which on the rest of its request is not read into the scratch buffer and
+/// copied: so much is copied, at the most, before it shows that it is long.
 const LONG_INPUT: usize = SCRATCH_BYTES / 2;
 
-/// A byte stream that can say that it sends no more.
+/// A byte stream whose sending half can be closed.
 pub trait Stream: Read + Write {
     /// Sends FIN after what was written.
     fn shutdown_write(&mut self);
@@ -57,7 +57,7 @@ pub trait Stream: Read + Write {
     fn is_connected(&self) -> io::Result<bool>;
 }
 
-/// What an event said of a stream.
+/// The state of a stream, as an event reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// There may be data, or the end of it.
@@ -97,9 +97,9 @@ enum Want {
 pub enum Role {
     /// A client's: one read a tick.
     Client,
-    /// The handler asked for it: read before others, and dry.
+    /// The handler ordered it: read before others, and dry.
     Upstream,
-    /// A client past the connection limit, on its way out; the handler never hears of it.
+    /// A client past the connection limit, on its way out; the handler does not know it.
     Refused,
 }
 
@@ -152,7 +152,7 @@ enum InputEnd {
 pub type StepResult = Result<(), CloseReason>;
 
 impl<S: Stream> Connection<S> {
-    /// A connection that came in, which is open.
+    /// Returns a connection that came in, which is open.
     pub fn accepted(id: ConnId, stream: S, role: Role) -> Connection<S> {
         Connection {
             stream,
@@ -173,8 +173,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// A connection that was asked for and is not open before [`Connection::connected`]; it must be
-    /// by `deadline`.
+    /// Returns a connection that was ordered and is not open before [`Connection::connected`]; it
+    /// must be by `deadline`.
     pub fn connecting(id: ConnId, stream: S, deadline: Instant) -> Connection<S> {
         Connection {
             phase: Phase::Connecting,
@@ -184,44 +184,44 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn id(&self) -> ConnId {
         self.id
     }
 
-    /// Whether it waits to be connected.
+    /// Returns whether it waits to be connected.
     pub fn is_connecting(&self) -> bool {
         self.phase == Phase::Connecting
     }
 
-    /// The peer has accepted.
+    /// Opens a connection that the peer has accepted.
     pub fn connected(&mut self) {
         self.phase = Phase::Open;
         self.writable = true;
         self.deadline = None;
     }
 
-    /// Remembers what an event said. The error: the stream is of no more use.
+    /// Remembers what an event reports. The error: the stream is of no more use.
     #[inline]
     pub fn note(&mut self, event: Readiness) -> StepResult {
         self.readable |= event.readable;
         self.read_on |= event.read_on;
         self.writable |= event.writable;
         if event.broken && self.phase != Phase::Connecting {
-            // What came before a reset is lost with it; what came before both sides said that they
-            // are done has been read, or nobody waits for its reply.
+            // What came before a reset is lost with it; what came before both sides
+            // closed has been read, or nobody waits for its reply.
             return Err(CloseReason::Lost(ErrorKind::ConnectionReset));
         }
         Ok(())
     }
 
-    /// There may be something to read, whatever the events said.
+    /// Assumes that there is something to read, whatever the events report.
     pub fn suspect_readable(&mut self) {
         self.readable = true;
         self.read_on = true;
     }
 
-    /// Whether a turn would do something.
+    /// Returns whether a turn would do something.
     #[inline]
     pub fn is_ready(&self) -> bool {
         match self.phase {
@@ -402,8 +402,8 @@ impl<S: Stream> Connection<S> {
                     }
                     return Ok(count);
                 }
-                // Linux says so, too, where the next byte is urgent and a signal has just come; and
-                // no event would follow.
+                // Linux returns that, too, where the next byte is urgent and a signal has just
+                // come; and no event would follow.
                 Err(error) if error.kind() == ErrorKind::WouldBlock && doubts => doubts = false,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
@@ -425,7 +425,7 @@ impl<S: Stream> Connection<S> {
         if self.end == InputEnd::ByPeer { Err(CloseReason::Closed) } else { Ok(()) }
     }
 
-    /// The deadline has come. `Ok`: the handler was told; the error: it is over.
+    /// Acts on the deadline, which has come. `Ok`: the handler knows; the error: it is over.
     pub fn overdue<H: Handler>(
         &mut self,
         handler: &mut H,

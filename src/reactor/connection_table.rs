@@ -6,8 +6,8 @@
 //!   ready   [ client 4, client 1 ]                                   each at most once
 //! ```
 //!
-//! Forgetting a ready connection would lose its wake-up for ever, since readiness is told once: so
-//! whoever gives a connection a turn, or changes what it wants, lists it again if it is ready.
+//! Forgetting a ready connection would lose its wake-up for ever, since readiness is reported once:
+//! so whoever gives a connection a turn, or changes what it wants, lists it again if it is ready.
 
 use crate::handler::ConnId;
 use crate::reactor::connection::{Connection, Role, Stream};
@@ -94,7 +94,7 @@ impl<S: Stream> ConnectionTable<S> {
         clients.map(Connection::id).collect()
     }
 
-    /// Whether a turn is due.
+    /// Returns whether a turn is due.
     #[inline]
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()

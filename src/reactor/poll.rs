@@ -113,8 +113,8 @@ impl Poll {
         })
     }
 
-    /// Takes the process's SIGTERM and SIGINT as [`NetworkEvent::Stop`], SIGHUP as [`NetworkEvent::Reload`], and
-    /// SIGXFSZ as nothing.
+    /// Takes the process's SIGTERM and SIGINT as [`NetworkEvent::Stop`], SIGHUP as
+    /// [`NetworkEvent::Reload`], and SIGXFSZ as nothing.
     ///
     /// # Errors
     /// The signals cannot be caught.
@@ -168,7 +168,7 @@ impl Network for Poll {
                     }));
                 }
                 Token(packed) if packed as u32 == 0 => {
-                    events.push(NetworkEvent::Listener(packed >> 32))
+                    events.push(NetworkEvent::Listener(packed >> 32));
                 }
                 Token(packed) => {
                     let read_on = event.is_priority() || event.is_read_closed();

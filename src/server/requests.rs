@@ -109,9 +109,8 @@ impl Server {
                             return BatchEnd::Pause;
                         }
                     } else {
-                        let then = self.execute_slow(out, conn, &request, now);
+                        let closes = self.execute_slow(out, conn, &request, now) == Then::Close;
                         input.consume(consumed);
-                        let closes = then == Then::Close;
                         return if closes { BatchEnd::Close } else { BatchEnd::Pause };
                     }
                 }

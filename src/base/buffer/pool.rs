@@ -3,7 +3,7 @@
 use super::Buffer;
 
 /// A bounded stock of storage, for buffers that are empty most of the time: that of small outputs,
-/// and that of long inputs, for which an allocator may ask the system anew each time.
+/// and that of long inputs, for which an allocator may go to the system each time.
 #[derive(Debug, Default)]
 pub struct BufferPool {
     free: Vec<Vec<u8>>,
@@ -42,10 +42,10 @@ impl BufferPool {
         }
     }
 
-    /// A buffer for an input that will have `whole` bytes in all, of which so many have come;
-    /// without memory, if there is none of that size.
+    /// Returns a buffer for an input that will have `whole` bytes in all, of which so many have
+    /// come; without memory, if there is none of that size.
     pub fn lend_long(&mut self, whole: usize, come: usize) -> Buffer {
-        // Who has only said so gets no memory that others have touched.
+        // An announcement alone gets no memory that others have touched.
         if whole > come * super::FORESIGHT {
             return Buffer::new();
         }
@@ -59,6 +59,7 @@ impl BufferPool {
     /// Takes back the memory of a long input that has been used up, if it is still long; what has
     /// lain here longest makes room for it.
     pub fn take_back_long(&mut self, buffer: Buffer) {
+        debug_assert!(buffer.is_empty(), "what is lent next is empty");
         if buffer.capacity() <= Self::STORAGE_BYTES {
             return;
         }
@@ -76,6 +77,15 @@ impl BufferPool {
             self.drop_oldest();
         }
         self.long_unused = self.long.len();
+    }
+
+    /// Panics unless all that is kept is of the sizes that are, and the sums are right.
+    pub fn check_invariants(&self) {
+        assert!(self.free.len() <= Self::MAX);
+        assert!(self.free.iter().all(|it| it.capacity() == Self::STORAGE_BYTES));
+        assert!(self.long.iter().all(|it| it.capacity() > Self::STORAGE_BYTES));
+        assert_eq!(self.long_bytes, self.long.iter().map(Vec::capacity).sum());
+        assert!(self.long_bytes <= Self::MAX_LONG && self.long_unused <= self.long.len());
     }
 
     fn drop_oldest(&mut self) {

@@ -49,16 +49,6 @@ impl Write for Peer {
     }
 }
 
-fn check_invariants(output: &Output) {
-    let Some(shared) = &output.shared else { return };
-    assert!(!shared.pieces.is_empty());
-    assert_eq!(shared.bytes, shared.pieces.iter().map(SharedPart::len).sum());
-    assert!(shared.pieces.iter().all(|piece| piece.len() > 0));
-    assert!(shared.pieces.iter().is_sorted_by_key(|piece| piece.at));
-    let last = shared.pieces.back().map_or(0, |piece| piece.at);
-    assert!(last <= shared.consumed + output.plain.len());
-}
-
 proptest! {
     #[test]
     fn it_behaves_like_a_plain_queue_of_bytes(
@@ -109,7 +99,7 @@ proptest! {
                     model.drain(..peer.taken.len());
                 }
             }
-            check_invariants(&output);
+            output.check_invariants();
             prop_assert_eq!((output.len(), output.is_empty()), (model.len(), model.is_empty()));
             prop_assert_eq!(output.to_vec(), &model[..]);
         }

@@ -4,7 +4,7 @@ use crate::base::segmented_slab::SegmentedSlab;
 use std::mem;
 use std::num::NonZeroU32;
 
-/// 64 slots, so that one `u64` says which of them have timers.
+/// 64 slots, so that one `u64` has a bit for each that has timers.
 pub(super) const BITS_PER_DIGIT: u32 = 6;
 const SLOTS: usize = 1 << BITS_PER_DIGIT;
 
@@ -64,7 +64,7 @@ impl Wheel {
     pub const EMPTY: Wheel =
         Wheel { occupied: 0, slots: [const { Slot::Queue(Queue::EMPTY) }; SLOTS] };
 
-    /// The first slot that has timers.
+    /// Returns the first slot that has timers.
     pub fn first(&self) -> Option<(usize, &Slot)> {
         let at = self.occupied.trailing_zeros() as usize;
         Some((at, self.slots.get(at)?))
@@ -76,8 +76,8 @@ impl Wheel {
         mem::replace(&mut self.slots[at], Slot::Queue(Queue::EMPTY))
     }
 
-    /// The queue in which a timer of this tick belongs, for it to be appended, this being a wheel
-    /// of `level`.
+    /// Returns the queue in which a timer of this tick belongs, for it to be appended, this being a
+    /// wheel of `level`.
     pub fn queue<T>(&mut self, mut level: usize, nodes: &mut Nodes<T>, tick: u64) -> &mut Queue {
         let mut wheel = self;
         loop {
@@ -136,7 +136,7 @@ impl Wheel {
         }
     }
 
-    /// The wheels of its open slots.
+    /// Returns the wheels of its open slots.
     pub fn into_opened(self) -> impl Iterator<Item = Box<Wheel>> {
         self.slots.into_iter().filter_map(|slot| match slot {
             Slot::Queue(_) => None,
@@ -148,8 +148,9 @@ impl Wheel {
 impl Queue {
     const EMPTY: Queue = Queue { len: 0, head: 0, tail: 0 };
 
-    /// The first timer.
+    /// Returns the first timer.
     pub fn head(&self) -> u32 {
+        debug_assert!(self.len > 0, "an empty queue has no first timer");
         self.head
     }
 }
@@ -215,6 +216,7 @@ impl<T> Nodes<T> {
     }
 
     fn remove(&mut self, queue: &mut Queue, index: u32) -> T {
+        debug_assert!(queue.len > 0, "it is in this queue");
         let node = self.slab.remove(index);
         match (queue.head == index, queue.tail == index) {
             (false, false) => self.join(node.previous, node.next),
@@ -227,6 +229,7 @@ impl<T> Nodes<T> {
 
     /// Makes a wheel of this level of a queue.
     fn open(&mut self, queue: Queue, level: usize) -> Slot {
+        debug_assert_eq!(queue.len, MAX_SLOT, "what is opened is full");
         self.opened += 1;
         let mut wheel = Box::new(Wheel::EMPTY);
         self.each(queue, |nodes, index, tick| {
@@ -241,6 +244,7 @@ impl<T> Nodes<T> {
         self.opened -= 1;
         let mut all = Queue::EMPTY;
         while let Some((at, _)) = wheel.first() {
+            debug_assert!(all.len <= SHORT, "what is closed has become short");
             let queue = match wheel.take(at) {
                 Slot::Queue(queue) => queue,
                 Slot::Wheel { mut wheel, .. } => self.close(&mut wheel),
@@ -261,15 +265,14 @@ impl<T> Nodes<T> {
     }
 }
 
-/// The digit of this level.
+/// Returns the digit of this level.
 fn digit(tick: u64, level: usize) -> usize {
     (tick >> (level as u32 * BITS_PER_DIGIT)) as usize % SLOTS
 }
 
-#[cfg(test)]
 impl Wheel {
     /// Panics unless every timer is in the slot of its digit, and long queues are open and short
-    /// ones are not. Gives the number of timers, and of open slots.
+    /// ones are not. Returns the number of timers, and of open slots.
     pub fn check_invariants<T>(
         &self,
         level: usize,
@@ -299,7 +302,6 @@ impl Wheel {
     }
 }
 
-#[cfg(test)]
 impl<T> Nodes<T> {
     fn check_queue(&self, queue: &Queue, belongs: &dyn Fn(u64) -> bool) {
         let mut index = queue.head;

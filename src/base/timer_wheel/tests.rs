@@ -11,20 +11,6 @@ const NANOSECOND: Duration = Duration::from_nanos(1);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl<T> TimerWheel<T> {
-    /// Every timer stands at the level of the first digit in which it differs from the current
-    /// tick, which has not passed it.
-    fn check_invariants(&self) {
-        assert!(self.current <= self.ticks_rounded_down(self.latest));
-        let (mut len, mut opened) = (0, 0);
-        for (at, wheel) in self.levels.iter().enumerate() {
-            let counts = wheel.check_invariants(at, &self.nodes, &|tick| {
-                tick >= self.current && level(tick, self.current) == at
-            });
-            (len, opened) = (len + counts.0, opened + counts.1);
-        }
-        assert_eq!((len, opened), (self.len(), self.opened()));
-    }
-
     fn expire_all(&mut self, now: Instant) -> Vec<T> {
         let fired = std::iter::from_fn(|| self.expire(now)).collect();
         self.check_invariants();

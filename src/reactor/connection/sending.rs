@@ -1,4 +1,4 @@
-//! Sending what the outbox holds for a connection, and the end that was asked for after that.
+//! Sending what the outbox holds for a connection, and closing it after that.
 
 use super::{Connection, FLUSH_PATIENCE, InputEnd, LINGER, Phase, Role, StepResult, Stream, Want};
 use crate::handler::{CloseMode, CloseReason, Outbox};
@@ -8,8 +8,8 @@ use std::io::ErrorKind;
 use std::time::Instant;
 
 impl<S: Stream> Connection<S> {
-    /// Sends what the outbox holds for this connection, about `share` bytes of it, and ends it if
-    /// that was asked for.
+    /// Sends what the outbox holds for this connection, about `share` bytes of it, and closes
+    /// it if that was ordered.
     #[inline]
     pub fn settle(
         &mut self,
@@ -35,8 +35,8 @@ impl<S: Stream> Connection<S> {
         Ok(())
     }
 
-    /// Writes until all is sent, the stream takes no more, or the share is used up; how much is
-    /// left.
+    /// Writes until all is sent, the stream takes no more, or the share is used up. Returns how
+    /// much is left.
     #[inline]
     fn flush(
         &mut self,
@@ -45,6 +45,7 @@ impl<S: Stream> Connection<S> {
         share: usize,
     ) -> Result<usize, CloseReason> {
         let Some(output) = out.pending(self.id) else { return Ok(0) };
+        debug_assert!(self.phase != Phase::Connecting || !self.writable, "it is not open yet");
         let before = output.len();
         let share = if self.role == Role::Upstream { usize::MAX } else { share };
         while self.writable && !output.is_empty() {
@@ -54,7 +55,7 @@ impl<S: Stream> Connection<S> {
                 break;
             }
             match output.send(&mut self.stream, left) {
-                // A short write means that the stream is full: an event tells when it is not.
+                // A short write means that the stream is full: an event follows when it is not.
                 Ok(took_all) => self.writable = took_all,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -62,6 +63,7 @@ impl<S: Stream> Connection<S> {
             }
         }
         let unsent = output.len();
+        debug_assert!(unsent <= before, "sending adds nothing");
         out.stats.add(Stat::BytesOut, (before - unsent) as u64);
         if unsent == 0 {
             out.drained(self.id);
@@ -75,7 +77,7 @@ impl<S: Stream> Connection<S> {
         Ok(unsent)
     }
 
-    /// Goes on with the end that was asked for.
+    /// Goes on with closing.
     #[cold]
     fn finish(&mut self, unsent: usize, now: Instant) -> StepResult {
         match self.phase {
