@@ -132,6 +132,10 @@ pub trait Handler {
         now: Instant,
     ) -> Next;
 
+    /// Returns how long a client that was accepted may send nothing before `timed_out` is called;
+    /// zero: for ever. After that [`Next::Read`] has the time.
+    fn idle_timeout(&self) -> Duration;
+
     /// Returns the length of the partly received request; 0 if it is unknown. So there is room for
     /// the rest when it comes.
     fn expected_len(&self, conn: ConnId) -> usize;

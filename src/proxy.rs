@@ -38,7 +38,7 @@ use client::Client;
 use coherence::{Coherence, is_caching};
 use error::UpstreamError;
 use log::info;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use upstream::Upstream;
 use upstream::connection::Due;
 
@@ -113,16 +113,20 @@ impl Handler for Proxy {
             return Next::Read(None);
         }
         if let Some(client) = self.clients.get_mut(conn) {
-            client.session.heard_from(out.clock.at(now));
+            client.session.note_activity(out.clock.at(now));
         }
         self.serve_requests(out, conn, input, now)
+    }
+
+    fn idle_timeout(&self) -> Duration {
+        self.settings.limits.idle_timeout
     }
 
     fn expected_len(&self, conn: ConnId) -> usize {
         if self.upstream.connection.is(conn) {
             return self.upstream.connection.expected_len();
         }
-        self.clients.get(conn).map_or(0, |client| client.session.expected_len())
+        self.clients.get(conn).map_or(0, |client| client.session.decoder.expected_len())
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {

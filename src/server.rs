@@ -1,6 +1,6 @@
 //! The server: keys and values that everybody shares.
 //!
-//! [`Server`] is the [`Handler`] that decodes requests, has them carried out and appends the
+//! [`Server`] is the [`Handler`] that decodes requests, executes them and appends the
 //! replies; it knows of no socket and no clock.
 //!
 //! - `commands/`: what each command does to the keys
@@ -33,7 +33,7 @@ use crate::settings::Settings;
 use crate::stats::{Stat, Stats};
 use client::Client;
 use keyspace::Keyspace;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The server's policy.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ impl Server {
         }
     }
 
-    /// The same, with all of the process's memory counted for `--max-memory`; otherwise that of the
-    /// entries of up to 16 KiB is.
+    /// Returns the same with all of the process's memory counted for `--max-memory`; otherwise only
+    /// that of entries of up to 16 KiB is.
     pub fn counting(mut self, memory: Memory) -> Server {
         self.keyspace.memory = memory;
         self
@@ -91,8 +91,12 @@ impl Handler for Server {
         self.serve_requests(out, conn, input, out.clock.at(now))
     }
 
+    fn idle_timeout(&self) -> Duration {
+        self.settings.limits.idle_timeout
+    }
+
     fn expected_len(&self, conn: ConnId) -> usize {
-        self.clients.get(conn).map_or(0, |client| client.session.expected_len())
+        self.clients.get(conn).map_or(0, |client| client.session.decoder.expected_len())
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, _now: Instant) {
@@ -170,7 +174,7 @@ impl Server {
             Outcome::Program => {
                 self.publish(stats, now);
                 if matches!(request.command.verb, Verb::Stats | Verb::Info) {
-                    // The system takes some 15 µs to say so.
+                    // The system takes some 15 µs for it.
                     let resident = self.keyspace.memory.resident_bytes();
                     stats.set(Stat::ResidentBytes, resident as u64);
                 }
@@ -194,7 +198,7 @@ impl Server {
         Then::Continue
     }
 
-    /// No request follows: closes the connection once its output has gone.
+    /// Closes a connection once its output has gone: no request follows.
     fn end(&mut self, out: &mut Outbox, conn: ConnId) {
         self.forget(conn);
         out.close(conn);

@@ -3,8 +3,8 @@
 //!
 //! - `commands.rs`: the commands that a session answers by itself
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
-//! - `command_docs.rs`: `COMMAND`, which tells of the table of commands
-//! - `tracking.rs`: `CLIENT TRACKING`, what a client wants to be told of
+//! - `command_docs.rs`: `COMMAND`, the table of commands
+//! - `tracking.rs`: `CLIENT TRACKING`, which reads a client tracks
 //! - `error.rs`: why a request fails
 //! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
 //! - `info.rs`, `config.rs`: two of these
@@ -25,19 +25,19 @@ pub use error::{RequestError, check_pattern};
 use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
 use crate::base::output::Output;
-use crate::protocol::command::{Command, Verb};
+use crate::protocol::command::Verb;
 use crate::protocol::resp::{self, Version, Writer};
-use crate::protocol::{Decoded, Decoder, Form, KeyLookup, Midway, Request, Scratch};
+use crate::protocol::{Decoded, Decoder, Form, Midway, Request, Scratch};
 use crate::protocol::{Reply, text};
 use crate::session::transaction::Transaction;
 use crate::settings::limits::Limits;
 use crate::stats::Stat;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
-use tracking::Tracking;
+use tracking::TrackingModes;
 
-/// How the reply to one request is to look: fixed when the request is decoded, so that a reply that
-/// comes later still has the look its client asked for then.
+/// The look of the reply to one request: fixed when the request is decoded, so that a reply that
+/// comes later still has the look that its client had chosen then.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// The protocol.
@@ -61,7 +61,7 @@ pub enum Origin {
 }
 
 impl Style {
-    /// The style of a client that has asked for nothing.
+    /// Returns the style of a client that has chosen nothing.
     pub fn plain(form: Form) -> Style {
         Style { form, version: Version::Two, verb: None, quiet: false, origin: false }
     }
@@ -81,7 +81,7 @@ impl Style {
         Writer::new(out, self.version)
     }
 
-    /// What stands before each line of a text reply.
+    /// Returns what stands before each line of a text reply.
     pub fn prefix(self, origin: Origin) -> text::Prefix {
         match (self.origin, origin) {
             (false, _) => b"",
@@ -91,23 +91,23 @@ impl Style {
     }
 }
 
-/// Whether a request was kept for `EXEC`.
+/// What becomes of a request where a transaction may be open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Collected {
-    /// It is to be carried out now.
+    /// It is executed now.
     Not,
-    /// It was.
+    /// It was kept for `EXEC`.
     Kept,
     /// It was refused, and the transaction has failed.
     Refused(RequestError),
 }
 
-/// What `CLIENT REPLY` asked for, in bits.
+/// What `CLIENT REPLY` has chosen, in bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Replies(u8);
 
 impl Replies {
-    /// Until it says otherwise, there are none.
+    /// There are none until further notice.
     const OFF: u8 = 1;
     /// There is none to the next request.
     const SKIP_NEXT: u8 = 2;
@@ -118,26 +118,27 @@ impl Replies {
 /// One client's protocol state.
 #[derive(Debug)]
 pub struct Session {
-    decoder: Decoder,
+    /// Its place in the stream of requests. To decode one, there is [`Session::decode`].
+    pub decoder: Decoder,
     /// When the request that has begun and not ended began.
     midway_since: Option<Instant>,
     /// Its address, without what of a `SocketAddr` only takes room.
     address: IpAddr,
     port: u16,
-    /// When it came, and when it sent something last, in Unix seconds.
+    /// When it connected, and when it last sent something, in Unix seconds.
     opened: u32,
-    heard: u32,
+    last_active: u32,
     origin: bool,
     version: Version,
     replies: Replies,
-    tracking: Tracking,
+    tracking: TrackingModes,
     /// The latest command, for `CLIENT LIST`.
     latest: Option<Verb>,
     names: Option<Box<Names>>,
     transaction: Option<Box<Transaction>>,
 }
 
-/// What a client calls itself and its library. Printable, without spaces.
+/// The names of a client and its library: printable, without spaces.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Names {
     name: String,
@@ -146,7 +147,7 @@ struct Names {
 }
 
 impl Session {
-    /// The session of a client that has just come from `peer`.
+    /// Returns the session of a client that has just connected from `peer`.
     pub fn new(peer: SocketAddr, now: Now) -> Session {
         let seconds = now.unix_seconds();
         Session {
@@ -155,27 +156,15 @@ impl Session {
             address: peer.ip(),
             port: peer.port(),
             opened: seconds,
-            heard: seconds,
+            last_active: seconds,
             origin: false,
             version: Version::Two,
             replies: Replies::default(),
-            tracking: Tracking::default(),
+            tracking: TrackingModes::default(),
             latest: None,
             names: None,
             transaction: None,
         }
-    }
-
-    /// Decodes several requests: see [`Decoder::look_ahead`].
-    #[inline]
-    pub fn look_ahead(
-        &mut self,
-        input: &[u8],
-        scratch: &mut Scratch,
-        limits: &Limits,
-        lookup: &impl KeyLookup,
-    ) {
-        self.decoder.look_ahead(input, scratch, limits, lookup);
     }
 
     /// Decodes the request at the front of `input`: see [`Decoder::decode`].
@@ -193,38 +182,22 @@ impl Session {
         (consumed, decoded)
     }
 
-    /// How long the request is that has begun: see [`Decoder::announced`].
-    pub fn expected_len(&self) -> usize {
-        self.decoder.expected_len()
-    }
-
-    /// What the request is for that has begun: see [`Decoder::begun`].
-    pub fn begun(&self, input: &[u8]) -> Option<&'static Command> {
-        self.decoder.begun(input)
-    }
-
-    /// Refuses the request that has begun, and drops the rest of it as it comes: see
-    /// [`Decoder::skip`].
-    pub fn skip(&mut self, input: &mut Buffer) -> Form {
+    /// Drops a partly received request, and the rest of it as it comes: see [`Decoder::skip`].
+    pub fn drop_partial(&mut self, input: &mut Buffer) -> Form {
         // Its end will not be noticed, and what follows it has its own time.
         self.midway_since = None;
         self.decoder.skip(input)
     }
 
-    /// Takes back the request that was last decoded: see [`Decoder::put_back`].
-    pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
-        self.decoder.put_back(scratch)
+    /// Notes that the client has sent something.
+    #[inline]
+    pub fn note_activity(&mut self, now: Now) {
+        self.last_active = now.unix_seconds();
     }
 
-    /// The client has sent something.
+    /// Notes the command that the client has sent.
     #[inline]
-    pub fn heard_from(&mut self, now: Now) {
-        self.heard = now.unix_seconds();
-    }
-
-    /// Notes the command that the client sends now.
-    #[inline]
-    pub fn noted(&mut self, verb: Verb) {
+    pub fn note_command(&mut self, verb: Verb) {
         self.latest = Some(verb);
     }
 
@@ -243,29 +216,24 @@ impl Session {
         self.names = Some(names).filter(|names| **names != Names::default());
     }
 
-    /// Whether requests are simply carried out: no transaction collects them, and each is answered.
+    /// Returns whether requests are simply executed: no transaction is open, and each is answered.
     #[inline]
     pub fn is_plain(&self) -> bool {
         self.transaction.is_none() && self.replies == Replies::default()
     }
 
-    /// The requests since `MULTI`, if there was one.
+    /// Returns the transaction that is open.
     pub fn transaction(&mut self) -> Option<&mut Transaction> {
         self.transaction.as_deref_mut()
     }
 
-    /// `MULTI`: requests are collected from now on.
-    pub fn begin_transaction(&mut self) {
-        self.transaction = Some(Box::default());
-    }
-
-    /// `EXEC` or `DISCARD`: the requests that were collected; `None` without `MULTI`.
+    /// Closes the transaction that is open, and returns it.
     pub fn end_transaction(&mut self) -> Option<Box<Transaction>> {
         self.transaction.take()
     }
 
-    /// Keeps a request for `EXEC`, if there was `MULTI` and it is not one that ends the transaction
-    /// or the connection. All requests of one transaction have at most `most` bytes.
+    /// Keeps a request for `EXEC`, if a transaction is open and the request does not end it or the
+    /// connection. All requests of one transaction have at most `most` bytes.
     pub fn collect(&mut self, request: &Request<'_>, most: usize) -> Collected {
         use Verb::{Bye, Discard, Exec, Exit, Multi, Quit, Reset, Watch};
         let Some(transaction) = &mut self.transaction else { return Collected::Not };
@@ -284,36 +252,37 @@ impl Session {
         }
     }
 
-    /// A request was refused, and with it the transaction that it stood in: how to say so.
-    pub fn refused(&mut self, form: Form) -> Style {
+    /// Notes that a request was refused, and with it the transaction around it. Returns the style of
+    /// the error.
+    pub fn refuse(&mut self, form: Form) -> Style {
         if let Some(transaction) = &mut self.transaction {
             transaction.fail();
         }
         let style = self.style(form, None);
-        self.replied();
+        self.end_request();
         style
     }
 
-    /// Whether the client does not want the reply to the present request.
+    /// Returns whether the client does not want the reply to the present request.
     pub fn is_quiet(&self) -> bool {
         self.replies.0 & (Replies::OFF | Replies::SKIP) != 0
     }
 
-    /// After each request that is not plain: goes on to the next.
-    pub fn replied(&mut self) {
+    /// Goes on to the next request, after each that is not plain.
+    pub fn end_request(&mut self) {
         let Replies(bits) = self.replies;
         let skip = if bits & Replies::SKIP_NEXT == 0 { 0 } else { Replies::SKIP };
         self.replies = Replies(bits & Replies::OFF | skip);
     }
 
-    /// The style of a reply to a request that came now.
+    /// Returns the style of a reply to a request that came now.
     #[inline]
     pub fn style(&self, form: Form, verb: Option<Verb>) -> Style {
         let quiet = self.is_quiet();
         Style { form, version: self.version, verb, quiet, origin: self.origin }
     }
 
-    /// How long to wait for more, after all whole requests in `input` were decoded.
+    /// Returns how long to wait for more, after all whole requests in `input` were decoded.
     #[inline]
     pub fn patience(&mut self, input: &[u8], now: Instant, limits: &Limits) -> Option<Instant> {
         let timeout = match self.decoder.midway(input) {
@@ -328,8 +297,8 @@ impl Session {
         Some(*self.midway_since.get_or_insert(now) + timeout)
     }
 
-    /// What to say to a client whose time is up; nothing to one that is only idle, which does not
-    /// expect a reply.
+    /// Returns the error for a client that has timed out; `None` for one that is only idle, which
+    /// does not expect a reply.
     pub fn timed_out(&self, limits: &Limits) -> Option<(Style, String)> {
         let (form, what, timeout) = match self.decoder.midway(b"") {
             Midway::Nothing => return None,

@@ -64,14 +64,14 @@ pub struct Setting {
     pub program: Program,
     /// Its name: `max-line`. The flag is `--max-line`.
     pub name: &'static str,
-    /// Whether it can change while the program runs.
+    /// It can change while the program runs.
     pub is_live: bool,
-    /// What it means, with the value that it has otherwise.
+    /// Its meaning, with the default in brackets.
     pub help: &'static str,
-    field: Field,
+    field: SettingField,
 }
 
-enum Field {
+enum SettingField {
     Put,
     /// From 1 to so many.
     Count(fn(&mut Settings) -> &mut usize, usize),
@@ -82,7 +82,7 @@ enum Field {
     Size(fn(&mut Settings) -> &mut usize, usize, usize),
 }
 
-/// What `max-line`, `max-value` and `max-request` may be at most: positions within a request are
+/// The most that `max-line`, `max-value` and `max-request` may be: positions within a request are
 /// kept in 32 bits.
 const MAX_REQUEST_BYTES: usize = 2 << 30;
 /// The words of our own commands have no more, so that every limit can be set to another again.
@@ -100,12 +100,12 @@ const FIXED: bool = false;
 /// All settings.
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = {
-    use Field::{Count, Put, Seconds, Size, SomeSeconds};
+    use SettingField::{Count, Put, Seconds, Size, SomeSeconds};
     use Program::{Both, Proxy, Server};
     &[
         row(Proxy, "upstream-timeout", FIXED, "for the upstream to accept a connection and to answer (5)", SomeSeconds(|it| &mut it.upstream_timeout)),
         row(Proxy, "ttl", LIVE, "how long a cached value is served (60)", Seconds(|it| &mut it.ttl)),
-        row(Proxy, "trust", LIVE, "how long the upstream is trusted to tell of changes; 0: it is asked before each hit (1)", Seconds(|it| &mut it.trust)),
+        row(Proxy, "trust", LIVE, "how long cached values are served after the upstream last answered; 0: each hit is confirmed (1)", Seconds(|it| &mut it.trust)),
         row(Proxy, "cache-bytes", FIXED, "what the cache may cost; 0: no cache (64MiB)", Size(|it| &mut it.cache_bytes, 0, 1 << 40)),
         row(Both, "put", LIVE, "what PUT does to a key that exists (create: refuse)", Put),
         row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections, MAX_CONNECTIONS)),
@@ -117,7 +117,7 @@ pub static SETTINGS: &[Setting] = {
         row(Both, "max-request", LIVE, "the longest RESP request (128MiB)", Size(|it| &mut it.limits.max_request, 64, MAX_REQUEST_BYTES)),
         row(Both, "output-limit", FIXED, "output that a client may leave unread (256MiB)", Size(|it| &mut it.limits.output_limit, MIN_OUTPUT_LIMIT, 1 << 40)),
         row(Server, "max-memory", LIVE, "memory of the process beyond which nothing more is stored; 0: no limit (0)", Size(|it| &mut it.limits.max_memory, 0, 1 << 50)),
-        row(Server, "tracking-keys", LIVE, "keys that clients are told changes of; beyond it the oldest go (1000000)", Count(|it| &mut it.limits.tracking_keys, MAX_TRACKING_KEYS)),
+        row(Server, "tracking-keys", LIVE, "keys tracked for clients; beyond it the oldest are invalidated (1000000)", Count(|it| &mut it.limits.tracking_keys, MAX_TRACKING_KEYS)),
         row(Both, "drain-timeout", FIXED, "for clients to take their last replies at the end (5)", Seconds(|it| &mut it.limits.drain_timeout)),
     ]
 };
@@ -127,35 +127,37 @@ const fn row(
     name: &'static str,
     is_live: bool,
     help: &'static str,
-    field: Field,
+    field: SettingField,
 ) -> Setting {
     Setting { program, name, is_live, help, field }
 }
 
-/// The settings that a program has.
+/// Returns the settings that a program has.
 pub fn settings_of(program: Program) -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(move |row| row.program == Program::Both || row.program == program)
 }
 
 impl Setting {
-    /// What stands for its value in `--help`.
+    /// Returns what stands for its value in `--help`.
     pub fn hint(&self) -> &'static str {
         match self.field {
-            Field::Put => "create|replace",
-            Field::Count(..) => "N",
-            Field::Seconds(_) | Field::SomeSeconds(_) => "SECONDS",
-            Field::Size(..) => "SIZE",
+            SettingField::Put => "create|replace",
+            SettingField::Count(..) => "N",
+            SettingField::Seconds(_) | SettingField::SomeSeconds(_) => "SECONDS",
+            SettingField::Size(..) => "SIZE",
         }
     }
 
-    /// Its value: sizes in bytes, times in seconds.
+    /// Returns its value: sizes in bytes, times in seconds.
     pub fn show(&self, settings: &Settings) -> String {
         let mut settings = *settings;
         match self.field {
-            Field::Put if settings.put_mode == PutMode::Create => "create".to_string(),
-            Field::Put => "replace".to_string(),
-            Field::Count(field, _) | Field::Size(field, ..) => field(&mut settings).to_string(),
-            Field::Seconds(field) | Field::SomeSeconds(field) => {
+            SettingField::Put if settings.put_mode == PutMode::Create => "create".to_string(),
+            SettingField::Put => "replace".to_string(),
+            SettingField::Count(field, _) | SettingField::Size(field, ..) => {
+                field(&mut settings).to_string()
+            }
+            SettingField::Seconds(field) | SettingField::SomeSeconds(field) => {
                 field(&mut settings).as_secs_f64().to_string()
             }
         }
@@ -164,29 +166,31 @@ impl Setting {
     /// Gives it the value in `text`.
     ///
     /// # Errors
-    /// What it takes instead: `seconds`.
+    /// The value is wrong; what is accepted instead, such as `seconds`.
     pub fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         match self.field {
-            Field::Put => {
+            SettingField::Put => {
                 settings.put_mode = match text {
                     "create" => PutMode::Create,
                     "replace" => PutMode::Replace,
                     _ => return Err("create or replace".to_string()),
                 };
             }
-            Field::Count(field, most) => {
+            SettingField::Count(field, most) => {
                 let number = text.parse().ok().filter(|it| (1..=most).contains(it));
                 let wanted = || format!("a whole number from 1 to {most}");
                 *field(settings) = number.ok_or_else(wanted)?;
             }
-            Field::Seconds(field) => *field(settings) = units::seconds(text).ok_or("seconds")?,
-            Field::SomeSeconds(field) => {
+            SettingField::Seconds(field) => {
+                *field(settings) = units::seconds(text).ok_or("seconds")?;
+            }
+            SettingField::SomeSeconds(field) => {
                 *field(settings) = match units::seconds(text).ok_or("seconds")? {
                     Duration::ZERO => return Err("more than 0 seconds".to_string()),
                     seconds => seconds,
                 };
             }
-            Field::Size(field, least, most) => {
+            SettingField::Size(field, least, most) => {
                 let bytes = units::size(text).ok_or("a size like 4096 or 64MiB")?;
                 if !(least..=most).contains(&bytes) {
                     return Err(format!("a size from {least} to {most} bytes"));

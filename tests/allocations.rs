@@ -64,6 +64,10 @@ impl<H: Handler> Handler for Counted<H> {
         self.handler.deadline_reached(out, now);
     }
 
+    fn idle_timeout(&self) -> Duration {
+        self.handler.idle_timeout()
+    }
+
     fn expected_len(&self, conn: ConnId) -> usize {
         self.handler.expected_len(conn)
     }

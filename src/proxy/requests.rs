@@ -86,7 +86,7 @@ impl Proxy {
                 let next = self.advance_dump(out, conn, now);
                 return next.map_or(Progress::Continue, Progress::Stop);
             }
-            client.session.look_ahead(input.bytes(), scratch, limits, coherence.cache());
+            client.session.decoder.look_ahead(input.bytes(), scratch, limits, coherence.cache());
             let (consumed, decoded) = client.session.decode(input.bytes(), scratch, limits);
             let Decoded::Request(request) = decoded else {
                 match self.serve_other(out, conn, input.bytes(), consumed, decoded, now) {
@@ -100,7 +100,7 @@ impl Proxy {
             stats.count_request(request.command);
             client.is_covered = client.covers(consumed);
             let outcome = if request.command.verb == Verb::Get && client.is_plain() {
-                client.session.noted(Verb::Get);
+                client.session.note_command(Verb::Get);
                 let style = client.session.style(request.form, Some(Verb::Get));
                 let key = request.word(1);
                 match look_up(client, coherence, upstream, settings, stats, key, now) {
@@ -192,7 +192,7 @@ impl Proxy {
         now: Instant,
     ) -> Next {
         let Some(client) = self.clients.get_mut(conn) else { return Next::Wait };
-        let consumed = client.session.put_back(scratch);
+        let consumed = client.session.decoder.put_back(scratch);
         input.consume(consumed);
         client.consumed(consumed);
         client.is_waiting = true;
@@ -212,7 +212,7 @@ impl Proxy {
     pub(super) fn refuse(&mut self, out: &mut Outbox, conn: ConnId, form: Form, message: &str) {
         out.stats.add(Stat::RequestErrors, 1);
         if let Some(client) = self.clients.get_mut(conn) {
-            let style = client.session.refused(form);
+            let style = client.session.refuse(form);
             client.answer(out, conn, style, Reply::Failure(message.as_bytes()));
         }
     }
@@ -239,16 +239,16 @@ impl Proxy {
             }
             let style = client.session.style(request.form, Some(verb));
             client.answer(out, conn, style, Reply::Error(failure.message(false)));
-            client.session.replied();
+            client.session.end_request();
             return Ok(());
         }
-        client.session.noted(verb);
+        client.session.note_command(verb);
         let style = client.session.style(request.form, Some(verb));
         if !self.collect(out, conn, style, request) {
             self.execute(out, conn, style, request, now)?;
         }
         if let Some(client) = self.clients.get_mut(conn) {
-            client.session.replied();
+            client.session.end_request();
         }
         Ok(())
     }
@@ -316,7 +316,7 @@ impl Proxy {
         }
         out.stats.add(Stat::ForeignRequests, 1);
         if let Some(client) = self.clients.get_mut(conn) {
-            client.session.replied();
+            client.session.end_request();
         }
         Ok(())
     }

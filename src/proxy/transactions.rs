@@ -14,10 +14,10 @@ use crate::base::output::Value;
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::Reply;
 use crate::protocol::command::{Access, Command, Verb};
-use crate::protocol::{Decoded, Decoder, Refusal, Request, Scratch, resp};
-use crate::session::{Collected, Style};
+use crate::protocol::{Decoded, Refusal, Request, resp};
+use crate::session::transaction::{Replay, TransactionStep};
+use crate::session::{Collected, RequestError, Style};
 use crate::settings::Settings;
-use crate::settings::limits::Limits;
 use std::time::Instant;
 
 /// Said to what is kept for `EXEC`.
@@ -26,8 +26,9 @@ pub const QUEUED: Reply<'static> = Reply::Raw(Value::Short(b"+QUEUED\r\n"));
 const ABORTED: Reply<'static> =
     Reply::Failure(b"EXECABORT Transaction discarded because of previous errors.");
 
-const UNWATCHED: &str =
-    "WATCH is not supported through the proxy: its connection to the server is shared";
+const UNWATCHED: RequestError = RequestError::new(
+    "WATCH is not supported through the proxy: its connection to the server is shared",
+);
 
 /// A transaction as it goes upstream, after `MULTI`.
 struct Block {
@@ -53,12 +54,8 @@ impl Block {
     ) -> Result<Block, NoBlock> {
         let mut block =
             Block { requests: Buffer::new(), writes: Writes::Nothing, shapes: Vec::new() };
-        // Whatever the limits have become since they were kept.
-        let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..settings.limits };
-        let (mut scratch, mut decoder, mut rest) =
-            (Scratch::default(), Decoder::default(), requests);
-        while !rest.is_empty() {
-            let (consumed, decoded) = decoder.decode(rest, &mut scratch, &limits);
+        let mut replay = Replay::new(requests);
+        while let Some(decoded) = replay.next_request() {
             let sent = match decoded {
                 Decoded::Request(request) => UpstreamRequest::new(&request, settings.put_mode),
                 Decoded::Refused(_, Refusal::Unknown(words, _)) => {
@@ -70,7 +67,6 @@ impl Block {
             resp::push_request(&mut block.requests, &sent.words);
             block.writes.add(sent.writes);
             block.shapes.push(sent.shape);
-            rest = &rest[consumed..];
         }
         resp::push_request(&mut block.requests, &[b"EXEC"]);
         Ok(block)
@@ -119,23 +115,16 @@ impl Proxy {
         now: Instant,
     ) -> Result<(), Hold> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        let is_open = client.session.transaction().is_some();
-        let reply = match verb {
-            Verb::Multi if is_open => Reply::Error("MULTI calls can not be nested"),
-            Verb::Multi => {
-                client.session.begin_transaction();
-                Reply::Ok
-            }
-            Verb::Watch if is_open => Reply::Error("WATCH inside MULTI is not allowed"),
-            Verb::Watch => Reply::Error(UNWATCHED),
-            Verb::Unwatch => Reply::Ok,
-            Verb::Discard if is_open => {
-                client.session.end_transaction();
-                Reply::Ok
-            }
-            Verb::Discard => Reply::Error("DISCARD without MULTI"),
-            _ if is_open => return self.exec(out, conn, style, now),
-            _ => Reply::Error("EXEC without MULTI"),
+        let done = match client.session.transaction_command(verb) {
+            Ok(TransactionStep::Exec) => return self.exec(out, conn, style, now),
+            Ok(TransactionStep::Watch) => Err(UNWATCHED),
+            // No key is ever watched.
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let reply = match &done {
+            Ok(()) => Reply::Ok,
+            Err(error) => Reply::Error(error.count_and_message(&mut out.stats)),
         };
         client.answer(out, conn, style, reply);
         Ok(())

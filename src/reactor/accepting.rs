@@ -142,7 +142,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
             return self.network.close(stream);
         }
         let mut connection = Connection::accepted(id, stream, role);
-        connection.expect_by(self.limits.idle_timeout, now);
+        connection.expect_by(self.handler.idle_timeout(), now);
         self.connections.insert(connection);
         self.set_timer(id);
         if role == Role::Refused {

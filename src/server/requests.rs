@@ -78,7 +78,7 @@ impl Server {
             return BatchEnd::Stop(Next::Wait);
         };
         let limits = &self.settings.limits;
-        client.session.heard_from(now);
+        client.session.note_activity(now);
         loop {
             if output.len() > limits::HIGH_WATER {
                 return BatchEnd::Stop(Next::Drain);
@@ -90,12 +90,12 @@ impl Server {
                 }
                 return BatchEnd::Stop(Next::Drain);
             }
-            client.session.look_ahead(input.bytes(), scratch, limits, &self.keyspace);
+            client.session.decoder.look_ahead(input.bytes(), scratch, limits, &self.keyspace);
             let (consumed, decoded) = client.session.decode(input.bytes(), scratch, limits);
             match decoded {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
-                    client.session.noted(request.command.verb);
+                    client.session.note_command(request.command.verb);
                     if self.keyspace.has_no_memory_for(request.command) {
                         client.refuse(output, stats, request.form, &Refusal::OutOfMemory);
                     } else if client.session.is_plain() && request.command.is_for_keys() {
@@ -117,10 +117,10 @@ impl Server {
                 Decoded::Incomplete => {
                     input.consume(consumed);
                     if input.len() > SCRATCH_BYTES
-                        && let begun = client.session.begun(input.bytes())
+                        && let begun = client.session.decoder.begun(input.bytes())
                         && self.keyspace.should_drop_partial(begun, input.len())
                     {
-                        let form = client.session.skip(input);
+                        let form = client.session.drop_partial(input);
                         client.refuse(output, stats, form, &Refusal::OutOfMemory);
                         continue;
                     }
@@ -161,7 +161,7 @@ impl Server {
             self.discard_unwanted_reply(out, conn, mark);
         }
         if let Some(client) = self.clients.get_mut(conn) {
-            client.session.replied();
+            client.session.end_request();
             client.session.end_caching(Some(request.command));
         }
         then
@@ -237,7 +237,7 @@ impl Client {
         if refusal.discards_transaction() {
             self.session.end_transaction();
         }
-        let style = self.session.refused(form);
+        let style = self.session.refuse(form);
         self.session.end_caching(refusal.command());
         let error = RequestError::from(refusal);
         if style.quiet {

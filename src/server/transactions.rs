@@ -26,6 +26,7 @@ impl Server {
     ) -> Then {
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
+        let mark = output.len();
         let done = match client.session.transaction_command(request.command.verb) {
             Ok(TransactionStep::Exec) => return self.exec(out, conn, style, now),
             Ok(TransactionStep::Watch) => self.watch(conn, request, now),
@@ -40,6 +41,7 @@ impl Server {
             Ok(()) => style.writer(output).simple("OK"),
             Err(error) => error.write(style, output, stats),
         }
+        self.discard_unwanted_reply(out, conn, mark);
         Then::Continue
     }
 

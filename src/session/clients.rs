@@ -13,15 +13,15 @@ use std::net::SocketAddr;
 /// There is no other user, and everybody is this one.
 pub(super) const USER: &str = "default";
 
-/// What is asked of all sessions.
+/// A request that concerns all sessions.
 #[derive(Clone, Debug)]
-pub struct Ask {
-    what: What,
-    which: Filter,
+pub struct ClientsRequest {
+    action: ClientsAction,
+    which: ClientFilter,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum ClientsAction {
     List,
     /// `CLIENT KILL ID 7`: how many are killed is answered.
     Kill,
@@ -31,20 +31,20 @@ enum What {
 
 /// Which sessions are meant: those that pass every part.
 #[derive(Clone, Debug, Default)]
-struct Filter {
+struct ClientFilter {
     /// In order.
     ids: Option<Vec<i64>>,
     address: Option<SocketAddr>,
-    /// Not the one that asks.
+    /// Not the client itself.
     others: bool,
-    /// What was asked for is true of no session.
-    nobody: bool,
+    /// No session can pass.
+    matches_none: bool,
 }
 
-impl Ask {
-    /// `CLIENT LIST`.
-    pub(super) fn list(request: &Request<'_>) -> Result<Ask, RequestError> {
-        let mut which = Filter::default();
+impl ClientsRequest {
+    /// Reads `CLIENT LIST`.
+    pub(super) fn list(request: &Request<'_>) -> Result<ClientsRequest, RequestError> {
+        let mut which = ClientFilter::default();
         let mut words = request.arguments().skip(1);
         match words.next() {
             None => {}
@@ -59,15 +59,15 @@ impl Ask {
             }
             Some(_) => return Err(RequestError::SYNTAX),
         }
-        Ok(Ask { what: What::List, which })
+        Ok(ClientsRequest { action: ClientsAction::List, which })
     }
 
-    /// `CLIENT KILL`.
-    pub(super) fn kill(request: &Request<'_>) -> Result<Ask, RequestError> {
-        let mut which = Filter::default();
+    /// Reads `CLIENT KILL`.
+    pub(super) fn kill(request: &Request<'_>) -> Result<ClientsRequest, RequestError> {
+        let mut which = ClientFilter::default();
         if request.len() == 3 {
             which.address(request.word(2));
-            return Ok(Ask { what: What::KillByAddress, which });
+            return Ok(ClientsRequest { action: ClientsAction::KillByAddress, which });
         }
         which.others = true;
         let mut words = request.arguments().skip(1);
@@ -89,16 +89,16 @@ impl Ask {
                 _ => return Err(RequestError::SYNTAX),
             }
         }
-        Ok(Ask { what: What::Kill, which })
+        Ok(ClientsRequest { action: ClientsAction::Kill, which })
     }
 }
 
-impl Filter {
-    /// All our clients are of one kind.
+impl ClientFilter {
+    /// Reads a type of clients: all ours are of one.
     fn kind(&mut self, word: &[u8]) -> Result<(), RequestError> {
         match word.to_ascii_lowercase().as_slice() {
             b"normal" => {}
-            b"master" | b"replica" | b"slave" | b"pubsub" => self.nobody = true,
+            b"master" | b"replica" | b"slave" | b"pubsub" => self.matches_none = true,
             _ => {
                 return Err(format!("Unknown client type '{}'", printable(word, 128)).into());
             }
@@ -108,31 +108,31 @@ impl Filter {
 
     fn address(&mut self, word: &[u8]) {
         self.address = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
-        self.nobody |= self.address.is_none();
+        self.matches_none |= self.address.is_none();
     }
 
     fn passes(&self, conn: ConnId, session: &Session, own: ConnId) -> bool {
         let id = i64::from(conn.number());
-        let excluded = self.nobody || self.others && conn == own;
+        let excluded = self.matches_none || self.others && conn == own;
         !excluded
             && self.ids.as_ref().is_none_or(|ids| ids.binary_search(&id).is_ok())
             && self.address.is_none_or(|address| address == session.peer())
     }
 }
 
-/// Answers what the client `own` asks; returns the connections that are to be closed and forgotten
+/// Answers the client `own`. Returns the connections that are to be closed and forgotten
 /// now, which may be the client's own.
 pub fn answer<'a>(
-    ask: &Ask,
+    request: &ClientsRequest,
     own: ConnId,
     sessions: impl Iterator<Item = (ConnId, &'a Session)>,
     now: Now,
     reply: &mut Writer<'_>,
 ) -> Vec<ConnId> {
     let mut meant: Vec<_> =
-        sessions.filter(|(conn, session)| ask.which.passes(*conn, session, own)).collect();
-    match ask.what {
-        What::List => {
+        sessions.filter(|(conn, session)| request.which.passes(*conn, session, own)).collect();
+    match request.action {
+        ClientsAction::List => {
             // Who came first stands first, as in Redis.
             meant.sort_unstable_by_key(|(conn, _)| conn.number());
             let seconds = now.unix_seconds();
@@ -140,21 +140,21 @@ pub fn answer<'a>(
             reply.verbatim(lines.collect::<String>().as_bytes());
             return Vec::new();
         }
-        What::Kill => reply.integer(meant.len() as i64),
-        What::KillByAddress if meant.is_empty() => reply.error("No such client"),
-        What::KillByAddress => reply.simple("OK"),
+        ClientsAction::Kill => reply.integer(meant.len() as i64),
+        ClientsAction::KillByAddress if meant.is_empty() => reply.error("No such client"),
+        ClientsAction::KillByAddress => reply.simple("OK"),
     }
     meant.into_iter().map(|(conn, _)| conn).collect()
 }
 
-/// A client's line in `CLIENT LIST`, with its end: the fields of Redis that are true of us, and
+/// Returns a client's line in `CLIENT LIST`, with its end: the fields of Redis that are true of us, and
 /// `lib-name` and `lib-ver` of later versions.
 pub(super) fn line(conn: ConnId, session: &Session, seconds: u32) -> String {
     let none = Names::default();
     let Names { name, library, library_version } = session.names().unwrap_or(&none);
     let (id, peer) = (conn.number(), session.peer());
     let age = seconds.saturating_sub(session.opened);
-    let idle = seconds.saturating_sub(session.heard);
+    let idle = seconds.saturating_sub(session.last_active);
     let multi = session.transaction.as_ref().map_or(-1, |it| it.len() as i64);
     let flags = match (&session.transaction, session.is_tracking()) {
         (Some(_), true) => "xt",

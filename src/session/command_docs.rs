@@ -1,4 +1,4 @@
-//! `COMMAND`: the table of commands, as Redis tells of its own. ACL categories, tips and key
+//! `COMMAND`: the table of commands, as Redis describes its own. ACL categories, tips and key
 //! specifications are left empty.
 
 use super::{RequestError, check_pattern};
@@ -71,7 +71,7 @@ fn name(command: &Command) -> String {
     command.name.to_ascii_lowercase()
 }
 
-/// What Redis's libraries go by, where it is true here.
+/// Returns the flags that Redis's libraries go by, where they are true here.
 fn flags(command: &Command) -> &'static [&'static str] {
     let one_key = command.keys.first == 1 && command.keys.last == 1;
     match command.access {
@@ -116,7 +116,8 @@ fn all_docs<'a>(
     Ok(())
 }
 
-/// A request may name a command with much to tell a million times.
+/// Checks the length of a reply: a request may name a command with long documentation a million
+/// times.
 fn check_length(reply: &Writer<'_>, begin: usize) -> Result<(), RequestError> {
     if reply.len() - begin <= limits::HIGH_WATER {
         return Ok(());
@@ -175,7 +176,7 @@ fn all_arguments(arguments: &[Argument], reply: &mut Writer<'_>) {
     }
 }
 
-/// Where the keys stand in a request of these words.
+/// Returns where the keys stand in a request of these words.
 fn keys(words: &[&[u8]]) -> Result<KeyRange, RequestError> {
     let unknown = "Invalid command specified";
     let mut command = Command::find(words[0]).ok_or(unknown)?;

@@ -1,6 +1,6 @@
 //! The connection commands: those that a session answers by itself, and which of them need more.
 
-use super::clients::{self, Ask, USER};
+use super::clients::{self, ClientsRequest, USER};
 use super::{Names, Origin, Replies, RequestError, Session, Style, command_docs};
 use crate::base::output::Output;
 use crate::base::units;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// shows them all.
 pub const MAX_NAME: usize = 1024;
 
-/// What a connection command comes to.
+/// The outcome of a connection command.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// The reply is written.
@@ -28,15 +28,15 @@ pub enum Outcome {
     Reset,
     /// The program answers, with [`super::program::answer`].
     Program,
-    /// All sessions answer this: see [`super::clients`].
-    Clients(Ask),
+    /// All sessions answer: see [`super::clients`].
+    Clients(ClientsRequest),
 }
 
 const WRONG_PASSWORD: RequestError =
     RequestError::with_code("WRONGPASS", "invalid username-password pair or user is disabled.");
 
 impl Session {
-    /// Carries out a command whose access is `Connection`, at `unix`, the time since 1970. Writes
+    /// Executes a command whose access is `Connection`, at `unix`, the time since 1970. Writes
     /// its reply to `out` unless the outcome says that somebody else does.
     pub fn connection_command(
         &mut self,
@@ -50,9 +50,9 @@ impl Session {
         // Those of the text protocol are answered in the form they came in.
         let reply = match request.command.verb {
             Verb::Ping if request.len() == 1 => Reply::Pong,
-            Verb::Help => return say(style, out, Reply::Lines(&help()), Outcome::Answered),
+            Verb::Help => return answered(style, out, Reply::Lines(&help()), Outcome::Answered),
             Verb::Bye | Verb::Quit | Verb::Exit => {
-                return say(style, out, Reply::Goodbye, Outcome::Last);
+                return answered(style, out, Reply::Goodbye, Outcome::Last);
             }
             Verb::Origin if request.form != Form::Text => Reply::Error("text protocol only"),
             Verb::Origin => {
@@ -60,7 +60,7 @@ impl Session {
                 if word.eq_ignore_ascii_case(b"ON") || word.eq_ignore_ascii_case(b"OFF") {
                     self.origin = word.len() == 2;
                     let style = Style { origin: false, ..style };
-                    return say(style, out, Reply::Ok, Outcome::Answered);
+                    return answered(style, out, Reply::Ok, Outcome::Answered);
                 }
                 Reply::Error("usage: ORIGIN ON|OFF")
             }
@@ -73,10 +73,10 @@ impl Session {
                 });
             }
         };
-        say(style, out, reply, Outcome::Answered)
+        answered(style, out, reply, Outcome::Answered)
     }
 
-    /// Those that only RESP has. What was written before an error is to be taken back.
+    /// Executes those that only RESP has. What was written before an error is to be taken back.
     fn resp_command(
         &mut self,
         request: &Request<'_>,
@@ -93,7 +93,7 @@ impl Session {
         let mut reply = Writer::new(out, self.version);
         match request.command.verb {
             Verb::Ping if request.len() > 2 => {
-                return Err(request.command.wrong_arity().to_string().into());
+                return Err(request.command.wrong_arity().into());
             }
             Verb::Ping | Verb::Echo => reply.bulk(request.word(1)),
             Verb::Auth => {
@@ -139,7 +139,7 @@ impl Session {
         Ok(Outcome::Answered)
     }
 
-    /// `CLIENT` and its subcommands.
+    /// Executes `CLIENT` and its subcommands.
     fn client_command(
         &mut self,
         request: &Request<'_>,
@@ -153,8 +153,8 @@ impl Session {
                 let line = clients::line(conn, self, unix.as_secs() as u32);
                 reply.verbatim(line.as_bytes());
             }
-            Verb::ClientList => return Ok(Outcome::Clients(Ask::list(request)?)),
-            Verb::ClientKill => return Ok(Outcome::Clients(Ask::kill(request)?)),
+            Verb::ClientList => return Ok(Outcome::Clients(ClientsRequest::list(request)?)),
+            Verb::ClientKill => return Ok(Outcome::Clients(ClientsRequest::kill(request)?)),
             Verb::ClientGetname => match self.names() {
                 Some(Names { name, .. }) if !name.is_empty() => reply.bulk(name.as_bytes()),
                 _ => reply.null(),
@@ -175,19 +175,19 @@ impl Session {
                 self.set_caching(request.word(2))?;
                 reply.simple("OK");
             }
-            Verb::ClientTrackinginfo => self.tell_tracking(reply),
+            Verb::ClientTrackinginfo => self.write_tracking(reply),
             Verb::ClientGetredir => reply.integer(self.redirection()),
             Verb::ClientReply => {
                 if self.set_replies(request.word(2))? {
                     reply.simple("OK");
                 }
             }
-            verb => unreachable!("{verb:?} is carried out elsewhere"),
+            verb => unreachable!("{verb:?} is executed elsewhere"),
         }
         Ok(Outcome::Answered)
     }
 
-    /// Carries out `HELLO`. As with Redis, a name that stands before a mistake is taken.
+    /// Executes `HELLO`. As with Redis, a name that stands before a mistake is taken.
     fn hello(&mut self, request: &Request<'_>) -> Result<(), RequestError> {
         let mut words = request.arguments();
         let version = match words.next().map(units::integer) {
@@ -239,7 +239,7 @@ impl Session {
         reply.array(0);
     }
 
-    /// As the connection was when it came; but the library behind it is still the same.
+    /// Makes the session as it was when it began; but the library behind it is still the same.
     fn reset(&mut self) {
         self.end_transaction();
         self.version = Version::Two;
@@ -262,7 +262,7 @@ impl Session {
         Ok(())
     }
 
-    /// Says whether this is answered.
+    /// Sets which replies the client wants. Returns whether this request is answered.
     fn set_replies(&mut self, word: &[u8]) -> Result<bool, RequestError> {
         let (on, off) = (word.eq_ignore_ascii_case(b"ON"), word.eq_ignore_ascii_case(b"OFF"));
         if on {
@@ -282,7 +282,8 @@ impl Session {
     }
 }
 
-fn say(style: Style, out: &mut Output, reply: Reply<'_>, outcome: Outcome) -> Outcome {
+/// Writes a reply, and returns the outcome.
+fn answered(style: Style, out: &mut Output, reply: Reply<'_>, outcome: Outcome) -> Outcome {
     style.write(out, Origin::Server, reply);
     outcome
 }
@@ -312,7 +313,7 @@ fn check_database(word: &[u8]) -> Result<(), RequestError> {
     }
 }
 
-/// A name that can stand in `CLIENT LIST`; `whose` it is, an error tells.
+/// Returns a name that can stand in `CLIENT LIST`. An error names `whose` it is.
 fn name(word: &[u8], whose: &str) -> Result<String, RequestError> {
     if word.len() > MAX_NAME {
         let most = MAX_NAME;
@@ -325,7 +326,7 @@ fn name(word: &[u8], whose: &str) -> Result<String, RequestError> {
     }
 }
 
-/// The list of text commands, as lines ended by LF.
+/// Returns the list of text commands, as lines ended by LF.
 pub fn help() -> Vec<u8> {
     let text = Command::all().iter().filter(|command| command.is_text());
     let lines = text.map(|command| format!("{:<22} {}\n", command.usage(), command.summary));

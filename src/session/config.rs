@@ -7,7 +7,7 @@ use crate::protocol::text::printable;
 use crate::settings::Program;
 use crate::settings::{Setting, Settings, settings_of};
 
-/// What Redis calls a setting of ours.
+/// Redis's names of settings of ours.
 const ALIASES: &[(&str, &str)] = &[
     ("maxclients", "max-connections"),
     ("maxmemory", "max-memory"),
@@ -25,9 +25,9 @@ const CONSTANTS: &[(&str, &str)] = &[
     ("save", ""),
 ];
 
-/// One name, and what it stands for.
+/// One name in `CONFIG`, and what it stands for.
 #[derive(Clone, Copy)]
-struct Row {
+struct ConfigRow {
     name: &'static str,
     meaning: Meaning,
 }
@@ -38,7 +38,7 @@ enum Meaning {
     Constant(&'static str),
 }
 
-fn rows(program: Program) -> impl Iterator<Item = Row> {
+fn rows(program: Program) -> impl Iterator<Item = ConfigRow> {
     let own = move || settings_of(program).map(|row| (row.name, Meaning::Setting(row)));
     let aliases = move || {
         ALIASES.iter().filter_map(move |(alias, name)| {
@@ -48,11 +48,11 @@ fn rows(program: Program) -> impl Iterator<Item = Row> {
     let is_free = move |name: &str| !aliases().any(|(alias, _)| alias == name);
     let constants = CONSTANTS.iter().filter(move |(name, _)| is_free(name));
     let constants = constants.map(|(name, value)| (*name, Meaning::Constant(value)));
-    own().chain(aliases()).chain(constants).map(|(name, meaning)| Row { name, meaning })
+    own().chain(aliases()).chain(constants).map(|(name, meaning)| ConfigRow { name, meaning })
 }
 
-/// Names and values, for names and patterns in any case. As in Redis, a name that is no pattern is
-/// answered as it was asked for. All patterns together are held to the limit of one.
+/// Returns names and values, for names and patterns in any case. As in Redis, a name that is no
+/// pattern comes back as it was sent. All patterns together are held to the limit of one.
 pub(super) fn get<'a>(
     program: Program,
     settings: &Settings,
@@ -61,7 +61,7 @@ pub(super) fn get<'a>(
     check_pattern(
         patterns.iter().map(|pattern| pattern.len() + 1).sum::<usize>().saturating_sub(1),
     )?;
-    let asked_for = |row: &Row| {
+    let asked_for = |row: &ConfigRow| {
         let name = row.name.as_bytes();
         let pattern = patterns.iter().find(|it| glob::matches_in_any_case(it, name))?;
         Some(if pattern.eq_ignore_ascii_case(name) { pattern } else { name })
@@ -81,7 +81,7 @@ pub(super) fn set(
     words: &[&[u8]],
 ) -> Result<(), RequestError> {
     let (pairs, []) = words.as_chunks() else { return Err(RequestError::SYNTAX) };
-    let mut changed: Vec<(Row, &Setting, &[u8])> = Vec::new();
+    let mut changed: Vec<(ConfigRow, &Setting, &[u8])> = Vec::new();
     for [name, value] in pairs {
         let row = rows(program).find(|row| row.name.as_bytes().eq_ignore_ascii_case(name));
         let row = row.ok_or_else(|| unknown(name))?;
@@ -110,7 +110,7 @@ fn unknown(name: &[u8]) -> RequestError {
     format!("Unknown option or number of arguments for CONFIG SET - '{name}'").into()
 }
 
-fn failed(row: Row, why: &str) -> RequestError {
+fn failed(row: ConfigRow, why: &str) -> RequestError {
     let name = row.name;
     format!("CONFIG SET failed (possibly related to argument '{name}') - {why}").into()
 }

@@ -1,4 +1,4 @@
-//! `INFO`: what the counters and settings say, by the names that Redis has for them, and only where
+//! `INFO`: the counters and settings, by the names that Redis has for them, and only where
 //! it is true. What Redis has no name for stands under a heading of its own.
 
 use crate::protocol::command::TABLE;
@@ -18,7 +18,7 @@ struct Facts<'a> {
 /// Writes the lines of one section, without their ends.
 type Section = fn(&Facts<'_>) -> Vec<String>;
 
-/// The sections, in order, and whether they come without being asked for.
+/// The sections, in order, and whether they come without being named.
 const SECTIONS: &[(&str, bool, Section)] = &[
     ("Server", true, server),
     ("Clients", true, clients),
@@ -32,22 +32,22 @@ const SECTIONS: &[(&str, bool, Section)] = &[
     ("Proxy", true, proxy),
 ];
 
-/// The sections that are asked for, in our order; without any, the usual ones.
+/// Returns the requested sections, in our order; without any, the usual ones.
 pub(super) fn text(
     program: Program,
     stats: &Stats,
     settings: &Settings,
-    asked: &[&[u8]],
+    named: &[&[u8]],
 ) -> String {
     let facts = Facts { program, stats, settings };
-    let asks = |word: &str| asked.iter().any(|it| it.eq_ignore_ascii_case(word.as_bytes()));
-    let all = asks("all") || asks("everything");
-    let usual = asked.is_empty() || asks("default");
+    let names = |word: &str| named.iter().any(|it| it.eq_ignore_ascii_case(word.as_bytes()));
+    let all = names("all") || names("everything");
+    let usual = named.is_empty() || names("default");
     let mut text = String::new();
     for (name, is_usual, section) in SECTIONS {
         // The keys are the upstream's, and only the proxy has one.
         let elsewhere = if program == Program::Proxy { "Keyspace" } else { "Proxy" };
-        let wanted = all || usual && *is_usual || asks(name);
+        let wanted = all || usual && *is_usual || names(name);
         if *name == elsewhere || !wanted {
             continue;
         }
@@ -144,8 +144,8 @@ fn replication(_: &Facts<'_>) -> Vec<String> {
 
 fn commands(facts: &Facts<'_>) -> Vec<String> {
     let counted = TABLE.iter().map(|command| (command, facts.stats.requests(command)));
-    let asked = counted.filter(|(_, requests)| *requests > 0);
-    asked
+    let counted = counted.filter(|(_, requests)| *requests > 0);
+    counted
         .map(|(command, requests)| {
             format!("cmdstat_{}:calls={requests}", command.name.to_ascii_lowercase())
         })
@@ -162,7 +162,7 @@ fn keyspace(facts: &Facts<'_>) -> Vec<String> {
     Some(line).filter(|_| keys > 0).into_iter().collect()
 }
 
-/// The counters that only a proxy has, by their own names.
+/// Returns the counters that only a proxy has, by their own names.
 fn proxy(facts: &Facts<'_>) -> Vec<String> {
     let own = ROWS.iter().filter(|row| row.program == Program::Proxy);
     own.map(|row| format!("{}:{}", row.name, facts.stats.get(row.stat))).collect()

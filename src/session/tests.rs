@@ -10,6 +10,7 @@ use crate::base::buffer::Buffer;
 use crate::base::clock::WallClock;
 use crate::handler::{ConnId, Outbox};
 use crate::session::clients as all;
+use crate::session::transaction::TransactionStep;
 use crate::settings::Program;
 use crate::settings::Settings;
 use crate::stats::Stats;
@@ -74,8 +75,8 @@ impl Desk {
         let conn = *conn;
         match session.decode(input.bytes(), &mut scratch, &limits).1 {
             Decoded::Request(request) => {
-                session.heard_from(now);
-                session.noted(request.command.verb);
+                session.note_activity(now);
+                session.note_command(request.command.verb);
                 self.stats.count_request(request.command);
                 let style = session.style(request.form, Some(request.command.verb));
                 match session.connection_command(
@@ -101,7 +102,7 @@ impl Desk {
                 }
             }
             Decoded::Refused(form, refusal) => {
-                let style = session.refused(form);
+                let style = session.refuse(form);
                 style.write(
                     &mut out,
                     Origin::Server,

@@ -1,26 +1,26 @@
-//! `CLIENT TRACKING` and what belongs to it: whether a client is told of changes to the keys that
-//! it has read, and which of its reads count. The keys themselves the server remembers.
+//! `CLIENT TRACKING` and what belongs to it: whether a client receives invalidations of the keys
+//! that it has read, and which of its reads count. The keys themselves the server remembers.
 
 use super::{RequestError, Session};
 use crate::protocol::Request;
 use crate::protocol::command::Command;
 use crate::protocol::resp::{Version, Writer};
 
-/// What a client has chosen, in bits.
+/// The modes that a client has chosen, in bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tracking(u8);
+pub(super) struct TrackingModes(u8);
 
-impl Tracking {
-    /// The program can tell of changes: a server can.
+impl TrackingModes {
+    /// The program can send invalidations: a server can.
     const OFFERED: u8 = 1;
     const ON: u8 = 2;
     /// Only reads after `CLIENT CACHING YES` count.
     const OPTIN: u8 = 4;
     /// All reads count but those after `CLIENT CACHING NO`.
     const OPTOUT: u8 = 8;
-    /// The client is not told of its own changes.
+    /// The client receives no invalidations of its own changes.
     const NOLOOP: u8 = 16;
-    /// `CLIENT CACHING` was said for the next request or transaction.
+    /// `CLIENT CACHING` holds for the next request or transaction.
     const CACHING: u8 = 32;
 
     fn has(self, bits: u8) -> bool {
@@ -29,51 +29,54 @@ impl Tracking {
 }
 
 impl Session {
-    /// From now on the client may ask to be told of changes; without this it is refused.
+    /// Allows the client to track; without this it is refused.
     pub fn offer_tracking(&mut self) {
-        self.tracking.0 |= Tracking::OFFERED;
+        self.tracking.0 |= TrackingModes::OFFERED;
     }
 
-    /// Whether the client is told of changes.
+    /// Returns whether the client receives invalidations.
     pub fn is_tracking(&self) -> bool {
-        self.tracking.has(Tracking::ON)
+        self.tracking.has(TrackingModes::ON)
     }
 
-    /// Whether the keys that the present request reads are to be remembered.
+    /// Returns whether the keys that the present request reads are tracked.
     pub fn tracks_reads(&self) -> bool {
         let tracking = self.tracking;
-        let caching = tracking.has(Tracking::CACHING);
-        let is_left_out =
-            tracking.has(Tracking::OPTIN) && !caching || tracking.has(Tracking::OPTOUT) && caching;
+        let caching = tracking.has(TrackingModes::CACHING);
+        let is_left_out = tracking.has(TrackingModes::OPTIN) && !caching
+            || tracking.has(TrackingModes::OPTOUT) && caching;
         self.is_tracking() && !is_left_out
     }
 
-    /// Whether the client is told of the changes that it makes itself.
+    /// Returns whether the client receives invalidations of its own changes.
     pub fn tracks_own_changes(&self) -> bool {
-        !self.tracking.has(Tracking::NOLOOP)
+        !self.tracking.has(TrackingModes::NOLOOP)
     }
 
-    /// A request is done, or refused, and with it what `CLIENT CACHING` said of it; but one of
+    /// Ends what `CLIENT CACHING` has chosen for one request, which is done or refused; but one of
     /// `CLIENT` does not count, and a transaction is one with its `EXEC`.
     pub fn end_caching(&mut self, command: Option<&Command>) {
         let is_of_client = || command.is_some_and(|it| it.name.starts_with("CLIENT|"));
-        if self.tracking.has(Tracking::CACHING) && self.transaction.is_none() && !is_of_client() {
-            self.tracking.0 &= !Tracking::CACHING;
+        if self.tracking.has(TrackingModes::CACHING)
+            && self.transaction.is_none()
+            && !is_of_client()
+        {
+            self.tracking.0 &= !TrackingModes::CACHING;
         }
     }
 
     pub(super) fn stop_tracking(&mut self) {
-        self.tracking.0 &= Tracking::OFFERED;
+        self.tracking.0 &= TrackingModes::OFFERED;
     }
 
-    /// `CLIENT TRACKING`.
+    /// Executes `CLIENT TRACKING`.
     pub(super) fn set_tracking(&mut self, request: &Request<'_>) -> Result<(), RequestError> {
         let mut chosen = 0;
         for word in request.words().skip(3) {
             chosen |= match word.to_ascii_uppercase().as_slice() {
-                b"OPTIN" => Tracking::OPTIN,
-                b"OPTOUT" => Tracking::OPTOUT,
-                b"NOLOOP" => Tracking::NOLOOP,
+                b"OPTIN" => TrackingModes::OPTIN,
+                b"OPTOUT" => TrackingModes::OPTOUT,
+                b"NOLOOP" => TrackingModes::NOLOOP,
                 b"BCAST" => {
                     return Err("BCAST is not supported: keys are tracked as read".into());
                 }
@@ -92,7 +95,7 @@ impl Session {
         if !word.eq_ignore_ascii_case(b"ON") {
             return Err(RequestError::SYNTAX);
         }
-        let both = Tracking::OPTIN | Tracking::OPTOUT;
+        let both = TrackingModes::OPTIN | TrackingModes::OPTOUT;
         if chosen & both == both {
             return Err("You can't specify both OPTIN mode and OPTOUT mode".into());
         }
@@ -101,18 +104,18 @@ impl Session {
                         client, and then re-enabling it with a different mode."
                 .into());
         }
-        if !self.tracking.has(Tracking::OFFERED) {
+        if !self.tracking.has(TrackingModes::OFFERED) {
             return Err("CLIENT TRACKING is not available through the proxy".into());
         }
         if self.version == Version::Two {
             return Err("CLIENT TRACKING needs RESP3: say HELLO 3 first".into());
         }
-        let kept = self.tracking.0 & (Tracking::OFFERED | Tracking::CACHING);
-        self.tracking.0 = kept | Tracking::ON | chosen;
+        let kept = self.tracking.0 & (TrackingModes::OFFERED | TrackingModes::CACHING);
+        self.tracking.0 = kept | TrackingModes::ON | chosen;
         Ok(())
     }
 
-    /// `CLIENT CACHING`.
+    /// Executes `CLIENT CACHING`.
     pub(super) fn set_caching(&mut self, word: &[u8]) -> Result<(), RequestError> {
         if !self.is_tracking() {
             return Err("CLIENT CACHING can be called only when the client is in tracking \
@@ -120,8 +123,8 @@ impl Session {
                 .into());
         }
         let (word, mode) = match word.to_ascii_uppercase().as_slice() {
-            b"YES" => (("YES", "OPTIN"), Tracking::OPTIN),
-            b"NO" => (("NO", "OPTOUT"), Tracking::OPTOUT),
+            b"YES" => (("YES", "OPTIN"), TrackingModes::OPTIN),
+            b"NO" => (("NO", "OPTOUT"), TrackingModes::OPTOUT),
             _ => return Err(RequestError::SYNTAX),
         };
         if !self.tracking.has(mode) {
@@ -131,21 +134,21 @@ impl Session {
             )
             .into());
         }
-        self.tracking.0 |= Tracking::CACHING;
+        self.tracking.0 |= TrackingModes::CACHING;
         Ok(())
     }
 
-    /// `CLIENT TRACKINGINFO`.
-    pub(super) fn tell_tracking(&self, reply: &mut Writer<'_>) {
-        const OPTIN_NOW: u8 = Tracking::OPTIN | Tracking::CACHING;
-        const OPTOUT_NOW: u8 = Tracking::OPTOUT | Tracking::CACHING;
+    /// Answers `CLIENT TRACKINGINFO`.
+    pub(super) fn write_tracking(&self, reply: &mut Writer<'_>) {
+        const OPTIN_NOW: u8 = TrackingModes::OPTIN | TrackingModes::CACHING;
+        const OPTOUT_NOW: u8 = TrackingModes::OPTOUT | TrackingModes::CACHING;
         let all = [
-            (Tracking::ON, "on"),
-            (Tracking::OPTIN, "optin"),
+            (TrackingModes::ON, "on"),
+            (TrackingModes::OPTIN, "optin"),
             (OPTIN_NOW, "caching-yes"),
-            (Tracking::OPTOUT, "optout"),
+            (TrackingModes::OPTOUT, "optout"),
             (OPTOUT_NOW, "caching-no"),
-            (Tracking::NOLOOP, "noloop"),
+            (TrackingModes::NOLOOP, "noloop"),
         ];
         let mut flags: Vec<&str> = Vec::new();
         flags.extend((!self.is_tracking()).then_some("off"));
@@ -161,7 +164,7 @@ impl Session {
         reply.array(0);
     }
 
-    /// To which client it is told instead; 0: to this one, −1: to none.
+    /// Returns which client receives the invalidations instead; 0: this one, −1: none.
     pub(super) fn redirection(&self) -> i64 {
         if self.is_tracking() { 0 } else { -1 }
     }

@@ -29,6 +29,7 @@ pub struct Policy(pub Box<dyn Handler>);
 impl Handler for Policy {
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) { self.0.opened(out, conn, via, now); }
     fn received(&mut self, out: &mut Outbox, conn: ConnId, input: &mut Buffer, now: Instant) -> Next { self.0.received(out, conn, input, now) }
+    fn idle_timeout(&self) -> Duration { self.0.idle_timeout() }
     fn expected_len(&self, conn: ConnId) -> usize { self.0.expected_len(conn) }
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) { self.0.input_ended(out, conn, now); }
     fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant> { self.0.timed_out(out, conn, now) }

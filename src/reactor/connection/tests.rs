@@ -109,6 +109,10 @@ impl Handler for Echo {
         self.next
     }
 
+    fn idle_timeout(&self) -> Duration {
+        IDLE
+    }
+
     fn expected_len(&self, _: ConnId) -> usize {
         self.announced
     }

@@ -144,7 +144,7 @@ impl fmt::Debug for Tracking {
 }
 
 impl Tracking {
-    /// Of at most `limit` keys.
+    /// Returns a table of at most `limit` keys.
     pub fn new(limit: usize, now: Instant) -> Tracking {
         Tracking {
             hasher: RandomState::new(),
@@ -165,50 +165,50 @@ impl Tracking {
         }
     }
 
-    /// Whether there are readers.
+    /// Returns whether there are readers.
     #[inline]
     pub fn is_on(&self) -> bool {
         !self.readers.is_empty()
     }
 
-    /// How many readers there are.
+    /// Returns how many readers there are.
     pub fn readers(&self) -> usize {
         self.readers.len()
     }
 
-    /// How many keys are tracked.
+    /// Returns how many keys are tracked.
     #[inline]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no key is.
+    /// Returns whether no key is tracked.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The keys, each counted as often as it has readers.
+    /// Returns how many keys are tracked, each counted as often as it has readers.
     pub fn pairs(&self) -> usize {
         self.pairs
     }
 
-    /// How many keys were forgotten so far because there were too many.
+    /// Returns how many keys were forgotten so far because there were too many.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Has at most so many keys tracked; those that are too many go little by little.
+    /// Limits the keys that are tracked; those that are too many go little by little.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
-    /// From now on changes are made by this reader, which is not to be told of them; `None`: by one
-    /// that is, or by nobody that tracks.
+    /// Sets the author of the changes that follow, which wants no invalidations of them; `None`: it
+    /// wants them, or does not track.
     pub fn set_author(&mut self, author: Option<ReaderId>) {
         self.author = author;
     }
 
-    /// A client begins to track.
+    /// Adds a client that begins to track. Returns its number.
     pub fn enter(&mut self, conn: ConnId) -> ReaderId {
         let next = |last: u32| ReaderId(last.wrapping_add(1));
         let mut reader = next(self.last_reader);
@@ -220,19 +220,19 @@ impl Tracking {
         reader
     }
 
-    /// A client tracks no longer.
+    /// Removes a client that tracks no longer.
     pub fn leave(&mut self, reader: ReaderId) {
         if let Some(Reader { keys, .. }) = self.readers.remove(&reader) {
             self.stale += keys;
         }
     }
 
-    /// Who a reader is; `None`: it has left.
+    /// Returns the connection of a reader; `None`: it has left.
     pub fn client(&self, reader: ReaderId) -> Option<ConnId> {
         self.readers.get(&reader).map(|reader| reader.conn)
     }
 
-    /// A reader has read a key, which need not exist.
+    /// Tracks a key for a reader that has read it; the key need not exist.
     pub fn track(&mut self, reader: ReaderId, key: &[u8]) {
         let hash = self.hasher.hash_one(key);
         let entries = &mut self.entries;
@@ -290,7 +290,7 @@ impl Tracking {
         }
     }
 
-    /// When [`Tracking::sweep`] has something to do.
+    /// Returns when [`Tracking::sweep`] has something to do.
     #[inline]
     pub fn next_sweep(&self) -> Option<Instant> {
         (self.stale > 0 || self.entries.len() > self.limit).then_some(self.next_sweep)

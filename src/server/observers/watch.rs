@@ -26,7 +26,7 @@ impl Watches {
     /// See [`Watches::MAX`].
     pub const MAX_BYTES: usize = 4 << 20;
 
-    /// Has a client watch a key. `false`: it watches too many.
+    /// Adds a key to those that a client watches. Returns `false` if it watches too many.
     pub fn watch(&mut self, client: ConnId, key: &[u8]) -> bool {
         let watching = self.by_client.entry(client).or_default();
         let known = self.by_key.get_key_value(key);
@@ -57,18 +57,18 @@ impl Watches {
         watching.changed
     }
 
-    /// Whether no key is watched.
+    /// Returns whether no key is watched.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
 
-    /// What a client watches.
+    /// Returns the keys that a client watches.
     pub fn keys_of(&self, client: ConnId) -> Vec<Arc<[u8]>> {
         self.by_client.get(&client).map_or(Vec::new(), |watching| watching.keys.clone())
     }
 
-    /// A key was changed, deleted or has expired.
+    /// Notes that a key was changed, deleted or has expired.
     pub fn changed(&mut self, key: &[u8]) {
         for client in self.by_key.get(key).into_iter().flatten() {
             let watching = self.by_client.get_mut(client).expect("a client knows its keys");
@@ -76,7 +76,7 @@ impl Watches {
         }
     }
 
-    /// All keys go: those that exist change.
+    /// Notes that all keys go: those that exist change.
     pub fn all_changed(&mut self, exists: impl Fn(&[u8]) -> bool) {
         for watching in self.by_client.values_mut() {
             watching.changed |= watching.keys.iter().any(|key| exists(key));

@@ -73,7 +73,7 @@ fn a_client_is_told_what_is_true_of_it() {
     desk.check(&[("CLIENT SETINFO LIB-NAME lib", "+OK"), ("CLIENT SETINFO LIB-VER 1.2", "+OK")]);
     desk.reply(2, "HELLO 3 SETNAME two");
     desk.unix += Duration::from_secs(7);
-    desk.session(2).begin_transaction();
+    assert_eq!(desk.session(2).transaction_command(Verb::Multi), Ok(TransactionStep::Begun));
     let first = "id=1 addr=127.0.0.1:4001 name= age=107 idle=0 flags=N db=0 sub=0 psub=0 ssub=0 \
                  multi=-1 cmd=client|info user=default redir=-1 resp=2 lib-name=lib lib-ver=1.2";
     let reply = desk.reply(1, "CLIENT INFO");

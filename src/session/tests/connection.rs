@@ -136,7 +136,7 @@ fn a_reset_leaves_nothing_but_the_library() {
         ("CLIENT REPLY OFF", ""),
     ]);
     desk.session(1).origin = true;
-    desk.session(1).begin_transaction();
+    assert_eq!(desk.session(1).transaction_command(Verb::Multi), Ok(TransactionStep::Begun));
     desk.check(&[("RESET", "+RESET"), ("CLIENT GETNAME", "$-1")]);
     let session = desk.session(1);
     assert!(session.is_plain() && !session.origin && session.transaction.is_none());
@@ -149,7 +149,7 @@ fn replies_are_for_those_who_want_them() {
     let mut wanted = |line: &str| {
         let reply = desk.reply(1, line);
         let wanted = !desk.session(1).is_quiet();
-        desk.session(1).replied();
+        desk.session(1).end_request();
         if wanted { reply } else { String::new() }
     };
     for (line, expected) in [

@@ -56,6 +56,10 @@ impl<H: Handler> Handler for Checked<H> {
         next
     }
 
+    fn idle_timeout(&self) -> Duration {
+        self.0.idle_timeout()
+    }
+
     fn expected_len(&self, conn: ConnId) -> usize {
         self.0.expected_len(conn)
     }

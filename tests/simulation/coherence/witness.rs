@@ -248,6 +248,10 @@ impl Handler for Witness {
         self.server.deadline_reached(out, now);
     }
 
+    fn idle_timeout(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn expected_len(&self, _: ConnId) -> usize {
         0
     }
