@@ -3,6 +3,7 @@
 mod support;
 
 use larder::base::output::Value;
+use larder::protocol::KeyLookup;
 use larder::proxy::coherence::cache::{Cache, Found};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -31,12 +32,12 @@ fn main() {
     fill(&mut cache, &keys, deadline, now);
     table.row("hit", KEYS, || {
         for key in &keys {
-            black_box(cache.get(black_box(key), now).expect("it is there"));
+            black_box(lookup(&mut cache, black_box(key), now).expect("it is there"));
         }
     });
     table.row("miss", KEYS, || {
         for key in &others {
-            assert!(black_box(cache.get(black_box(key), now)).is_none());
+            assert!(black_box(lookup(&mut cache, black_box(key), now)).is_none());
         }
     });
     table.row("insert in place of an old value", KEYS, || {
@@ -57,7 +58,7 @@ fn main() {
         turn += 1;
         let (old, new) = if turn % 2 == 1 { (&keys, &others) } else { (&others, &keys) };
         for key in old.iter().step_by(2) {
-            black_box(cache.get(key, now));
+            black_box(lookup(&mut cache, key, now));
         }
         let start = Instant::now();
         fill(&mut cache, new, deadline, now);
@@ -79,6 +80,10 @@ fn main() {
     });
     drop(cache);
     longest_call(&mut table);
+}
+
+fn lookup<'a>(cache: &'a mut Cache, key: &[u8], now: Instant) -> Option<Found<'a>> {
+    cache.get(cache.hash(key), key, now)
 }
 
 fn expire(cache: &mut Cache, now: Instant) {
@@ -105,7 +110,8 @@ fn longest_call(table: &mut Table) {
         while cache.evicted() < 1 + cache.len() as u64 {
             let value = &[b'v'; 500][..numbers.below(500)];
             let deadline = now + Duration::from_secs(60);
-            cache.insert(&key(number), Found::Value(Value::Short(value)), deadline, now);
+            let key = key(number);
+            cache.insert(cache.hash(&key), &key, Found::Value(Value::Short(value)), deadline, now);
             number += 1;
         }
         let mut calls = vec![timed(|| cache.clear())];
@@ -127,6 +133,7 @@ fn timed(work: impl FnOnce()) -> Duration {
 
 fn fill(cache: &mut Cache, keys: &[[u8; 16]], deadline: Instant, now: Instant) {
     for key in keys {
-        assert!(cache.insert(black_box(key), Found::Value(Value::Short(&VALUE)), deadline, now));
+        let (key, found) = (black_box(key), Found::Value(Value::Short(&VALUE)));
+        assert!(cache.insert(cache.hash(key), key, found, deadline, now));
     }
 }

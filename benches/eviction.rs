@@ -12,6 +12,7 @@
 mod support;
 
 use larder::base::output::Value;
+use larder::protocol::KeyLookup;
 use larder::proxy::coherence::cache::{Cache, Found};
 use std::time::{Duration, Instant};
 use support::{Numbers, Table, key};
@@ -134,8 +135,9 @@ fn cache(trace: &[u32], room: usize) -> (f64, Duration) {
     let deadline = now + Duration::from_secs(60);
     let ask = |cache: &mut Cache, number: u32| {
         let key = key(number as usize);
-        cache.get(&key, now).is_some()
-            || !cache.insert(&key, Found::Value(Value::Short(&VALUE)), deadline, now)
+        let hash = cache.hash(&key);
+        cache.get(hash, &key, now).is_some()
+            || !cache.insert(hash, &key, Found::Value(Value::Short(&VALUE)), deadline, now)
     };
     // So much as the entries take with their timers, however those are kept.
     let mut measure = Cache::new(1 << 30, now);

@@ -8,6 +8,7 @@ mod support;
 
 use larder::base::output::Value;
 use larder::program::resident_bytes;
+use larder::protocol::KeyLookup;
 use larder::proxy::coherence::cache::{Cache, Found};
 use std::env;
 use std::process::{self, Command};
@@ -82,9 +83,10 @@ fn fill(lengths: &str) {
             key[..8].copy_from_slice(&number.to_be_bytes());
             // No order of lengths is repeated.
             let value = &value[..random.pick(&lengths)];
-            assert!(cache.insert(&key, Found::Value(Value::Short(value)), deadline, now));
+            let hash = cache.hash(&key);
+            assert!(cache.insert(hash, &key, Found::Value(Value::Short(value)), deadline, now));
             if number.is_multiple_of(10) {
-                cache.get(&key, now);
+                cache.get(hash, &key, now);
             }
         }
         let full = cache.bytes() as f64 / BUDGET as f64;

@@ -13,8 +13,8 @@ pub mod rules;
 
 use super::error::{Hold, UnexpectedReply};
 use crate::handler::ConnId;
-use crate::protocol::Reply;
 use crate::protocol::resp::{Element, Elements};
+use crate::protocol::{KeyLookup, Reply};
 use crate::settings::Settings;
 use crate::stats::{Stat, Stats};
 use cache::{Cache, Found};
@@ -148,27 +148,30 @@ impl Coherence {
         &self.cache
     }
 
+    /// Returns the hash of a key, which the functions below take, so that it is computed once for
+    /// each request.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.cache.hash(key)
+    }
+
     /// Returns what is cached of a key. The error: it may not be served before the upstream has
     /// confirmed.
     #[inline]
     pub fn look_up(
         &mut self,
+        hash: u64,
         key: &[u8],
         known: Confirmation,
         settings: &Settings,
         now: Instant,
     ) -> Option<Result<Found<'_>, Hold>> {
-        let is_fresh = self.is_fresh(known, settings, now);
-        let found = self.cache.get(key, now)?;
+        let needs_no_confirmation = self.level == Level::Zero || !self.keeps(Rule::ConfirmHits);
+        let found = self.cache.get(hash, key, now)?;
+        let is_fresh = needs_no_confirmation
+            || known.is_covered
+            || known.confirmed.is_some_and(|at| is_trusted(at, settings, now));
         Some(if is_fresh { Ok(found) } else { Err(Hold::Confirmation) })
-    }
-
-    #[inline]
-    fn is_fresh(&self, known: Confirmation, settings: &Settings, now: Instant) -> bool {
-        known.is_covered
-            || self.level == Level::Zero
-            || known.confirmed.is_some_and(|at| is_trusted(at, settings, now))
-            || !self.keeps(Rule::ConfirmHits)
     }
 
     /// Returns whether a key can be fetched now: there is no flight of it, or one that may be
@@ -176,14 +179,15 @@ impl Coherence {
     /// landed when the upstream has confirmed.
     pub fn may_fetch(
         &mut self,
+        hash: u64,
         key: &[u8],
         known: Confirmation,
         settings: &Settings,
         now: Instant,
     ) -> bool {
-        let Some(sent_at) = self.flights.joinable(key) else { return true };
+        let Some(sent_at) = self.flights.joinable(hash, key) else { return true };
         if now.saturating_duration_since(sent_at) >= settings.ttl {
-            self.flights.poison(key);
+            self.flights.poison(hash, key);
             return true;
         }
         known.is_covered
@@ -193,9 +197,15 @@ impl Coherence {
     }
 
     /// Joins the flight of a key, or begins one: then returns it, to be sent.
-    pub fn join_or_begin(&mut self, key: &[u8], waiter: Waiter, now: Instant) -> Option<FlightId> {
-        let has_joined = self.flights.join(key, waiter);
-        (!has_joined).then(|| self.flights.begin(key, waiter, now))
+    pub fn join_or_begin(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        waiter: Waiter,
+        now: Instant,
+    ) -> Option<FlightId> {
+        let has_joined = self.flights.join(hash, key, waiter);
+        (!has_joined).then(|| self.flights.begin(hash, key, waiter, now))
     }
 
     /// Notes how long the key of a flight lives.
@@ -229,11 +239,11 @@ impl Coherence {
         match (reply, flight.life) {
             _ if flight.is_poisoned => {}
             (Some(Reply::Value(value)), Life::Forever | Life::For(_)) => {
-                self.cache.insert(&flight.key, Found::Value(value), until, now);
+                self.cache.insert(flight.hash, &flight.key, Found::Value(value), until, now);
             }
             // Where nobody tells of changes, it would hide that the key has come to be.
             (Some(Reply::NotFound), Life::Absent) if self.level == Level::One => {
-                self.cache.insert(&flight.key, Found::Absent, until, now);
+                self.cache.insert(flight.hash, &flight.key, Found::Absent, until, now);
             }
             _ => {}
         }
@@ -277,9 +287,10 @@ impl Coherence {
                         return Err(UnexpectedReply);
                     };
                     stats.add(Stat::InvalidationsReceived, 1);
-                    self.drop_entry(stats, key);
+                    let hash = self.hash(key);
+                    self.drop_entry(stats, hash, key);
                     if self.keeps(Rule::PoisonAtInvalidations) {
-                        self.flights.poison(key);
+                        self.flights.poison(hash, key);
                     }
                 }
                 Ok(())
@@ -297,11 +308,11 @@ impl Coherence {
     /// Forgets what is known of a key, before a client is given it although a read that it sent
     /// before is not answered: what is known may be older than what that read finds. A new flight
     /// is not. At level 0, what is cached may be older in any case.
-    pub fn forget_before_own_read(&mut self, stats: &mut Stats, key: &[u8]) {
+    pub fn forget_before_own_read(&mut self, stats: &mut Stats, hash: u64, key: &[u8]) {
         if self.keeps(Rule::ReadBehindOwnReads) {
-            self.flights.poison(key);
+            self.flights.poison(hash, key);
             if self.level == Level::One {
-                self.drop_entry(stats, key);
+                self.drop_entry(stats, hash, key);
             }
         }
     }
@@ -356,8 +367,9 @@ impl Coherence {
             Writes::Nothing => {}
             Writes::Keys(keys) => {
                 for key in keys {
-                    self.drop_entry(stats, key);
-                    self.flights.write_begun(key);
+                    let hash = self.hash(key);
+                    self.drop_entry(stats, hash, key);
+                    self.flights.write_begun(hash, key);
                 }
             }
             Writes::Everything => {
@@ -374,7 +386,7 @@ impl Coherence {
             Writes::Keys(keys) => {
                 for key in keys {
                     self.flights.write_ended(key);
-                    self.drop_entry(stats, key);
+                    self.drop_entry(stats, self.hash(key), key);
                 }
             }
             Writes::Everything => {
@@ -411,8 +423,8 @@ impl Coherence {
         self.flights.check_invariants();
     }
 
-    fn drop_entry(&mut self, stats: &mut Stats, key: &[u8]) {
-        if self.cache.remove(key) {
+    fn drop_entry(&mut self, stats: &mut Stats, hash: u64, key: &[u8]) {
+        if self.cache.remove(hash, key) {
             stats.add(Stat::EntriesInvalidated, 1);
         }
     }

@@ -17,6 +17,12 @@ use crate::settings::Settings;
 use crate::stats::{Stat, Stats};
 use std::time::Instant;
 
+/// Returns the hash of a key under which it may be cached; `None`: nothing is cached.
+#[inline]
+pub(super) fn hash(coherence: &Coherence, settings: &Settings, key: &[u8]) -> Option<u64> {
+    is_caching(settings).then(|| coherence.hash(key))
+}
+
 /// Returns what is cached of a key, for a client that asks for it now; `None`: nothing is. The
 /// error: it may not be served yet.
 #[inline]
@@ -26,16 +32,14 @@ pub(super) fn look_up<'a>(
     upstream: &Upstream,
     settings: &Settings,
     stats: &mut Stats,
-    key: &[u8],
+    (hash, key): (Option<u64>, &[u8]),
     now: Instant,
 ) -> Option<Result<Found<'a>, Hold>> {
-    if !is_caching(settings) {
-        return None;
-    }
+    let hash = hash?;
     if client.reads_sent > 0 {
-        coherence.forget_before_own_read(stats, key);
+        coherence.forget_before_own_read(stats, hash, key);
     }
-    coherence.look_up(key, known_to(client, upstream), settings, now)
+    coherence.look_up(hash, key, known_to(client, upstream), settings, now)
 }
 
 /// Returns what is known of the upstream's answers for the present request of a client.
@@ -70,7 +74,8 @@ impl Proxy {
     ) -> Result<(), Hold> {
         let Proxy { settings, clients, upstream, coherence, .. } = self;
         let Some(client) = clients.get_mut(conn) else { return Ok(()) };
-        match look_up(client, coherence, upstream, settings, &mut out.stats, key, now) {
+        let hash = hash(coherence, settings, key);
+        match look_up(client, coherence, upstream, settings, &mut out.stats, (hash, key), now) {
             Some(found) => {
                 let found = found?;
                 if let Some((output, stats)) = out.output_and_stats(conn) {
@@ -78,7 +83,7 @@ impl Proxy {
                 }
                 Ok(())
             }
-            None => self.fetch(out, conn, style, key, now),
+            None => self.fetch(out, conn, style, (hash, key), now),
         }
     }
 
@@ -88,7 +93,7 @@ impl Proxy {
         out: &mut Outbox,
         conn: ConnId,
         style: Style,
-        key: &[u8],
+        (hash, key): (Option<u64>, &[u8]),
         now: Instant,
     ) -> Result<(), Hold> {
         let Proxy { settings, clients, upstream, coherence, .. } = self;
@@ -96,14 +101,15 @@ impl Proxy {
         if upstream.connection.is_full(out) {
             return Err(Hold::Upstream);
         }
-        let caching = is_caching(settings);
-        if caching && !coherence.may_fetch(key, known_to(client, upstream), settings, now) {
+        if let Some(hash) = hash
+            && !coherence.may_fetch(hash, key, known_to(client, upstream), settings, now)
+        {
             return Err(Hold::Confirmation);
         }
         out.stats.add(Stat::Misses, 1);
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
-        if caching {
-            self.join_or_send(out, key, waiter, now);
+        if let Some(hash) = hash {
+            self.join_or_send(out, hash, key, waiter, now);
         } else {
             client.reads_sent += 1;
             let purpose = Purpose::Request(waiter, Writes::Nothing, Shape::Value);
@@ -125,16 +131,19 @@ impl Proxy {
         let Some(client) = clients.get_mut(conn) else { return Ok(()) };
         let known = known_to(client, upstream);
         if client.reads_sent > 0 {
-            request.keys().for_each(|key| coherence.forget_before_own_read(&mut out.stats, key));
+            for key in request.keys() {
+                coherence.forget_before_own_read(&mut out.stats, coherence.hash(key), key);
+            }
         }
         let keys = || request.keys().enumerate();
         let mut gather = Gather::new(keys().len(), settings.limits.output_limit / 2);
         let (mut missing, mut is_too_large) = (Vec::new(), false);
         for (index, key) in keys() {
-            if let Some(found) = coherence.look_up(key, known, settings, now) {
+            let hash = coherence.hash(key);
+            if let Some(found) = coherence.look_up(hash, key, known, settings, now) {
                 is_too_large |= gather.take(index, found?.reply());
-            } else if coherence.may_fetch(key, known, settings, now) {
-                missing.push((index, key));
+            } else if coherence.may_fetch(hash, key, known, settings, now) {
+                missing.push((index, hash, key));
             } else {
                 return Err(Hold::Confirmation);
             }
@@ -152,8 +161,8 @@ impl Proxy {
             return Ok(());
         }
         let ticket = client.replies.gather(style, gather);
-        for (index, key) in missing {
-            self.join_or_send(out, key, Waiter { conn, ticket: ticket.part(index) }, now);
+        for (index, hash, key) in missing {
+            self.join_or_send(out, hash, key, Waiter { conn, ticket: ticket.part(index) }, now);
         }
         Ok(())
     }
@@ -162,8 +171,15 @@ impl Proxy {
     ///
     /// The life of the key is asked for first: so the value is the last that is read, whatever
     /// changes it later is told later, and it can be stored at once.
-    fn join_or_send(&mut self, out: &mut Outbox, key: &[u8], waiter: Waiter, now: Instant) {
-        match self.coherence.join_or_begin(key, waiter, now) {
+    fn join_or_send(
+        &mut self,
+        out: &mut Outbox,
+        hash: u64,
+        key: &[u8],
+        waiter: Waiter,
+        now: Instant,
+    ) {
+        match self.coherence.join_or_begin(hash, key, waiter, now) {
             None => out.stats.add(Stat::MissesCoalesced, 1),
             Some(flight) => {
                 self.send(out, &[b"PTTL", key], Purpose::Life(flight), now);

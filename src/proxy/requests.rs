@@ -11,7 +11,7 @@ use super::client::dump::{DumpProgress, DumpRequest, ProxyDump};
 use super::coherence::flight::Waiter;
 use super::coherence::is_caching;
 use super::error::{Hold, UpstreamError};
-use super::reads::{answer_hit, look_up};
+use super::reads::{answer_hit, hash, look_up};
 use super::transactions::QUEUED;
 use super::upstream::purpose::{Purpose, UpstreamRequest, reads};
 use super::{MAX_GATHERED, Proxy};
@@ -103,6 +103,7 @@ impl Proxy {
                 client.session.note_command(Verb::Get);
                 let style = client.session.style(request.form, Some(Verb::Get));
                 let key = request.word(1);
+                let key = (hash(coherence, settings, key), key);
                 match look_up(client, coherence, upstream, settings, stats, key, now) {
                     Some(Ok(found)) => {
                         answer_hit(client, output, stats, style, found);

@@ -265,14 +265,16 @@ impl Cache {
         self.too_large
     }
 
-    /// What is known of a key, unless the deadline of that has come. Marks the entry as visited.
-    pub fn get(&mut self, key: &[u8], now: Instant) -> Option<Found<'_>> {
-        let handle = self.find(key)?;
+    /// Returns what is known of a key, unless the deadline of that has come. Marks the entry as
+    /// visited. Here and below, `hash` is that of the key: the [`KeyLookup::hash`] of this cache.
+    #[inline]
+    pub fn get(&mut self, hash: u64, key: &[u8], now: Instant) -> Option<Found<'_>> {
+        let handle = self.find(hash, key)?;
         let now = self.since_origin(now);
         let entry = self.entries.value_mut(handle);
         entry.visited = true;
         if entry.deadline <= now {
-            self.take_out(handle);
+            self.take_out(hash, handle);
             self.expired += 1;
             return None;
         }
@@ -282,16 +284,17 @@ impl Cache {
     /// Keeps what was found of a key until `deadline`, as the newest entry, in place of an older
     /// one. Evicts others until it fits.
     ///
-    /// `false`: it is not kept, since it would cost more than an eighth of the budget or its
-    /// deadline is not after `now`; nothing is then known of the key.
+    /// Returns `false` if it is not kept, since it would cost more than an eighth of the budget or
+    /// its deadline is not after `now`; nothing is then known of the key.
     pub fn insert(
         &mut self,
+        hash: u64,
         key: &[u8],
         found: Found<'_>,
         deadline: Instant,
         now: Instant,
     ) -> bool {
-        self.remove(key);
+        self.remove(hash, key);
         let (value, absent) = match found {
             Found::Value(value) => (value, false),
             Found::Absent => (Value::Short(b""), true),
@@ -324,17 +327,17 @@ impl Cache {
         self.newest = handle;
         let Self { hasher, index, entries, .. } = self;
         let hash_of = |handle| hasher.hash_one(entries.value(handle).key());
-        index.insert(hash_of(handle), handle, hash_of);
+        index.insert(hash, handle, hash_of);
         // The wheel may have opened a slot.
         self.make_room(0);
         true
     }
 
-    /// Drops the entry of a key. `false`: there is none.
-    pub fn remove(&mut self, key: &[u8]) -> bool {
-        let found = self.find(key);
+    /// Drops the entry of a key. Returns `false` if there is none.
+    pub fn remove(&mut self, hash: u64, key: &[u8]) -> bool {
+        let found = self.find(hash, key);
         if let Some(handle) = found {
-            self.take_out(handle);
+            self.take_out(hash, handle);
         }
         found.is_some()
     }
@@ -368,7 +371,7 @@ impl Cache {
         let mut freed = 0;
         while freed < FREED_AT_ONCE {
             if let Some(id) = self.entries.due(now) {
-                freed += self.take_out(id.number());
+                freed += self.take_out(self.hash_of(id.number()), id.number());
                 self.expired += 1;
             } else if let Some(bytes) = self.dropped.free_piece() {
                 freed += bytes;
@@ -407,8 +410,13 @@ impl Cache {
         u64::try_from(nanoseconds).unwrap_or(u64::MAX)
     }
 
-    fn find(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.hash(key);
+    fn hash_of(&self, handle: u32) -> u64 {
+        self.hash(self.entries.value(handle).key())
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        debug_assert_eq!(hash, self.hash(key), "the hash is another key's, or another cache's");
         self.index.find(hash, |handle| self.entries.value(handle).key() == key)
     }
 
@@ -424,16 +432,16 @@ impl Cache {
             hand = if entry.newer == NONE { self.oldest } else { entry.newer };
         }
         self.hand = hand;
-        self.take_out(hand);
+        self.take_out(self.hash_of(hand), hand);
         self.evicted += 1;
     }
 
-    /// Removes an entry from everything, and says what it cost. A hand that stood at it stands at
-    /// its newer neighbour.
-    fn take_out(&mut self, handle: u32) -> usize {
+    /// Removes an entry from everything, and returns what it cost. A hand that stood at it stands
+    /// at its newer neighbour.
+    fn take_out(&mut self, hash: u64, handle: u32) -> usize {
         let Self { hasher, index, entries, .. } = self;
         let hash_of = |handle| hasher.hash_one(entries.value(handle).key());
-        index.remove(hash_of(handle), |it| it == handle, hash_of);
+        index.remove(hash, |it| it == handle, hash_of);
         let entry = self.entries.take(handle);
         self.bytes -= entry.cost();
         match entry.newer {
@@ -454,14 +462,13 @@ impl Cache {
     /// the same in both directions; the hand is in it; the bytes are right and within the budget.
     /// For tests.
     pub fn check_invariants(&self) {
-        let hash_of = |handle| self.hasher.hash_one(self.entries.value(handle).key());
-        self.index.check_invariants(hash_of);
+        self.index.check_invariants(|handle| self.hash_of(handle));
         let (mut len, mut bytes, mut newer, mut handle) = (0, 0, NONE, self.newest);
         let mut hand_found = self.hand == NONE;
         while handle != NONE {
             let entry = self.entries.value(handle);
             assert_eq!(entry.newer, newer);
-            assert_eq!(self.find(entry.key()), Some(handle));
+            assert_eq!(self.find(self.hash_of(handle), entry.key()), Some(handle));
             hand_found |= self.hand == handle;
             len += 1;
             bytes += entry.cost();

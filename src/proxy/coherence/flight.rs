@@ -54,6 +54,8 @@ pub enum Life {
 pub struct Flight {
     /// What is fetched.
     pub key: Box<[u8]>,
+    /// The hash of the key.
+    pub hash: u64,
     /// When its request was sent.
     pub sent_at: Instant,
     /// Whether its value must not be stored: the key was changed meanwhile, or it took too long.
@@ -82,36 +84,35 @@ pub struct Flights {
     joinable: Index,
     writes: HashMap<Box<[u8]>, u32, RandomState>,
     writes_of_all: u32,
-    hasher: RandomState,
     poisoned: u64,
     #[cfg(feature = "mutants")]
     broken: Option<Rule>,
 }
 
 impl Flights {
-    /// When the flight of `key` was sent that can be joined, if there is one.
-    pub fn joinable(&self, key: &[u8]) -> Option<Instant> {
-        self.find(key).map(|id| self.flights[id as usize].sent_at)
+    /// Returns when the flight of `key` was sent that can be joined, if there is one. Here and
+    /// below, `hash` is that of the key, by whichever function, but always the same.
+    pub fn joinable(&self, hash: u64, key: &[u8]) -> Option<Instant> {
+        self.find(hash, key).map(|id| self.flights[id as usize].sent_at)
     }
 
-    /// Adds a waiter to the flight of `key`; false if there is none that can be joined.
-    pub fn join(&mut self, key: &[u8], waiter: Waiter) -> bool {
-        let found = self.find(key);
+    /// Adds a waiter to the flight of `key`. Returns `false` if there is none that can be joined.
+    pub fn join(&mut self, hash: u64, key: &[u8], waiter: Waiter) -> bool {
+        let found = self.find(hash, key);
         if let Some(id) = found {
             self.flights[id as usize].joined.push(waiter);
         }
         found.is_some()
     }
 
-    fn find(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
+    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
         self.joinable.find(hash, |id| *self.flights[id as usize].key == *key)
     }
 
     /// The key has changed, or its flight took too long: the flight is not joined any more, and its
     /// value not stored.
-    pub fn poison(&mut self, key: &[u8]) {
-        if let Some(id) = self.find(key) {
+    pub fn poison(&mut self, hash: u64, key: &[u8]) {
+        if let Some(id) = self.find(hash, key) {
             self.detach(id);
             self.poison_flight(id);
         }
@@ -144,12 +145,14 @@ impl Flights {
     }
 
     /// Begins a flight, for a key whose flight could not be joined.
-    pub fn begin(&mut self, key: &[u8], first: Waiter, now: Instant) -> FlightId {
+    pub fn begin(&mut self, hash: u64, key: &[u8], first: Waiter, now: Instant) -> FlightId {
+        debug_assert!(self.find(hash, key).is_none(), "there is a flight that could be joined");
         let is_written = !self.writes.is_empty() && self.writes.contains_key(key);
         let overlaps = is_written || self.writes_of_all > 0;
         let is_detached = overlaps && self.keeps(Rule::DetachAtWrites);
         let flight = Flight {
             key: key.into(),
+            hash,
             sent_at: now,
             is_poisoned: false,
             is_detached,
@@ -162,9 +165,8 @@ impl Flights {
             self.poison_flight(id);
         }
         if !is_detached {
-            let (flights, hasher) = (&self.flights, &self.hasher);
-            let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
-            self.joinable.insert(hasher.hash_one(key), id, hash_of);
+            let flights = &self.flights;
+            self.joinable.insert(hash, id, |id| flights[id as usize].hash);
         }
         FlightId(id)
     }
@@ -178,14 +180,14 @@ impl Flights {
     }
 
     /// A write of `key` is dispatched: `W(k)` + 1, and the key's flight is poisoned.
-    pub fn write_begun(&mut self, key: &[u8]) {
+    pub fn write_begun(&mut self, hash: u64, key: &[u8]) {
         match self.writes.get_mut(key) {
             Some(count) => *count += 1,
             None => {
                 self.writes.insert(key.into(), 1);
             }
         }
-        if let Some(id) = self.find(key) {
+        if let Some(id) = self.find(hash, key) {
             if self.keeps(Rule::DetachAtWrites) {
                 self.detach(id);
             }
@@ -212,12 +214,13 @@ impl Flights {
 
     /// It is answered, or never will be: `W(*)` − 1.
     pub fn write_of_all_ended(&mut self) {
+        debug_assert!(self.writes_of_all > 0, "an ended write was begun");
         self.writes_of_all -= 1;
     }
 
     fn detach(&mut self, id: u32) {
-        let (flights, hasher) = (&self.flights, &self.hasher);
-        let hash_of = |id: u32| hasher.hash_one(&*flights[id as usize].key);
+        let flights = &self.flights;
+        let hash_of = |id: u32| flights[id as usize].hash;
         self.joinable.remove(hash_of(id), |other| other == id, hash_of);
         self.flights[id as usize].is_detached = true;
     }
@@ -225,8 +228,7 @@ impl Flights {
     /// Panics unless the index holds exactly the flights that can be joined, and no write is
     /// counted below one. For tests and debug builds.
     pub fn check_invariants(&self) {
-        let hash_of = |id: u32| self.hasher.hash_one(&*self.flights[id as usize].key);
-        self.joinable.check_invariants(hash_of);
+        self.joinable.check_invariants(|id| self.flights[id as usize].hash);
         let joinable = self.flights.iter().filter(|(_, flight)| !flight.is_detached).count();
         assert_eq!(joinable, self.joinable.len());
         assert!(self.writes.values().all(|&count| count > 0), "a write that has ended is counted");

@@ -8,6 +8,25 @@ use std::time::Duration;
 /// What an entry with a key and a value of one byte costs.
 const SMALL: usize = 32 + ENTRY_BYTES + INDEX_BYTES;
 
+/// The functions that take a hash, without it.
+impl Cache {
+    fn read(&mut self, key: &[u8], now: Instant) -> Option<Found<'_>> {
+        self.get(self.hash(key), key, now)
+    }
+
+    fn keep(&mut self, key: &[u8], found: Found<'_>, deadline: Instant, now: Instant) -> bool {
+        self.insert(self.hash(key), key, found, deadline, now)
+    }
+
+    fn handle(&self, key: &[u8]) -> Option<u32> {
+        self.find(self.hash(key), key)
+    }
+
+    fn forget(&mut self, key: &[u8]) -> bool {
+        self.remove(self.hash(key), key)
+    }
+}
+
 fn after(start: Instant, milliseconds: u64) -> Instant {
     start + Duration::from_millis(milliseconds)
 }
@@ -35,13 +54,13 @@ fn the_example_of_the_header() {
     // passes them before it comes to A.
     let mut cache = Cache::new(8 * SMALL, now);
     let insert = |cache: &mut Cache, key: u8| {
-        assert!(cache.insert(&[key], Found::Value(Value::Short(b"-")), after(now, 1000), now));
+        assert!(cache.keep(&[key], Found::Value(Value::Short(b"-")), after(now, 1000), now));
     };
     b"1234ABCD".iter().for_each(|&key| insert(&mut cache, key));
-    b"1234AC".iter().for_each(|&key| assert!(cache.get(&[key], now).is_some()));
+    b"1234AC".iter().for_each(|&key| assert!(cache.read(&[key], now).is_some()));
     insert(&mut cache, b'E');
     check_queue(&cache, "EDCA4321");
-    assert!(cache.get(b"D", now).is_some());
+    assert!(cache.read(b"D", now).is_some());
     insert(&mut cache, b'F');
     check_queue(&cache, "FDCA4321");
     insert(&mut cache, b'G');
@@ -54,16 +73,16 @@ fn an_entry_is_served_until_just_before_its_deadline() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
     let deadline = after(now, 60_000) + Duration::from_micros(300);
-    assert!(cache.insert(b"k", Found::Value(Value::Short(b"v")), deadline, now));
+    assert!(cache.keep(b"k", Found::Value(Value::Short(b"v")), deadline, now));
     assert_eq!(
-        cache.get(b"k", deadline - Duration::from_nanos(1)),
+        cache.read(b"k", deadline - Duration::from_nanos(1)),
         Some(Found::Value(Value::Short(b"v")))
     );
-    assert_eq!(cache.get(b"k", deadline), None);
+    assert_eq!(cache.read(b"k", deadline), None);
     assert_eq!((cache.len(), cache.bytes(), cache.expired()), (0, 0, 1));
     cache.expire(after(deadline, 10));
     assert_eq!(cache.expired(), 1, "it is counted once");
-    assert!(!cache.insert(b"k", Found::Value(Value::Short(b"v")), deadline, deadline));
+    assert!(!cache.keep(b"k", Found::Value(Value::Short(b"v")), deadline, deadline));
     cache.check_invariants();
 }
 
@@ -72,7 +91,7 @@ fn the_next_deadline_leads_to_the_end_of_every_entry() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
     for n in 0..100 {
-        cache.insert(&[n], Found::Value(Value::Short(b"v")), after(now, u64::from(n) * 777), now);
+        cache.keep(&[n], Found::Value(Value::Short(b"v")), after(now, u64::from(n) * 777), now);
     }
     let mut latest = now;
     while let Some(deadline) = cache.next_deadline() {
@@ -91,18 +110,18 @@ fn a_large_value_is_shared_and_costs_what_it_takes_all_the_same() {
     let mut cache = Cache::new(1 << 20, now);
     let block = Block::new(vec![b'v'; SHARED_FROM + 2]);
     let value = Value::long(&block, 1..SHARED_FROM + 1);
-    assert!(cache.insert(b"k", Found::Value(value), late, now));
+    assert!(cache.keep(b"k", Found::Value(value), late, now));
     assert_eq!(Block::strong_count(&block), 2);
     let more = cache.bytes() - (allocated(block.len()) + ENTRY_BYTES + INDEX_BYTES);
     assert!((100..300).contains(&more), "{more} bytes beside it");
-    match cache.get(b"k", now) {
+    match cache.read(b"k", now) {
         Some(Found::Value(Value::Long(found, 1, _))) => assert!(Block::ptr_eq(found, &block)),
         other => panic!("{other:?}"),
     }
     cache.check_invariants();
-    assert!(cache.insert(b"k", Found::Value(Value::long(&block, 0..10)), late, now));
+    assert!(cache.keep(b"k", Found::Value(Value::long(&block, 0..10)), late, now));
     assert_eq!(Block::strong_count(&block), 1, "it does not keep a block for a small part");
-    assert!(cache.insert(b"k", Found::Value(value), late, now));
+    assert!(cache.keep(b"k", Found::Value(value), late, now));
     cache.clear();
     cache.expire(now);
     assert_eq!((Block::strong_count(&block), cache.bytes()), (1, 0));
@@ -112,7 +131,7 @@ fn a_large_value_is_shared_and_costs_what_it_takes_all_the_same() {
 fn an_entry_costs_what_the_manual_says() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
-    assert!(cache.insert(
+    assert!(cache.keep(
         &[b'k'; 16],
         Found::Value(Value::Short(&[b'v'; 32])),
         after(now, 1000),
@@ -126,20 +145,17 @@ fn what_is_too_large_is_not_kept_and_its_older_version_neither() {
     let now = Instant::now();
     let late = after(now, 1000);
     let mut cache = Cache::new(8 * SMALL, now);
-    assert!(cache.insert(b"k", Found::Value(Value::Short(b"v")), late, now));
+    assert!(cache.keep(b"k", Found::Value(Value::Short(b"v")), late, now));
     // An allocation of 32 bytes holds 24.
-    assert!(
-        cache.insert(b"k", Found::Value(Value::Short(&[0; 23])), late, now),
-        "exactly an eighth"
-    );
-    assert!(!cache.insert(b"k", Found::Value(Value::Short(&[0; 24])), late, now));
-    assert_eq!(cache.get(b"k", now), None);
+    assert!(cache.keep(b"k", Found::Value(Value::Short(&[0; 23])), late, now), "exactly an eighth");
+    assert!(!cache.keep(b"k", Found::Value(Value::Short(&[0; 24])), late, now));
+    assert_eq!(cache.read(b"k", now), None);
     assert_eq!((cache.len(), cache.bytes(), cache.too_large()), (0, 0, 1));
-    assert!(!cache.insert(b"k", Found::Value(Value::Short(b"v")), now, now));
+    assert!(!cache.keep(b"k", Found::Value(Value::Short(b"v")), now, now));
     assert_eq!(cache.too_large(), 1, "that was for another reason");
     for budget in [0, 1, 8 * SMALL - 1] {
         let mut cache = Cache::new(budget, now);
-        assert!(!cache.insert(b"", Found::Absent, late, now), "room for {budget} bytes");
+        assert!(!cache.keep(b"", Found::Absent, late, now), "room for {budget} bytes");
         cache.check_invariants();
     }
 }
@@ -149,13 +165,13 @@ fn that_there_is_no_such_key_is_kept_like_an_empty_value_but_is_none() {
     let now = Instant::now();
     let late = after(now, 1000);
     let mut cache = Cache::new(1 << 20, now);
-    assert!(cache.insert(b"k", Found::Absent, late, now));
-    assert_eq!(cache.get(b"k", now), Some(Found::Absent));
+    assert!(cache.keep(b"k", Found::Absent, late, now));
+    assert_eq!(cache.read(b"k", now), Some(Found::Absent));
     assert_eq!(cache.bytes(), SMALL);
-    assert!(cache.insert(b"k", Found::Value(Value::Short(b"")), late, now));
-    assert_eq!(cache.get(b"k", now), Some(Found::Value(Value::Short(b""))));
-    assert!(cache.insert(b"k", Found::Absent, late, now));
-    assert_eq!(cache.get(b"k", late), None);
+    assert!(cache.keep(b"k", Found::Value(Value::Short(b"")), late, now));
+    assert_eq!(cache.read(b"k", now), Some(Found::Value(Value::Short(b""))));
+    assert!(cache.keep(b"k", Found::Absent, late, now));
+    assert_eq!(cache.read(b"k", late), None);
     assert_eq!((cache.len(), cache.bytes()), (0, 0));
 }
 
@@ -165,13 +181,13 @@ fn the_latest_deadline_given_counts_earlier_or_later_and_is_the_only_one() {
     let mut cache = Cache::new(1 << 20, now);
     for lifetime in [60_000, 50, 70_000, 20] {
         let deadline = after(now, lifetime);
-        assert!(cache.insert(b"k", Found::Value(Value::Short(b"v")), deadline, now));
+        assert!(cache.keep(b"k", Found::Value(Value::Short(b"v")), deadline, now));
         cache.check_invariants();
         assert_eq!(cache.len(), 1);
         assert!(cache.next_deadline().is_some_and(|next| now < next && next <= deadline));
     }
     cache.expire(after(now, 19));
-    assert!(cache.get(b"k", after(now, 19)).is_some());
+    assert!(cache.read(b"k", after(now, 19)).is_some());
     cache.expire(after(now, 20));
     assert_eq!((cache.len(), cache.expired(), cache.next_deadline()), (0, 1, None));
 }
@@ -194,7 +210,7 @@ fn filled(budget: usize, now: Instant) -> Cache {
     let mut cache = Cache::new(budget, now);
     while cache.evicted() == 0 {
         let key = cache.len().to_be_bytes();
-        cache.insert(&key, Found::Value(Value::Short(b"v")), after(now, 1000), now);
+        cache.keep(&key, Found::Value(Value::Short(b"v")), after(now, 1000), now);
     }
     cache
 }
@@ -208,7 +224,7 @@ fn clearing_and_expiring_free_a_bounded_piece_at_a_time() {
     cache.check_invariants();
     assert_eq!(cache.len(), 0);
     assert!(cache.bytes() > 3_900_000, "nearly all is still to be freed");
-    assert!(cache.get(&1usize.to_be_bytes(), now).is_none());
+    assert!(cache.read(&1usize.to_be_bytes(), now).is_none());
     assert!(free_all(&mut cache, now) > 25);
     assert_eq!((cache.bytes(), cache.next_deadline(), cache.expired()), (0, None, 0));
 
@@ -227,7 +243,7 @@ fn what_was_cleared_makes_room_before_anything_that_lives() {
     let entries = cache.len();
     cache.clear();
     for n in 0..entries {
-        assert!(cache.insert(
+        assert!(cache.keep(
             &n.to_be_bytes(),
             Found::Value(Value::Short(b"w")),
             after(now, 1000),
@@ -246,7 +262,7 @@ fn clearing_over_and_over_puts_nothing_by() {
     let now = Instant::now();
     let mut cache = Cache::new(1 << 20, now);
     for _ in 0..100 {
-        cache.insert(b"k", Found::Value(Value::Short(b"v")), after(now, 1000), now);
+        cache.keep(b"k", Found::Value(Value::Short(b"v")), after(now, 1000), now);
         cache.clear();
         assert_eq!((cache.bytes(), cache.dropped.is_empty()), (0, true));
     }
@@ -260,16 +276,16 @@ fn places_that_were_left_count_until_they_are_given_back() {
     for n in 0..1000 {
         // Large ones come, but one old one in each segment is asked for again and again.
         for old in (0..small).step_by(SEGMENT) {
-            cache.get(&old.to_be_bytes(), now);
+            cache.read(&old.to_be_bytes(), now);
         }
-        cache.insert(
+        cache.keep(
             &(small + n).to_be_bytes(),
             Found::Value(Value::Short(&value)),
             after(now, 1000),
             now,
         );
         let places = cache.entries.len() + cache.entries.vacant();
-        let is_there = |key: &usize| cache.find(&key.to_be_bytes()).is_some();
+        let is_there = |key: &usize| cache.handle(&key.to_be_bytes()).is_some();
         let large = (small..=small + n).filter(is_there).count();
         let taken = places * ENTRY_BYTES + large * value.len();
         assert!(taken <= (4 << 20) + SEGMENT * ENTRY_BYTES, "{taken} bytes");
@@ -284,18 +300,18 @@ fn an_eviction_is_bounded_though_everything_is_visited() {
     let slot = allocated(TimerWheel::<CacheEntry>::OPENED_BYTES);
     let mut cache = Cache::new(3000 * SMALL + slot, now);
     for n in 0..3000u16 {
-        cache.insert(&n.to_be_bytes(), Found::Absent, after(now, 1000), now);
-        cache.get(&n.to_be_bytes(), now);
+        cache.keep(&n.to_be_bytes(), Found::Absent, after(now, 1000), now);
+        cache.read(&n.to_be_bytes(), now);
     }
-    cache.insert(b"k", Found::Absent, after(now, 1000), now);
+    cache.keep(b"k", Found::Absent, after(now, 1000), now);
     assert_eq!(cache.evicted(), 1);
-    assert!(!cache.remove(&1024u16.to_be_bytes()), "the hand got that far");
+    assert!(!cache.forget(&1024u16.to_be_bytes()), "the hand got that far");
     let visited = queue(&cache).iter().filter(|key| is_visited(&cache, key)).count();
     assert_eq!(visited, 3000 - HAND_STEPS - 1);
 }
 
 fn is_visited(cache: &Cache, key: &[u8]) -> bool {
-    cache.entries.value(cache.find(key).expect("it is there")).visited
+    cache.entries.value(cache.handle(key).expect("it is there")).visited
 }
 
 /// Of a key that may not exist.
@@ -406,18 +422,18 @@ proptest! {
             match step {
                 Step::Get(key) => {
                     let expected = model.get(&[key], now);
-                    prop_assert_eq!(cache.get(&[key], at), expected.as_ref().map(found));
+                    prop_assert_eq!(cache.read(&[key], at), expected.as_ref().map(found));
                 }
                 Step::Insert(key, length, lifetime) => {
                     let value = length.map(|length| vec![key; length]);
                     let deadline = now + lifetime;
                     let expected = model.insert(&[key], value.as_deref(), deadline, now);
-                    let kept = cache.insert(&[key], found(&value), after(start, deadline), at);
+                    let kept = cache.keep(&[key], found(&value), after(start, deadline), at);
                     prop_assert_eq!(kept, expected);
                 }
                 Step::Remove(key) => {
                     let position = model.position(&[key]);
-                    prop_assert_eq!(cache.remove(&[key]), position.is_some());
+                    prop_assert_eq!(cache.forget(&[key]), position.is_some());
                     position.into_iter().for_each(|at| model.take_out(at));
                 }
                 Step::Wait(milliseconds) => now += milliseconds,
