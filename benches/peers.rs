@@ -6,15 +6,19 @@
 //! The figure to compare is the processor time of a program for a request, and its ratio to the
 //! floor: it hardly depends on the load's own speed, as the throughput does.
 //!
-//! It prints the tables of `docs/performance.md`. `-- --csv=FILE` writes every single figure there.
-//! Words choose rows: `-- "pipeline 16, 100,000"`, `-- proxy`, `-- memory`.
+//! It prints the tables of `docs/performance.md`. `-- --csv=FILE.csv` writes every single
+//! figure there, and draws them in FILE.svg. `-- --plot` measures nothing, and draws again what
+//! `docs/performance/peers.csv` holds. Words choose rows: `-- "pipeline 16, 100,000"`, `-- proxy`,
+//! `-- memory`.
 
 mod support;
 
-use std::thread;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fs, thread};
 use support::exchange::{Form, Verb};
 use support::load::{Clients, Load, Run};
+use support::plot;
 use support::programs::{self, Cpu, Program, VALUE_BYTES, floor};
 use support::report::{Report, median, micros};
 use support::{Selection, grouped, key};
@@ -33,8 +37,14 @@ const IDLE: usize = 9_000;
 const FIGURES: [&str; 8] =
     ["requests/s", "CPU µs", "user µs", "system µs", "p50 µs", "p99 µs", "p99.9 µs", "longest µs"];
 
+/// The figures that the documents show.
+const COMMITTED: &str = "docs/performance/peers.csv";
+
 fn main() {
     floor::serve_if_asked();
+    if env::args().any(|argument| argument == "--plot") {
+        return draw(&Path::new(env!("CARGO_MANIFEST_DIR")).join(COMMITTED));
+    }
     programs::pin_bench();
     let selection = Selection::from_arguments();
     if !selection.once() {
@@ -44,6 +54,18 @@ fn main() {
     bench.servers();
     bench.proxies();
     bench.memory();
+    let csv = env::args().find_map(|it| it.strip_prefix("--csv=").map(PathBuf::from));
+    csv.iter().for_each(|csv| draw(csv));
+}
+
+/// Draws the figures of a file, beside it.
+fn draw(csv: &Path) {
+    let shown = csv.display();
+    let text = fs::read_to_string(csv).unwrap_or_else(|error| panic!("{shown}: {error}"));
+    match plot::svg(&text) {
+        Ok(svg) => fs::write(csv.with_extension("svg"), svg).expect("there is room"),
+        Err(missing) => println!("(left out: the picture, as {missing})"),
+    }
 }
 
 struct Bench {

@@ -7,6 +7,7 @@
 pub mod exchange;
 pub mod histogram;
 pub mod load;
+pub mod plot;
 pub mod programs;
 pub mod report;
 

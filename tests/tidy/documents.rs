@@ -1,8 +1,12 @@
 //! The rules for documents, and for what no file may hold. Each returns a line for every place
 //! where it is broken.
 
+use crate::plot;
 use crate::tree::{Tree, is_word};
 use std::collections::BTreeSet;
+
+/// So many characters a line of prose may have.
+const COLUMNS: usize = 120;
 
 /// Relative links lead to files of the project, and anchors to headings.
 pub fn links(tree: &Tree) -> Vec<String> {
@@ -95,19 +99,64 @@ fn anchors(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// What README.md tells to type exists: programs, scripts, cargo's targets, flags.
-pub fn commands(tree: &Tree) -> Vec<String> {
-    let Some(file) = tree.file("README.md") else {
-        return vec!["README.md:1: there is none".to_string()];
-    };
+/// Returns the lines of prose that are too long. Tables, fenced blocks and definitions of links are
+/// as long as they have to be, and so is a line of one piece that cannot be broken.
+pub fn lines(tree: &Tree) -> Vec<String> {
     let mut broken = Vec::new();
-    for (_, at, line) in fenced(&file.text).filter(|(in_block, ..)| *in_block) {
-        let line = line.trim().trim_start_matches("$ ");
-        let line = line.split(" #").next().unwrap_or(line);
-        for command in line.split(['&', '|', ';']) {
-            let words: Vec<&str> = command.split_whitespace().collect();
-            if let Err(what) = runs(tree, &words) {
-                broken.push(file.at(at, format!("`{}`: {what}", command.trim())));
+    for file in tree.documents() {
+        for (_, at, line) in fenced(&file.text).filter(|(in_block, ..)| !in_block) {
+            let columns = line.chars().count();
+            let is_free = line.starts_with('|') || line.starts_with('[') && line.contains("]: ");
+            if columns > COLUMNS && !is_free && pieces(line) > 1 {
+                broken.push(file.at(at, format!("{columns} columns, at most {COLUMNS}")));
+            }
+        }
+    }
+    broken
+}
+
+/// Returns how many pieces a line of prose has that can stand on lines of their own: words, and
+/// what stands between backquotes; its mark, if it is one of a list, is none.
+fn pieces(line: &str) -> usize {
+    let line = line.trim().trim_start_matches(['-', '*', '>', ' ']);
+    let prose = line.split('`').step_by(2);
+    1 + prose.map(|prose| prose.matches(' ').count()).sum::<usize>()
+}
+
+/// The picture of the figures is the one that they draw.
+pub fn pictures(tree: &Tree) -> Vec<String> {
+    let [csv, picture] = ["csv", "svg"].map(|end| format!("docs/performance/peers.{end}"));
+    let (Some(csv), Some(picture)) = (tree.file(&csv), tree.file(&picture)) else {
+        return vec![format!("{picture}:1: it or its figures are missing")];
+    };
+    match plot::svg(&csv.text) {
+        Ok(drawn) if drawn == picture.text => Vec::new(),
+        Ok(_) => {
+            let again = "cargo bench --bench peers -- --plot";
+            vec![picture.at(0, format!("is not what {} draws: `{again}`", csv.path))]
+        }
+        Err(missing) => vec![csv.at(0, missing)],
+    }
+}
+
+/// Documents that tell what to type, in fenced blocks.
+const WITH_COMMANDS: [&str; 3] = ["README.md", "docs/CONTRIBUTING.md", "docs/performance.md"];
+
+/// What the documents tell to type exists: programs, scripts, cargo's targets, flags.
+pub fn commands(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    if tree.file("README.md").is_none() {
+        broken.push("README.md:1: there is none".to_string());
+    }
+    for file in WITH_COMMANDS.iter().filter_map(|path| tree.file(path)) {
+        for (_, at, line) in fenced(&file.text).filter(|(in_block, ..)| *in_block) {
+            let line = line.trim().trim_start_matches("$ ");
+            let line = line.split(" #").next().unwrap_or(line);
+            for command in line.split(['&', '|', ';']) {
+                let words: Vec<&str> = command.split_whitespace().collect();
+                if let Err(what) = runs(tree, &words) {
+                    broken.push(file.at(at, format!("`{}`: {what}", command.trim())));
+                }
             }
         }
     }

@@ -5,6 +5,8 @@
 mod code;
 mod dependencies;
 mod documents;
+#[path = "../../benches/support/plot.rs"]
+mod plot;
 mod tree;
 
 use tree::Tree;
@@ -68,7 +70,12 @@ fn links_of_documents_lead_somewhere() {
 }
 
 #[test]
-fn commands_of_the_readme_exist() {
+fn the_picture_of_the_figures_is_what_they_draw() {
+    nobody_breaks(documents::pictures);
+}
+
+#[test]
+fn commands_of_the_documents_exist() {
     nobody_breaks(documents::commands);
 }
 
@@ -231,6 +238,34 @@ fn rules_for_documents_see_who_breaks_them() {
         "`docs/design.md#b`: `docs/design.md` has no heading for `#b`",
     );
 
+    let long = ["word"; 25].join(" ");
+    let (fine, code) = (&long[5..], "–".repeat(121));
+    let readme = |text: &str, expected: &[&str]| {
+        check(documents::lines, &[("README.md", text)], expected);
+    };
+    readme(&format!("{fine}\n```\n{long}\n```\n| {long} |\n[a]: {long}\n- `{code}`.\n"), &[]);
+    readme(&long, &["README.md:1: 124 columns, at most 120"]);
+    readme(&format!("\n- `{code}` it\n"), &["README.md:2: 128 columns, at most 120"]);
+
+    let mut csv = String::new();
+    for pipeline in [1, 16, 64] {
+        for name in plot::names() {
+            let row = format!("GET, pipeline {pipeline}, 100,000 keys, {name}");
+            csv += &format!("servers,\"{row}\",1,CPU µs,1.5\n");
+        }
+    }
+    let pictures = |picture: &str, expected: &[&str]| {
+        let [figures, drawn] = ["csv", "svg"].map(|end| format!("docs/performance/peers.{end}"));
+        check(documents::pictures, &[(&figures, &csv), (&drawn, picture)], expected);
+    };
+    pictures(&plot::svg(&csv).expect("all rows are there"), &[]);
+    let again =
+        "is not what docs/performance/peers.csv draws: `cargo bench --bench peers -- --plot`";
+    pictures("<svg/>", &[&format!("docs/performance/peers.svg:1: {again}")]);
+}
+
+#[test]
+fn rules_for_commands_and_machines_see_who_breaks_them() {
     let config = (
         "src/program/flags.rs",
         "flag(Program::Server, \"l\", \"listen\"),\nflag(Program::Proxy, \"\", \"listen\"),\n",
