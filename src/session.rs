@@ -252,8 +252,8 @@ impl Session {
         }
     }
 
-    /// Notes that a request was refused, and with it the transaction around it. Returns the style of
-    /// the error.
+    /// Notes that a request was refused, and with it the transaction around it. Returns the style
+    /// of the error.
     pub fn refuse(&mut self, form: Form) -> Style {
         if let Some(transaction) = &mut self.transaction {
             transaction.fail();

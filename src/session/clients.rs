@@ -147,8 +147,8 @@ pub fn answer<'a>(
     meant.into_iter().map(|(conn, _)| conn).collect()
 }
 
-/// Returns a client's line in `CLIENT LIST`, with its end: the fields of Redis that are true of us, and
-/// `lib-name` and `lib-ver` of later versions.
+/// Returns a client's line in `CLIENT LIST`, with its end: the fields of Redis that are true of us,
+/// and `lib-name` and `lib-ver` of later versions.
 pub(super) fn line(conn: ConnId, session: &Session, seconds: u32) -> String {
     let none = Names::default();
     let Names { name, library, library_version } = session.names().unwrap_or(&none);
