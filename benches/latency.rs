@@ -9,8 +9,8 @@
 //! *From inside*: the server as the reactor calls it, over plain memory, with the processor time of
 //! each call. Other programs make those longer only by what they leave in the caches.
 //!
-//! Both print tables of `docs/performance.md`; `-- --csv=FILE` writes the figures there. Words
-//! choose rows: `-- ticks`, `-- Larder`, `-- redis`.
+//! Both print tables of `docs/performance/tables.md`; `-- --csv=FILE` writes the figures there.
+//! Words choose rows: `-- ticks`, `-- Larder`, `-- redis`.
 
 mod support;
 

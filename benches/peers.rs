@@ -6,7 +6,7 @@
 //! The figure to compare is the processor time of a program for a request, and its ratio to the
 //! floor: it hardly depends on the load's own speed, as the throughput does.
 //!
-//! It prints the tables of `docs/performance.md`. `-- --csv=FILE.csv` writes every single
+//! It prints the tables of `docs/performance/tables.md`. `-- --csv=FILE.csv` writes every single
 //! figure there, and draws them in FILE.svg. `-- --plot` measures nothing, and draws again what
 //! `docs/performance/peers.csv` holds. Words choose rows: `-- "pipeline 16, 100,000"`, `-- proxy`,
 //! `-- memory`.

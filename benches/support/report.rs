@@ -1,5 +1,5 @@
 //! What the benches of whole programs print: tables in Markdown, as they stand in
-//! `docs/performance.md`, and each single figure as a line of CSV.
+//! `docs/performance/tables.md`, and each single figure as a line of CSV.
 
 use std::fs::File;
 use std::io::Write;
