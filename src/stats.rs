@@ -7,58 +7,6 @@ use crate::base::buffer::Buffer;
 use crate::protocol::command::{Command, TABLE};
 use crate::settings::Program;
 
-/// Names a row of [`ROWS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the rows of `ROWS` say what each one counts
-pub enum Stat {
-    UptimeSeconds,
-    ConnectionsNow,
-    ConnectionsTotal,
-    ConnectionsRefused,
-    ConnectionsTimedOut,
-    OutputLimitCloses,
-    RequestErrors,
-    TooLargeRequests,
-    TooLargeReplies,
-    BytesIn,
-    BytesOut,
-    Keys,
-    KeysExpiring,
-    KeyBytes,
-    ValueBytes,
-    MemoryBytes,
-    ResidentBytes,
-    Hits,
-    Misses,
-    OutOfMemory,
-    TrackingClients,
-    TrackingKeys,
-    TrackingPairs,
-    TrackingDropped,
-    InvalidationsSent,
-    MissesCoalesced,
-    Expired,
-    Evicted,
-    NotCachedTooLarge,
-    EntriesInvalidated,
-    InvalidationsReceived,
-    FlightsPoisoned,
-    HeldForConfirmation,
-    FlushesByUpstream,
-    FlushesByWrite,
-    FlushesByDisconnect,
-    FlushesByTrackingStart,
-    CoherenceLevel,
-    ConfirmedAgeMs,
-    UpstreamUp,
-    UpstreamConnects,
-    UpstreamErrors,
-    UpstreamUnanswered,
-    CacheEntries,
-    CacheBytes,
-    ForeignRequests,
-}
-
 /// Tells a counter from a gauge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatKind {
@@ -83,59 +31,69 @@ pub struct StatRow {
     pub help: &'static str,
 }
 
-/// All rows, in the order in which `STATS` prints them.
-#[rustfmt::skip]
-pub static ROWS: &[StatRow] = {
-    use Program::{Both, Proxy, Server};
-    &[
-        gauge(Stat::UptimeSeconds, "uptime_seconds", Both, "seconds since the program started"),
-        gauge(Stat::ConnectionsNow, "connections_now", Both, "clients connected"),
-        counter(Stat::ConnectionsTotal, "connections_total", Both, "clients accepted"),
-        counter(Stat::ConnectionsRefused, "connections_refused", Both, "clients refused beyond --max-connections"),
-        counter(Stat::ConnectionsTimedOut, "connections_timed_out", Both, "clients closed by a timeout"),
-        counter(Stat::OutputLimitCloses, "output_limit_closes", Both, "clients closed at --output-limit"),
-        counter(Stat::RequestErrors, "request_errors", Both, "requests refused before execution: malformed, unknown or over a limit"),
-        counter(Stat::TooLargeRequests, "too_large_requests", Both, "requests over a size limit, with those of request_errors refused for one"),
-        counter(Stat::TooLargeReplies, "too_large_replies", Both, "replies replaced by an error: over --output-limit (proxy: from the upstream, over half of it)"),
-        counter(Stat::BytesIn, "bytes_in", Both, "bytes read from all connections"),
-        counter(Stat::BytesOut, "bytes_out", Both, "bytes written to all connections"),
-        gauge(Stat::Keys, "keys", Server, "keys stored"),
-        gauge(Stat::KeysExpiring, "keys_expiring", Server, "keys with an expiry"),
-        gauge(Stat::KeyBytes, "key_bytes", Server, "bytes of all keys"),
-        gauge(Stat::ValueBytes, "value_bytes", Server, "bytes of all values"),
-        gauge(Stat::MemoryBytes, "memory_bytes", Server, "bytes of memory in use, limited by --max-memory"),
-        gauge(Stat::ResidentBytes, "resident_bytes", Server, "resident set size of the process, with freed memory that the allocator keeps"),
-        counter(Stat::Hits, "hits", Both, "keys looked up to be read, and found (proxy: in the cache)"),
-        counter(Stat::Misses, "misses", Both, "keys looked up to be read, and not found"),
-        counter(Stat::OutOfMemory, "out_of_memory", Server, "requests refused at --max-memory"),
-        gauge(Stat::TrackingClients, "tracking_clients", Server, "clients that receive invalidations"),
-        gauge(Stat::TrackingKeys, "tracking_keys", Server, "keys tracked for them, limited by --tracking-keys"),
-        gauge(Stat::TrackingPairs, "tracking_pairs", Server, "pairs of a tracked key and a client that has read it"),
-        counter(Stat::TrackingDropped, "tracking_dropped", Server, "keys beyond --tracking-keys, invalidated and forgotten"),
-        counter(Stat::InvalidationsSent, "invalidations_sent", Server, "invalidations sent to clients"),
-        counter(Stat::MissesCoalesced, "misses_coalesced", Proxy, "misses that joined a fetch under way"),
-        counter(Stat::Expired, "expired", Both, "keys that expired (proxy: cache entries)"),
-        counter(Stat::Evicted, "evicted", Proxy, "cache entries evicted to make room"),
-        counter(Stat::NotCachedTooLarge, "not_cached_too_large", Proxy, "answers not cached because they cost more than an eighth of --cache-bytes"),
-        counter(Stat::EntriesInvalidated, "entries_invalidated", Proxy, "cache entries dropped because they may be stale"),
-        counter(Stat::InvalidationsReceived, "invalidations_received", Proxy, "invalidations received from the upstream"),
-        counter(Stat::FlightsPoisoned, "flights_poisoned", Proxy, "fetches whose key changed meanwhile"),
-        counter(Stat::HeldForConfirmation, "held_for_confirmation", Proxy, "requests held until the upstream confirmed that the cache is current"),
-        counter(Stat::FlushesByUpstream, "flushes_by_upstream", Proxy, "full flushes ordered by the upstream"),
-        counter(Stat::FlushesByWrite, "flushes_by_write", Proxy, "full flushes for a write whose keys are not known"),
-        counter(Stat::FlushesByDisconnect, "flushes_by_disconnect", Proxy, "full flushes because the connection that carries invalidations was lost"),
-        counter(Stat::FlushesByTrackingStart, "flushes_by_tracking_start", Proxy, "full flushes because the upstream began to send invalidations"),
-        gauge(Stat::CoherenceLevel, "coherence_level", Proxy, "1 while the upstream sends invalidations"),
-        gauge(Stat::ConfirmedAgeMs, "confirmed_age_ms", Proxy, "milliseconds since the newest answered request was sent; 0 without a connection"),
-        gauge(Stat::UpstreamUp, "upstream_up", Proxy, "1 while the upstream is connected and has let the proxy in"),
-        counter(Stat::UpstreamConnects, "upstream_connects", Proxy, "connections made to the upstream"),
-        counter(Stat::UpstreamErrors, "upstream_errors", Proxy, "upstream connections failed or lost"),
-        gauge(Stat::UpstreamUnanswered, "upstream_unanswered", Proxy, "requests the upstream has not answered"),
-        gauge(Stat::CacheEntries, "cache_entries", Proxy, "entries in the cache"),
-        gauge(Stat::CacheBytes, "cache_bytes", Proxy, "bytes of memory that they cost, limited by --cache-bytes"),
-        counter(Stat::ForeignRequests, "foreign_requests", Proxy, "requests for commands that only the upstream knows"),
-    ]
-};
+/// Makes the names of the rows and the table of one list.
+macro_rules! rows {
+    ($($kind:ident($stat:ident, $name:literal, $program:ident, $help:literal),)*) => {
+        /// Names a row of [`ROWS`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Stat {
+            $(#[doc = $help] $stat,)*
+        }
+
+        /// All rows, in the order in which `STATS` prints them.
+        pub static ROWS: &[StatRow] =
+            &[$($kind(Stat::$stat, $name, Program::$program, $help),)*];
+    };
+}
+
+rows! {
+    gauge(UptimeSeconds, "uptime_seconds", Both, "seconds since the program started"),
+    gauge(ConnectionsNow, "connections_now", Both, "clients connected"),
+    counter(ConnectionsTotal, "connections_total", Both, "clients accepted"),
+    counter(ConnectionsRefused, "connections_refused", Both, "clients refused beyond --max-connections"),
+    counter(ConnectionsTimedOut, "connections_timed_out", Both, "clients closed by a timeout"),
+    counter(OutputLimitCloses, "output_limit_closes", Both, "clients closed at --output-limit"),
+    counter(RequestErrors, "request_errors", Both, "requests refused before execution: malformed, unknown or over a limit"),
+    counter(TooLargeRequests, "too_large_requests", Both, "requests over a size limit, with those of request_errors refused for one"),
+    counter(TooLargeReplies, "too_large_replies", Both, "replies replaced by an error: over --output-limit (proxy: from the upstream, over half of it)"),
+    counter(BytesIn, "bytes_in", Both, "bytes read from all connections"),
+    counter(BytesOut, "bytes_out", Both, "bytes written to all connections"),
+    gauge(Keys, "keys", Server, "keys stored"),
+    gauge(KeysExpiring, "keys_expiring", Server, "keys with an expiry"),
+    gauge(KeyBytes, "key_bytes", Server, "bytes of all keys"),
+    gauge(ValueBytes, "value_bytes", Server, "bytes of all values"),
+    gauge(MemoryBytes, "memory_bytes", Server, "bytes of memory in use, limited by --max-memory"),
+    gauge(ResidentBytes, "resident_bytes", Server, "resident set size of the process, with freed memory that the allocator keeps"),
+    counter(Hits, "hits", Both, "keys looked up to be read, and found (proxy: in the cache)"),
+    counter(Misses, "misses", Both, "keys looked up to be read, and not found"),
+    counter(OutOfMemory, "out_of_memory", Server, "requests refused at --max-memory"),
+    gauge(TrackingClients, "tracking_clients", Server, "clients that receive invalidations"),
+    gauge(TrackingKeys, "tracking_keys", Server, "keys tracked for them, limited by --tracking-keys"),
+    gauge(TrackingPairs, "tracking_pairs", Server, "pairs of a tracked key and a client that has read it"),
+    counter(TrackingDropped, "tracking_dropped", Server, "keys beyond --tracking-keys, invalidated and forgotten"),
+    counter(InvalidationsSent, "invalidations_sent", Server, "invalidations sent to clients"),
+    counter(MissesCoalesced, "misses_coalesced", Proxy, "misses that joined a fetch under way"),
+    counter(Expired, "expired", Both, "keys that expired (proxy: cache entries)"),
+    counter(Evicted, "evicted", Proxy, "cache entries evicted to make room"),
+    counter(NotCachedTooLarge, "not_cached_too_large", Proxy, "answers not cached because they cost more than an eighth of --cache-bytes"),
+    counter(EntriesInvalidated, "entries_invalidated", Proxy, "cache entries dropped because they may be stale"),
+    counter(InvalidationsReceived, "invalidations_received", Proxy, "invalidations received from the upstream"),
+    counter(FlightsPoisoned, "flights_poisoned", Proxy, "fetches whose key changed meanwhile"),
+    counter(HeldForConfirmation, "held_for_confirmation", Proxy, "requests held until the upstream confirmed that the cache is current"),
+    counter(FlushesByUpstream, "flushes_by_upstream", Proxy, "full flushes ordered by the upstream"),
+    counter(FlushesByWrite, "flushes_by_write", Proxy, "full flushes for a write whose keys are not known"),
+    counter(FlushesByDisconnect, "flushes_by_disconnect", Proxy, "full flushes because the connection that carries invalidations was lost"),
+    counter(FlushesByTrackingStart, "flushes_by_tracking_start", Proxy, "full flushes because the upstream began to send invalidations"),
+    gauge(CoherenceLevel, "coherence_level", Proxy, "1 while the upstream sends invalidations"),
+    gauge(ConfirmedAgeMs, "confirmed_age_ms", Proxy, "milliseconds since the newest answered request was sent; 0 without a connection"),
+    gauge(UpstreamUp, "upstream_up", Proxy, "1 while the upstream is connected and has let the proxy in"),
+    counter(UpstreamConnects, "upstream_connects", Proxy, "connections made to the upstream"),
+    counter(UpstreamErrors, "upstream_errors", Proxy, "upstream connections failed or lost"),
+    gauge(UpstreamUnanswered, "upstream_unanswered", Proxy, "requests the upstream has not answered"),
+    gauge(CacheEntries, "cache_entries", Proxy, "entries in the cache"),
+    gauge(CacheBytes, "cache_bytes", Proxy, "bytes of memory that they cost, limited by --cache-bytes"),
+    counter(ForeignRequests, "foreign_requests", Proxy, "requests for commands that only the upstream knows"),
+}
 
 const fn counter(stat: Stat, name: &'static str, program: Program, help: &'static str) -> StatRow {
     StatRow { stat, name, kind: StatKind::Counter, program, help }

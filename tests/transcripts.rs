@@ -302,14 +302,6 @@ impl Stage for Real {
     }
 }
 
-/// The rows of the table under a heading of `docs/protocol.md`, without its two lines of head.
-fn documented_rows(heading: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(project().join("docs/protocol.md")).expect("it is there");
-    let lines = text.lines().skip_while(|line| *line != heading);
-    let rows = lines.skip_while(|line| !line.starts_with('|')).take_while(|l| l.starts_with('|'));
-    rows.skip(2).map(str::to_string).collect()
-}
-
 #[test]
 fn the_documented_commands_are_those_of_the_table() {
     let rows = TABLE.iter().map(|command| {
@@ -418,5 +410,8 @@ fn the_documented_counters_are_those_of_the_table() {
         };
         format!("| `{}` | {kind} | {shown_by} | {} |", row.name, row.help)
     });
-    assert_eq!(documented_rows("## Counters"), rows.collect::<Vec<_>>());
+    let path = "docs/protocol.md";
+    let part = Part { path, head: "## Counters", mark: '|', skipped: 2 };
+    let differences = part.differences(&rows.collect::<Vec<_>>());
+    generated::none_differs(&differences, "cargo test --test transcripts documented_counters");
 }
