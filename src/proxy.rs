@@ -15,6 +15,7 @@
 //!   the rules
 //! - `upstream.rs`: the connection to the server behind, its greeting, what it can do
 //! - `requests.rs`, `reads.rs`, `transactions.rs`: requests on their way up
+//! - `upstream_requests.rs`: what the proxy sends upstream, or fails where there is no connection
 //! - `upstream_replies.rs`: replies on their way down · `error.rs`: why there is none
 
 mod client;
@@ -25,6 +26,7 @@ mod requests;
 mod transactions;
 pub mod upstream;
 mod upstream_replies;
+mod upstream_requests;
 
 pub use coherence::rules::Rule;
 pub use upstream::UpstreamOptions;
@@ -112,9 +114,6 @@ impl Handler for Proxy {
             }
             return Next::Read(None);
         }
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.session.note_activity(out.clock.at(now));
-        }
         self.serve_requests(out, conn, input, now)
     }
 
@@ -187,7 +186,7 @@ impl Handler for Proxy {
                 self.lose_upstream(out, UpstreamError::TimedOut, now);
             }
         }
-        self.confirm(out, now);
+        self.send_confirmation(out, now);
     }
 
     fn check_invariants(&self) {

@@ -4,7 +4,7 @@
 //!   serve_requests ─▶ serve_batch ─▶ a hit: answered where it is decoded
 //!                        │
 //!                        ├─▶ get, mget (reads.rs) ─▶ fetch
-//!                        └─▶ execute_slow ─▶ collect (transactions.rs), execute ─▶ forward
+//!                        └─▶ execute_slow ─▶ collect_or_execute ─▶ execute ─▶ forward
 //! ```
 
 use super::client::dump::{DumpProgress, DumpRequest, ProxyDump};
@@ -16,6 +16,7 @@ use super::transactions::QUEUED;
 use super::upstream::purpose::{Purpose, UpstreamRequest, reads};
 use super::{MAX_GATHERED, Proxy};
 use crate::base::buffer::Buffer;
+use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::protocol::Reply;
@@ -49,8 +50,9 @@ impl Proxy {
         // Lent out, so that a request does not borrow all of the proxy.
         let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.forget();
+        let at = out.clock.at(now);
         let next = loop {
-            match self.serve_batch(out, conn, input, &mut scratch, now) {
+            match self.serve_batch(out, conn, input, &mut scratch, at) {
                 Progress::Continue => {}
                 Progress::Stop(next) => break next,
                 Progress::Ended => {
@@ -70,14 +72,16 @@ impl Proxy {
         conn: ConnId,
         input: &mut Buffer,
         scratch: &mut Scratch,
-        now: Instant,
+        at: Now,
     ) -> Progress {
         let Proxy { settings, clients, upstream, coherence, .. } = self;
+        let now = at.instant;
         let Some(client) = clients.get_mut(conn).filter(|client| !client.has_ended) else {
             return Progress::Ended;
         };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Progress::Ended };
         let limits = &settings.limits;
+        client.session.note_activity(at);
         let hold = loop {
             if let Some(next) = client.blocked(output.len(), limits.output_limit) {
                 return Progress::Stop(next);
@@ -245,13 +249,26 @@ impl Proxy {
         }
         client.session.note_command(verb);
         let style = client.session.style(request.form, Some(verb));
-        if !self.collect(out, conn, style, request) {
-            self.execute(out, conn, style, request, now)?;
-        }
+        self.collect_or_execute(out, conn, style, request, now)?;
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.end_request();
         }
         Ok(())
+    }
+
+    /// Collects a request for `EXEC` if a transaction is open, or else executes it.
+    fn collect_or_execute(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Result<(), Hold> {
+        if self.collect(out, conn, style, request) {
+            return Ok(());
+        }
+        self.execute(out, conn, style, request, now)
     }
 
     fn execute(
@@ -346,19 +363,6 @@ impl Proxy {
             Ok(_) if style.quiet => {}
             Ok(dump) => client.dump = Some(Box::new(dump)),
             Err(message) => client.answer(out, conn, style, Reply::Error(message)),
-        }
-    }
-
-    /// Sends a request upstream, or fails it if there is no connection.
-    pub(super) fn send(
-        &mut self,
-        out: &mut Outbox,
-        words: &[&[u8]],
-        purpose: Purpose,
-        now: Instant,
-    ) {
-        if let Err(purpose) = self.upstream.connection.send(out, words, purpose, now) {
-            self.fail(out, purpose, UpstreamError::Unavailable);
         }
     }
 

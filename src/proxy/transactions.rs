@@ -176,13 +176,7 @@ impl Proxy {
         self.coherence.write_begun(&mut out.stats, &writes);
         let before = block.shapes.len();
         let purpose = Purpose::Request(waiter, writes, Shape::Each(block.shapes.into()));
-        self.send(out, &[b"MULTI"], Purpose::Multi, now);
-        let requests = block.requests.bytes();
-        if let Err(purpose) =
-            self.upstream.connection.send_block(out, requests, before, purpose, now)
-        {
-            self.fail(out, purpose, UpstreamError::Unavailable);
-        }
+        self.send_transaction(out, block.requests.bytes(), before, purpose, now);
         Ok(())
     }
 }

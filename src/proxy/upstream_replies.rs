@@ -236,15 +236,6 @@ impl Proxy {
         }
     }
 
-    /// Sends the PING that hits wait for, if it is due.
-    pub(super) fn confirm(&mut self, out: &mut Outbox, now: Instant) {
-        let sent = self.upstream.connection.sent();
-        if self.coherence.confirmation_due(sent, &self.settings).is_some_and(|due| due <= now) {
-            let waiting = self.coherence.begin_confirmation();
-            self.send(out, &[b"PING"], Purpose::Confirmation(waiting), now);
-        }
-    }
-
     /// Lets the clients look again that waited for a PING; or fails what they ask, if it will not
     /// be answered.
     fn confirmation_ended(

@@ -1,0 +1,48 @@
+//! The proxy's requests to its upstream: sent, or failed at once where there is no connection.
+
+use super::Proxy;
+use super::error::UpstreamError;
+use super::upstream::purpose::Purpose;
+use crate::handler::Outbox;
+use std::time::Instant;
+
+impl Proxy {
+    /// Sends a request upstream, or fails it if there is no connection.
+    pub(super) fn send(
+        &mut self,
+        out: &mut Outbox,
+        words: &[&[u8]],
+        purpose: Purpose,
+        now: Instant,
+    ) {
+        if let Err(purpose) = self.upstream.connection.send(out, words, purpose, now) {
+            self.fail(out, purpose, UpstreamError::Unavailable);
+        }
+    }
+
+    /// Sends a transaction upstream: `MULTI`, and the encoded `requests`, of which the last is for
+    /// `purpose` and stands after `before` others. Fails it if there is no connection.
+    pub(super) fn send_transaction(
+        &mut self,
+        out: &mut Outbox,
+        requests: &[u8],
+        before: usize,
+        purpose: Purpose,
+        now: Instant,
+    ) {
+        self.send(out, &[b"MULTI"], Purpose::Multi, now);
+        let connection = &mut self.upstream.connection;
+        if let Err(purpose) = connection.send_block(out, requests, before, purpose, now) {
+            self.fail(out, purpose, UpstreamError::Unavailable);
+        }
+    }
+
+    /// Sends the PING that hits wait for, if it is due.
+    pub(super) fn send_confirmation(&mut self, out: &mut Outbox, now: Instant) {
+        let sent = self.upstream.connection.sent();
+        if self.coherence.confirmation_due(sent, &self.settings).is_some_and(|due| due <= now) {
+            let waiting = self.coherence.begin_confirmation();
+            self.send(out, &[b"PING"], Purpose::Confirmation(waiting), now);
+        }
+    }
+}
