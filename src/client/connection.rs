@@ -154,7 +154,7 @@ impl Reply<'_> {
         }
     }
 
-    /// What the reply came to, once it was read to its end.
+    /// Returns what the reply came to, once it was read to its end.
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }

@@ -147,7 +147,7 @@ fn find(verb: &str) -> Option<&'static Command> {
     Command::find(verb.as_bytes()).filter(|command| command.is_text())
 }
 
-/// Where the last word of `line` starts, and what it may become.
+/// Returns where the last word of `line` starts, and what it may become.
 fn complete(line: &str) -> (usize, Vec<String>) {
     let start = line.rfind([' ', '\t']).map_or(0, |separator| separator + 1);
     let (before, typed) = line.split_at(start);

@@ -37,7 +37,7 @@ pub fn run(connection: Connection, output: Output) -> Result<(), Failure> {
     outcome
 }
 
-/// Whether a line can be edited where it is typed: on a terminal that can move its cursor.
+/// Returns whether a line can be edited where it is typed: on a terminal that can move its cursor.
 fn can_edit() -> bool {
     const CANNOT: [&str; 3] = ["dumb", "emacs", "cons25"];
     let kind = std::env::var("TERM").unwrap_or_default();

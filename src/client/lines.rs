@@ -53,12 +53,12 @@ impl<R: Read> Lines<R> {
         self.number
     }
 
-    /// How many bytes of the input the lines so far took.
+    /// Returns how many bytes of the input the lines so far took.
     pub fn consumed(&self) -> u64 {
         self.consumed
     }
 
-    /// Whether the next line has still to be read, and so may be long in coming.
+    /// Returns whether the next line has still to be read, and so may be long in coming.
     pub fn may_wait(&self) -> bool {
         memchr::memchr(b'\n', self.source.buffer()).is_none()
     }

@@ -173,7 +173,7 @@ fn parse(
     }
 }
 
-/// What is wrong with a command line, in one line.
+/// Returns the error of a command line, in one line.
 pub fn describe(fail: Fail) -> String {
     // One letter or a word: with the dashes that it was written with.
     let dashed = |name: &str| {
@@ -233,7 +233,8 @@ fn resolve(flag: &str, name: &str) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-/// Who the proxy is to its upstream: what the file says goes before what the environment says.
+/// Returns who the proxy is to its upstream: what the file says goes before what the environment
+/// says.
 fn credentials(file: Option<PathBuf>) -> Result<Source, String> {
     // Set to nothing is how some tools leave a variable out.
     let given = |name| env::var_os(name).map(OsString::into_vec).filter(|it| !it.is_empty());

@@ -49,7 +49,7 @@ pub enum Writes {
 }
 
 impl Writes {
-    /// Whether it may change anything.
+    /// Returns whether it may change anything.
     pub fn is_some(&self) -> bool {
         !matches!(self, Writes::Nothing)
     }

@@ -181,8 +181,8 @@ impl Proxy {
     }
 }
 
-/// Whether a command cannot be sent on in a transaction: the proxy answers it itself, or asks more
-/// than once for it.
+/// Returns whether a command cannot be sent on in a transaction: the proxy answers it itself, or
+/// asks more than once for it.
 fn is_the_proxys(command: &Command) -> bool {
     match command.verb {
         Verb::Ping | Verb::Echo | Verb::Reset | Verb::Bye | Verb::Quit | Verb::Exit => false,

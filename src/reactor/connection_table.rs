@@ -36,12 +36,12 @@ impl<S> Default for ConnectionTable<S> {
 }
 
 impl<S: Stream> ConnectionTable<S> {
-    /// How many clients there are.
+    /// Returns the number of clients.
     pub fn clients(&self) -> usize {
         self.clients
     }
 
-    /// How many connections are being told that they are too many.
+    /// Returns the number of clients that are being refused.
     pub fn refused(&self) -> usize {
         self.refused
     }
@@ -78,7 +78,7 @@ impl<S: Stream> ConnectionTable<S> {
         Some(connection)
     }
 
-    /// How many connections the handler asked for.
+    /// Returns the number of connections that the handler asked for.
     pub fn upstreams(&self) -> usize {
         self.upstreams.len()
     }
@@ -112,7 +112,7 @@ impl<S: Stream> ConnectionTable<S> {
         }
     }
 
-    /// How many turns there are in this tick: those listed later have theirs in the next.
+    /// Returns how many turns there are in this tick: those listed later have theirs in the next.
     #[inline]
     pub fn turns(&self) -> usize {
         self.ready.len()

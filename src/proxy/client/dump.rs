@@ -125,7 +125,7 @@ impl ProxyDump {
         self.batch_bytes = 0;
     }
 
-    /// Whether something that was asked for has not come.
+    /// Returns whether something that was asked for has not come.
     pub fn is_waiting(&self) -> bool {
         self.asked > 0
     }

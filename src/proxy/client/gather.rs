@@ -35,7 +35,7 @@ impl Gather {
         Gather { values, bytes, shared_bytes: 0, most_bytes, owed: count, failure: None }
     }
 
-    /// How many values are still to come.
+    /// Returns how many values are still to come.
     pub fn owed(&self) -> usize {
         self.owed
     }

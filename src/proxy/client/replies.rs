@@ -56,13 +56,13 @@ impl Replies {
     /// The memory that an idle client's queue may keep, in places.
     const KEPT_PLACES: usize = 4;
 
-    /// How many requests are unanswered, or answered behind one that is not; of a reply that is
-    /// gathered, each part that is to come counts too.
+    /// Returns how many requests are unanswered, or answered behind one that is not; of a reply
+    /// that is gathered, each part that is to come counts too.
     pub fn len(&self) -> usize {
         self.queue.len() + self.parts as usize
     }
 
-    /// Whether every request is answered.
+    /// Returns whether every request is answered.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

@@ -61,7 +61,7 @@ const ENTRY_BYTES: usize = TimerWheel::<CacheEntry>::TIMER_BYTES;
 /// The share of an entry in the index; see `GROW_ABOVE` there.
 const INDEX_BYTES: usize = 12;
 
-/// What an allocation takes in the allocator of glibc: eight bytes more than asked for, in
+/// Returns what an allocation takes in the allocator of glibc: eight bytes more than asked for, in
 /// multiples of sixteen, at least 32.
 fn allocated(bytes: usize) -> usize {
     (bytes + 8).next_multiple_of(16).max(32)
@@ -119,7 +119,7 @@ impl Body {
         }
     }
 
-    /// What it takes in memory. A block is counted in full, also while an output shares it.
+    /// Returns what it takes in memory. A block is counted in full, also while an output shares it.
     fn bytes(&self) -> usize {
         match self {
             Body::Own(bytes) => allocated(bytes.len()),
@@ -234,15 +234,15 @@ impl Cache {
         self.entries.len()
     }
 
-    /// Whether there are no entries.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// What it takes in memory: of each entry key and value as allocated, the entry itself and its
-    /// share of the index; the slots that the wheel has opened; the places of entries that have
-    /// left, and what [`clear`](Self::clear) has dropped, until they are given back. Never more
-    /// than the budget.
+    /// Returns what it takes in memory: of each entry key and value as allocated, the entry itself
+    /// and its share of the index; the slots that the wheel has opened; the places of entries that
+    /// have left, and what [`clear`](Self::clear) has dropped, until they are given back. Never
+    /// more than the budget.
     ///
     /// Not counted are the 80 KiB of an empty cache, places for 64 entries, and what the allocator
     /// cannot use because it lies in pieces between what is used.
@@ -250,17 +250,17 @@ impl Cache {
         self.bytes + self.spare_bytes() + self.dropped.bytes()
     }
 
-    /// How many entries had to make room for others.
+    /// Returns the number of entries that had to make room for others.
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// How many entries reached their deadline here.
+    /// Returns the number of entries that reached their deadline here.
     pub fn expired(&self) -> u64 {
         self.expired
     }
 
-    /// How often something was not kept because of its size.
+    /// Returns how often something was too large to be kept.
     pub fn too_large(&self) -> u64 {
         self.too_large
     }
@@ -381,8 +381,8 @@ impl Cache {
         }
     }
 
-    /// When [`expire`](Self::expire) should be called next; `None`: no need while nothing is
-    /// inserted or cleared.
+    /// Returns when [`expire`](Self::expire) should be called next; `None`: no need while nothing
+    /// is inserted or cleared.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.dropped.is_empty() {
             true => self.entries.next_deadline(),
@@ -399,7 +399,7 @@ impl Cache {
         }
     }
 
-    /// What the wheel takes beside its entries.
+    /// Returns what the wheel takes beside its entries.
     fn spare_bytes(&self) -> usize {
         let places = self.entries.vacant().saturating_sub(SEGMENT) * ENTRY_BYTES;
         places + self.entries.opened() * allocated(TimerWheel::<CacheEntry>::OPENED_BYTES)

@@ -134,7 +134,7 @@ impl Flights {
         self.poisoned += 1;
     }
 
-    /// How many flights were poisoned so far.
+    /// Returns the number of flights poisoned so far.
     pub fn poisoned(&self) -> u64 {
         self.poisoned
     }
@@ -234,7 +234,7 @@ impl Flights {
         assert!(self.writes.values().all(|&count| count > 0), "a write that has ended is counted");
     }
 
-    /// Whether a rule is in force: always, but in a test that has switched it off.
+    /// Returns whether a rule is in force: always, but in a test that has switched it off.
     fn keeps(&self, rule: Rule) -> bool {
         #[cfg(feature = "mutants")]
         return self.broken != Some(rule);

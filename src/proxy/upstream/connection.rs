@@ -150,39 +150,39 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// Whether `conn` is its connection now.
+    /// Returns whether `conn` is its connection now.
     #[inline]
     pub fn is(&self, conn: ConnId) -> bool {
         self.conn() == Some(conn)
     }
 
-    /// Whether it is connected, and requests go out to it.
+    /// Returns whether it is connected, and requests go out to it.
     pub fn is_up(&self) -> bool {
         matches!(self.link, LinkState::Up(_)) && self.greeting.is_none()
     }
 
-    /// Whether there is no connection, and none is being made.
+    /// Returns whether there is no connection, and none is being made.
     pub fn is_down(&self) -> bool {
         matches!(self.link, LinkState::Down { .. })
     }
 
-    /// Whether attempts to connect have failed since it last answered.
+    /// Returns whether attempts to connect have failed since it last answered.
     pub fn is_retrying(&self) -> bool {
         self.failures > 0
     }
 
-    /// How many requests it has not answered.
+    /// Returns the number of unanswered requests.
     pub fn unanswered(&self) -> usize {
         self.unanswered.len()
     }
 
-    /// Whether clients are to be held back: too much is unanswered, or unsent.
+    /// Returns whether clients are to be held back: too much is unanswered, or unsent.
     #[inline]
     pub fn is_full(&self, out: &Outbox) -> bool {
         self.unanswered.len() >= MAX_UPSTREAM_UNANSWERED || self.unsent(out) > limits::HIGH_WATER
     }
 
-    /// Whether clients that were held back can go on.
+    /// Returns whether clients that were held back can go on.
     pub fn has_room(&self, out: &Outbox) -> bool {
         self.unanswered.len() <= MAX_UPSTREAM_UNANSWERED / 2 && self.unsent(out) < limits::LOW_WATER
     }
@@ -282,21 +282,21 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// When the newest request was sent that is answered on this connection. What was changed and
-    /// acknowledged before is told by now, if the upstream tells of changes: it does so before it
-    /// answers anything that comes later.
+    /// Returns when the newest request was sent that is answered on this connection. What was
+    /// changed and acknowledged before is told by now, if the upstream tells of changes: it does so
+    /// before it answers anything that comes later.
     #[inline]
     pub fn confirmed(&self) -> Option<Instant> {
         self.confirmed
     }
 
-    /// When the newest request was sent on this connection.
+    /// Returns when the newest request was sent on this connection.
     pub fn sent(&self) -> Instant {
         self.sent
     }
 
-    /// What stands at the front of `input`. `None`: it is not whole; what is too large of it has
-    /// been consumed.
+    /// Returns what stands at the front of `input`. `None`: it is not whole; what is too large of
+    /// it has been consumed.
     ///
     /// # Errors
     /// It is no reply, or nothing was asked; or it is unasked word of more than `most` bytes.
@@ -339,7 +339,7 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// How many bytes the reply has in all that is not whole, as far as it has told.
+    /// Returns the length of the partly received reply; 0 if it is unknown.
     pub fn expected_len(&self) -> usize {
         self.scanner.expected_len()
     }
@@ -361,13 +361,13 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// Whether everything is answered, although not everything was sent.
+    /// Returns whether everything is answered, although not everything was sent.
     pub fn is_ahead(&self, out: &Outbox) -> bool {
         let asked = self.greeting.as_ref().map_or(self.unanswered.len(), |it| it.unanswered);
         asked == 0 && self.conn().is_some_and(|conn| out.unsent(conn) > 0)
     }
 
-    /// When something is due: an attempt to connect, or a reply.
+    /// Returns when something is due: an attempt to connect, or a reply.
     #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         match self.link {
@@ -420,8 +420,8 @@ impl<P> UpstreamConnection<P> {
         std::mem::take(&mut self.unanswered).into_iter().map(|asked| asked.purpose)
     }
 
-    /// How long to wait before the next attempt: doubled by each failure, up to a most, of which a
-    /// random half is taken off, so that many proxies do not come back in step.
+    /// Returns how long to wait before the next attempt: doubled by each failure, up to a most, of
+    /// which a random half is taken off, so that many proxies do not come back in step.
     fn backoff(&mut self) -> Duration {
         if self.failures == 0 {
             return Duration::ZERO;

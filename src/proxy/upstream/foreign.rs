@@ -57,7 +57,7 @@ impl ForeignCommands {
         ForeignCommands { by_name: rows.collect() }
     }
 
-    /// Whether the upstream can carry out transactions, as far as it has told.
+    /// Returns whether the upstream can carry out transactions, as far as it has told.
     pub fn has_transactions(&self) -> bool {
         self.by_name.is_empty() || [&b"multi"[..], b"exec"].iter().all(|it| self.find(it).is_some())
     }
@@ -69,7 +69,7 @@ impl ForeignCommands {
         self.by_name.get(&name.to_ascii_lowercase())
     }
 
-    /// What becomes of a request that our table does not know.
+    /// Returns what becomes of a request that our table does not know.
     ///
     /// # Errors
     /// Why it is not sent on, in a whole message.
@@ -193,7 +193,7 @@ impl Flags {
         Some(())
     }
 
-    /// What a command with these flags does, if it is sent on.
+    /// Returns what a command with these flags does, if it is sent on.
     fn access(&self, fields: usize) -> Option<Access> {
         let may_block = !self.is_for_scripts && fields < FIELDS_WITH_BLOCKING;
         match (self.reads, self.writes) {

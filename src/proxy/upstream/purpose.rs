@@ -60,7 +60,7 @@ pub struct UpstreamRequest<'a> {
 }
 
 impl<'a> UpstreamRequest<'a> {
-    /// What becomes of a request for keys that our table knows.
+    /// Returns what becomes of a request for keys that our table knows.
     pub fn new(request: &Request<'a>, put_mode: PutMode) -> UpstreamRequest<'a> {
         let writes = match request.command.access {
             Access::WriteAll => Writes::Everything,
@@ -104,7 +104,7 @@ pub enum Shape {
     Each(Box<[Shape]>),
 }
 
-/// Whether a request may read keys that it does not write.
+/// Returns whether a request may read keys that it does not write.
 pub fn reads(writes: &Writes, shape: &Shape) -> bool {
     !writes.is_some() || matches!(shape, Shape::Each(_))
 }

@@ -39,12 +39,12 @@ impl Dropped {
         self.storages.push(Storage { bytes, pieces: Box::new(entries.chain(rest)) });
     }
 
-    /// Whether all is freed.
+    /// Returns whether all is freed.
     pub fn is_empty(&self) -> bool {
         self.storages.is_empty()
     }
 
-    /// What is left, in bytes.
+    /// Returns what is left, in bytes.
     pub fn bytes(&self) -> usize {
         self.storages.iter().map(|storage| storage.bytes).sum()
     }
