@@ -22,10 +22,10 @@ mod options;
 mod output;
 mod request;
 
-use connection::{Connection, Verdict};
+use connection::{ServerConnection, Verdict};
 use failure::{DONE, FAILED, Failure, REFUSED};
-use options::{Options, Parsed, Task};
-use output::{Look, Output};
+use options::{Options, ParsedOptions, Task};
+use output::{ClientOutput, Look};
 use request::{BYE, Encoder, Kind, ORIGIN_ON};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -38,8 +38,8 @@ use std::process::ExitCode;
 /// line on stderr.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match options::parse(arguments) {
-        Ok(Parsed::Run(options)) => carry_out(options),
-        Ok(Parsed::Say(text)) => say(&text),
+        Ok(ParsedOptions::Run(options)) => carry_out(options),
+        Ok(ParsedOptions::Say(text)) => say(&text),
         Err(message) => Err(Failure::Usage(message)),
     };
     ExitCode::from(outcome.unwrap_or_else(|failure| failure.report()))
@@ -47,7 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// `--help` and `--version`.
 fn say(text: &str) -> Result<u8, Failure> {
-    let mut output = Output::new(Look::Bare, false);
+    let mut output = ClientOutput::new(Look::Bare, false);
     output.text(text)?;
     output.flush()?;
     Ok(DONE)
@@ -61,7 +61,7 @@ fn carry_out(options: Options) -> Result<u8, Failure> {
         (_, false) if options.origin => Look::Labelled,
         (_, false) => Look::Bare,
     };
-    let mut output = Output::new(look, options.origin);
+    let mut output = ClientOutput::new(look, options.origin);
     match options.task {
         Task::Interactive => {
             let connection = connect(&options.host, options.port, options.origin)?;
@@ -91,8 +91,8 @@ fn exit_code(verdict: Verdict) -> u8 {
     }
 }
 
-fn connect(host: &str, port: u16, origin: bool) -> Result<Connection, Failure> {
-    let mut connection = Connection::open(host, port)?;
+fn connect(host: &str, port: u16, origin: bool) -> Result<ServerConnection, Failure> {
+    let mut connection = ServerConnection::open(host, port)?;
     if origin {
         connection.send(ORIGIN_ON);
         let mut reply = connection.reply(Kind::Origin(true));
@@ -107,8 +107,8 @@ fn connect(host: &str, port: u16, origin: bool) -> Result<Connection, Failure> {
 }
 
 fn one_command(
-    mut connection: Connection,
-    output: &mut Output,
+    mut connection: ServerConnection,
+    output: &mut ClientOutput,
     line: &[u8],
 ) -> Result<Verdict, Failure> {
     let mut encoder = Encoder::default();
@@ -127,7 +127,7 @@ fn one_command(
 
 /// A list of keys that cannot be finished is followed by an error on a line of its own. Whether
 /// there is one shows in what comes before the reply to another request.
-fn check_end_of_keys(connection: &mut Connection) -> Result<(), Failure> {
+fn check_end_of_keys(connection: &mut ServerConnection) -> Result<(), Failure> {
     connection.send(BYE);
     match connection.reply(Kind::Farewell).next_line() {
         Ok(Some(line)) if line.text.starts_with(b"ERR ") => {

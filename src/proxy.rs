@@ -36,7 +36,7 @@ use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::protocol::{Reply, Scratch};
 use crate::settings::{Settings, limits};
 use crate::stats::Stat;
-use client::Client;
+use client::ProxyClient;
 use coherence::{Coherence, is_caching};
 use error::UpstreamError;
 use log::info;
@@ -52,7 +52,7 @@ pub const MAX_GATHERED: usize = limits::MAX_UNANSWERED;
 pub struct Proxy {
     settings: Settings,
     started: Instant,
-    clients: ConnMap<Client>,
+    clients: ConnMap<ProxyClient>,
     upstream: Upstream,
     coherence: Coherence,
     /// Memory for decoding, lent to one client after the other.
@@ -84,7 +84,7 @@ impl Handler for Proxy {
     fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
         match via {
             Via::Listener(peer) => {
-                let client = Client::new(peer, out.clock.at(now));
+                let client = ProxyClient::new(peer, out.clock.at(now));
                 self.clients.insert(conn, client);
             }
             Via::Connect if self.upstream.connection.is(conn) => {

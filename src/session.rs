@@ -104,9 +104,9 @@ pub enum Collected {
 
 /// What `CLIENT REPLY` has chosen, in bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Replies(u8);
+struct ReplyMode(u8);
 
-impl Replies {
+impl ReplyMode {
     /// There are none until further notice.
     const OFF: u8 = 1;
     /// There is none to the next request.
@@ -130,7 +130,7 @@ pub struct Session {
     last_active: u32,
     origin: bool,
     version: Version,
-    replies: Replies,
+    replies: ReplyMode,
     tracking: TrackingModes,
     /// The latest command, for `CLIENT LIST`.
     latest: Option<Verb>,
@@ -159,7 +159,7 @@ impl Session {
             last_active: seconds,
             origin: false,
             version: Version::Two,
-            replies: Replies::default(),
+            replies: ReplyMode::default(),
             tracking: TrackingModes::default(),
             latest: None,
             names: None,
@@ -219,7 +219,7 @@ impl Session {
     /// Returns whether requests are simply executed: no transaction is open, and each is answered.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.transaction.is_none() && self.replies == Replies::default()
+        self.transaction.is_none() && self.replies == ReplyMode::default()
     }
 
     /// Returns the transaction that is open.
@@ -265,14 +265,14 @@ impl Session {
 
     /// Returns whether the client does not want the reply to the present request.
     pub fn is_quiet(&self) -> bool {
-        self.replies.0 & (Replies::OFF | Replies::SKIP) != 0
+        self.replies.0 & (ReplyMode::OFF | ReplyMode::SKIP) != 0
     }
 
     /// Goes on to the next request, after each that is not plain.
     pub fn end_request(&mut self) {
-        let Replies(bits) = self.replies;
-        let skip = if bits & Replies::SKIP_NEXT == 0 { 0 } else { Replies::SKIP };
-        self.replies = Replies(bits & Replies::OFF | skip);
+        let ReplyMode(bits) = self.replies;
+        let skip = if bits & ReplyMode::SKIP_NEXT == 0 { 0 } else { ReplyMode::SKIP };
+        self.replies = ReplyMode(bits & ReplyMode::OFF | skip);
     }
 
     /// Returns the style of a reply to a request that came now.

@@ -15,13 +15,13 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// A connection to a server or proxy.
 #[derive(Debug)]
-pub struct Connection {
+pub struct ServerConnection {
     stream: TcpStream,
-    replies: Replies<BufReader<TcpStream>>,
+    replies: ReplyReader<BufReader<TcpStream>>,
     peer: String,
 }
 
-impl Connection {
+impl ServerConnection {
     /// Connects to the first address of `host` that takes us. `host` is a name, an IPv4 or an IPv6
     /// address.
     ///
@@ -29,15 +29,15 @@ impl Connection {
     ///
     /// [`Failure::Connect`] with the reason of the last address if there is none, or with the
     /// resolver's.
-    pub fn open(host: &str, port: u16) -> Result<Connection, Failure> {
+    pub fn open(host: &str, port: u16) -> Result<ServerConnection, Failure> {
         let peer = match host.contains(':') {
             true => format!("[{host}]:{port}"),
             false => format!("{host}:{port}"),
         };
         match Self::connect(host, port) {
             Ok((stream, reader)) => {
-                let replies = Replies::new(BufReader::with_capacity(READ_BYTES, reader));
-                Ok(Connection { stream, replies, peer })
+                let replies = ReplyReader::new(BufReader::with_capacity(READ_BYTES, reader));
+                Ok(ServerConnection { stream, replies, peer })
             }
             Err(error) => Err(Failure::Connect(peer, error)),
         }
@@ -59,9 +59,9 @@ impl Connection {
     }
 
     /// The reply to the oldest request that has none yet, which is of this kind.
-    pub fn reply(&mut self, kind: Kind) -> Reply<'_> {
-        let Connection { replies, peer, .. } = self;
-        Reply { replies, peer, kind, ended: false, verdict: Verdict::Done }
+    pub fn reply(&mut self, kind: Kind) -> ReceivedReply<'_> {
+        let ServerConnection { replies, peer, .. } = self;
+        ReceivedReply { replies, peer, kind, ended: false, verdict: Verdict::Done }
     }
 
     /// The sending half, for another thread.
@@ -103,7 +103,7 @@ pub enum Verdict {
 
 /// Who gave a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ReplyOrigin {
     /// The server, also when nobody asked.
     Server,
     /// The proxy, from its cache.
@@ -118,21 +118,21 @@ pub struct Line<'a> {
     /// Without the prefix that names its origin.
     pub text: &'a [u8],
     /// What the prefix says.
-    pub origin: Origin,
+    pub origin: ReplyOrigin,
 }
 
 /// One reply, line by line, so that a dump of any length passes through. It must be read to its end
 /// before the next one.
 #[derive(Debug)]
-pub struct Reply<'a> {
-    replies: &'a mut Replies<BufReader<TcpStream>>,
+pub struct ReceivedReply<'a> {
+    replies: &'a mut ReplyReader<BufReader<TcpStream>>,
     peer: &'a str,
     kind: Kind,
     ended: bool,
     verdict: Verdict,
 }
 
-impl Reply<'_> {
+impl ReceivedReply<'_> {
     /// The next line, `None` after the last.
     ///
     /// # Errors
@@ -169,16 +169,16 @@ enum Place {
 
 /// A stream of replies.
 #[derive(Debug)]
-struct Replies<R> {
+struct ReplyReader<R> {
     source: R,
     line: Vec<u8>,
     /// Whether lines have a prefix that names their origin.
     prefixed: bool,
 }
 
-impl<R: BufRead> Replies<R> {
-    fn new(source: R) -> Replies<R> {
-        Replies { source, line: Vec::new(), prefixed: false }
+impl<R: BufRead> ReplyReader<R> {
+    fn new(source: R) -> ReplyReader<R> {
+        ReplyReader { source, line: Vec::new(), prefixed: false }
     }
 
     /// The next line, in the reply to a request of this kind. An end of the stream is an error:
@@ -192,7 +192,7 @@ impl<R: BufRead> Replies<R> {
         let whole = whole.strip_suffix(b"\r").unwrap_or(whole);
         let (origin, text) = match self.prefixed {
             true => split_origin(whole),
-            false => (Origin::Server, whole),
+            false => (ReplyOrigin::Server, whole),
         };
         let place = place(kind, text);
         if let (Kind::Origin(on), Place::Last(Verdict::Done)) = (kind, place) {
@@ -202,11 +202,11 @@ impl<R: BufRead> Replies<R> {
     }
 }
 
-fn split_origin(line: &[u8]) -> (Origin, &[u8]) {
+fn split_origin(line: &[u8]) -> (ReplyOrigin, &[u8]) {
     if let Some(text) = line.strip_prefix(b"proxy: ") {
-        (Origin::Proxy, text)
+        (ReplyOrigin::Proxy, text)
     } else {
-        (Origin::Server, line.strip_prefix(b"server: ").unwrap_or(line))
+        (ReplyOrigin::Server, line.strip_prefix(b"server: ").unwrap_or(line))
     }
 }
 

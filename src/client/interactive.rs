@@ -3,11 +3,11 @@
 //! From a pipe and on a terminal the session is the same; only where its lines come from differs.
 //! On a terminal they are edited (`editor.rs`), and the editor shows the prompt.
 
-use super::connection::{Connection, Verdict};
+use super::connection::{ServerConnection, Verdict};
 use super::editor::{Editor, Entered};
 use super::failure::Failure;
 use super::lines::Lines;
-use super::output::{Look, Output};
+use super::output::{ClientOutput, Look};
 use super::request::{BYE, Encoder, Kind};
 use std::io::{self, IsTerminal, Stdin};
 
@@ -20,18 +20,18 @@ const PROMPT: &str = "Enter request: ";
 ///
 /// [`Failure::Lost`] when the server goes first, [`Failure::Input`] and [`Failure::Output`] when
 /// the user's side cannot be read or written.
-pub fn run(connection: Connection, output: Output) -> Result<(), Failure> {
+pub fn run(connection: ServerConnection, output: ClientOutput) -> Result<(), Failure> {
     let prompt = match output.look() {
         Look::Labelled => PROMPT,
         Look::Bare => "",
     };
     let input = match can_edit() {
-        true => Input::Terminal(Box::new(Editor::new(prompt)?)),
-        false => Input::Pipe(Lines::new(io::stdin()), prompt),
+        true => LineInput::Terminal(Box::new(Editor::new(prompt)?)),
+        false => LineInput::Pipe(Lines::new(io::stdin()), prompt),
     };
-    let mut session = Session { connection, output, input, encoder: Encoder::default() };
+    let mut session = InteractiveSession { connection, output, input, encoder: Encoder::default() };
     let outcome = session.run();
-    if let Input::Terminal(editor) = &mut session.input {
+    if let LineInput::Terminal(editor) = &mut session.input {
         editor.save_history();
     }
     outcome
@@ -45,19 +45,19 @@ fn can_edit() -> bool {
 }
 
 /// Where requests come from.
-enum Input {
+enum LineInput {
     Pipe(Lines<Stdin>, &'static str),
     Terminal(Box<Editor>),
 }
 
-struct Session {
-    connection: Connection,
-    output: Output,
-    input: Input,
+struct InteractiveSession {
+    connection: ServerConnection,
+    output: ClientOutput,
+    input: LineInput,
     encoder: Encoder,
 }
 
-impl Session {
+impl InteractiveSession {
     fn run(&mut self) -> Result<(), Failure> {
         if self.output.look() == Look::Labelled {
             self.output.text("Connected to server\n")?;
@@ -84,11 +84,11 @@ impl Session {
     /// Shows the prompt and waits for what comes of it.
     fn next(&mut self) -> Result<Entered, Failure> {
         match &mut self.input {
-            Input::Terminal(editor) => {
+            LineInput::Terminal(editor) => {
                 self.output.flush()?;
                 editor.read()
             }
-            Input::Pipe(lines, prompt) => {
+            LineInput::Pipe(lines, prompt) => {
                 self.output.text(prompt)?;
                 self.output.flush()?;
                 let line = lines.next_line();

@@ -13,11 +13,11 @@
 //! the buffer is flushed before the writer waits for anything: for a place in the window, or for a
 //! file that is a pipe. So what the reader waits for has always been sent.
 
-use super::connection::{Connection, Verdict};
+use super::connection::{ServerConnection, Verdict};
 use super::failure::{Failure, complain};
 use super::lines::Lines;
-use super::options::Source;
-use super::output::Output;
+use super::options::RequestSource;
+use super::output::ClientOutput;
 use super::request::{Encoder, Kind};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
@@ -50,13 +50,13 @@ pub struct Input {
 /// # Errors
 ///
 /// [`Failure::Input`] when that is not possible.
-pub fn open(source: &Source) -> Result<Input, Failure> {
+pub fn open(source: &RequestSource) -> Result<Input, Failure> {
     match source {
-        Source::Stdin => {
+        RequestSource::Stdin => {
             let name = "standard input".to_string();
             Ok(Input { name, reader: Box::new(io::stdin()), bytes: None })
         }
-        Source::File(path) => {
+        RequestSource::File(path) => {
             let name = path.display().to_string();
             let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
             match opened {
@@ -104,15 +104,15 @@ impl Tally {
 /// read to its end, after the tally of what was sent until then.
 pub fn run(
     input: Input,
-    mut connection: Connection,
-    output: &mut Output,
+    mut connection: ServerConnection,
+    output: &mut ClientOutput,
 ) -> Result<Tally, Failure> {
     let began = Instant::now();
     let bar = progress_bar(input.bytes);
     let (sender, window) = sync_channel(WINDOW);
     let socket = connection.sender();
     let socket = socket.map_err(|error| Failure::Connect(connection.peer().to_string(), error))?;
-    let writer = Writer {
+    let writer = LoadWriter {
         lines: Lines::new(input.reader),
         name: input.name,
         socket: BufWriter::with_capacity(SEND_BYTES, socket),
@@ -140,7 +140,7 @@ pub fn run(
 
 /// Reads the reply to everything in the window, until the writer closes it.
 fn take_replies(
-    connection: &mut Connection,
+    connection: &mut ServerConnection,
     window: &Receiver<Sent>,
     bar: &ProgressBar,
 ) -> Result<Tally, Failure> {
@@ -168,7 +168,7 @@ fn take_replies(
 
 /// Reads one reply. If it is an error, what it says is in `error`.
 fn take_reply(
-    connection: &mut Connection,
+    connection: &mut ServerConnection,
     kind: Kind,
     error: &mut String,
 ) -> Result<Verdict, Failure> {
@@ -192,14 +192,14 @@ struct Sent {
 }
 
 /// The thread that sends.
-struct Writer {
+struct LoadWriter {
     lines: Lines<Box<dyn Read + Send>>,
     name: String,
     socket: BufWriter<TcpStream>,
     window: SyncSender<Sent>,
 }
 
-impl Writer {
+impl LoadWriter {
     /// Sends until a BYE, the end of the file, or the end of the connection: that last is for the
     /// reader to report, which sees what the server still said.
     fn run(mut self) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ const DEFAULT_PORT: u16 = 5000;
 
 /// What the arguments come to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Parsed {
+pub enum ParsedOptions {
     /// Work to do.
     Run(Options),
     /// A text to print: help or version.
@@ -41,12 +41,12 @@ pub enum Task {
     /// One request: a line without its end, and not a blank one.
     Command(Vec<u8>),
     /// A file of requests, pipelined.
-    Load(Source),
+    Load(RequestSource),
 }
 
 /// Where a file of requests is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum RequestSource {
     /// On standard input.
     Stdin,
     /// In a file of this name.
@@ -58,17 +58,17 @@ pub enum Source {
 /// # Errors
 ///
 /// What is wrong with them, in one line.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, String> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ParsedOptions, String> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let flags = flags();
     // Flags are text; the words of a command may be any bytes, and are taken from the originals.
     let texts = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
     let matches = flags.parse(texts).map_err(describe)?;
     if matches.opt_present("help") {
-        return Ok(Parsed::Say(help(&flags)));
+        return Ok(ParsedOptions::Say(help(&flags)));
     }
     if matches.opt_present("version") {
-        return Ok(Parsed::Say(format!("client (larder) {}\n", env!("CARGO_PKG_VERSION"))));
+        return Ok(ParsedOptions::Say(format!("client (larder) {}\n", env!("CARGO_PKG_VERSION"))));
     }
     let words = &arguments[arguments.len() - matches.free.len()..];
     let host = words.first().map_or(Ok(DEFAULT_HOST.to_string()), host)?;
@@ -78,12 +78,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, St
     let task = match matches.opt_str("load") {
         Some(_) if !command.is_empty() => return Err("--load takes no command".to_string()),
         Some(_) if raw => return Err("--load shows no replies that could be raw".to_string()),
-        Some(name) if name == "-" => Task::Load(Source::Stdin),
-        Some(name) => Task::Load(Source::File(PathBuf::from(name))),
+        Some(name) if name == "-" => Task::Load(RequestSource::Stdin),
+        Some(name) => Task::Load(RequestSource::File(PathBuf::from(name))),
         None if command.is_empty() => Task::Interactive,
         None => Task::Command(join(command)?),
     };
-    Ok(Parsed::Run(Options { host, port, raw, origin: matches.opt_present("origin"), task }))
+    Ok(ParsedOptions::Run(Options { host, port, raw, origin: matches.opt_present("origin"), task }))
 }
 
 fn flags() -> getopts::Options {

@@ -1,6 +1,6 @@
 //! How replies look on standard output.
 
-use super::connection::{Line, Origin, Reply, Verdict};
+use super::connection::{Line, ReceivedReply, ReplyOrigin, Verdict};
 use super::failure::Failure;
 use crate::base::escape::for_terminal;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -19,7 +19,7 @@ pub enum Look {
 
 /// Standard output, with the look that replies have on it.
 #[derive(Debug)]
-pub struct Output {
+pub struct ClientOutput {
     out: BufWriter<Stdout>,
     look: Look,
     /// Whether the label says who replied; else a line keeps what the server put before it.
@@ -29,12 +29,12 @@ pub struct Output {
     escapes: bool,
 }
 
-impl Output {
+impl ClientOutput {
     /// Writes to standard output. `origin`: the label names who replied.
-    pub fn new(look: Look, origin: bool) -> Output {
+    pub fn new(look: Look, origin: bool) -> ClientOutput {
         let stdout = io::stdout();
         let escapes = stdout.is_terminal();
-        Output { out: BufWriter::with_capacity(WRITE_BYTES, stdout), look, origin, escapes }
+        ClientOutput { out: BufWriter::with_capacity(WRITE_BYTES, stdout), look, origin, escapes }
     }
 
     /// The look of replies.
@@ -56,7 +56,7 @@ impl Output {
     /// # Errors
     ///
     /// [`Failure::Output`], and [`Failure::Lost`] when the reply does not end.
-    pub fn reply(&mut self, reply: &mut Reply<'_>) -> Result<Verdict, Failure> {
+    pub fn reply(&mut self, reply: &mut ReceivedReply<'_>) -> Result<Verdict, Failure> {
         let mut first = true;
         while let Some(line) = reply.next_line()? {
             self.line(line, first).map_err(Failure::Output)?;
@@ -68,8 +68,8 @@ impl Output {
     fn line(&mut self, line: Line<'_>, first: bool) -> io::Result<()> {
         let (label, text) = match (self.look, self.origin, line.origin) {
             (Look::Bare, _, _) => ("", line.whole),
-            (Look::Labelled, true, Origin::Proxy) => ("Proxy replied: ", line.text),
-            (Look::Labelled, true, Origin::Server) => ("Server replied: ", line.text),
+            (Look::Labelled, true, ReplyOrigin::Proxy) => ("Proxy replied: ", line.text),
+            (Look::Labelled, true, ReplyOrigin::Server) => ("Server replied: ", line.text),
             (Look::Labelled, false, _) => ("Server replied: ", line.whole),
         };
         if first {

@@ -6,7 +6,7 @@
 
 use super::failure::Failure;
 use crate::protocol::command::Verb;
-use crate::protocol::{Decoded, Decoder, Form, Midway, Request as Parsed, Scratch};
+use crate::protocol::{Decoded, Decoder, Form, Midway, Request as DecodedRequest, Scratch};
 use crate::settings::limits::Limits;
 
 /// Asks for the origin of each reply.
@@ -35,7 +35,7 @@ pub enum Kind {
 
 /// One request: what to send, and what will come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request<'a> {
+pub struct TypedRequest<'a> {
     /// The line, ended by LF.
     pub bytes: &'a [u8],
     /// What its reply is like.
@@ -63,7 +63,7 @@ impl Encoder {
     pub fn encode<'a>(
         &'a mut self,
         line: &[u8],
-    ) -> Result<impl Iterator<Item = Request<'a>> + use<'a>, Failure> {
+    ) -> Result<impl Iterator<Item = TypedRequest<'a>> + use<'a>, Failure> {
         self.fill(line);
         self.requests.clear();
         let mut decoder = Decoder::default();
@@ -91,7 +91,7 @@ impl Encoder {
         Ok(self.requests.iter().map(move |&(kind, end)| {
             let (bytes, after) = rest.split_at(end - start);
             (rest, start) = (after, end);
-            Request { bytes, kind }
+            TypedRequest { bytes, kind }
         }))
     }
 
@@ -113,7 +113,7 @@ impl Encoder {
     }
 }
 
-fn kind(request: &Parsed<'_>) -> Kind {
+fn kind(request: &DecodedRequest<'_>) -> Kind {
     let argument = request.arguments().next().unwrap_or_default();
     match request.command.verb {
         Verb::Stats | Verb::Help => Kind::UntilEnd,

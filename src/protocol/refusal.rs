@@ -39,7 +39,7 @@ impl Refusal<'_> {
 
     /// Returns the message without its code.
     pub fn message(&self) -> String {
-        Message(self).to_string()
+        RefusalMessage(self).to_string()
     }
 
     /// Returns the command, where it is known.
@@ -64,14 +64,14 @@ impl Refusal<'_> {
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.code(), Message(self))
+        write!(f, "{} {}", self.code(), RefusalMessage(self))
     }
 }
 
 /// Shows a refusal without its code.
-struct Message<'a>(&'a Refusal<'a>);
+struct RefusalMessage<'a>(&'a Refusal<'a>);
 
-impl fmt::Display for Message<'_> {
+impl fmt::Display for RefusalMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.discards_transaction() {
             write!(f, "Transaction discarded because of: ")?;

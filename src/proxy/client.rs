@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 
 /// One client.
 #[derive(Debug)]
-pub struct Client {
+pub struct ProxyClient {
     /// Its protocol state.
     pub session: Session,
     /// The replies that it waits for.
@@ -51,10 +51,10 @@ pub struct Client {
     failure: Option<UpstreamError>,
 }
 
-impl Client {
+impl ProxyClient {
     /// A client that has just come from `peer`.
-    pub fn new(peer: SocketAddr, now: Now) -> Client {
-        Client {
+    pub fn new(peer: SocketAddr, now: Now) -> ProxyClient {
+        ProxyClient {
             session: Session::new(peer, now),
             replies: Replies::default(),
             dump: None,

@@ -1,7 +1,7 @@
 //! `GET` and `MGET`: from the cache, or from flights that several clients may wait for.
 
 use super::Proxy;
-use super::client::Client;
+use super::client::ProxyClient;
 use super::client::gather::Gather;
 use super::coherence::cache::Found;
 use super::coherence::flight::Waiter;
@@ -27,7 +27,7 @@ pub(super) fn hash(coherence: &Coherence, settings: &Settings, key: &[u8]) -> Op
 /// error: it may not be served yet.
 #[inline]
 pub(super) fn look_up<'a>(
-    client: &Client,
+    client: &ProxyClient,
     coherence: &'a mut Coherence,
     upstream: &Upstream,
     settings: &Settings,
@@ -44,14 +44,14 @@ pub(super) fn look_up<'a>(
 
 /// Returns what is known of the upstream's answers for the present request of a client.
 #[inline]
-fn known_to(client: &Client, upstream: &Upstream) -> Confirmation {
+fn known_to(client: &ProxyClient, upstream: &Upstream) -> Confirmation {
     Confirmation { is_covered: client.is_covered, confirmed: upstream.connection.confirmed() }
 }
 
 /// Answers a `GET` from the cache.
 #[inline]
 pub(super) fn answer_hit(
-    client: &mut Client,
+    client: &mut ProxyClient,
     output: &mut Output,
     stats: &mut Stats,
     style: Style,

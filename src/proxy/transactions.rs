@@ -31,7 +31,7 @@ const UNWATCHED: RequestError = RequestError::new(
 );
 
 /// A transaction as it goes upstream, after `MULTI`.
-struct Block {
+struct TransactionBlock {
     /// All requests, and `EXEC` behind them.
     requests: Buffer,
     writes: Writes,
@@ -46,14 +46,17 @@ enum NoBlock {
     Refused,
 }
 
-impl Block {
+impl TransactionBlock {
     fn new(
         requests: &[u8],
         settings: &Settings,
         commands: Option<&ForeignCommands>,
-    ) -> Result<Block, NoBlock> {
-        let mut block =
-            Block { requests: Buffer::new(), writes: Writes::Nothing, shapes: Vec::new() };
+    ) -> Result<TransactionBlock, NoBlock> {
+        let mut block = TransactionBlock {
+            requests: Buffer::new(),
+            writes: Writes::Nothing,
+            shapes: Vec::new(),
+        };
         let mut replay = Replay::new(requests);
         while let Some(decoded) = replay.next_request() {
             let sent = match decoded {
@@ -149,7 +152,7 @@ impl Proxy {
         } else if self.upstream.connection.is_full(out) {
             return Err(Hold::Upstream);
         } else {
-            match Block::new(
+            match TransactionBlock::new(
                 transaction.requests(),
                 &self.settings,
                 self.upstream.commands.as_ref(),

@@ -1,7 +1,7 @@
 //! The connection commands: those that a session answers by itself, and which of them need more.
 
 use super::clients::{self, ClientsRequest, USER};
-use super::{Names, Origin, Replies, RequestError, Session, Style, command_docs};
+use super::{Names, Origin, ReplyMode, RequestError, Session, Style, command_docs};
 use crate::base::output::Output;
 use crate::base::units;
 use crate::handler::ConnId;
@@ -246,7 +246,7 @@ impl Session {
         self.stop_tracking();
         self.origin = false;
         self.set_name(String::new());
-        self.replies.0 &= Replies::SKIP;
+        self.replies.0 &= ReplyMode::SKIP;
     }
 
     fn set_library(&mut self, what: &[u8], word: &[u8]) -> Result<(), RequestError> {
@@ -266,13 +266,13 @@ impl Session {
     fn set_replies(&mut self, word: &[u8]) -> Result<bool, RequestError> {
         let (on, off) = (word.eq_ignore_ascii_case(b"ON"), word.eq_ignore_ascii_case(b"OFF"));
         if on {
-            self.replies.0 &= Replies::SKIP_NEXT;
+            self.replies.0 &= ReplyMode::SKIP_NEXT;
         } else if off {
-            self.replies.0 |= Replies::OFF;
+            self.replies.0 |= ReplyMode::OFF;
         } else if !word.eq_ignore_ascii_case(b"SKIP") {
             return Err(RequestError::SYNTAX);
-        } else if self.replies.0 & Replies::OFF == 0 {
-            self.replies.0 |= Replies::SKIP_NEXT;
+        } else if self.replies.0 & ReplyMode::OFF == 0 {
+            self.replies.0 |= ReplyMode::SKIP_NEXT;
         }
         Ok(on)
     }

@@ -4,7 +4,7 @@ use super::*;
 
 /// Reads one reply for each kind: its lines' texts and what it came to.
 fn read(kinds: &[Kind], bytes: &[u8]) -> io::Result<Vec<(Vec<String>, Verdict)>> {
-    let mut replies = Replies::new(bytes);
+    let mut replies = ReplyReader::new(bytes);
     let mut all = Vec::new();
     for &kind in kinds {
         let mut lines = Vec::new();

@@ -3,7 +3,7 @@
 use super::*;
 use std::os::unix::ffi::OsStringExt;
 
-fn parse_words(words: &[&str]) -> Result<Parsed, String> {
+fn parse_words(words: &[&str]) -> Result<ParsedOptions, String> {
     parse(words.iter().map(OsString::from))
 }
 
@@ -13,7 +13,7 @@ fn options(host: &str, port: u16, task: Task) -> Options {
 
 #[track_caller]
 fn check(words: &[&str], expected: Options) {
-    assert_eq!(parse_words(words), Ok(Parsed::Run(expected)));
+    assert_eq!(parse_words(words), Ok(ParsedOptions::Run(expected)));
 }
 
 #[track_caller]
@@ -28,9 +28,9 @@ fn host_port_and_command_stand_in_that_order() {
     check(&["[::1]", "1"], options("::1", 1, Task::Interactive));
     let put = Task::Command(b"put 1 -3 --raw".to_vec());
     check(&["h", "7", "put", "1", "-3", "--raw"], options("h", 7, put));
-    let load = Task::Load(Source::Stdin);
+    let load = Task::Load(RequestSource::Stdin);
     check(&["--load", "-", "h"], options("h", 5000, load));
-    let load = Task::Load(Source::File("f".into()));
+    let load = Task::Load(RequestSource::File("f".into()));
     let origin = Options { origin: true, ..options("127.0.0.1", 5000, load) };
     check(&["--origin", "--load=f"], origin);
     let raw = Options { raw: true, ..options("h", 5000, Task::Interactive) };
@@ -41,7 +41,7 @@ fn host_port_and_command_stand_in_that_order() {
 fn a_command_may_be_any_bytes() {
     let words = ["h".into(), "7".into(), "get".into(), OsString::from_vec(b"\xff".to_vec())];
     let task = Task::Command(b"get \xff".to_vec());
-    assert_eq!(parse(words), Ok(Parsed::Run(options("h", 7, task))));
+    assert_eq!(parse(words), Ok(ParsedOptions::Run(options("h", 7, task))));
 }
 
 #[test]
@@ -65,7 +65,9 @@ fn a_wrong_argument_is_named() {
 
 #[test]
 fn help_and_version_are_said() {
-    assert!(matches!(parse_words(&["-h"]), Ok(Parsed::Say(text)) if text.contains("--load")));
-    let Ok(Parsed::Say(version)) = parse_words(&["--version"]) else { panic!("no version") };
+    assert!(
+        matches!(parse_words(&["-h"]), Ok(ParsedOptions::Say(text)) if text.contains("--load"))
+    );
+    let Ok(ParsedOptions::Say(version)) = parse_words(&["--version"]) else { panic!("no version") };
     assert!(version.contains(env!("CARGO_PKG_VERSION")));
 }

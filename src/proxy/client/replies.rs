@@ -34,7 +34,7 @@ impl Ticket {
 }
 
 #[derive(Debug)]
-enum Slot {
+enum ReplySlot {
     Owed(Style),
     Gathering(Style, Box<Gather>),
     Ready(Box<Output>),
@@ -43,7 +43,7 @@ enum Slot {
 /// The replies that one client waits for.
 #[derive(Debug, Default)]
 pub struct Replies {
-    queue: VecDeque<Slot>,
+    queue: VecDeque<ReplySlot>,
     /// The ticket of the front.
     first: u32,
     /// Bytes of what is ready or gathered.
@@ -75,17 +75,17 @@ impl Replies {
 
     /// Owes a reply.
     pub fn owe(&mut self, style: Style) -> Ticket {
-        self.queue_up(Slot::Owed(style))
+        self.queue_up(ReplySlot::Owed(style))
     }
 
     /// Owes a reply of which parts are to come, each by [`Replies::fulfil`] with its own ticket.
     pub fn gather(&mut self, style: Style, gather: Gather) -> Ticket {
         self.parts += gather.owed() as u32;
         self.parked_bytes += gather.bytes();
-        self.queue_up(Slot::Gathering(style, Box::new(gather)))
+        self.queue_up(ReplySlot::Gathering(style, Box::new(gather)))
     }
 
-    fn queue_up(&mut self, place: Slot) -> Ticket {
+    fn queue_up(&mut self, place: ReplySlot) -> Ticket {
         let number = self.first.wrapping_add(self.queue.len() as u32);
         self.queue.push_back(place);
         Ticket { number, part: 0 }
@@ -109,7 +109,7 @@ impl Replies {
     /// it is this part that makes the reply too large.
     pub fn fulfil(&mut self, ticket: Ticket, output: &mut Output, reply: Reply<'_>) -> bool {
         let index = ticket.number.wrapping_sub(self.first) as usize;
-        let Some(Slot::Gathering(style, gather)) = self.queue.get_mut(index) else {
+        let Some(ReplySlot::Gathering(style, gather)) = self.queue.get_mut(index) else {
             self.fulfil_with(ticket, output, |output, style| {
                 style.write(output, Origin::Server, reply);
             });
@@ -122,8 +122,8 @@ impl Replies {
             self.parked_bytes += gather.bytes();
             return is_too_large;
         }
-        let place = Slot::Owed(*style);
-        if let Slot::Gathering(_, gather) = std::mem::replace(&mut self.queue[index], place) {
+        let place = ReplySlot::Owed(*style);
+        if let ReplySlot::Gathering(_, gather) = std::mem::replace(&mut self.queue[index], place) {
             self.fulfil_with(ticket, output, |output, style| gather.write(output, style.version));
         }
         is_too_large
@@ -137,7 +137,7 @@ impl Replies {
         write: impl FnOnce(&mut Output, Style),
     ) {
         let index = ticket.number.wrapping_sub(self.first) as usize;
-        let Some(&Slot::Owed(style)) = self.queue.get(index) else {
+        let Some(&ReplySlot::Owed(style)) = self.queue.get(index) else {
             panic!("a reply is given once, to a request that is owed one");
         };
         let write = |output: &mut Output| {
@@ -151,7 +151,7 @@ impl Replies {
         }
         write(output);
         self.pop_front();
-        while let Some(Slot::Ready(parked)) = self.queue.front() {
+        while let Some(ReplySlot::Ready(parked)) = self.queue.front() {
             output.push_all(parked);
             self.parked_bytes -= parked.len();
             self.pop_front();
@@ -166,11 +166,11 @@ impl Replies {
         self.first = self.first.wrapping_add(1);
     }
 
-    fn park(&mut self, write: impl FnOnce(&mut Output)) -> Slot {
+    fn park(&mut self, write: impl FnOnce(&mut Output)) -> ReplySlot {
         let mut parked = Box::<Output>::default();
         write(&mut parked);
         self.parked_bytes += parked.len();
-        Slot::Ready(parked)
+        ReplySlot::Ready(parked)
     }
 }
 
