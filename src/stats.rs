@@ -46,6 +46,7 @@ macro_rules! rows {
     };
 }
 
+#[rustfmt::skip]
 rows! {
     gauge(UptimeSeconds, "uptime_seconds", Both, "seconds since the program started"),
     gauge(ConnectionsNow, "connections_now", Both, "clients connected"),
