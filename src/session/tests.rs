@@ -1,4 +1,4 @@
-//! Sessions, asked as clients ask them. ReplyMode are shown with a blank for each line end.
+//! Sessions, asked as clients ask them. Replies are shown with a blank for each line end.
 
 mod clients;
 mod command_docs;
