@@ -70,6 +70,11 @@ fn links_of_documents_lead_somewhere() {
 }
 
 #[test]
+fn lines_of_documents_are_not_too_long() {
+    nobody_breaks(documents::lines);
+}
+
+#[test]
 fn the_picture_of_the_figures_is_what_they_draw() {
     nobody_breaks(documents::pictures);
 }
