@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Output of one connection above which its requests are left unread: enough to keep a fast link
 /// busy. A reply that is begun is finished, so a connection may hold this and one value more; be it
-/// by reference, see `base::output::SHARED_FROM`.
+/// by reference, see [`SHARED_FROM`](crate::base::output::SHARED_FROM).
 pub const HIGH_WATER: usize = 1024 * 1024;
 
 /// Output below which a connection held back by [`HIGH_WATER`] goes on. A quarter, so that it does
