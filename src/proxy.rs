@@ -17,10 +17,12 @@
 //! - `requests.rs`, `reads.rs`, `transactions.rs`: requests on their way up
 //! - `upstream_requests.rs`: what the proxy sends upstream, or fails where there is no connection
 //! - `upstream_replies.rs`: replies on their way down · `error.rs`: why there is none
+//! - `invariants.rs`: what holds between the owners of all this
 
 mod client;
 pub mod coherence;
 mod error;
+mod invariants;
 mod reads;
 mod requests;
 mod transactions;
@@ -191,6 +193,9 @@ impl Handler for Proxy {
 
     fn check_invariants(&self) {
         self.coherence.check_invariants();
+        self.upstream.connection.check_invariants();
+        self.clients.iter().for_each(|(_, client)| client.check_invariants());
+        self.check_unanswered_requests();
     }
 
     fn wants_fresh_time(&self) -> bool {

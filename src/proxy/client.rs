@@ -27,6 +27,8 @@ pub struct ProxyClient {
     pub replies: Replies,
     /// Its `DUMP` that waits or is under way; nothing is read meanwhile.
     pub dump: Option<Box<ProxyDump>>,
+    /// How many it has begun.
+    pub dumps: u32,
     /// The size of the value that came last: those to come may be as large.
     pub last_bytes: usize,
     /// Told the reactor to wait: `resume` is owed once there is something to do.
@@ -58,6 +60,7 @@ impl ProxyClient {
             session: Session::new(peer, now),
             replies: Replies::default(),
             dump: None,
+            dumps: 0,
             last_bytes: 0,
             is_waiting: false,
             has_ended: false,
@@ -134,6 +137,15 @@ impl ProxyClient {
         }
         self.is_waiting = true;
         Some(Next::Wait)
+    }
+
+    /// Panics unless its replies and confirmations are as they should be. For tests and debug
+    /// builds.
+    pub fn check_invariants(&self) {
+        self.replies.check_invariants();
+        assert!(self.confirmed_to <= self.awaited_to, "a confirmation came that was not awaited");
+        assert!(self.reads_sent as usize <= self.replies.owed(), "a read is owed a reply");
+        assert!(self.failure.is_none() || self.is_held, "only what was held fails");
     }
 
     fn has_room(&self) -> bool {

@@ -417,6 +417,16 @@ impl Coherence {
         stats.set(Stat::CacheBytes, self.cache.bytes() as u64);
     }
 
+    /// Returns the flights and writes under way.
+    pub fn flights(&self) -> &Flights {
+        &self.flights
+    }
+
+    /// Returns whether a PING is under way.
+    pub fn is_confirming(&self) -> bool {
+        self.is_confirming
+    }
+
     /// Panics unless cache, flights and writes are as they should be. For tests and debug builds.
     pub fn check_invariants(&self) {
         self.cache.check_invariants();

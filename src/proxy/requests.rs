@@ -13,7 +13,7 @@ use super::coherence::is_caching;
 use super::error::{Hold, UpstreamError};
 use super::reads::{answer_hit, hash, look_up};
 use super::transactions::QUEUED;
-use super::upstream::purpose::{Purpose, UpstreamRequest, reads};
+use super::upstream::purpose::{DumpPart, Purpose, UpstreamRequest, reads};
 use super::{MAX_GATHERED, Proxy};
 use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
@@ -359,7 +359,8 @@ impl Proxy {
 
     fn dump(&mut self, out: &mut Outbox, conn: ConnId, style: Style, request: &Request<'_>) {
         let Some(client) = self.clients.get_mut(conn) else { return };
-        match ProxyDump::new(style, request) {
+        client.dumps = client.dumps.wrapping_add(1);
+        match ProxyDump::new(client.dumps, style, request) {
             Ok(_) if style.quiet => {}
             Ok(dump) => client.dump = Some(Box::new(dump)),
             Err(message) => client.answer(out, conn, style, Reply::Error(message)),
@@ -439,10 +440,11 @@ impl Proxy {
             upstream.hold(conn);
             return Some(Next::Wait);
         }
+        let part = DumpPart { conn, dump: dump.number() };
         let progress = dump.ask(|words, wanted| {
             let purpose = match wanted {
-                DumpRequest::Keys => Purpose::DumpKeys(conn),
-                DumpRequest::Value => Purpose::DumpValue(conn),
+                DumpRequest::Keys => Purpose::DumpKeys(part),
+                DumpRequest::Value => Purpose::DumpValue(part),
             };
             upstream.connection.send(out, words, purpose, now).is_ok()
         });

@@ -10,7 +10,7 @@ use super::coherence::flight::{FlightId, Life, Waiter};
 use super::coherence::rules::Rule;
 use super::error::{UnexpectedReply, UpstreamError};
 use super::upstream::connection::{Received, UpstreamReply};
-use super::upstream::purpose::{Purpose, Shape, reads};
+use super::upstream::purpose::{DumpPart, Purpose, Shape, reads};
 use crate::base::buffer::Buffer;
 use crate::base::output::SHARED_FROM;
 use crate::base::output::{Block, Output, Value};
@@ -120,10 +120,10 @@ impl Proxy {
                 });
                 reply.map(|_| ()).ok_or(UnexpectedReply)
             }
-            Some(Purpose::DumpKeys(conn)) => self
-                .dump_came(out, conn, |dump, output| dump.keys_came(Elements::new(bytes), output)),
-            Some(Purpose::DumpValue(conn)) => self
-                .dump_came(out, conn, |dump, output| dump.value_came(Elements::new(bytes), output)),
+            Some(Purpose::DumpKeys(part)) => self
+                .dump_came(out, part, |dump, output| dump.keys_came(Elements::new(bytes), output)),
+            Some(Purpose::DumpValue(part)) => self
+                .dump_came(out, part, |dump, output| dump.value_came(Elements::new(bytes), output)),
         }
     }
 
@@ -167,8 +167,10 @@ impl Proxy {
                 self.request_ended(out, waiter, &writes, &shape);
                 self.fulfil(out, waiter, Reply::Error(failure.message(writes.is_some())));
             }
-            Purpose::DumpKeys(conn) | Purpose::DumpValue(conn) => {
-                self.dump_failed(out, conn, failure.message(false));
+            Purpose::DumpKeys(part) | Purpose::DumpValue(part) => {
+                if self.dump_of(out, part).is_some() {
+                    self.dump_failed(out, part.conn, failure.message(false));
+                }
             }
             Purpose::Confirmation(waiting) => {
                 self.confirmation_ended(out, waiting, Some(failure));
@@ -259,10 +261,11 @@ impl Proxy {
     fn dump_came(
         &mut self,
         out: &mut Outbox,
-        conn: ConnId,
+        part: DumpPart,
         take: impl FnOnce(&mut ProxyDump, &mut Output) -> Result<(), Option<String>>,
     ) -> Result<(), UnexpectedReply> {
-        let Some((dump, output)) = self.dump_of(out, conn) else { return Ok(()) };
+        let Some((dump, output)) = self.dump_of(out, part) else { return Ok(()) };
+        let conn = part.conn;
         match take(dump, output) {
             Ok(()) => {
                 self.go_on_with_dump(out, conn);
@@ -282,10 +285,11 @@ impl Proxy {
     fn dump_of<'a>(
         &'a mut self,
         out: &'a mut Outbox,
-        conn: ConnId,
+        part: DumpPart,
     ) -> Option<(&'a mut ProxyDump, &'a mut Output)> {
-        let dump = self.clients.get_mut(conn)?.dump.as_deref_mut()?;
-        Some((dump, out.output(conn)?))
+        let dump = self.clients.get_mut(part.conn)?.dump.as_deref_mut();
+        let dump = dump.filter(|dump| dump.number() == part.dump)?;
+        Some((dump, out.output(part.conn)?))
     }
 
     fn go_on_with_dump(&mut self, out: &mut Outbox, conn: ConnId) {

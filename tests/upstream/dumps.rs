@@ -87,3 +87,21 @@ fn a_dump_whose_client_leaves_goes_to_nobody() {
     link.say_value("v");
     assert_eq!(other.line(), "v");
 }
+
+#[test]
+fn a_part_of_a_dump_that_has_failed_is_not_taken_for_one_of_the_next() {
+    let request = "*2\r\n$4\r\nDUMP\r\n$5\r\nPAIRS";
+    let (_fake, _proxy, mut link, mut client) = start(request);
+    link.say("*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    link.expect("GET a");
+    link.expect("GET b");
+    link.say("-NOPERM no access\r\n");
+    assert_eq!(client.lines(1), ["-ERR NOPERM no access"]);
+    client.send(format!("{request}\r\n"));
+    link.expect("SCAN 0 COUNT 500");
+    link.say_value("of b");
+    link.say("*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n");
+    link.expect("GET c");
+    link.say_value("of c");
+    assert_eq!(client.lines(5), ["*2", "$1", "c", "$4", "of c"]);
+}

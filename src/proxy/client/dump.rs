@@ -41,6 +41,8 @@ pub enum DumpProgress {
 /// A `DUMP` under way.
 #[derive(Debug)]
 pub struct ProxyDump {
+    /// Which of its client's it is.
+    number: u32,
     style: Style,
     pairs: bool,
     /// The upstream's word for where to go on; `None` when all keys have come.
@@ -64,8 +66,13 @@ impl ProxyDump {
     ///
     /// # Errors
     /// Its usage, if it is wrong.
-    pub fn new(style: Style, request: &Request<'_>) -> Result<ProxyDump, &'static str> {
+    pub fn new(
+        number: u32,
+        style: Style,
+        request: &Request<'_>,
+    ) -> Result<ProxyDump, &'static str> {
         Ok(ProxyDump {
+            number,
             style,
             pairs: request.dumps_pairs()?,
             cursor: Some(b"0".as_slice().into()),
@@ -125,6 +132,16 @@ impl ProxyDump {
         self.batch_bytes = 0;
     }
 
+    /// Returns which of its client's it is.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Returns how many of its requests to the upstream are not answered.
+    pub fn unanswered(&self) -> usize {
+        self.asked
+    }
+
     /// Returns whether something that was asked for has not come.
     pub fn is_waiting(&self) -> bool {
         self.asked > 0
@@ -169,6 +186,7 @@ impl ProxyDump {
             }
             _ => return Err(None),
         };
+        debug_assert_eq!(self.asked, 1, "one page is asked for at a time");
         self.asked = 0;
         self.cursor = (cursor != b"0").then(|| cursor.into());
         for element in elements.take(count) {
@@ -192,6 +210,7 @@ impl ProxyDump {
         output: &mut Output,
     ) -> Result<(), Option<String>> {
         let key = self.keys.pop_front().expect("a value was asked for by its key");
+        debug_assert!(self.asked > 0, "each value is asked for");
         self.asked -= 1;
         let outcome = match elements.next() {
             Some(Element::Bulk(value)) => {

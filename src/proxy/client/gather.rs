@@ -48,6 +48,7 @@ impl Gather {
     /// Takes the reply to the `GET` of one value. Where `GET` fails since there is no plain value,
     /// `MGET` has none. Says whether it is this value that is too much.
     pub fn take(&mut self, place: usize, reply: Reply<'_>) -> bool {
+        debug_assert!(self.owed > 0, "each value comes once");
         self.owed -= 1;
         match reply {
             _ if self.failure.is_some() => {}
@@ -77,6 +78,17 @@ impl Gather {
         self.bytes = Buffer::new();
         self.shared_bytes = 0;
         self.values.fill(GatheredValue::Nothing);
+    }
+
+    /// Panics unless what is owed and gathered fits the values. For tests and debug builds.
+    pub fn check_invariants(&self) {
+        assert!((1..=self.values.len()).contains(&self.owed), "one that is whole is not kept");
+        let shared = self.values.iter().map(|value| match value {
+            GatheredValue::Shared(_, range) => range.len(),
+            GatheredValue::Nothing | GatheredValue::At(_) => 0,
+        });
+        assert_eq!(self.shared_bytes, shared.sum::<usize>());
+        assert!(self.bytes() == 0 || self.failure.is_none(), "nothing is kept beside an error");
     }
 
     /// Appends the reply, once nothing is owed.

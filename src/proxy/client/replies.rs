@@ -161,6 +161,32 @@ impl Replies {
         }
     }
 
+    /// Returns how many replies, or parts of replies, are to be given by their tickets.
+    pub fn owed(&self) -> usize {
+        let owed = self.queue.iter().filter(|slot| matches!(slot, ReplySlot::Owed(_))).count();
+        owed + self.parts as usize
+    }
+
+    /// Panics if the first reply is ready and not sent, or a count is not that of the queue. For
+    /// tests and debug builds.
+    pub fn check_invariants(&self) {
+        let is_ready = matches!(self.queue.front(), Some(ReplySlot::Ready(_)));
+        assert!(!is_ready, "a reply waits only for an earlier one");
+        let (mut parked_bytes, mut parts) = (0, 0);
+        for slot in &self.queue {
+            match slot {
+                ReplySlot::Owed(_) => {}
+                ReplySlot::Gathering(_, gather) => {
+                    gather.check_invariants();
+                    parked_bytes += gather.bytes();
+                    parts += gather.owed();
+                }
+                ReplySlot::Ready(parked) => parked_bytes += parked.len(),
+            }
+        }
+        assert_eq!((parked_bytes, parts), (self.parked_bytes, self.parts as usize));
+    }
+
     fn pop_front(&mut self) {
         self.queue.pop_front();
         self.first = self.first.wrapping_add(1);

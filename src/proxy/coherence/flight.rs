@@ -33,7 +33,7 @@ pub struct Waiter {
 }
 
 /// Names a flight until it lands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlightId(u32);
 
 /// How long a key lives, as the upstream told it before it told the value.
@@ -232,6 +232,21 @@ impl Flights {
         let joinable = self.flights.iter().filter(|(_, flight)| !flight.is_detached).count();
         assert_eq!(joinable, self.joinable.len());
         assert!(self.writes.values().all(|&count| count > 0), "a write that has ended is counted");
+    }
+
+    /// Returns the flights that have not landed.
+    pub fn iter(&self) -> impl Iterator<Item = (FlightId, &Flight)> {
+        self.flights.iter().map(|(id, flight)| (FlightId(id as u32), flight))
+    }
+
+    /// Returns `W(k)` of a key, the writes of it that are under way.
+    pub fn writes_of(&self, key: &[u8]) -> u32 {
+        self.writes.get(key).copied().unwrap_or_default()
+    }
+
+    /// Returns the sum of `W(k)` over all keys, and `W(*)`.
+    pub fn writes(&self) -> (u32, u32) {
+        (self.writes.values().sum(), self.writes_of_all)
     }
 
     /// Returns whether a rule is in force: always, but in a test that has switched it off.

@@ -417,7 +417,40 @@ impl<P> UpstreamConnection<P> {
     /// Waits for no reply any more, and goes on with the connection: wrongly.
     #[cfg(feature = "mutants")]
     pub fn wait_no_longer(&mut self) -> impl Iterator<Item = P> + use<P> {
+        if let Some(greeting) = &mut self.greeting {
+            (greeting.unanswered, greeting.held) = (0, Buffer::new());
+        }
         std::mem::take(&mut self.unanswered).into_iter().map(|asked| asked.purpose)
+    }
+
+    /// Returns what the unanswered requests are for, in the order in which they are answered.
+    pub fn purposes(&self) -> impl Iterator<Item = &P> {
+        self.unanswered.iter().map(|asked| &asked.purpose)
+    }
+
+    /// Panics unless the queue fits the state of the connection, and is in the order in which its
+    /// requests were sent. For tests and debug builds.
+    pub fn check_invariants(&self) {
+        match (self.link, &self.greeting) {
+            (LinkState::Down { .. }, greeting) => {
+                assert!(greeting.is_none() && self.unanswered.is_empty(), "its waiters are failed");
+                assert_eq!(self.confirmed, None, "nothing is known of a connection that is lost");
+            }
+            (LinkState::Connecting(_), greeting) => {
+                assert!(greeting.is_some(), "a connection begins with its greeting");
+                assert_eq!(self.confirmed, None, "nothing can be answered yet");
+            }
+            (LinkState::Up(_), None) => {
+                let times = self.unanswered.iter().map(|asked| asked.sent_at);
+                assert!(times.is_sorted(), "the first that is overdue stands in front");
+            }
+            (LinkState::Up(_), Some(_)) => {}
+        }
+        if let Some(greeting) = &self.greeting {
+            assert!(greeting.unanswered <= self.unanswered.len(), "questions stand in the queue");
+            let is_empty = self.unanswered.len() == greeting.unanswered;
+            assert_eq!(greeting.held.is_empty(), is_empty, "what is held stands in the queue");
+        }
     }
 
     /// Returns how long to wait before the next attempt: doubled by each failure, up to a most, of

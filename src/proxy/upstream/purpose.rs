@@ -28,9 +28,19 @@ pub enum Purpose {
     /// A request of one client.
     Request(Waiter, Writes, Shape),
     /// A page of keys for a client's `DUMP`.
-    DumpKeys(ConnId),
+    DumpKeys(DumpPart),
     /// The value of a key, for the same.
-    DumpValue(ConnId),
+    DumpValue(DumpPart),
+}
+
+/// Names the `DUMP` that a part is for, so that the parts of one that has failed are not taken for
+/// those of the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DumpPart {
+    /// Whose it is.
+    pub conn: ConnId,
+    /// Which of the client's it is.
+    pub dump: u32,
 }
 
 /// What the upstream is asked first.
