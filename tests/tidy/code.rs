@@ -210,6 +210,61 @@ fn functions(code: &str) -> Vec<(usize, &str, usize)> {
     found
 }
 
+/// How the doc comment of a function that returns a value does not begin: it says what is returned.
+const QUESTIONS: &[&str] =
+    &["Whether", "What", "How", "The same", "Where", "Which", "Who", "When", "Why"];
+
+/// The doc comment of a function that returns a value begins with *Returns*, or with a verb.
+pub fn results(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in tree.sources().filter(|file| !file.path.contains("/tests")) {
+        // The first line of the comment that is open.
+        let mut head: Option<(usize, &str)> = None;
+        for (at, (text, code)) in file.text.lines().zip(file.code.lines()).enumerate() {
+            if let Some(comment) = text.trim_start().strip_prefix("/// ") {
+                head = head.or(Some((at, comment)));
+            } else if holds_word(code, "fn") {
+                let rest = file.code.lines().skip(at);
+                let signature = rest.take_while(|line| !line.trim().is_empty()).collect::<Vec<_>>();
+                let signature = signature.join(" ");
+                let signature = signature.split(['{', ';']).next().unwrap_or_default();
+                if let Some((at, comment)) = head.take().filter(|_| signature.contains("->")) {
+                    let asks = QUESTIONS.iter().find(|it| {
+                        comment.strip_prefix(**it).is_some_and(|rest| rest.starts_with(' '))
+                    });
+                    broken.extend(asks.map(|it| {
+                        file.at(at, format!("begins with '{it}': say what is returned"))
+                    }));
+                }
+            } else if !text.trim_start().starts_with("///") && !text.trim_start().starts_with('#') {
+                head = None;
+            }
+        }
+    }
+    broken
+}
+
+/// A type name means one thing in the whole crate. Associated types of traits are not names of
+/// their own.
+pub fn type_names(tree: &Tree) -> Vec<String> {
+    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for file in tree.sources().filter(|file| !file.path.contains("/tests")) {
+        for (at, line) in file.code.lines().enumerate() {
+            let words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+            let words: Vec<&str> = words.take(2).collect();
+            if let [kind, name] = words[..]
+                && (matches!(kind, "struct" | "enum" | "trait")
+                    || kind == "type" && !line.starts_with(' '))
+            {
+                let name = &name[..name.find(|it| !is_word(it)).unwrap_or(name.len())];
+                places.entry(name).or_default().push(format!("{}:{}", file.path, at + 1));
+            }
+        }
+    }
+    let twice = places.into_iter().filter(|(_, places)| places.len() > 1);
+    twice.map(|(name, places)| format!("`{name}` is the name of {}", places.join(", "))).collect()
+}
+
 /// A module with files of its own is `foo.rs` with `foo/` beside it, and its tests are a file.
 pub fn layout(tree: &Tree) -> Vec<String> {
     let mut broken = Vec::new();

@@ -25,6 +25,16 @@ fn files_import_from_their_own_floor_or_lower_ones() {
 }
 
 #[test]
+fn doc_comments_say_what_is_returned() {
+    nobody_breaks(code::results);
+}
+
+#[test]
+fn each_type_name_means_one_thing() {
+    nobody_breaks(code::type_names);
+}
+
+#[test]
 fn modules_stand_beside_their_folders_and_tests_in_files() {
     nobody_breaks(code::layout);
 }
@@ -196,6 +206,14 @@ fn rules_for_code_see_who_breaks_them() {
     check(code::heads, &source("//! A buffer.\n"), &[]);
     let last = format!("//! A buffer.\n{test}\nfn f() {{}}\n");
     check(code::heads, &source(&last), &["src/buffer.rs:8: comes after the tests"]);
+
+    let asks = "src/buffer.rs:1: begins with 'Whether': say what is returned";
+    check(code::results, &source("/// Whether it is.\n#[inline]\nfn f() -> bool {}\n"), &[asks]);
+    check(code::results, &source("/// Whatever it takes.\nfn f() -> bool {}\n"), &[]);
+    check(code::results, &source("/// What it does.\nfn f() {}\n"), &[]);
+    let twice = "`Kind` is the name of src/buffer.rs:1, src/buffer.rs:2";
+    check(code::type_names, &source("pub enum Kind {}\nstruct Kind;\nenum Kinds {}\n"), &[twice]);
+    check(code::type_names, &source("trait A {\n    type Kind;\n}\nenum Kind {}\n"), &[]);
 
     let inline = "src/buffer.rs:3: tests are to stand in `src/buffer/tests.rs`";
     let own = format!("//! A buffer.\n{test}");
