@@ -134,7 +134,7 @@ impl Handler for Proxy {
         if let Some(client) = self.clients.get_mut(conn) {
             client.end(out, conn);
         } else if self.upstream.connection.is(conn) {
-            self.upstream.connection.complain("it closed the connection".to_string());
+            self.upstream.connection.log_failure("it closed the connection".to_string());
             self.lose_upstream(out, UpstreamError::Lost, now);
         }
     }
@@ -156,7 +156,7 @@ impl Handler for Proxy {
 
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) {
         if self.upstream.connection.is(conn) {
-            self.upstream.connection.complain(format!("no connection: {why}"));
+            self.upstream.connection.log_failure(format!("no connection: {why}"));
             self.lose_upstream(out, UpstreamError::Lost, now);
         } else if self.clients.remove(conn).is_some_and(|client| client.is_waiting) {
             self.upstream.forget(conn);
@@ -177,14 +177,14 @@ impl Handler for Proxy {
             Due::Nothing => {}
             Due::Connecting => {
                 if let Err(why) = self.upstream.greet(out) {
-                    self.upstream.connection.complain(why);
+                    self.upstream.connection.log_failure(why);
                     self.lose_upstream(out, UpstreamError::Unavailable, now);
                 }
             }
             Due::Overdue => {
                 self.upstream
                     .connection
-                    .complain("it has not answered within the timeout".to_string());
+                    .log_failure("it has not answered within the timeout".to_string());
                 self.lose_upstream(out, UpstreamError::TimedOut, now);
             }
         }

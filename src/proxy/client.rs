@@ -108,6 +108,7 @@ impl ProxyClient {
 
     /// The confirmation has come, or will not.
     pub fn confirmation_ended(&mut self, failure: Option<UpstreamError>) {
+        debug_assert!(self.is_unconfirmed, "it waits for one at most");
         self.is_unconfirmed = false;
         if failure.is_none() {
             self.confirmed_to = self.awaited_to;

@@ -441,7 +441,7 @@ impl Proxy {
             return Some(Next::Wait);
         }
         let part = DumpPart { conn, dump: dump.number() };
-        let progress = dump.ask(|words, wanted| {
+        let progress = dump.request_next(|words, wanted| {
             let purpose = match wanted {
                 DumpRequest::Keys => Purpose::DumpKeys(part),
                 DumpRequest::Value => Purpose::DumpValue(part),

@@ -120,10 +120,12 @@ impl Proxy {
                 });
                 reply.map(|_| ()).ok_or(UnexpectedReply)
             }
-            Some(Purpose::DumpKeys(part)) => self
-                .dump_came(out, part, |dump, output| dump.keys_came(Elements::new(bytes), output)),
-            Some(Purpose::DumpValue(part)) => self
-                .dump_came(out, part, |dump, output| dump.value_came(Elements::new(bytes), output)),
+            Some(Purpose::DumpKeys(part)) => self.dump_part_received(out, part, |dump, output| {
+                dump.keys_received(Elements::new(bytes), output)
+            }),
+            Some(Purpose::DumpValue(part)) => self.dump_part_received(out, part, |dump, output| {
+                dump.value_received(Elements::new(bytes), output)
+            }),
         }
     }
 
@@ -133,6 +135,7 @@ impl Proxy {
         if reads(writes, shape)
             && let Some(client) = self.clients.get_mut(waiter.conn)
         {
+            debug_assert!(client.reads_sent > 0, "a read ends once");
             client.reads_sent -= 1;
         }
     }
@@ -258,7 +261,7 @@ impl Proxy {
     }
 
     /// Something has come for a client's `DUMP`.
-    fn dump_came(
+    fn dump_part_received(
         &mut self,
         out: &mut Outbox,
         part: DumpPart,

@@ -27,12 +27,12 @@ pub enum DumpRequest {
     Value,
 }
 
-/// What came of asking.
+/// What remains to be done for a `DUMP` after its next requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DumpProgress {
-    /// Everything was asked.
+    /// All requests were sent.
     All,
-    /// The upstream cannot be asked.
+    /// There is no upstream to send them to.
     Unavailable,
     /// All is there: the reply can be ended.
     Nothing,
@@ -47,11 +47,11 @@ pub struct ProxyDump {
     pairs: bool,
     /// The upstream's word for where to go on; `None` when all keys have come.
     cursor: Option<Box<[u8]>>,
-    /// Keys whose values are still to be asked for, or to come: those asked for stand first.
+    /// Keys whose values have not come: those that were requested stand first.
     keys: VecDeque<Box<[u8]>>,
     /// Requests to the upstream that are not answered.
-    asked: usize,
-    /// Values to ask for at a time, and the bytes that came of this batch.
+    unanswered: usize,
+    /// Values to request at a time, and the bytes that came of this batch.
     batch: usize,
     batch_bytes: usize,
     /// Whether the client has been sent a part of the reply.
@@ -77,7 +77,7 @@ impl ProxyDump {
             pairs: request.dumps_pairs()?,
             cursor: Some(b"0".as_slice().into()),
             keys: VecDeque::new(),
-            asked: 0,
+            unanswered: 0,
             batch: 2,
             batch_bytes: 0,
             begun: false,
@@ -126,7 +126,7 @@ impl ProxyDump {
     }
 
     /// Sizes the next batch by the last.
-    fn batch_came(&mut self) {
+    fn size_next_batch(&mut self) {
         let fits = (BATCH_BYTES / self.batch_bytes.max(1)).min(2) * self.batch;
         self.batch = if fits == 0 { self.batch / 4 } else { fits }.clamp(1, MAX_BATCH);
         self.batch_bytes = 0;
@@ -139,12 +139,12 @@ impl ProxyDump {
 
     /// Returns how many of its requests to the upstream are not answered.
     pub fn unanswered(&self) -> usize {
-        self.asked
+        self.unanswered
     }
 
-    /// Returns whether something that was asked for has not come.
+    /// Returns whether something that was requested has not come.
     pub fn is_waiting(&self) -> bool {
-        self.asked > 0
+        self.unanswered > 0
     }
 
     /// The bytes of a RESP reply that is being gathered.
@@ -152,18 +152,21 @@ impl ProxyDump {
         self.body.len()
     }
 
-    /// Asks for what is needed next by calling `ask`, which says whether the request was sent.
-    pub fn ask(&mut self, mut ask: impl FnMut(&[&[u8]], DumpRequest) -> bool) -> DumpProgress {
+    /// Requests what is needed next by `send`, which returns whether the request was sent.
+    pub fn request_next(
+        &mut self,
+        mut send: impl FnMut(&[&[u8]], DumpRequest) -> bool,
+    ) -> DumpProgress {
         let mut sent = true;
         if !self.keys.is_empty() {
             for key in self.keys.iter().take(self.batch) {
-                sent = sent && ask(&[b"GET", key], DumpRequest::Value);
-                self.asked += usize::from(sent);
+                sent = sent && send(&[b"GET", key], DumpRequest::Value);
+                self.unanswered += usize::from(sent);
             }
         } else {
             let Some(cursor) = self.cursor.as_deref() else { return DumpProgress::Nothing };
-            sent = ask(&[b"SCAN", cursor, b"COUNT", PAGE], DumpRequest::Keys);
-            self.asked += usize::from(sent);
+            sent = send(&[b"SCAN", cursor, b"COUNT", PAGE], DumpRequest::Keys);
+            self.unanswered += usize::from(sent);
         }
         if sent { DumpProgress::All } else { DumpProgress::Unavailable }
     }
@@ -172,7 +175,7 @@ impl ProxyDump {
     ///
     /// # Errors
     /// The upstream refused, with its message; or, without one, the reply makes no sense.
-    pub fn keys_came(
+    pub fn keys_received(
         &mut self,
         mut elements: Elements<'_>,
         output: &mut Output,
@@ -186,8 +189,8 @@ impl ProxyDump {
             }
             _ => return Err(None),
         };
-        debug_assert_eq!(self.asked, 1, "one page is asked for at a time");
-        self.asked = 0;
+        debug_assert_eq!(self.unanswered, 1, "one page is requested at a time");
+        self.unanswered = 0;
         self.cursor = (cursor != b"0").then(|| cursor.into());
         for element in elements.take(count) {
             let Element::Bulk(key) = element else { return Err(None) };
@@ -203,15 +206,15 @@ impl ProxyDump {
     /// The value of the first key has come.
     ///
     /// # Errors
-    /// As for `keys_came`.
-    pub fn value_came(
+    /// As for `keys_received`.
+    pub fn value_received(
         &mut self,
         mut elements: Elements<'_>,
         output: &mut Output,
     ) -> Result<(), Option<String>> {
-        let key = self.keys.pop_front().expect("a value was asked for by its key");
-        debug_assert!(self.asked > 0, "each value is asked for");
-        self.asked -= 1;
+        let key = self.keys.pop_front().expect("a value was requested by its key");
+        debug_assert!(self.unanswered > 0, "each value is requested");
+        self.unanswered -= 1;
         let outcome = match elements.next() {
             Some(Element::Bulk(value)) => {
                 self.batch_bytes += value.len();
@@ -225,8 +228,8 @@ impl ProxyDump {
             Some(Element::Error(message)) => Err(Some(refusal(message))),
             _ => Err(None),
         };
-        if self.asked == 0 {
-            self.batch_came();
+        if self.unanswered == 0 {
+            self.size_next_batch();
         }
         outcome
     }

@@ -371,6 +371,7 @@ impl Cache {
         let mut freed = 0;
         while freed < FREED_AT_ONCE {
             if let Some(id) = self.entries.due(now) {
+                debug_assert!(self.entries.value(id.number()).deadline <= self.since_origin(now));
                 freed += self.take_out(self.hash_of(id.number()), id.number());
                 self.expired += 1;
             } else if let Some(bytes) = self.dropped.free_piece() {

@@ -200,6 +200,7 @@ impl Flights {
     /// A write of `key` is answered, or never will be: `W(k)` − 1.
     pub fn write_ended(&mut self, key: &[u8]) {
         let count = self.writes.get_mut(key).expect("an ended write was begun");
+        debug_assert!(*count > 0, "a key whose writes have ended is not kept");
         *count -= 1;
         if *count == 0 {
             self.writes.remove(key);

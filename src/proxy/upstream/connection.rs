@@ -41,9 +41,9 @@ pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Requests that may be unanswered before clients are held back.
 const MAX_UPSTREAM_UNANSWERED: usize = 128 * 1024;
-/// Reasons for which it is away that are told before it answers again; it stays away for a few at
+/// Reasons for which it is away that are logged before it answers again; it stays away for a few at
 /// the most, however often it is tried.
-const MAX_COMPLAINTS: usize = 8;
+const MAX_LOGGED_FAILURES: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LinkState {
@@ -101,7 +101,7 @@ struct Greeting {
     held: Buffer,
 }
 
-/// The upstream, with what it was asked.
+/// The connection to the upstream, with the requests that are not answered on it.
 #[derive(Debug)]
 pub struct UpstreamConnection<P> {
     /// `HOST:PORT`. All addresses that the host has are tried in turn.
@@ -118,8 +118,8 @@ pub struct UpstreamConnection<P> {
     confirmed: Option<Instant>,
     /// Connections lost or not made since the last reply.
     failures: u32,
-    /// What was said of them.
-    complaints: Vec<String>,
+    /// The reasons of them that were logged.
+    logged_failures: Vec<String>,
     random: u64,
 }
 
@@ -137,7 +137,7 @@ impl<P> UpstreamConnection<P> {
             sent: now,
             confirmed: None,
             failures: 0,
-            complaints: Vec::new(),
+            logged_failures: Vec::new(),
             random: seed | 1,
         }
     }
@@ -202,8 +202,8 @@ impl<P> UpstreamConnection<P> {
             return Err(purpose);
         };
         resp::push_request(output.plain(), words);
-        let asked = Unanswered { sent_at: greeting.since, before: 0, purpose };
-        self.unanswered.insert(greeting.unanswered, asked);
+        let request = Unanswered { sent_at: greeting.since, before: 0, purpose };
+        self.unanswered.insert(greeting.unanswered, request);
         greeting.unanswered += 1;
         Ok(())
     }
@@ -212,10 +212,11 @@ impl<P> UpstreamConnection<P> {
     pub fn greeted(&mut self, out: &mut Outbox, now: Instant) {
         let output = self.conn().and_then(|conn| out.output(conn));
         if let (Some(output), Some(greeting)) = (output, self.greeting.take()) {
+            debug_assert_eq!(greeting.unanswered, 0, "each question is answered before the next");
             output.push(greeting.held.bytes());
             // Whoever waited for the connection has the whole timeout for the reply.
-            for asked in &mut self.unanswered {
-                asked.sent_at = now;
+            for request in &mut self.unanswered {
+                request.sent_at = now;
             }
         }
     }
@@ -271,13 +272,14 @@ impl<P> UpstreamConnection<P> {
 
     /// The connection stands.
     pub fn connected(&mut self, conn: ConnId, now: Instant) {
+        debug_assert!(self.is(conn), "another connection was asked for");
         self.link = LinkState::Up(conn);
         self.scanner = ReplyScanner::default();
         self.sent = now;
         if let Some(greeting) = &mut self.greeting {
             greeting.since = now;
-            for asked in self.unanswered.iter_mut().take(greeting.unanswered) {
-                asked.sent_at = now;
+            for request in self.unanswered.iter_mut().take(greeting.unanswered) {
+                request.sent_at = now;
             }
         }
     }
@@ -320,13 +322,13 @@ impl<P> UpstreamConnection<P> {
             return Ok(Some(Received::Push(length.ok_or(ProtocolError::TooLarge)?)));
         }
         if let Some(greeting) = &mut self.greeting {
-            // What is held was not asked.
+            // What is held is not sent.
             let left = greeting.unanswered.checked_sub(1);
             greeting.unanswered = left.ok_or(ProtocolError::UnknownType(first))?;
         }
         match self.unanswered.front_mut() {
-            Some(asked) if asked.before > 0 => {
-                asked.before -= 1;
+            Some(request) if request.before > 0 => {
+                request.before -= 1;
                 Ok(Some(Received::Reply(UpstreamReply { purpose: None, length })))
             }
             _ => match self.unanswered.pop_front() {
@@ -349,22 +351,23 @@ impl<P> UpstreamConnection<P> {
     pub fn has_answered(&mut self) {
         if std::mem::take(&mut self.failures) > 0 {
             info!("the upstream answers");
-            self.complaints.clear();
+            self.logged_failures.clear();
         }
     }
 
-    /// Says in the log why there is no upstream; the same only once until it answers again.
-    pub fn complain(&mut self, why: String) {
-        if self.complaints.len() < MAX_COMPLAINTS && !self.complaints.contains(&why) {
+    /// Logs why there is no upstream; the same only once until it answers again.
+    pub fn log_failure(&mut self, why: String) {
+        if self.logged_failures.len() < MAX_LOGGED_FAILURES && !self.logged_failures.contains(&why)
+        {
             warn!("upstream {}: {why}", self.place);
-            self.complaints.push(why);
+            self.logged_failures.push(why);
         }
     }
 
     /// Returns whether everything is answered, although not everything was sent.
     pub fn is_ahead(&self, out: &Outbox) -> bool {
-        let asked = self.greeting.as_ref().map_or(self.unanswered.len(), |it| it.unanswered);
-        asked == 0 && self.conn().is_some_and(|conn| out.unsent(conn) > 0)
+        let sent = self.greeting.as_ref().map_or(self.unanswered.len(), |it| it.unanswered);
+        sent == 0 && self.conn().is_some_and(|conn| out.unsent(conn) > 0)
     }
 
     /// Returns when something is due: an attempt to connect, or a reply.
@@ -373,7 +376,9 @@ impl<P> UpstreamConnection<P> {
         match self.link {
             LinkState::Down { until } => Some(until),
             LinkState::Connecting(_) => None,
-            LinkState::Up(_) => self.unanswered.front().map(|asked| asked.sent_at + self.timeout),
+            LinkState::Up(_) => {
+                self.unanswered.front().map(|request| request.sent_at + self.timeout)
+            }
         }
     }
 
@@ -411,7 +416,7 @@ impl<P> UpstreamConnection<P> {
         self.failures = self.failures.saturating_add(1);
         self.confirmed = None;
         let waiting = std::mem::take(&mut self.unanswered);
-        (why, waiting.into_iter().map(|asked| asked.purpose))
+        (why, waiting.into_iter().map(|request| request.purpose))
     }
 
     /// Waits for no reply any more, and goes on with the connection: wrongly.
@@ -420,12 +425,12 @@ impl<P> UpstreamConnection<P> {
         if let Some(greeting) = &mut self.greeting {
             (greeting.unanswered, greeting.held) = (0, Buffer::new());
         }
-        std::mem::take(&mut self.unanswered).into_iter().map(|asked| asked.purpose)
+        std::mem::take(&mut self.unanswered).into_iter().map(|request| request.purpose)
     }
 
     /// Returns what the unanswered requests are for, in the order in which they are answered.
     pub fn purposes(&self) -> impl Iterator<Item = &P> {
-        self.unanswered.iter().map(|asked| &asked.purpose)
+        self.unanswered.iter().map(|request| &request.purpose)
     }
 
     /// Panics unless the queue fits the state of the connection, and is in the order in which its
@@ -441,7 +446,7 @@ impl<P> UpstreamConnection<P> {
                 assert_eq!(self.confirmed, None, "nothing can be answered yet");
             }
             (LinkState::Up(_), None) => {
-                let times = self.unanswered.iter().map(|asked| asked.sent_at);
+                let times = self.unanswered.iter().map(|request| request.sent_at);
                 assert!(times.is_sorted(), "the first that is overdue stands in front");
             }
             (LinkState::Up(_), Some(_)) => {}

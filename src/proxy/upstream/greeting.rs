@@ -84,7 +84,7 @@ impl Upstream {
         let is_early = self.connection.is_ahead(out);
         let (next, level) = match (question, Elements::new(reply).next()) {
             (_, Some(Element::Error(error))) if is_early || !is_passable(question, error) => {
-                self.connection.complain(self.refusal(question, error));
+                self.connection.log_failure(self.refusal(question, error));
                 return Err(UnexpectedReply);
             }
             _ if is_early => return Err(UnexpectedReply),

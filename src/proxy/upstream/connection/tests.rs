@@ -144,13 +144,13 @@ fn a_reason_is_told_once_until_it_answers_and_not_too_many_are() {
     let (now, mut out) = (Instant::now(), outbox());
     let mut upstream = upstream(now);
     for number in 0..100 {
-        upstream.complain("refused".to_string());
-        upstream.complain(format!("reason {number}"));
+        upstream.log_failure("refused".to_string());
+        upstream.log_failure(format!("reason {number}"));
     }
-    assert_eq!(upstream.complaints.len(), MAX_COMPLAINTS);
+    assert_eq!(upstream.logged_failures.len(), MAX_LOGGED_FAILURES);
     drop(upstream.lose(&mut out, UpstreamError::Lost, now));
     upstream.has_answered();
-    assert_eq!(upstream.complaints, [""; 0]);
+    assert_eq!(upstream.logged_failures, [""; 0]);
 }
 
 #[test]
