@@ -362,7 +362,8 @@ impl<H: Handler, N: Network> Reactor<H, N> {
                 self.connect(connect, now);
             } else if let Some(id) = self.out.pop_touched() {
                 if let Some(connection) = self.connections.get(id) {
-                    let step = connection.settle(&mut self.out, &self.limits, share, now);
+                    let (limit, idle) = (self.limits.output_limit, self.handler.idle_timeout());
+                    let step = connection.settle(&mut self.out, limit, idle, share, now);
                     self.conclude(id, step, now);
                     self.connections.list_if_ready(id);
                 } else if self.out.ending(id) != CloseMode::None {
@@ -409,7 +410,9 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         }
         info!("stopping, with {} clients connected", self.connections.clients());
         self.stop_at = Some(now + self.limits.drain_timeout);
-        self.listeners = Listeners::default();
+        if let Some((stream, _)) = std::mem::take(&mut self.listeners).into_overflow() {
+            self.network.close(stream);
+        }
         self.network.close_listeners();
         for id in self.connections.client_ids() {
             if let Some(connection) = self.connections.get(id) {

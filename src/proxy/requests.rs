@@ -79,11 +79,12 @@ impl Proxy {
         let Some(client) = clients.get_mut(conn).filter(|client| !client.has_ended) else {
             return Progress::Ended;
         };
-        let Some((output, stats)) = out.output_and_stats(conn) else { return Progress::Ended };
         let limits = &settings.limits;
         client.session.note_activity(at);
+        // The output is touched only where something is written to it.
+        let mut unsent = out.unsent(conn);
         let hold = loop {
-            if let Some(next) = client.blocked(output.len(), limits.output_limit) {
+            if let Some(next) = client.blocked(unsent, limits.output_limit) {
                 return Progress::Stop(next);
             }
             if client.dump.is_some() {
@@ -101,16 +102,19 @@ impl Proxy {
                     Err(hold) => break hold,
                 }
             };
-            stats.count_request(request.command);
+            out.stats.count_request(request.command);
             client.is_covered = client.covers(consumed);
             let outcome = if request.command.verb == Verb::Get && client.is_plain() {
                 client.session.note_command(Verb::Get);
                 let style = client.session.style(request.form, Some(Verb::Get));
                 let key = request.word(1);
                 let key = (hash(coherence, settings, key), key);
-                match look_up(client, coherence, upstream, settings, stats, key, now) {
+                match look_up(client, coherence, upstream, settings, &mut out.stats, key, now) {
                     Some(Ok(found)) => {
-                        answer_hit(client, output, stats, style, found);
+                        if let Some((output, stats)) = out.output_and_stats(conn) {
+                            answer_hit(client, output, stats, style, found);
+                            unsent = output.len();
+                        }
                         input.consume(consumed);
                         client.consumed(consumed);
                         continue;

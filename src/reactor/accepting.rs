@@ -49,6 +49,11 @@ impl<S> Default for Listeners<S> {
 }
 
 impl<S> Listeners<S> {
+    /// Returns the client that waits to be taken or refused, if there is one.
+    pub(super) fn into_overflow(self) -> Option<(S, SocketAddr)> {
+        self.overflow
+    }
+
     /// Adds one, at which clients may wait already.
     pub(super) fn add(&mut self) {
         self.listeners.push(Listener { is_pending: true, ..Listener::default() });

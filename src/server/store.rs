@@ -271,7 +271,9 @@ impl Store {
     /// to `length` bytes, in bytes: all of it, if a reply still refers to what it was.
     pub fn growth(&self, key: Key<'_>, length: usize, now: Now) -> usize {
         match self.get(key, now) {
-            Some(Value::Long(block, ..)) if Arc::strong_count(block) > 1 => length,
+            Some(value @ Value::Long(block, ..)) if Arc::strong_count(block) > 1 => {
+                length.max(value.len())
+            }
             Some(value) => length.saturating_sub(value.len()),
             None => length,
         }

@@ -65,7 +65,10 @@ impl Server {
         let mut then = Then::Continue;
         let mut replay = Replay::new(requests.bytes());
         while let Some(Decoded::Request(request)) = replay.next_request() {
-            let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
+            let Some(client) = self.clients.get_mut(conn) else {
+                then = Then::Close;
+                break;
+            };
             let style = client.session.style(Form::Resp, Some(request.command.verb));
             let mark = out.unsent(conn);
             // All replies together have the room of one. A short one is always given.

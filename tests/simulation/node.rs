@@ -65,6 +65,8 @@ pub struct Surroundings {
     is_stopped_in_tick: bool,
     /// Links whose initiators wait to be accepted.
     backlog: VecDeque<LinkId>,
+    /// Its listeners are open.
+    is_listening: bool,
     /// Names that are looked up, and when that ends.
     lookups: Vec<(Instant, String)>,
     /// The connection that went last: an event for it may have been reported before.
@@ -116,7 +118,12 @@ impl network::Network for Surroundings {
         Err(ErrorKind::WouldBlock.into())
     }
 
-    fn close_listeners(&mut self) {}
+    fn close_listeners(&mut self) {
+        self.is_listening = false;
+        for link in std::mem::take(&mut self.backlog) {
+            refuse(self.net(), link);
+        }
+    }
 
     fn register(&mut self, stream: &mut FakeStream, id: ConnId) -> io::Result<()> {
         let (index, link) = (self.index, stream.link);
@@ -203,6 +210,7 @@ impl Node {
             seeming_now: None,
             is_stopped_in_tick: false,
             backlog: VecDeque::new(),
+            is_listening: true,
             lookups: Vec::new(),
             gone: None,
         };
@@ -272,6 +280,7 @@ impl Node {
         let unseen = std::mem::take(&mut self.unseen);
         for (link, side, parcel) in unseen.into_iter().chain(inbox) {
             match (parcel, net.end(link, side)) {
+                (Parcel::Connect, _) if !reactor.network().is_listening => refuse(net, link),
                 (Parcel::Connect, _) => {
                     reactor.network().backlog.push_back(link);
                     reactor.network().events.push(NetworkEvent::Listener(0));
@@ -386,13 +395,18 @@ impl Node {
                 }
             }
             for link in std::mem::take(&mut reactor.network().backlog) {
-                net.set_end(link, Side::Acceptor, End::Gone);
-                net.send(link, Side::Initiator, Parcel::Refused);
+                refuse(net, link);
             }
         }
         *self = Node::new(self.index, None, net);
         self.is_by_hand = false;
     }
+}
+
+/// Turns away who wants to connect.
+fn refuse(net: &mut Network, link: LinkId) {
+    net.set_end(link, Side::Acceptor, End::Gone);
+    net.send(link, Side::Initiator, Parcel::Refused);
 }
 
 /// What becomes of those who connect to a node; the test's own hands always can.

@@ -2,10 +2,10 @@
 
 use super::{Connection, FLUSH_PATIENCE, InputEnd, LINGER, Phase, Role, StepResult, Stream, Want};
 use crate::handler::{CloseMode, CloseReason, Outbox};
-use crate::settings::limits::{self, Limits};
+use crate::settings::limits;
 use crate::stats::Stat;
 use std::io::ErrorKind;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl<S: Stream> Connection<S> {
     /// Sends what the outbox holds for this connection, about `share` bytes of it, and closes
@@ -14,7 +14,8 @@ impl<S: Stream> Connection<S> {
     pub fn settle(
         &mut self,
         out: &mut Outbox,
-        limits: &Limits,
+        output_limit: usize,
+        idle_timeout: Duration,
         share: usize,
         now: Instant,
     ) -> StepResult {
@@ -23,11 +24,11 @@ impl<S: Stream> Connection<S> {
             return Err(CloseReason::Closed);
         }
         let before = out.unsent(self.id);
-        let unsent = self.flush(out, limits.output_limit, share)?;
+        let unsent = self.flush(out, output_limit, share)?;
         if self.want == Want::Drained && unsent < limits::LOW_WATER {
             self.want = Want::Turn;
         } else if self.want == Want::Drained && (unsent < before || self.deadline.is_none()) {
-            self.expect_by(limits.idle_timeout, now);
+            self.expect_by(idle_timeout, now);
         }
         if ending == CloseMode::AfterFlush {
             return self.finish(unsent, now);

@@ -6,7 +6,6 @@ use crate::base::clock::WallClock;
 use crate::base::output::Block;
 use crate::base::output::SHARED_FROM;
 use crate::handler::{Outbox, Via};
-use crate::settings::limits::Limits;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
@@ -155,10 +154,6 @@ const READABLE: Readiness =
     Readiness { readable: true, writable: false, read_on: false, broken: false };
 const OUTPUT_LIMIT: usize = 4 * limits::HIGH_WATER;
 
-fn limits() -> Limits {
-    Limits { output_limit: OUTPUT_LIMIT, idle_timeout: IDLE, ..Limits::default() }
-}
-
 impl Bench {
     fn new() -> Bench {
         let mut out = Outbox::new(WallClock::new(Instant::now(), Duration::ZERO));
@@ -186,7 +181,7 @@ impl Bench {
     fn turn(&mut self) -> StepResult {
         let Bench { connection, handler, out, scratch, now, .. } = self;
         connection.take_turn(handler, out, scratch, *now, NOT_FRESH)?;
-        connection.settle(out, &limits(), usize::MAX, *now)
+        connection.settle(out, OUTPUT_LIMIT, IDLE, usize::MAX, *now)
     }
 
     #[track_caller]
@@ -326,10 +321,16 @@ fn what_the_peer_does_not_take_waits_for_an_event() {
     bench.turn().expect("it goes on");
     assert_eq!(bench.out.unsent(bench.connection.id()), 4);
     bench.connection.stream.room = 100;
-    bench.connection.settle(&mut bench.out, &limits(), usize::MAX, bench.now).expect("it goes on");
+    bench
+        .connection
+        .settle(&mut bench.out, OUTPUT_LIMIT, IDLE, usize::MAX, bench.now)
+        .expect("it goes on");
     bench.check(b"abc", 1, false);
     bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
-    bench.connection.settle(&mut bench.out, &limits(), usize::MAX, bench.now).expect("it goes on");
+    bench
+        .connection
+        .settle(&mut bench.out, OUTPUT_LIMIT, IDLE, usize::MAX, bench.now)
+        .expect("it goes on");
     bench.check(b"abcdef\n", 1, false);
 }
 
@@ -352,7 +353,7 @@ fn check_in_pieces(most: usize, signals: usize, value: &Block) {
         bench.connection.note(event).expect("the stream is well");
         bench
             .connection
-            .settle(&mut bench.out, &limits(), usize::MAX, bench.now)
+            .settle(&mut bench.out, OUTPUT_LIMIT, IDLE, usize::MAX, bench.now)
             .expect("it goes on");
         sent = expected.len().min(sent + most);
         assert_eq!(bench.out.unsent(id), expected.len() - sent, "{most} bytes at a time");
@@ -416,7 +417,7 @@ fn what_is_beyond_the_share_of_a_tick_goes_out_in_the_next_ones() {
     for sent in [100, 200] {
         let Bench { connection, out, now, .. } = &mut bench;
         assert_eq!(out.pop_touched(), Some(id));
-        connection.settle(out, &limits(), 100, *now).expect("it goes on");
+        connection.settle(out, OUTPUT_LIMIT, IDLE, 100, *now).expect("it goes on");
         bench.check(&vec![b'x'; sent], 0, true);
         let Bench { connection, handler, out, scratch, now, .. } = &mut bench;
         connection.take_turn(handler, out, scratch, *now, NOT_FRESH).expect("it goes on");
@@ -437,7 +438,10 @@ fn a_handler_that_has_more_to_say_is_called_when_the_output_has_drained() {
     assert!(!bench.connection.is_ready(), "the output is above the low-water mark");
     bench.connection.stream.room = 1000;
     bench.connection.note(Readiness { writable: true, ..Readiness::default() }).expect("well");
-    bench.connection.settle(&mut bench.out, &limits(), usize::MAX, bench.now).expect("it goes on");
+    bench
+        .connection
+        .settle(&mut bench.out, OUTPUT_LIMIT, IDLE, usize::MAX, bench.now)
+        .expect("it goes on");
     assert!(bench.connection.is_ready());
 }
 
@@ -470,7 +474,7 @@ fn one_that_took_nothing_before_it_was_asked_to_drain_is_given_up_too() {
     let Bench { connection, handler, out, scratch, now, .. } = &mut bench;
     connection.take_turn(handler, out, scratch, *now, NOT_FRESH).expect("it waits");
     assert_eq!(out.pop_touched(), Some(id));
-    connection.settle(out, &limits(), usize::MAX, *now).expect("it waits");
+    connection.settle(out, OUTPUT_LIMIT, IDLE, usize::MAX, *now).expect("it waits");
     assert_eq!(connection.deadline, Some(*now + IDLE));
 }
 
@@ -480,7 +484,7 @@ fn too_much_unread_output_ends_it() {
     bench.connection.stream.room = 0;
     let id = bench.connection.id();
     bench.out.output(id).expect("open").push(&vec![b'x'; OUTPUT_LIMIT + 1]);
-    let step = bench.connection.settle(&mut bench.out, &limits(), usize::MAX, bench.now);
+    let step = bench.connection.settle(&mut bench.out, OUTPUT_LIMIT, IDLE, usize::MAX, bench.now);
     assert_eq!(step, Err(CloseReason::OutputLimit));
 }
 
