@@ -1,9 +1,9 @@
 //! A plain socket that speaks RESP to a proxy or to the upstream itself. An answer that does not
 //! come within [`PATIENCE`] fails the test; that the peer has gone does not.
 
-use crate::support::process::PATIENCE;
+use crate::support::process::{PATIENCE, read_once};
 use crate::support::resp::{Reply, resp_request};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 
 /// One connection.
@@ -40,7 +40,7 @@ impl Link {
                 return Ok(reply);
             }
             let mut bytes = [0; 1 << 12];
-            match self.stream.read(&mut bytes) {
+            match read_once(&mut self.stream, &mut bytes) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.input.extend(&bytes[..count]),
                 Err(error) => {

@@ -1,9 +1,9 @@
 //! A relay between clients and a server that keeps what both say, to see what a library does not
 //! tell: which of its commands were refused.
 
-use crate::support::process::PATIENCE;
+use crate::support::process::{PATIENCE, read_once};
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,7 +61,7 @@ fn relay(client: TcpStream, server: SocketAddr) -> Relayed {
 fn copy(mut from: TcpStream, mut to: TcpStream) -> Vec<u8> {
     let (mut all, mut bytes) = (Vec::new(), [0; 1 << 16]);
     // A reset is an end too, and who has left needs no more replies.
-    while let Ok(read @ 1..) = from.read(&mut bytes) {
+    while let Ok(read @ 1..) = read_once(&mut from, &mut bytes) {
         all.extend_from_slice(&bytes[..read]);
         if to.write_all(&bytes[..read]).is_err() {
             break;

@@ -1,8 +1,8 @@
 //! A connection that sees exactly which bytes answer which request.
 
 use super::reply;
-use crate::support::process::PATIENCE;
-use std::io::{ErrorKind, Read, Write};
+use crate::support::process::{PATIENCE, read_once};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ impl Wire {
     fn read(&mut self) -> bool {
         let mut piece = [0; 16 << 10];
         let Some(stream) = &mut self.stream else { return false };
-        match stream.read(&mut piece) {
+        match read_once(stream, &mut piece) {
             Ok(0) => self.stream = None,
             Ok(count) => self.received.extend(&piece[..count]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,

@@ -1,9 +1,10 @@
 //! Thousands of clients that send a byte now and then, beside others.
 
 use crate::support::figures::{check_others, take_descriptors};
+use crate::support::process::read_once;
 use crate::support::rounds;
 use crate::support::tools::{descriptors, server_and_proxy, stat, wait_until};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ impl Slow {
         // It may be closed by now, which the read tells.
         let _ = self.stream.write(b"v");
         let mut bytes = [0; 256];
-        match self.stream.read(&mut bytes) {
+        match read_once(&mut self.stream, &mut bytes) {
             Ok(0) => self.is_closed = true,
             Ok(count) => self.said.extend_from_slice(&bytes[..count]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}

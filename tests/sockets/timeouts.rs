@@ -1,6 +1,6 @@
 //! Clients that take too long, beside others that do not.
 
-use crate::support::process::{Client, server};
+use crate::support::process::{Client, read_once, server};
 use crate::support::tools::{server_and_proxy, stat, stats};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ fn drip(client: Client, pieces: impl Iterator<Item = &'static str>) -> (Vec<u8>,
     let mut received = Vec::new();
     for piece in pieces {
         let mut bytes = [0; 1024];
-        match stream.read(&mut bytes) {
+        match read_once(&mut stream, &mut bytes) {
             Ok(0) => return (received, started.elapsed()),
             Ok(count) => received.extend_from_slice(&bytes[..count]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}

@@ -1,9 +1,10 @@
 //! Very many clients on one thread, none of which ever blocks.
 
 use super::process::PATIENCE;
+use crate::support::process::read_once;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ impl Guest {
         }
         let mut bytes = [0; 4096];
         loop {
-            match self.stream.read(&mut bytes) {
+            match read_once(&mut self.stream, &mut bytes) {
                 Ok(0) => panic!("closed after: {}", self.received.escape_ascii()),
                 Ok(count) => self.received.extend(&bytes[..count]),
                 Err(error) => return assert_eq!(error.kind(), ErrorKind::WouldBlock),

@@ -211,6 +211,19 @@ fn announcement(line: &str) -> (String, SocketAddr) {
     read().unwrap_or_else(|| panic!("not an announcement: {line}"))
 }
 
+/// Reads once, whatever signals come meanwhile: a socket with a timeout may be interrupted by them.
+///
+/// # Errors
+/// As the stream's, save for that.
+pub fn read_once(stream: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(into) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// A raw socket to a program. Every call that reads fails the test after [`PATIENCE`].
 pub struct Client {
     stream: BufReader<TcpStream>,
@@ -306,7 +319,12 @@ impl Client {
     /// # Errors
     /// Nothing came in time, or the connection broke.
     pub fn some_bytes(&mut self) -> io::Result<Vec<u8>> {
-        let bytes = self.stream.fill_buf()?.to_vec();
+        let bytes = loop {
+            match self.stream.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?.to_vec(),
+            }
+        };
         self.stream.consume(bytes.len());
         Ok(bytes)
     }

@@ -1,7 +1,8 @@
 //! A link to the upstream which can fall silent in one direction (what the proxy says arrives, what
 //! it is told waits), be cut, and be refused.
 
-use std::io::{self, Read, Write};
+use crate::support::process::read_once;
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -78,7 +79,7 @@ fn pass(proxy: TcpStream, upstream: TcpStream, state: Arc<State>) -> io::Result<
     thread::spawn(move || {
         let mut bytes = vec![0; 1 << 16];
         loop {
-            let read = from_upstream.read(&mut bytes).unwrap_or(0);
+            let read = read_once(&mut from_upstream, &mut bytes).unwrap_or(0);
             let is_silent = state.is_silent.lock().expect("nobody panicked with it");
             drop(state.silence_ended.wait_while(is_silent, |is_silent| *is_silent));
             if read == 0 || to_proxy.write_all(&bytes[..read]).is_err() {
