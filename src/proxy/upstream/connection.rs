@@ -215,8 +215,9 @@ impl<P> UpstreamConnection<P> {
             debug_assert_eq!(greeting.unanswered, 0, "each question is answered before the next");
             output.push(greeting.held.bytes());
             // Whoever waited for the connection has the whole timeout for the reply.
+            self.sent = self.sent.max(now);
             for request in &mut self.unanswered {
-                request.sent_at = now;
+                request.sent_at = self.sent;
             }
         }
     }
@@ -265,8 +266,9 @@ impl<P> UpstreamConnection<P> {
             (Some(_), Some(greeting)) => write(&mut greeting.held),
             (Some(output), None) => write(output.plain()),
         }
-        self.sent = now;
-        self.unanswered.push_back(Unanswered { sent_at: now, before, purpose });
+        // Within a tick the time that callers know may go back; that of the queue does not.
+        self.sent = self.sent.max(now);
+        self.unanswered.push_back(Unanswered { sent_at: self.sent, before, purpose });
         Ok(())
     }
 
