@@ -4,7 +4,7 @@
 //! - Memory: [`arena`] a vector in huge pages · [`segmented_slab`] values by number
 //! - Lookups: [`index`] hash to handle · [`glob`] the patterns of `KEYS`
 //! - Time: [`clock`] moments on both clocks · [`timer_wheel`] deadlines in order
-//! - Text: [`escape`] bytes of strangers for people · [`units`] how sizes and times are written
+//! - Text: [`escape`] untrusted bytes made printable · [`units`] how sizes and times are written
 
 pub mod arena;
 pub mod buffer;

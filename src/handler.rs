@@ -2,7 +2,7 @@
 //! else.
 //!
 //! A [`Handler`] is pure. It is given bytes and the time, and writes into an [`Outbox`], which is
-//! plain memory; it never blocks and never sees a socket or the system's clock. Whoever *drives* a
+//! plain memory; it never blocks and never sees a socket or the system's clock. The *driver* of a
 //! handler (the reactor with sockets, a test with plain memory and a made-up clock) carries out
 //! what the outbox holds after each call.
 //!
@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 /// Names a connection, not a slot of a table: a slot that is used again has a new generation, so
-/// that a late reply to a client that left finds nobody.
+/// that a late reply to a client that left is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId {
     slot: u32,
@@ -35,7 +35,7 @@ pub struct ConnId {
 }
 
 impl ConnId {
-    /// Returns its place in tables; unique among the connections of one moment.
+    /// Returns the connection's place in tables; unique among those of one moment.
     #[inline]
     pub fn slot(self) -> usize {
         self.slot as usize
@@ -47,14 +47,13 @@ impl ConnId {
         self.generation
     }
 
-    /// Returns both halves as one number. The lower 32 bits are never 0, which is free for other
-    /// uses.
+    /// Returns the name as one number. Its lower 32 bits are never 0, which is free for other uses.
     #[inline]
     pub fn pack(self) -> usize {
         (self.slot as usize) << 32 | self.generation as usize
     }
 
-    /// Returns what [`pack`](Self::pack) made a number of.
+    /// Returns the name that [`pack`](Self::pack) made a number of.
     #[inline]
     pub fn unpack(packed: usize) -> ConnId {
         debug_assert_ne!(packed as u32, 0, "0 is not a connection");
@@ -80,9 +79,9 @@ pub enum CloseReason {
     Lost(io::ErrorKind),
     /// A connection that was ordered with [`Outbox::connect`] failed.
     ConnectFailed(io::ErrorKind),
-    /// The same: its name has no address, or no name server answers.
+    /// The name of an ordered connection has no address, or no name server answers.
     NoAddress,
-    /// The same: the process, or the system, has no descriptor for it.
+    /// The process, or the system, has no descriptor for an ordered connection.
     NoDescriptor,
     /// The peer left more output unread than the output limit.
     OutputLimit,
@@ -90,7 +89,7 @@ pub enum CloseReason {
     Stuck,
 }
 
-/// What a handler wants of a client's connection after it was given input.
+/// The next step of a client's connection, as its handler decides after it was given input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// It used all that it could: read more. If nothing has come at the time given,
@@ -156,7 +155,7 @@ pub trait Handler {
     /// Returns the time at which `deadline_reached` is to be called, if it is.
     fn next_deadline(&self) -> Option<Instant>;
 
-    /// The time of `next_deadline` has come.
+    /// Acts on the time of `next_deadline`, which has come.
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant);
 
     /// Returns whether the time given to `received` must not be earlier than that at which the
@@ -214,8 +213,8 @@ struct Outlet {
     touched: bool,
 }
 
-/// What a handler may do to the outside: output for each connection, and orders to the driver. The
-/// methods for handlers stand first, those for drivers after.
+/// The effects of a handler: output for each connection, and orders to the driver. The methods for
+/// handlers stand first, those for drivers after.
 #[derive(Debug)]
 pub struct Outbox {
     outlets: Slab<Outlet>,
@@ -227,7 +226,7 @@ pub struct Outbox {
     resumed: Vec<ConnId>,
     /// The counters of everything that happens behind this outbox.
     pub stats: Stats,
-    /// What time it is outside; the driver keeps it right.
+    /// The wall clock, which the driver keeps up to date.
     pub clock: WallClock,
 }
 
@@ -370,7 +369,7 @@ impl Outbox {
         self.outlet_mut(conn).map(|outlet| &mut outlet.output)
     }
 
-    /// Takes back the memory of an output that has been sent whole.
+    /// Returns the memory of an output that has been sent whole to the pool.
     #[inline]
     pub fn drained(&mut self, conn: ConnId) {
         if let Some(outlet) = self.outlets.get_mut(conn.slot()) {

@@ -9,7 +9,7 @@
 //!   client     the client: blocking, for a terminal or a pipe
 //!   program    flags, log, announcements: what server and proxy do around their reactors
 //!   server     the policy of a server ║ proxy      the policy of a caching proxy
-//!   reactor    the event loop, mio    ║ session    what one client has said of its connection
+//!   reactor    the event loop, mio    ║ session    the state of one client's connection
 //!   handler    the boundary: Handler, Outbox, ConnId
 //!   stats      every counter
 //!   protocol   bytes to requests and replies, and back; the one table of commands
@@ -23,8 +23,8 @@
 //!
 //! To read it, begin where the least has to be known: [`base::buffer`], [`base::output`],
 //! [`handler`], [`reactor::connection`] and [`reactor`] are the loop; [`protocol::command`],
-//! [`protocol`] and [`session`] what is spoken; [`server`] the simplest policy on it, [`proxy`] the
-//! other. `docs/architecture.md` follows a request through them.
+//! [`protocol`] and [`session`] the protocols; [`server`] the simplest policy on them, [`proxy`]
+//! the other. `docs/architecture.md` follows a request through them.
 
 pub mod base;
 pub mod client;

@@ -13,11 +13,11 @@
 //!
 //! The first chunk is in small pages, so that a vector with little in it takes little.
 //!
-//! Whoever first touches a huge page waits until it is cleared: 0.2 ms, or 4 ms where a host lends
-//! a virtual machine its memory piece by piece. So a thread of the program that has nothing else to
-//! do ([`keep_ready`]) touches chunks beforehand, once a vector is half through its last. When they
-//! are needed faster than that, and without that thread, a chunk begins in small pages. Once it is
-//! full, Linux may make huge ones of them (`khugepaged` does, in its own time).
+//! The first access to a huge page waits until the system has cleared it: 0.2 ms, or 4 ms where a
+//! host lends a virtual machine its memory piece by piece. So a thread of its own ([`keep_ready`])
+//! touches chunks beforehand, once a vector is half through its last. When they are needed faster
+//! than that, and without that thread, a chunk begins in small pages. Once it is full, Linux may
+//! make huge ones of them (`khugepaged` does, in its own time).
 
 use bytemuck::Pod;
 use memmap2::{Advice, MmapMut};
@@ -61,7 +61,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// In small pages, none of them touched.
+    /// Returns a chunk in small pages, none of them touched.
     fn new() -> std::io::Result<Chunk> {
         Ok(Chunk { memory: MmapMut::map_anon(CHUNK)?, touched: 0 })
     }
@@ -74,7 +74,7 @@ impl Chunk {
     }
 
     fn want_huge_pages(&self) {
-        // Where there are none, others do.
+        // Without huge pages, small ones do.
         let _ = self.memory.advise(Advice::HugePage);
     }
 }
@@ -133,7 +133,7 @@ impl<T: Pod> Arena<T> {
         &mut bytemuck::cast_slice_mut(&mut chunk.memory)[number % Self::PER_CHUNK]
     }
 
-    /// Two elements, to be changed.
+    /// Returns two elements, to be changed.
     ///
     /// # Panics
     /// If they are one, or there are none of these numbers.
@@ -215,7 +215,7 @@ pub fn keep_ready() -> ! {
         let mut stock = WANTED.wait_while(stock(), |stock| stock.wanted == 0).expect(NO_PANIC);
         stock.wanted -= 1;
         drop(stock);
-        // If there is no memory, whoever needs it will find out.
+        // If there is no memory, the vector that needs the chunk fails on it.
         if let Ok(mut chunk) = Chunk::new() {
             chunk.want_huge_pages();
             chunk.count(CHUNK);
@@ -225,13 +225,13 @@ pub fn keep_ready() -> ! {
     }
 }
 
-const NO_PANIC: &str = "nobody panics while holding it";
+const NO_PANIC: &str = "no thread panics while it holds the lock";
 
 fn stock() -> MutexGuard<'static, Stock> {
     STOCK.lock().expect(NO_PANIC)
 }
 
-/// Has a chunk made ready, if anybody does that.
+/// Requests a chunk from the thread that makes them ready, if there is one.
 #[cold]
 fn want_chunk() {
     let mut stock = stock();

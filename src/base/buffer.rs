@@ -27,14 +27,15 @@ pub const SCRATCH_BYTES: usize = 68 * 1024;
 const SMALLEST: usize = 64;
 
 /// Storage up to this size is not worth giving back in part.
-const KEPT: usize = 4096;
+const MIN_SHRINK: usize = 4096;
 
-/// How far ahead storage is initialised, where it has the capacity. Less than what is kept.
-const AHEAD: usize = KEPT / 2;
+/// Bytes that are initialised ahead, where there is capacity. Fewer than [`MIN_SHRINK`].
+const AHEAD: usize = MIN_SHRINK / 2;
 
-/// How many times what it needs a buffer takes at most for what is announced: a megabyte of which
-/// 64 KiB have come does not have to grow any more. What then does not come has cost address space.
-const FORESIGHT: usize = 32;
+/// The most that a buffer reserves for an announced length, in multiples of what it needs: a
+/// megabyte of which 64 KiB have come does not have to grow any more. If the rest does not come,
+/// that has cost address space only.
+const MAX_RESERVE: usize = 32;
 
 /// A queue of bytes.
 #[derive(Debug, Default)]
@@ -104,8 +105,7 @@ impl Buffer {
         }
     }
 
-    /// Moves what stands from position `from` on to before what stands from position `to` on; `to`
-    /// is no more than `from`.
+    /// Moves the bytes from position `from` on to position `to`, which is no more than `from`.
     pub fn bring_forward(&mut self, from: usize, to: usize) {
         assert!(to <= from && from <= self.len(), "brought forward more than there is");
         let moved = self.len() - from;
@@ -134,11 +134,11 @@ impl Buffer {
     }
 
     /// Makes room for `count` bytes more, where `whole` bytes are to come in all, those that wait
-    /// included. If it has to grow for that, it grows as far as that, but to no more than some
-    /// times what it needs now; and touches none of it.
+    /// included. A buffer that has to grow grows to `whole`, but to no more than [`MAX_RESERVE`]
+    /// times what it needs now; the new memory is not touched.
     pub fn make_room_towards(&mut self, whole: usize, count: usize) {
         let needed = self.len() + count;
-        self.reserve(count, whole.clamp(needed, needed.saturating_mul(FORESIGHT)));
+        self.reserve(count, whole.clamp(needed, needed.saturating_mul(MAX_RESERVE)));
     }
 
     /// Returns how many bytes more it can take without growing.
@@ -159,11 +159,10 @@ impl Buffer {
     /// What the source returns; the buffer is then unchanged.
     #[inline]
     pub fn fill(&mut self, source: &mut impl Read, most: usize) -> io::Result<usize> {
-        let count = self.room().min(most);
-        if self.storage.len() - self.end < count {
-            self.initialise(count);
+        let room = self.room().min(most);
+        if self.storage.len() - self.end < room {
+            self.initialise(room);
         }
-        let room = count;
         let count = source.read(&mut self.storage[self.end..][..room])?;
         debug_assert!(count <= room, "a read brings no more than there is room for");
         self.end += count;
@@ -174,7 +173,7 @@ impl Buffer {
     pub fn shrink(&mut self) {
         if self.is_empty() {
             self.storage = Vec::new();
-        } else if self.storage.len() > KEPT && self.len() < self.storage.len() / 4 {
+        } else if self.storage.len() > MIN_SHRINK && self.len() < self.storage.len() / 4 {
             self.storage = self.bytes().to_vec();
             self.end -= self.start;
             self.start = 0;
@@ -204,32 +203,18 @@ impl Buffer {
     }
 
     /// Appends a number in decimal.
-    pub fn push_decimal(&mut self, number: u64) {
+    pub fn push_decimal(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut at = digits.len();
-        let mut rest = number;
         loop {
             at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
                 break;
             }
         }
         self.push(&digits[at..]);
-    }
-
-    /// Gives the memory away and is empty; a vector without memory if there was none.
-    pub fn take_storage(&mut self) -> Vec<u8> {
-        self.clear();
-        std::mem::take(&mut self.storage)
-    }
-
-    /// Takes memory to fill. Only for a buffer that owns none.
-    pub fn give_storage(&mut self, storage: Vec<u8>) {
-        assert!(self.storage.is_empty(), "the buffer already has memory");
-        debug_assert_eq!((self.start, self.end), (0, 0), "a buffer without memory is empty");
-        self.storage = storage;
     }
 
     #[cold]
@@ -249,8 +234,8 @@ impl Buffer {
         self.initialise(count);
     }
 
-    /// Sees to it that there is capacity for `count` bytes more. If it has to grow, it grows to
-    /// `capacity`; 0: by doubling.
+    /// Reserves capacity for `count` bytes more. If it has to grow, it grows to `capacity`; 0: by
+    /// doubling.
     fn reserve(&mut self, count: usize, capacity: usize) {
         let len = self.len();
         let needed = len.checked_add(count).expect("a buffer fits the address space");
@@ -275,8 +260,8 @@ impl Buffer {
         debug_assert!(self.capacity() - self.end >= count && self.len() == len);
     }
 
-    /// Initialises the storage for `count` bytes more, which it has the capacity for, and somewhat
-    /// beyond.
+    /// Initialises the storage for `count` bytes more, for which there is capacity, and for
+    /// [`AHEAD`] beyond.
     #[cold]
     fn initialise(&mut self, count: usize) {
         debug_assert!(self.end + count <= self.capacity(), "there is capacity for it");
@@ -286,21 +271,10 @@ impl Buffer {
         }
     }
 
-    /// Panics unless what must hold between any two calls does.
+    /// Panics unless its positions are in order, and an empty buffer is at the left edge.
     pub fn check_invariants(&self) {
         assert!(self.start <= self.end && self.end <= self.storage.len());
         assert!(!self.is_empty() || self.start == 0, "an empty buffer is at the left edge");
-    }
-}
-
-impl io::Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.push(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

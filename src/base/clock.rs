@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 /// added, and a timer that fires then may be set anew.
 const FARTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// A moment on both clocks: the monotonic one, by which things wait, and the wall clock, by which
-/// keys expire and people plan.
+/// A moment on both clocks: the monotonic one, by which deadlines are kept, and the wall clock, by
+/// which keys expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The monotonic clock.
@@ -17,7 +17,7 @@ pub struct Now {
 }
 
 impl Now {
-    /// Returns the moment that is so much later, unless somebody sets the wall clock.
+    /// Returns the moment `passed` later, unless the wall clock is set in between.
     pub fn plus(self, passed: Duration) -> Now {
         let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         Now { instant: self.instant + passed, unix_millis: self.unix_millis.saturating_add(millis) }
@@ -28,7 +28,7 @@ impl Now {
         (self.unix_millis / 1000) as u32
     }
 
-    /// Returns when the wall clock will show `unix_millis`, unless somebody sets it: now, if it
+    /// Returns when the wall clock will show `unix_millis`, unless it is set in between: now, if it
     /// does or is past it; in a century, if it takes longer.
     pub fn instant_of(self, unix_millis: u64) -> Instant {
         let ahead = Duration::from_millis(unix_millis.saturating_sub(self.unix_millis));

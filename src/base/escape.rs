@@ -1,4 +1,4 @@
-//! Bytes of strangers, made fit for people: three rules, for three readers.
+//! Untrusted bytes made printable: three rules, for three places where they are shown.
 //!
 //! | function | for | control characters | quotes, `\` | what is not UTF-8 |
 //! | --- | --- | --- | --- | --- |

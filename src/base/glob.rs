@@ -1,6 +1,6 @@
 //! Patterns as in Redis: `KEYS`, `SCAN … MATCH` and `CONFIG GET` take them.
 //!
-//! | piece | what it takes |
+//! | piece | what it matches |
 //! | --- | --- |
 //! | `*` | any bytes, also none |
 //! | `?` | one byte |
@@ -10,19 +10,19 @@
 //!
 //! A class without its `]` ends with the pattern.
 //!
-//! Every piece but `*` takes exactly one byte. So when the pieces behind a `*` fail, only that `*`
-//! need take a byte more: one before it would only leave less for the rest. The time is at most
-//! that of the pattern's length times the text's, and there is no recursion.
+//! Every piece but `*` matches exactly one byte. So when the pieces behind a `*` fail, only that
+//! `*` need match a byte more: one before it would only leave less for the rest. The time is at
+//! most the pattern's length times the text's, and there is no recursion.
 
 /// Returns whether the pattern matches the whole text.
 ///
-/// As in Redis, nothing but `*` alone takes an empty text, save the empty pattern.
+/// As in Redis, only `*` alone and the empty pattern match an empty text.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_folded(pattern, text, |byte| byte)
 }
 
-/// Returns the same with ASCII letters of either case for each other. As in Redis, a letter behind
-/// `\` in a class stands for itself only.
+/// Returns whether the pattern matches the whole text, whatever the case of ASCII letters. As in
+/// Redis, a letter behind `\` in a class stands for itself only.
 pub fn matches_in_any_case(pattern: &[u8], text: &[u8]) -> bool {
     matches_folded(pattern, text, |byte| byte.to_ascii_lowercase())
 }
@@ -32,7 +32,7 @@ fn matches_folded(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -
         return matches!(pattern, [] | [b'*']);
     }
     let (mut rest, mut at) = (pattern, 0);
-    // What stands behind the last `*`, and where the text goes on that it has not taken yet.
+    // The pattern behind the last `*`, and the text that this `*` has not matched yet.
     let mut star: Option<(&[u8], usize)> = None;
     while at < text.len() {
         if let [b'*', behind @ ..] = rest {
@@ -54,7 +54,7 @@ fn matches_folded(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -
     rest.iter().all(|&byte| byte == b'*')
 }
 
-/// Returns the length of the pattern's first piece, if it matches the byte; it is no `*`.
+/// Returns the length of the pattern's first piece, which is not `*`, if it matches the byte.
 #[inline]
 fn piece_for(pattern: &[u8], byte: u8, fold: impl Fn(u8) -> u8) -> Option<usize> {
     let (takes, length) = match *pattern {

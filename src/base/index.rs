@@ -1,7 +1,7 @@
 //! A hash index: from the 64-bit hash of a key to the 32-bit handle of its entry.
 //!
-//! It holds no keys and no whole hashes, only a tag of each hash and the handle. Whoever owns the
-//! entries knows which handle is meant (`is_it`) and what the hash behind a handle was (`hash_of`).
+//! It holds no keys and no whole hashes, only a tag of each hash and the handle. The owner of the
+//! entries passes functions that recognise an entry (`is_it`) and compute its hash (`hash_of`).
 //!
 //! A bucket is one cache line, so a lookup touches one line here and then the entry itself:
 //!
@@ -23,7 +23,7 @@
 //! 6 buckets  0 1 2 3 4 5     bucket 1 was split: …101 moved to bucket 5; …110 is still in bucket 2
 //! ```
 //!
-//! To find the bucket of …110 among 6: three bits say 6, which does not exist yet, so two bits: 2.
+//! To find the bucket of …110 among 6: three bits give 6, which does not exist yet; two bits: 2.
 //! Removals undo the splits in the opposite order. Buckets never move in memory as it grows (see
 //! `arena.rs`), so no operation ever pauses.
 //!
@@ -89,7 +89,7 @@ impl Bucket {
         found
     }
 
-    /// Entries in this bucket; they fill it from the front.
+    /// Returns the number of entries in this bucket; they fill it from the front.
     fn len(&self) -> usize {
         self.matches(0).trailing_zeros().min(SLOTS as u32) as usize
     }
@@ -132,30 +132,26 @@ pub struct Index {
 }
 
 impl Default for Index {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Index {
     /// Returns an empty index, of one bucket.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut home = Arena::default();
         *home.grow() = Bucket::EMPTY;
         Self { home, overflow: Arena::default(), mask: 0, len: 0, moving: Vec::new() }
     }
+}
 
-    /// Returns the number of handles in it.
+impl Index {
+    /// Returns the number of handles.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Returns whether nothing is in it.
+    /// Returns whether there are no handles.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Heap memory in bytes, without the allocator's own share.
+    /// Returns its heap memory in bytes, without the allocator's own share.
     pub fn memory_bytes(&self) -> usize {
         self.home.memory_bytes()
             + self.overflow.memory_bytes()
@@ -163,14 +159,14 @@ impl Index {
     }
 
     /// Returns the handle under `hash` for which `is_it` holds. `is_it` is called for the handles
-    /// with that hash, and in one lookup of several thousand about another.
+    /// with that hash, and in one lookup of several thousand for another.
     #[inline]
     pub fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         self.locate(hash, is_it).map(|(_, _, handle)| handle)
     }
 
     /// Adds `handle` under `hash`, beside others that are there; whether it is there already is
-    /// not checked. `hash_of` must know it, too.
+    /// not checked. `hash_of` must accept it, too.
     pub fn insert(&mut self, hash: u64, handle: u32, hash_of: impl FnMut(u32) -> u64) {
         debug_assert!(self.moving.is_empty(), "nothing moves between operations");
         self.append(self.home_of(hash), (tag_of(hash), handle));
@@ -211,7 +207,7 @@ impl Index {
         Some(handle)
     }
 
-    /// Has `new` be the handle under `hash` in place of `old`, which must be there.
+    /// Replaces the handle `old` under `hash`, which must be there, by `new`.
     #[inline]
     pub fn replace(&mut self, hash: u64, old: u32, new: u32) {
         let found = self.locate(hash, |handle| handle == old);
@@ -249,9 +245,9 @@ impl Index {
         self.home.into_pieces().chain(self.overflow.into_pieces())
     }
 
-    /// Forgets everything and gives the memory back.
+    /// Drops all handles and gives the memory back.
     pub fn clear(&mut self) {
-        *self = Self::new();
+        *self = Self::default();
     }
 
     /// Returns a handle that may be the one with this hash: what the first cache line of the search
@@ -444,8 +440,8 @@ pub fn position(hash: u64) -> u64 {
     hash.reverse_bits() >> (u64::BITS - POSITION_BITS)
 }
 
-/// Of the high bits, since the low ones are mostly the same within a bucket. Not 0, which means
-/// an empty slot.
+/// Returns the tag of a hash: of its high bits, since the low ones are mostly the same within a
+/// bucket; never 0, which means an empty slot.
 #[inline]
 fn tag_of(hash: u64) -> u16 {
     ((hash >> 48) as u16).max(1)

@@ -1,5 +1,5 @@
-//! What waits to be sent to one peer: bytes that were written for it, and between them values that
-//! are large and stand where they are stored.
+//! The output that waits to be sent to one peer: bytes that were written for it, and between them
+//! large values, where they are stored.
 //!
 //! ```text
 //!   plain    $1048576 ▸◂ \r\n$5\r\nsmall\r\n$20000\r\n ▸◂ \r\n        a `Buffer`
@@ -27,9 +27,9 @@ use std::sync::Arc;
 /// replies it just fits the storage of an output.
 pub const SHARED_FROM: usize = 16 * 1024;
 
-/// Bytes with several owners, which nobody changes while there is more than one. Counted by atoms,
-/// since a server that a proxy runs for itself moves to its thread with what it holds; next to
-/// 16 KiB on their way to a socket the difference cannot be seen.
+/// Bytes with several owners, never changed while there is more than one. Counted atomically, since
+/// a server that a proxy runs for itself moves to another thread with its values; next to 16 KiB
+/// that are written to a socket the difference cannot be measured.
 pub type Block = Arc<Vec<u8>>;
 
 /// The most slices that one write takes: 32 large values with what stands between them.
@@ -50,7 +50,7 @@ impl<'a> Value<'a> {
         Value::Long(block, range.start, range.end)
     }
 
-    /// Returns its bytes.
+    /// Returns the bytes of the value.
     #[inline]
     pub fn bytes(self) -> &'a [u8] {
         match self {
@@ -93,7 +93,7 @@ impl PartialEq for Value<'_> {
 
 impl Eq for Value<'_> {}
 
-/// What waits to be sent to one peer: see the head of the file.
+/// The output that waits to be sent to one peer: see the head of the file.
 #[derive(Debug, Default)]
 pub struct Output {
     plain: Buffer,
@@ -110,20 +110,13 @@ struct SharedParts {
     consumed: usize,
 }
 
-/// Never empty.
+/// A part of a block, never empty.
 #[derive(Debug)]
 struct SharedPart {
     block: Block,
-    start: usize,
-    end: usize,
+    range: Range<usize>,
     /// The plain bytes before it, those consumed included.
     at: usize,
-}
-
-impl SharedPart {
-    fn len(&self) -> usize {
-        self.end - self.start
-    }
 }
 
 impl Output {
@@ -176,8 +169,7 @@ impl Output {
         let shared = self.shared.get_or_insert_default();
         shared.bytes += range.len();
         let at = shared.consumed + self.plain.len();
-        let Range { start, end } = range;
-        shared.pieces.push_back(SharedPart { block: block.clone(), start, end, at });
+        shared.pieces.push_back(SharedPart { block: block.clone(), range, at });
     }
 
     /// Appends all that waits in another output.
@@ -188,7 +180,7 @@ impl Output {
             for piece in &shared.pieces {
                 let before = piece.at - shared.consumed;
                 self.push(&plain[done..before]);
-                self.push_shared(&piece.block, piece.start..piece.end);
+                self.push_shared(&piece.block, piece.range.clone());
                 done = before;
             }
         }
@@ -218,11 +210,10 @@ impl Output {
         if let Some(shared) = &mut self.shared {
             shared.drop_pieces(index..);
         }
-        self.forget_none();
+        self.drop_empty_list();
     }
 
-    /// Moves what stands from position `from` on to before what stands from position `to` on; `to`
-    /// is no more than `from`.
+    /// Moves the bytes from position `from` on to position `to`, which is no more than `from`.
     pub fn bring_forward(&mut self, from: usize, to: usize) {
         assert!(to <= from, "brought forward is what stands behind");
         let (first, to) = self.cut(to);
@@ -238,8 +229,7 @@ impl Output {
         }
     }
 
-    /// Writes once, as much as the peer takes of what waits, but no more than `most` bytes; whether
-    /// it took all that one write can offer it.
+    /// Writes once, at most `most` bytes. Returns whether the peer took all that was offered.
     ///
     /// # Errors
     /// What the peer's stream returns; nothing is then consumed.
@@ -288,7 +278,7 @@ impl Output {
         let upto_piece = pieces.map(move |(at, piece)| {
             let before = &plain[done..at];
             done = at;
-            [before, &piece.block[piece.start..piece.end]]
+            [before, &piece.block[piece.range.clone()]]
         });
         let last = shared.and_then(|shared| Some(shared.pieces.back()?.at - shared.consumed));
         let rest = &plain[last.unwrap_or(0)..];
@@ -303,11 +293,11 @@ impl Output {
             shared.consumed += plain;
             shared.drop_pieces(..index);
         }
-        self.forget_none();
+        self.drop_empty_list();
     }
 
-    /// Finds a position: how many pieces and how many plain bytes stand before it. A piece that it
-    /// falls into becomes two.
+    /// Returns the numbers of pieces and of plain bytes before a position. A piece that it falls
+    /// into becomes two.
     fn cut(&mut self, position: usize) -> (usize, usize) {
         assert!(position <= self.len(), "there is less than that");
         let Some(shared) = &mut self.shared else { return (0, position) };
@@ -319,20 +309,20 @@ impl Output {
                 return (index, position - before);
             }
             let within = position - before - plain;
-            if within < piece.len() {
-                let middle = piece.start + within;
-                let rest = SharedPart { start: middle, block: piece.block.clone(), ..*piece };
-                piece.end = middle;
+            if within < piece.range.len() {
+                let middle = piece.range.start + within;
+                let (block, range) = (piece.block.clone(), middle..piece.range.end);
+                piece.range.end = middle;
+                let rest = SharedPart { block, range, at: piece.at };
                 shared.pieces.insert(index + 1, rest);
                 return (index + 1, plain);
             }
-            before += piece.len();
+            before += piece.range.len();
         }
         (shared.pieces.len(), position - before)
     }
 
-    /// Without pieces there is no list of them.
-    fn forget_none(&mut self) {
+    fn drop_empty_list(&mut self) {
         if self.shared.as_ref().is_some_and(|shared| shared.pieces.is_empty()) {
             self.shared = None;
         }
@@ -344,8 +334,8 @@ impl Output {
         self.plain.check_invariants();
         let Some(shared) = &self.shared else { return };
         assert!(!shared.pieces.is_empty());
-        assert_eq!(shared.bytes, shared.pieces.iter().map(SharedPart::len).sum());
-        assert!(shared.pieces.iter().all(|piece| piece.len() > 0));
+        assert_eq!(shared.bytes, shared.pieces.iter().map(|piece| piece.range.len()).sum());
+        assert!(shared.pieces.iter().all(|piece| !piece.range.is_empty()));
         assert!(shared.pieces.iter().is_sorted_by_key(|piece| piece.at));
         assert!(shared.pieces.iter().all(|piece| piece.at >= shared.consumed));
         let last = shared.pieces.back().map_or(0, |piece| piece.at);
@@ -355,7 +345,7 @@ impl Output {
 
 impl SharedParts {
     fn drop_pieces(&mut self, which: impl std::ops::RangeBounds<usize>) {
-        let dropped: usize = self.pieces.drain(which).map(|piece| piece.len()).sum();
+        let dropped: usize = self.pieces.drain(which).map(|piece| piece.range.len()).sum();
         debug_assert!(!self.pieces.is_empty() || dropped == self.bytes);
         self.bytes -= dropped;
     }

@@ -59,15 +59,10 @@ struct Page<T> {
 }
 
 impl<T> SegmentedSlab<T> {
-    /// What one place takes.
+    /// The memory of one place, in bytes.
     pub const PLACE_BYTES: usize = size_of::<Option<T>>();
 
-    /// Returns an empty slab, which has no memory yet.
-    pub fn new() -> Self {
-        Self { pages: Vec::new(), room: Vec::new(), first_room: 0, allocated: 0, len: 0 }
-    }
-
-    /// Returns the number of values in it.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -202,9 +197,10 @@ impl<T> SegmentedSlab<T> {
         self.first_room = self.first_room.min(page / BITS);
     }
 
-    /// Returns the values, those with high numbers first. What has been taken of them is freed.
+    /// Returns the values, those with high numbers first. The memory of those taken is freed.
     pub fn into_values(self) -> impl Iterator<Item = T> {
-        let segments = self.pages.into_iter().rev().flatten().flat_map(|page| page.into_segments());
+        let pages = self.pages.into_iter().rev().flatten();
+        let segments = pages.flat_map(|page| page.segments.into_iter().rev().flatten());
         segments.flat_map(|places| *places).flatten()
     }
 }
@@ -214,15 +210,12 @@ impl<T> Page<T> {
         let segments = array::from_fn(|_| None);
         Self { segments, used: [0; BITS], room: u64::MAX, allocated: 0 }
     }
-
-    fn into_segments(self) -> impl Iterator<Item = Box<Places<T>>> {
-        self.segments.into_iter().rev().flatten()
-    }
 }
 
 impl<T> Default for SegmentedSlab<T> {
+    /// Returns an empty slab, which has no memory yet.
     fn default() -> Self {
-        Self::new()
+        Self { pages: Vec::new(), room: Vec::new(), first_room: 0, allocated: 0, len: 0 }
     }
 }
 

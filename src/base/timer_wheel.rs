@@ -43,8 +43,8 @@
 //! open slot in which 32 are left is closed again, and gives a kilobyte back.
 //!
 //! Why not cascade in pieces, one at each call? Whatever is due would wait until all of its slot
-//! have been moved, for seconds; and `None` would mean now that nothing is due, now that nobody
-//! knows yet.
+//! have been moved, for seconds; and `None` could mean that nothing is due, or that it is not known
+//! yet.
 //!
 //! Eleven digits hold every tick a `u64` can count, 584 million years: no deadline lies beyond the
 //! top level, which would otherwise need a list of its own. The price is 11 KiB a wheel.
@@ -88,21 +88,21 @@ pub struct TimerId {
 }
 
 impl TimerId {
-    /// Returns which of the timers that are in the wheel at one time it is; see
-    /// [`TimerWheel::value`]. Numbers are used again.
+    /// Returns a number that no other timer has while this one is in the wheel: see
+    /// [`TimerWheel::value`].
     pub fn number(self) -> u32 {
         self.slot
     }
 
-    /// Returns it as a number, to be kept where there is no room for types.
+    /// Returns the identifier as one number.
     pub fn pack(self) -> u64 {
         u64::from(self.generation.get()) << 32 | u64::from(self.slot)
     }
 
-    /// Returns what [`pack`](Self::pack) made a number of.
+    /// Returns the identifier that [`pack`](Self::pack) made a number of.
     ///
     /// # Panics
-    /// With a number below 2³²: `pack` gives none.
+    /// With a number below 2³², which `pack` never returns.
     pub fn unpack(packed: u64) -> TimerId {
         let generation = NonZeroU32::new((packed >> 32) as u32);
         let generation = generation.expect("it was packed, and generations begin with 1");
@@ -111,8 +111,7 @@ impl TimerId {
 }
 
 impl<T> TimerWheel<T> {
-    /// Returns an empty wheel. Its ticks are counted from `origin`, and no earlier time exists for
-    /// it.
+    /// Returns an empty wheel. Its ticks are counted from `origin`; no earlier time exists for it.
     pub fn new(origin: Instant) -> Self {
         TimerWheel {
             origin,
@@ -156,8 +155,7 @@ impl<T> TimerWheel<T> {
         Some(self.remove(id.slot, tick))
     }
 
-    /// Returns the value of a timer that is in the wheel. For an owner who knows that it is, and
-    /// keeps only its number.
+    /// Returns the value of a timer that is in the wheel, for an owner that keeps only its number.
     ///
     /// # Panics
     /// If there is none of this number; so do [`value_mut`](Self::value_mut) and
@@ -212,21 +210,21 @@ impl<T> TimerWheel<T> {
         self.nodes.slab.len()
     }
 
-    /// What one timer takes in memory.
+    /// The memory of one timer, in bytes.
     pub const TIMER_BYTES: usize = SegmentedSlab::<Node<T>>::PLACE_BYTES;
 
-    /// Returns for how many timers there is memory that is vacant; see [`SegmentedSlab::vacant`].
+    /// Returns the number of timers for which memory is vacant; see [`SegmentedSlab::vacant`].
     pub fn vacant(&self) -> usize {
         self.nodes.slab.vacant()
     }
 
-    /// Returns how many slots are open, each an allocation of [`OPENED_BYTES`](Self::OPENED_BYTES):
+    /// Returns the number of open slots, each an allocation of [`OPENED_BYTES`](Self::OPENED_BYTES):
     /// for 32 timers one at most at each of ten levels, usually one for some hundreds.
     pub fn opened(&self) -> usize {
         self.nodes.opened
     }
 
-    /// What an open slot takes in memory.
+    /// The memory of an open slot, in bytes.
     pub const OPENED_BYTES: usize = size_of::<Wheel>();
 
     /// Returns the latest `now` that was given to [`expire`](Self::expire), at first the origin.

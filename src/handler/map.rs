@@ -1,9 +1,8 @@
-//! What a handler knows of each of its connections, found by their names.
+//! A table of values by connection.
 
 use super::ConnId;
 
-/// Values by connection: one lookup by slot, and the generation of another connection finds
-/// nothing.
+/// Values by connection: one lookup by slot, which finds nothing for another generation.
 #[derive(Debug)]
 pub struct ConnMap<T> {
     slots: Vec<Option<(u32, T)>>,
@@ -17,17 +16,17 @@ impl<T> Default for ConnMap<T> {
 }
 
 impl<T> ConnMap<T> {
-    /// Remembers `value` for a connection.
+    /// Adds the value of a connection.
     pub fn insert(&mut self, conn: ConnId, value: T) {
         if self.slots.len() <= conn.slot() {
             self.slots.resize_with(conn.slot() + 1, || None);
         }
         self.len += usize::from(self.slots[conn.slot()].is_none());
-        debug_assert!(self.get(conn).is_none(), "a connection is remembered once");
+        debug_assert!(self.get(conn).is_none(), "a connection has one value");
         self.slots[conn.slot()] = Some((conn.generation, value));
     }
 
-    /// Returns what is known of a connection, to be changed.
+    /// Returns the value of a connection, to be changed.
     #[inline]
     pub fn get_mut(&mut self, conn: ConnId) -> Option<&mut T> {
         match self.slots.get_mut(conn.slot()) {
@@ -36,13 +35,13 @@ impl<T> ConnMap<T> {
         }
     }
 
-    /// Returns what is known of a connection.
+    /// Returns the value of a connection.
     pub fn get(&self, conn: ConnId) -> Option<&T> {
         let (generation, value) = self.slots.get(conn.slot())?.as_ref()?;
         (*generation == conn.generation).then_some(value)
     }
 
-    /// Forgets a connection, and returns what was known of it.
+    /// Removes a connection, and returns its value.
     pub fn remove(&mut self, conn: ConnId) -> Option<T> {
         let slot = self.slots.get_mut(conn.slot())?;
         let (_, value) = slot.take_if(|(generation, _)| *generation == conn.generation)?;
@@ -56,12 +55,12 @@ impl<T> ConnMap<T> {
         self.len
     }
 
-    /// Returns whether no connection is known.
+    /// Returns whether there are no connections.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Returns all of them, by slot.
+    /// Returns all connections with their values, by slot.
     pub fn iter(&self) -> impl Iterator<Item = (ConnId, &T)> {
         self.slots.iter().enumerate().filter_map(|(slot, entry)| {
             let (generation, value) = entry.as_ref()?;

@@ -100,7 +100,7 @@ impl Store {
     pub fn new(now: Instant) -> Self {
         Self {
             hasher: RandomState::new(),
-            index: Index::new(),
+            index: Index::default(),
             pages: Pages::new(),
             key_bytes: 0,
             value_bytes: 0,

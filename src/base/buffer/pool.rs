@@ -7,11 +7,11 @@ use super::Buffer;
 #[derive(Debug, Default)]
 pub struct BufferPool {
     free: Vec<Vec<u8>>,
-    /// The one that came back last at the end.
+    /// The storage of long inputs, latest last.
     long: Vec<Vec<u8>>,
-    /// The capacity of all of them.
+    /// The capacity of all of `long`.
     long_bytes: usize,
-    /// How many of them were not needed since [`BufferPool::age`].
+    /// The number of the first of `long` that were not needed since [`BufferPool::age`].
     long_unused: usize,
 }
 
@@ -23,12 +23,12 @@ impl BufferPool {
     /// The most that is kept of long inputs, in bytes: for 16 clients that send a megabyte each.
     const MAX_LONG: usize = 16 * 1024 * 1024;
 
-    /// Sees to it that the buffer owns memory.
+    /// Gives a buffer memory, if it has none.
     #[inline]
     pub fn lend(&mut self, buffer: &mut Buffer) {
         if buffer.capacity() == 0 {
             let fresh = || vec![0; Self::STORAGE_BYTES];
-            buffer.give_storage(self.free.pop().unwrap_or_else(fresh));
+            buffer.storage = self.free.pop().unwrap_or_else(fresh);
         }
     }
 
@@ -36,17 +36,17 @@ impl BufferPool {
     #[inline]
     pub fn take_back(&mut self, buffer: &mut Buffer) {
         debug_assert!(buffer.is_empty());
-        let storage = buffer.take_storage();
+        let storage = std::mem::take(&mut buffer.storage);
         if storage.capacity() == Self::STORAGE_BYTES && self.free.len() < Self::MAX {
             self.free.push(storage);
         }
     }
 
-    /// Returns a buffer for an input that will have `whole` bytes in all, of which so many have
-    /// come; without memory, if there is none of that size.
+    /// Returns an empty buffer for an input of `whole` bytes, of which `come` have come; without
+    /// memory, if the pool has none of that size.
     pub fn lend_long(&mut self, whole: usize, come: usize) -> Buffer {
         // An announcement alone gets no memory that others have touched.
-        if whole > come * super::FORESIGHT {
+        if whole > come * super::MAX_RESERVE {
             return Buffer::new();
         }
         let found = self.long.iter().rposition(|storage| storage.capacity() >= whole);
@@ -56,8 +56,8 @@ impl BufferPool {
         Buffer { storage, start: 0, end: 0 }
     }
 
-    /// Takes back the memory of a long input that has been used up, if it is still long; what has
-    /// lain here longest makes room for it.
+    /// Takes back the memory of a long input that has been used up, if it is still long; the oldest
+    /// storage makes room for it.
     pub fn take_back_long(&mut self, buffer: Buffer) {
         debug_assert!(buffer.is_empty(), "what is lent next is empty");
         if buffer.capacity() <= Self::STORAGE_BYTES {
@@ -70,8 +70,8 @@ impl BufferPool {
         }
     }
 
-    /// Gives back the storage of long inputs that was not needed since the last time. To be called
-    /// now and then.
+    /// Gives back the storage of long inputs that was not needed since the last call; to be called
+    /// about once a second.
     pub fn age(&mut self) {
         for _ in 0..self.long_unused {
             self.drop_oldest();
@@ -79,7 +79,7 @@ impl BufferPool {
         self.long_unused = self.long.len();
     }
 
-    /// Panics unless all that is kept is of the sizes that are, and the sums are right.
+    /// Panics unless all storage is of the sizes that it may have, and the sums are right.
     pub fn check_invariants(&self) {
         assert!(self.free.len() <= Self::MAX);
         assert!(self.free.iter().all(|it| it.capacity() == Self::STORAGE_BYTES));

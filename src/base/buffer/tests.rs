@@ -130,7 +130,7 @@ fn it_grows_to_what_is_announced_as_that_comes() {
     while buffer.len() < 64 << 20 {
         buffer.make_room_towards(64 << 20, buffer.len().min((64 << 20) - buffer.len()));
         assert!(buffer.storage.len() <= 2 * buffer.len() + AHEAD, "only that is touched");
-        assert!(buffer.capacity() <= FORESIGHT * 2 * buffer.len());
+        assert!(buffer.capacity() <= MAX_RESERVE * 2 * buffer.len());
         capacities.push(buffer.capacity());
         let room = buffer.len().min((64 << 20) - buffer.len());
         buffer.fill(&mut io::repeat(b'v'), room).expect("it reads on");

@@ -20,7 +20,7 @@ fn no_operation_looks_at_many_entries() {
         asked.set(asked.get() + 1);
         mixed(handle)
     };
-    let mut index = Index::new();
+    let mut index = Index::default();
     for handle in 0..100_000 {
         index.insert(mixed(handle), handle, hash_of);
         most = most.max(asked.take());
@@ -35,7 +35,7 @@ fn no_operation_looks_at_many_entries() {
 #[test]
 fn memory_follows_the_number_of_entries_up_and_down() {
     const MANY: u32 = 4_000_000;
-    let mut index = Index::new();
+    let mut index = Index::default();
     let empty = index.memory_bytes();
     for handle in 0..MANY {
         index.insert(mixed(handle), handle, mixed);
@@ -83,7 +83,7 @@ proptest! {
             (prop::collection::vec(any_hash(), 1..200), 0u8..=100), 1..7
         )
     ) {
-        let mut index = Index::new();
+        let mut index = Index::default();
         let mut model = HashMap::new();
         let mut hashes = Vec::new();
         for (fresh, percent_removed) in rounds {
@@ -116,7 +116,7 @@ proptest! {
         // From one stop to the next, with another number of entries, and so of buckets, each time.
         let mut stops: Vec<_> = stops.iter().map(|&(hash, len)| (position(hash), len)).collect();
         stops.sort_unstable();
-        let mut index = Index::new();
+        let mut index = Index::default();
         let mut met = Vec::new();
         let (mut from, mut len) = (0, 10);
         (0..len).for_each(|handle| index.insert(mixed(handle), handle, mixed));

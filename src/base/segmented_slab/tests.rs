@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
 fn memory_follows_the_values_though_some_of_the_old_ones_stay() {
-    let mut slab = SegmentedSlab::new();
+    let mut slab = SegmentedSlab::default();
     let numbers: Vec<u32> = (0..64_000).map(|value| slab.insert(value)).collect();
     assert_eq!(slab.vacant(), 0);
     assert_eq!(slab.remove(700), 700);
@@ -29,7 +29,7 @@ fn memory_follows_the_values_though_some_of_the_old_ones_stay() {
 proptest! {
     #[test]
     fn it_holds_what_a_map_holds(steps in prop::collection::vec((0..9, 0usize..999), 0..2000)) {
-        let mut slab = SegmentedSlab::new();
+        let mut slab = SegmentedSlab::default();
         let mut map = BTreeMap::new();
         for (step, (kind, which)) in steps.into_iter().enumerate() {
             // Up for some time, then down.

@@ -158,14 +158,14 @@ impl Queue {
 impl<T> Nodes<T> {
     pub fn new() -> Self {
         Nodes {
-            slab: SegmentedSlab::new(),
+            slab: SegmentedSlab::default(),
             opened: 0,
             #[cfg(test)]
             moved: 0,
         }
     }
 
-    /// Adds a timer to a queue, and gives its number.
+    /// Adds a timer to a queue, and returns its number.
     pub fn insert(
         &mut self,
         queue: &mut Queue,
@@ -179,8 +179,8 @@ impl<T> Nodes<T> {
         index
     }
 
-    /// Calls `move_to` with each node of a queue and its tick, from the head on; it may append that
-    /// to another queue.
+    /// Calls `move_to` with each node of a queue and its tick, from the head on; `move_to` may
+    /// append the node to another queue.
     pub fn each(&mut self, queue: Queue, mut move_to: impl FnMut(&mut Self, u32, u64)) {
         #[cfg(test)]
         {

@@ -217,7 +217,7 @@ impl Cache {
             bytes: 0,
             origin: now,
             hasher: RandomState::new(),
-            index: Index::new(),
+            index: Index::default(),
             entries: TimerWheel::new(now),
             newest: NONE,
             oldest: NONE,

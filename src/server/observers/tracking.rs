@@ -148,7 +148,7 @@ impl Tracking {
     pub fn new(limit: usize, now: Instant) -> Tracking {
         Tracking {
             hasher: RandomState::new(),
-            index: Index::new(),
+            index: Index::default(),
             entries: Slab::new(),
             oldest: NONE,
             newest: NONE,

@@ -288,7 +288,7 @@ fn a_cleared_store_is_as_small_as_a_new_one() {
     store.clear();
     assert_eq!((store.len(), store.expiring()), (0, 0));
     assert_eq!((store.key_bytes(), store.value_bytes()), (0, 0));
-    assert_eq!(store.index.memory_bytes(), Index::new().memory_bytes());
+    assert_eq!(store.index.memory_bytes(), Index::default().memory_bytes());
     for _ in 0..3 {
         assert!(store.next_deadline().is_none_or(|next| next <= now.instant), "there is more");
         assert_eq!(expire(&mut store, now), [b""; 0]);
