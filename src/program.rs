@@ -1,5 +1,5 @@
-//! What the programs `server` and `proxy` do alike around their reactors: words on stdout and
-//! stderr, warnings at the start, exit codes.
+//! The common part of the programs `server` and `proxy` around their reactors: start and end,
+//! messages on stdout and stderr, exit codes.
 
 pub mod flags;
 pub mod logging;
@@ -7,7 +7,7 @@ pub mod logging;
 use crate::base::arena;
 use crate::handler::Handler;
 use crate::program::flags::{Common, Parsed};
-use crate::reactor::{Exit, Reactor, Stopper};
+use crate::reactor::{Exit, Poll, Reactor, Stopper};
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::settings::limits::Limits;
@@ -25,15 +25,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Descriptors kept back from clients: listeners, the upstream, signals, the log, and clients past
-/// the limit while they read why they are refused.
+/// the limit while they read the refusal.
 pub const RESERVED_DESCRIPTORS: usize = 64;
 
-/// The arguments of this process, without its name.
-pub fn arguments() -> Vec<String> {
-    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
-}
-
-/// The memory that this process takes, in bytes; 0 where the system does not say.
+/// Returns the memory of this process, in bytes; 0 where the system does not report it.
 pub fn resident_bytes() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -41,34 +36,45 @@ pub fn resident_bytes() -> usize {
     kibibytes.map_or(0, |number: usize| number << 10)
 }
 
-/// A number that differs from process to process.
+/// Returns a number that differs from process to process.
 pub fn random_seed() -> u64 {
     RandomState::new().hash_one(())
 }
 
-/// Exit code 0 for help and version, 2 for a command line that is wrong; what was said is printed.
-///
-/// # Errors
-/// The exit code with which the program is to end now.
-pub fn checked<T>(program: &str, parsed: Result<Parsed<T>, String>) -> Result<T, ExitCode> {
-    match parsed {
-        Ok(Parsed::Run(config)) => Ok(config),
+/// Runs a program on the arguments of this process: `parse` reads them, and `run` returns the exit
+/// code, or one line on why the program cannot go on. The exit code is then 1, and 2 where the
+/// arguments are wrong.
+pub fn start<T>(
+    program: &str,
+    parse: impl FnOnce(&[String]) -> Result<Parsed<T>, String>,
+    run: impl FnOnce(T) -> Result<ExitCode, String>,
+) -> ExitCode {
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<_> = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
+    match parse(&arguments) {
+        Ok(Parsed::Run(config)) => {
+            let _last_lines = logging::start();
+            run(config).unwrap_or_else(|message| {
+                print_error(program, &message);
+                ExitCode::FAILURE
+            })
+        }
         Ok(Parsed::Print(text)) => {
             print(&text);
-            Err(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
         Err(message) => {
-            complain(program, &format!("{message}; try {program} --help"));
-            Err(ExitCode::from(2))
+            print_error(program, &format!("{message}; try {program} --help"));
+            ExitCode::from(2)
         }
     }
 }
 
-/// A reactor that takes the process's signals and listens, and where: the real ports. In this
-/// order, so that whoever reaches it finds that a SIGHUP does not end it.
+/// Returns a reactor that catches the process's signals and listens, and its addresses with the
+/// real ports. Signals come first: once the program can be reached, a SIGHUP does not end it.
 ///
 /// # Errors
-/// One line that says why it cannot.
+/// One line with the reason.
 pub fn listening<H: Handler>(
     handler: H,
     limits: Limits,
@@ -86,14 +92,14 @@ pub fn listening<H: Handler>(
 
 /// A server on a thread of its own.
 pub struct OwnServer {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     stopper: Stopper,
     thread: JoinHandle<Result<Exit, String>>,
 }
 
 impl OwnServer {
-    /// Stops it, and waits until it has drained; a signal meanwhile ends the process at once.
+    /// Stops the server, and waits until it has drained; a signal meanwhile ends the process.
     pub fn stop(self) {
         for signal in [SIGTERM, SIGINT] {
             let armed = Arc::new(AtomicBool::new(true));
@@ -104,16 +110,16 @@ impl OwnServer {
     }
 }
 
-/// Runs a server at `address`, unless somebody listens there already: then that one will do. If it
-/// runs one, descriptors are shared out between it and a proxy in this process.
+/// Runs a server at `address`, unless a program listens there already. The descriptors of the
+/// process are then divided between that server and a proxy.
 ///
 /// # Errors
-/// One line that says why there can be no server.
+/// One line with the reason why there is no server.
 pub fn find_or_start_server(
     address: SocketAddr,
     settings: &mut Settings,
 ) -> Result<Option<OwnServer>, String> {
-    // The proxy is its client, and may have nothing to ask for long.
+    // The proxy is its client, and may send no requests for long.
     let limits = Limits { idle_timeout: Duration::ZERO, ..settings.limits };
     let server = Server::new(Settings { limits, ..*settings }, Instant::now());
     let mut reactor = new_reactor(server, limits)?;
@@ -136,8 +142,8 @@ pub fn find_or_start_server(
 }
 
 fn new_reactor<H: Handler>(handler: H, limits: Limits) -> Result<Reactor<H>, String> {
-    Reactor::on_sockets(handler, limits)
-        .map_err(|error| format!("cannot start the event loop: {error}"))
+    let poll = Poll::new().map_err(|error| format!("cannot start the event loop: {error}"))?;
+    Ok(Reactor::new(poll, handler, limits))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
@@ -156,7 +162,7 @@ pub fn warn_of_root() {
     }
 }
 
-/// Says on stdout where a program listens, a line each; warns of what others can reach.
+/// Prints each address that a program listens on, and warns of those that others can reach.
 pub fn announce(program: &str, addresses: &[SocketAddr]) {
     for address in addresses {
         let (host, port) = (address.ip(), address.port());
@@ -167,16 +173,16 @@ pub fn announce(program: &str, addresses: &[SocketAddr]) {
     }
 }
 
-/// Runs a reactor until it is told to stop.
+/// Runs a reactor until an order to stop comes.
 ///
 /// # Errors
-/// One line that says why it cannot go on.
+/// One line with the reason why it cannot go on.
 pub fn run<H: Handler>(reactor: Reactor<H>) -> Result<Exit, String> {
     keep_memory_ready();
     reactor.run().map_err(|error| format!("the event loop failed: {error}"))
 }
 
-/// Starts the thread that touches memory before a reactor does, once.
+/// Starts the thread that touches memory before it is needed, once.
 fn keep_memory_ready() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
@@ -187,7 +193,7 @@ fn keep_memory_ready() {
     });
 }
 
-/// 0 after a stop that let everybody have their replies.
+/// Returns 0 after a stop in which all replies were sent.
 pub fn exit_code(ended: Exit) -> ExitCode {
     match ended {
         Exit::Drained => ExitCode::SUCCESS,
@@ -195,8 +201,7 @@ pub fn exit_code(ended: Exit) -> ExitCode {
     }
 }
 
-/// The one line on stderr before a program gives up.
-pub fn complain(program: &str, message: &str) {
+fn print_error(program: &str, message: &str) {
     let _ = writeln!(io::stderr(), "{program}: {message}");
 }
 
@@ -207,7 +212,7 @@ pub fn fitted_settings(program: &str, common: &Common) -> Settings {
     settings
 }
 
-/// Writes to stdout; that nobody reads it is no reason to die.
+/// Writes to stdout. A stdout that is closed does not end the program.
 fn print(text: &str) {
     let mut stdout = io::stdout();
     let _ = stdout.write_all(text.as_bytes());
@@ -215,7 +220,7 @@ fn print(text: &str) {
 }
 
 /// Raises the process's soft limit of descriptors to what so many reactors need, or lowers
-/// `max_connections` of each to what there is, and says so in one line.
+/// `max_connections` of each, with a warning.
 fn fit_descriptors(whose: &str, limits: &mut Limits, reactors: usize) {
     let needed = (limits.max_connections + RESERVED_DESCRIPTORS) * reactors;
     let granted = match rlimit::increase_nofile_limit(needed as u64) {

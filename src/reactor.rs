@@ -23,7 +23,7 @@
 //!
 //! - `network.rs`: what the loop needs of the world around it · `poll.rs`: that world, by mio
 //! - `connection.rs`: one stream from its opening to its end · `connection_table.rs`: all of them
-//! - `accepting.rs`: clients that come · `connecting.rs`: connections that the handler asked for ·
+//! - `accepting.rs`: clients that come · `connecting.rs`: connections that the handler ordered ·
 //!   `resolver.rs`: names to addresses
 
 mod accepting;
@@ -43,7 +43,7 @@ use crate::base::timer_wheel::TimerWheel;
 use crate::handler::{CloseMode, CloseReason, ConnId, Handler, Outbox};
 use crate::settings::limits::{self, Limits};
 use crate::stats::{Stat, Stats};
-use accepting::Listeners;
+use accepting::Listener;
 use connection::{Readiness, Role, StepResult};
 use connection_table::ConnectionTable;
 use log::info;
@@ -53,19 +53,19 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// What one tick writes to clients, shared among those who have a turn in it: about a millisecond.
-/// One alone, or a few, are written all that they are kept ready.
+/// The bytes that one tick writes, shared among the clients that have a turn in it: about a
+/// millisecond. One client alone, or a few, are sent all of their output.
 const TICK_WRITES: usize = 4 * 1024 * 1024;
-/// What each of them is written at the least, however many they are. As in Redis.
+/// The bytes that a tick writes to each client at the least, however many they are. As in Redis.
 const MIN_WRITE: usize = 64 * 1024;
-/// Turns of an upstream connection after which what came of them is sent to clients, without
-/// waiting for the end of the tick: a high-water mark of bytes, or some of them of long replies.
+/// Turns of an upstream connection after which the replies are sent to clients, without waiting for
+/// the end of the tick: a high-water mark of bytes, or some of them of long replies.
 const FLUSH_TURNS: usize = limits::HIGH_WATER / SCRATCH_BYTES;
 /// Connections with new output after which it is sent, without waiting for the end of the tick: a
 /// megabyte of memory that was written to just now, and will be used again.
 const OUTPUTS_AT_ONCE: usize = 64;
-/// In debug builds, checks of invariants are so many times as far apart as the last one took: where
-/// there is much to check, that is seldom; on a clock that stands still, it is every tick.
+/// The time between checks of invariants in debug builds, in multiples of the time that the last
+/// check took. On a clock that stands still, there is one in every tick.
 const CHECK_PAUSE: u32 = 100;
 
 #[derive(Clone, Copy)]
@@ -77,9 +77,9 @@ enum Timer {
 /// How a reactor came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It was told to stop, and every client has left or the drain timeout has passed.
+    /// After one order to stop: every client has left, or the drain timeout has passed.
     Drained,
-    /// It was told to stop twice.
+    /// After a second order to stop.
     Forced,
 }
 
@@ -91,15 +91,20 @@ pub struct Reactor<H, N: Network = Poll> {
     handler: H,
     out: Outbox,
     limits: Limits,
-    listeners: Listeners<N::Stream>,
+    /// In the order of [`Network::listen`].
+    listeners: Vec<Listener>,
+    /// A client that came when the connections were at their limit. It may have seen others leave
+    /// before it came, which the next poll reports, too: so it is accepted or refused in the next
+    /// tick.
+    overflow: Option<(N::Stream, SocketAddr)>,
     connections: ConnectionTable<N::Stream>,
     timers: TimerWheel<Timer>,
     scratch: Buffer,
     resolver: Resolver,
-    /// What a client is written in this tick.
+    /// The bytes that are written to each client in this tick.
     share: usize,
     ticks: u64,
-    /// When invariants are checked again.
+    /// The time of the next check of invariants.
     check_at: Option<Instant>,
     stop_at: Option<Instant>,
     is_forced: bool,
@@ -117,7 +122,8 @@ impl<H: Handler, N: Network> Reactor<H, N> {
             handler,
             out: Outbox::new(WallClock::new(now, network.time_of_day())),
             limits,
-            listeners: Listeners::default(),
+            listeners: Vec::new(),
+            overflow: None,
             connections: ConnectionTable::default(),
             timers: TimerWheel::new(now),
             scratch: Buffer::with_capacity(SCRATCH_BYTES),
@@ -133,13 +139,13 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         }
     }
 
-    /// Accepts clients at `address`; returns the real one, where the port was 0.
+    /// Accepts clients at `address`. Returns the real address, where the port was 0.
     ///
     /// # Errors
     /// The port is in use, or the address is not ours.
     pub fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let real = self.network.listen(address)?;
-        self.listeners.add();
+        self.listeners.push(Listener { is_pending: true, ..Listener::default() });
         Ok(real)
     }
 
@@ -148,12 +154,12 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         self.limits = limits;
     }
 
-    /// Returns what the reactor runs on.
+    /// Returns the network that the reactor runs on.
     pub fn network(&mut self) -> &mut N {
         &mut self.network
     }
 
-    /// Runs until told to stop.
+    /// Runs until an order to stop comes.
     ///
     /// # Errors
     /// The system's poll fails.
@@ -210,10 +216,10 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         self.connections.clients() + self.connections.refused() == 0
     }
 
-    /// Returns whether a tick has something to do that no event will tell of.
+    /// Returns whether a tick has something to do that no event reports.
     #[inline]
     pub fn has_work(&self) -> bool {
-        self.connections.has_ready() || self.listeners.has_overflow()
+        self.connections.has_ready() || self.overflow.is_some()
     }
 
     /// Returns the time at which a tick is due though nothing happens; `None` if it never is.
@@ -234,7 +240,11 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     fn note(&mut self, event: NetworkEvent, now: Instant) {
         match event {
             NetworkEvent::Connection(id, readiness) => self.note_connection(id, readiness, now),
-            NetworkEvent::Listener(index) => self.listeners.note(index),
+            NetworkEvent::Listener(index) => {
+                if let Some(listener) = self.listeners.get_mut(index) {
+                    listener.is_pending = true;
+                }
+            }
             NetworkEvent::Resolved(answer) => self.resolved(&answer, now),
             NetworkEvent::Stop => self.stop(now),
             NetworkEvent::Reload => info!("SIGHUP: nothing to reload"),
@@ -262,7 +272,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         }
     }
 
-    /// Rule 9 of the cache: what the upstream has to say is heard before any client is served.
+    /// Reads from upstreams all that has come, before any client is served: rule 9 of the cache.
     fn read_upstreams(&mut self, events_full: bool, now: Instant) {
         // From the last, since one that goes leaves its place to those after it.
         for index in (0..self.connections.upstreams()).rev() {
@@ -278,7 +288,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
                 self.take_turn(id, now);
                 turns += 1;
                 if turns % FLUSH_TURNS == 0 {
-                    // Much comes: pass it on, lest it gather for clients that would take it.
+                    // Much comes: it is sent on before it takes more memory.
                     self.settle(usize::MAX, now);
                 }
             }
@@ -289,7 +299,11 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 Timer::Connection(id) => self.reach_connection_deadline(id, now),
-                Timer::Listener(place) => self.listeners.end_rest(place),
+                Timer::Listener(index) => {
+                    if let Some(listener) = self.listeners.get_mut(index) {
+                        listener.is_resting = false;
+                    }
+                }
             }
         }
         if self.handler.next_deadline().is_some_and(|deadline| deadline <= now) {
@@ -354,8 +368,8 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     }
 
     /// Carries out what the outbox holds, until it holds nothing: an end may cause replies to
-    /// others, a failed connect another connect. Of long outputs about `share` bytes are sent: who
-    /// is sent much is not to hold up the others, and goes on in the next tick.
+    /// others, a failed connect another connect. Of a long output about `share` bytes are sent, so
+    /// that it does not delay the others; it goes on in the next tick.
     fn settle(&mut self, share: usize, now: Instant) {
         loop {
             if let Some(connect) = self.out.pop_connect() {
@@ -402,7 +416,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         }
     }
 
-    /// Takes no more clients and no more input; what is owed is still answered.
+    /// Takes no more clients and no more input; requests that have come are still answered.
     fn stop(&mut self, now: Instant) {
         if self.stop_at.is_some() {
             self.is_forced = true;
@@ -410,9 +424,10 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         }
         info!("stopping, with {} clients connected", self.connections.clients());
         self.stop_at = Some(now + self.limits.drain_timeout);
-        if let Some((stream, _)) = std::mem::take(&mut self.listeners).into_overflow() {
+        if let Some((stream, _)) = self.overflow.take() {
             self.network.close(stream);
         }
+        self.listeners.clear();
         self.network.close_listeners();
         for id in self.connections.client_ids() {
             if let Some(connection) = self.connections.get(id) {
@@ -423,7 +438,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     }
 }
 
-/// For tests, which hold the reactor in their own hands.
+/// For tests, which run single ticks.
 impl<H: Handler, N: Network> Reactor<H, N> {
     /// Returns the handler, with its outbox.
     pub fn handler_and_outbox(&mut self) -> (&mut H, &mut Outbox) {
@@ -468,17 +483,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     }
 }
 
-impl<H: Handler> Reactor<H> {
-    /// Returns a reactor on the system's sockets, without listeners.
-    ///
-    /// # Errors
-    /// The system has no descriptors left.
-    pub fn on_sockets(handler: H, limits: Limits) -> io::Result<Reactor<H>> {
-        Ok(Reactor::new(Poll::new()?, handler, limits))
-    }
-}
-
-/// Returns what a client may be written in a tick in which so many have a turn.
+/// Returns the bytes that are written to each client in a tick with this number of turns.
 fn share_of_writes(turns: usize) -> usize {
     (TICK_WRITES / turns.max(1)).max(MIN_WRITE)
 }

@@ -1,7 +1,7 @@
-//! The proxy: `proxy --help` tells its flags. Without `--upstream` it uses the server that listens
-//! on `--server-listen`, and runs one there, on a second thread, if nobody does.
+//! The proxy: `proxy --help` lists its flags. Without `--upstream` it uses the server that listens
+//! on `--server-listen`; if none does, it runs one there, on a second thread.
 
-use larder::program::{self, flags, logging};
+use larder::program::{self, flags};
 use larder::proxy::{Proxy, UpstreamOptions};
 use larder::reactor::Exit;
 use std::process::ExitCode;
@@ -10,24 +10,14 @@ use std::time::Instant;
 const NAME: &str = "proxy";
 
 fn main() -> ExitCode {
-    let config = match program::checked(NAME, flags::proxy(&program::arguments())) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let _last_lines = logging::start();
-    run(config).unwrap_or_else(|message| {
-        program::complain(NAME, &message);
-        ExitCode::FAILURE
-    })
+    program::start(NAME, flags::proxy, run)
 }
 
 fn run(config: flags::ProxyConfig) -> Result<ExitCode, String> {
-    let alone = config.upstream.is_none();
     let mut settings = program::fitted_settings(NAME, &config.common);
-    let own_server = if alone {
-        program::find_or_start_server(config.server_listen, &mut settings)?
-    } else {
-        None
+    let own_server = match config.upstream {
+        Some(_) => None,
+        None => program::find_or_start_server(config.server_listen, &mut settings)?,
     };
     let server = own_server.as_ref().map_or(config.server_listen, |server| server.address);
     let upstream = UpstreamOptions {

@@ -1,6 +1,6 @@
-//! The server: `server --help` tells its flags.
+//! The server: `server --help` lists its flags.
 
-use larder::program::{self, flags, logging};
+use larder::program::{self, flags};
 use larder::server::Server;
 use larder::server::memory::{Allocated, Memory};
 use stats_alloc::StatsAlloc;
@@ -15,15 +15,7 @@ const NAME: &str = "server";
 static ALLOCATOR: StatsAlloc<System> = StatsAlloc::system();
 
 fn main() -> ExitCode {
-    let config = match program::checked(NAME, flags::server(&program::arguments())) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let _last_lines = logging::start();
-    run(&config).unwrap_or_else(|message| {
-        program::complain(NAME, &message);
-        ExitCode::FAILURE
-    })
+    program::start(NAME, flags::server, run)
 }
 
 fn allocated() -> Allocated {
@@ -34,8 +26,8 @@ fn allocated() -> Allocated {
     }
 }
 
-fn run(config: &flags::Common) -> Result<ExitCode, String> {
-    let settings = program::fitted_settings(NAME, config);
+fn run(config: flags::Common) -> Result<ExitCode, String> {
+    let settings = program::fitted_settings(NAME, &config);
     let server = Server::new(settings, Instant::now())
         .counting(Memory::new(allocated, program::resident_bytes));
     let (reactor, addresses) = program::listening(server, settings.limits, &config.listen)?;

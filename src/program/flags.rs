@@ -1,10 +1,9 @@
-//! From the command line to checked values: every flag of `server` and `proxy` is a row of
+//! The command line, checked: every flag of `server` and `proxy` is a row of
 //! `FLAGS` or of [`SETTINGS`](crate::settings::SETTINGS), from which both the parser and `--help`
 //! are made. The client's few options are in its own folder.
 
 use crate::proxy::upstream::credentials::{Credentials, Source};
-use crate::settings::Program;
-use crate::settings::{Settings, settings_of};
+use crate::settings::{Program, Settings, settings_of};
 use getopts::{Fail, Matches, Options};
 use log::warn;
 use std::ffi::OsString;
@@ -16,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::{env, fs};
 
-/// The most that is read of a file with a password: who names another file by mistake is told so.
+/// The longest file with a password: a longer one is another file, named by mistake.
 const MAX_AUTH_BYTES: u64 = 64 * 1024;
 
-/// What a command line comes to.
-#[derive(Clone, Debug)]
+/// The result of a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed<T> {
     /// Run with these values.
     Run(T),
@@ -28,31 +27,31 @@ pub enum Parsed<T> {
     Print(String),
 }
 
-/// What both programs take.
+/// The flags of both programs.
 #[derive(Clone, Debug)]
 pub struct Common {
-    /// Where to listen: at least one address.
+    /// The addresses to listen on: at least one.
     pub listen: Vec<SocketAddr>,
-    /// What can be set.
+    /// The settings.
     pub settings: Settings,
 }
 
-/// What the proxy takes besides.
+/// The flags of the proxy.
 #[derive(Clone, Debug)]
 pub struct ProxyConfig {
-    /// What both programs take.
+    /// The flags of both programs.
     pub common: Common,
     /// The upstream, `HOST:PORT`; none: find a server, or run one.
     pub upstream: Option<String>,
-    /// Who the proxy is to it.
+    /// The user and the password for the upstream.
     pub credentials: Source,
-    /// The number of its database.
+    /// The number of the upstream's database.
     pub database: u32,
-    /// Where that server is, or will be.
+    /// The address at which to find or run a server.
     pub server_listen: SocketAddr,
 }
 
-/// A flag that says where something is; the others are settings.
+/// A flag for an address, a file or the database; the others are settings.
 struct Flag {
     program: Program,
     short: &'static str,
@@ -75,7 +74,7 @@ const fn flag(
 static FLAGS: &[Flag] = &[
     flag(Program::Server, "l", "listen", "HOST:PORT", "where to listen, repeatable (127.0.0.1:5000)"),
     flag(Program::Proxy, "l", "listen", "HOST:PORT", "where to listen, repeatable (127.0.0.1:5001)"),
-    flag(Program::Proxy, "u", "upstream", "HOST:PORT", "the server behind the proxy; without it the one on --server-listen is used, and run if nobody is there"),
+    flag(Program::Proxy, "u", "upstream", "HOST:PORT", "the server behind the proxy; without it the one on --server-listen is used, or run if there is none"),
     flag(Program::Proxy, "", "upstream-auth-file", "FILE", "a file with the upstream's password, or in two lines the user and the password; read again for each connection; otherwise LARDER_UPSTREAM_USER and LARDER_UPSTREAM_PASSWORD of the environment are used"),
     flag(Program::Proxy, "", "upstream-db", "N", "the number of the upstream's database (0)"),
     flag(Program::Proxy, "", "server-listen", "HOST:PORT", "the server's place when there is no --upstream (127.0.0.1:5000)"),
@@ -84,29 +83,25 @@ static FLAGS: &[Flag] = &[
 /// Reads the server's arguments, without the program's name.
 ///
 /// # Errors
-/// One line that says what is wrong.
+/// One line on what is wrong.
 pub fn server(arguments: &[String]) -> Result<Parsed<Common>, String> {
-    let about = "Keeps keys and values in memory for everybody who connects.";
-    let options = options(Program::Server);
-    let matches = match parse(&options, "server", about, arguments)? {
-        Parsed::Run(matches) => matches,
-        Parsed::Print(text) => return Ok(Parsed::Print(text)),
-    };
-    let settings = settings(&matches, Program::Server)?;
-    Ok(Parsed::Run(common(&matches, settings, "127.0.0.1:5000")?))
+    let about = "Keeps keys and values in memory, for all clients that connect.";
+    parse(Program::Server, "server", about, arguments, |matches| {
+        common(matches, Program::Server, "127.0.0.1:5000")
+    })
 }
 
 /// Reads the proxy's arguments, without the program's name.
 ///
 /// # Errors
-/// One line that says what is wrong.
+/// One line on what is wrong.
 pub fn proxy(arguments: &[String]) -> Result<Parsed<ProxyConfig>, String> {
-    let about = "Answers repeated GETs from a cache, and asks the server behind it for all else.";
-    let options = options(Program::Proxy);
-    let matches = match parse(&options, "proxy", about, arguments)? {
-        Parsed::Run(matches) => matches,
-        Parsed::Print(text) => return Ok(Parsed::Print(text)),
-    };
+    let about =
+        "Answers repeated GETs from a cache, and forwards all else to the server behind it.";
+    parse(Program::Proxy, "proxy", about, arguments, proxy_config)
+}
+
+fn proxy_config(matches: &Matches) -> Result<ProxyConfig, String> {
     let upstream = matches.opt_str("upstream");
     let server_listen = matches.opt_str("server-listen");
     if upstream.is_some() && server_listen.is_some() {
@@ -122,16 +117,15 @@ pub fn proxy(arguments: &[String]) -> Result<Parsed<ProxyConfig>, String> {
         Some(_) => credentials(auth_file.map(PathBuf::from))?,
         None => Source::default(),
     };
-    let settings = settings(&matches, Program::Proxy)?;
-    Ok(Parsed::Run(ProxyConfig {
-        common: common(&matches, settings, "127.0.0.1:5001")?,
+    Ok(ProxyConfig {
+        common: common(matches, Program::Proxy, "127.0.0.1:5001")?,
         upstream: upstream.map(|place| place_of("upstream", &place)).transpose()?,
         credentials,
         database: database.map_or(Ok(0), |text| {
             text.parse().map_err(|_| bad("upstream-db", &text, "the number of a database"))
         })?,
-        server_listen: resolve("server-listen", &server_listen)?[0],
-    }))
+        server_listen: resolve("server-listen", &server_listen)?,
+    })
 }
 
 fn options(program: Program) -> Options {
@@ -151,26 +145,33 @@ fn options(program: Program) -> Options {
     options
 }
 
-fn parse(
-    options: &Options,
-    program: &str,
+fn parse<T>(
+    program: Program,
+    name: &str,
     about: &str,
     arguments: &[String],
-) -> Result<Parsed<Matches>, String> {
+    config: impl FnOnce(&Matches) -> Result<T, String>,
+) -> Result<Parsed<T>, String> {
+    let options = options(program);
     let matches = options.parse(arguments).map_err(describe)?;
     if matches.opt_present("help") {
-        let brief = format!("{about}\n\nUsage: {program} [options]");
+        let brief = format!("{about}\n\nUsage: {name} [options]");
         let sizes = "Sizes are bytes, or 64KiB, 64MiB, 1GiB. Seconds may have decimals.\n";
-        let logs = "Logs go to stderr; RUST_LOG=warn says less, RUST_LOG=off nothing.\n";
+        let logs = "Logs go to stderr; RUST_LOG=warn logs less, RUST_LOG=off nothing.\n";
         return Ok(Parsed::Print(format!("{}\n{sizes}{logs}", options.usage(&brief))));
     }
     if matches.opt_present("version") {
-        return Ok(Parsed::Print(format!("{program} (larder) {}\n", env!("CARGO_PKG_VERSION"))));
+        return Ok(Parsed::Print(version(name)));
     }
     match matches.free.first() {
         Some(word) => Err(format!("there is no argument '{}'", word.escape_debug())),
-        None => Ok(Parsed::Run(matches)),
+        None => config(&matches).map(Parsed::Run),
     }
+}
+
+/// Returns the output of `--version`.
+pub fn version(program: &str) -> String {
+    format!("{program} (larder) {}\n", env!("CARGO_PKG_VERSION"))
 }
 
 /// Returns the error of a command line, in one line.
@@ -189,8 +190,7 @@ pub fn describe(fail: Fail) -> String {
     }
 }
 
-/// The settings that were given, and the usual ones besides.
-fn settings(matches: &Matches, program: Program) -> Result<Settings, String> {
+fn common(matches: &Matches, program: Program, default_listen: &str) -> Result<Common, String> {
     let mut settings = Settings::default();
     for setting in settings_of(program) {
         if let Some(text) = matches.opt_str(setting.name) {
@@ -198,23 +198,19 @@ fn settings(matches: &Matches, program: Program) -> Result<Settings, String> {
             set.map_err(|wanted| bad(setting.name, &text, &wanted))?;
         }
     }
-    Ok(settings)
-}
-
-fn common(matches: &Matches, settings: Settings, default_listen: &str) -> Result<Common, String> {
     let mut names = matches.opt_strs("listen");
     if names.is_empty() {
         names.push(default_listen.to_string());
     }
-    let listen = names.iter().map(|name| Ok(resolve("listen", name)?[0]));
-    Ok(Common { listen: listen.collect::<Result<_, String>>()?, settings })
+    let listen = names.iter().map(|name| resolve("listen", name)).collect::<Result<_, _>>()?;
+    Ok(Common { listen, settings })
 }
 
 fn bad(flag: &str, value: &str, wanted: &str) -> String {
     format!("--{flag} takes {wanted}, not '{}'", value.escape_debug())
 }
 
-/// A name with a port, as it stands: it is looked up when it is needed.
+/// Checks a name with a port, and returns it: it is looked up when it is needed.
 fn place_of(flag: &str, name: &str) -> Result<String, String> {
     let is_host = |host: &str| !host.is_empty() && host.chars().all(|it| it.is_ascii_graphic());
     match name.rsplit_once(':') {
@@ -223,27 +219,26 @@ fn place_of(flag: &str, name: &str) -> Result<String, String> {
     }
 }
 
-/// All addresses of a name with a port: at least one.
-fn resolve(flag: &str, name: &str) -> Result<Vec<SocketAddr>, String> {
+/// Returns the first address of a name with a port.
+fn resolve(flag: &str, name: &str) -> Result<SocketAddr, String> {
     let name = &place_of(flag, name)?;
-    match name.to_socket_addrs().map(Iterator::collect::<Vec<_>>) {
-        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
-        Ok(_) => Err(format!("--{flag}: '{}' has no address", name.escape_debug())),
+    match name.to_socket_addrs().map(|mut addresses| addresses.next()) {
+        Ok(Some(address)) => Ok(address),
+        Ok(None) => Err(format!("--{flag}: '{}' has no address", name.escape_debug())),
         Err(error) => Err(format!("--{flag}: '{}': {error}", name.escape_debug())),
     }
 }
 
-/// Returns who the proxy is to its upstream: what the file says goes before what the environment
-/// says.
+/// Returns the credentials for the upstream. Those of a file precede those of the environment.
 fn credentials(file: Option<PathBuf>) -> Result<Source, String> {
-    // Set to nothing is how some tools leave a variable out.
+    // Some tools set a variable to nothing to leave it out.
     let given = |name| env::var_os(name).map(OsString::into_vec).filter(|it| !it.is_empty());
     let user = given("LARDER_UPSTREAM_USER");
     if let Some(path) = file {
         let first = read_credentials(&path, user.clone())?;
         let is_file = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
         let warned = Once::new();
-        // What comes by a pipe comes once.
+        // A pipe can be read only once.
         return Ok(Source::new(move || {
             warned.call_once(|| warn_of_readers(&path));
             if is_file { read_credentials(&path, user.clone()) } else { Ok(first.clone()) }
@@ -260,7 +255,7 @@ fn credentials(file: Option<PathBuf>) -> Result<Source, String> {
     }
 }
 
-/// No more than a warning: secrets that come by a volume of a container are often readable to all.
+/// Warns only: secrets in a volume of a container are often readable to all.
 fn warn_of_readers(path: &Path) {
     if fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0) {
         warn!("{} can be read by all users of this machine", path.display());

@@ -1,7 +1,7 @@
 //! Logs: on stderr, through `env_logger`; one printable line each, and no more lines than a disk
 //! can bear, whatever peers do.
 //!
-//! - `output.rs`: stderr for who must not wait
+//! - `output.rs`: stderr that never blocks the caller
 
 mod output;
 
@@ -15,22 +15,22 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The most lines in any [`SPAN`], with those that tell of lines left out: more than anybody reads,
-/// and at some 100 bytes each about a gigabyte a day.
+/// The most lines in any [`SPAN`], those about lines left out included: more than people read, and
+/// at some 100 bytes each about a gigabyte a day.
 const MAX_LINES: usize = 100;
 
-/// See [`MAX_LINES`]; and how long it is silent once there were so many.
+/// The period of [`MAX_LINES`], and of the silence after so many.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// Sends logs to stderr, at level `info` unless `RUST_LOG` says otherwise. To be called once; what
-/// it returns sees to the last lines when it is dropped.
+/// Sends logs to stderr, at level `info` unless `RUST_LOG` sets another; to be called once. Returns
+/// a guard that waits for the last lines when it is dropped.
 pub fn start() -> impl Drop {
     let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
     let output = LogOutput::start(io::stderr());
     let logger = builder.target(Target::Pipe(Box::new(output.clone()))).build();
     log::set_max_level(logger.filter());
     let bounded = Bounded { logger, pace: Mutex::default() };
-    log::set_boxed_logger(Box::new(bounded)).expect("nobody else has set one");
+    log::set_boxed_logger(Box::new(bounded)).expect("it is called once");
     LastLines(output)
 }
 
@@ -42,7 +42,7 @@ impl Drop for LastLines {
     }
 }
 
-/// A logger that passes on what it has room for.
+/// A logger that passes on at most [`MAX_LINES`] lines in a [`SPAN`].
 struct Bounded {
     logger: Logger,
     pace: Mutex<Pace>,
@@ -57,20 +57,22 @@ impl Log for Bounded {
         if !self.logger.matches(record) {
             return;
         }
-        let say = |words: Arguments<'_>| {
+        let write = |line: Arguments<'_>| {
             let metadata = record.metadata().clone();
-            self.logger.log(&Record::builder().metadata(metadata).args(words).build());
+            self.logger.log(&Record::builder().metadata(metadata).args(line).build());
         };
-        // Held while writing, so that what tells of lines left out stands in their place.
+        // Locked while writing, so that the line about lines left out stands in their place.
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         match pace.admit(Instant::now()) {
             Fate::Written { left_out } => {
                 if left_out > 0 {
-                    say(format_args!("{left_out} lines were left out here"));
+                    write(format_args!("{left_out} lines were left out here"));
                 }
-                say(format_args!("{}", for_log(&record.args().to_string())));
+                write(format_args!("{}", for_log(&record.args().to_string())));
             }
-            Fate::First => say(format_args!("too many lines: left out for a second, and counted")),
+            Fate::First => {
+                write(format_args!("too many lines: left out for a second, and counted"));
+            }
             Fate::LeftOut => {}
         }
     }
@@ -80,19 +82,19 @@ impl Log for Bounded {
     }
 }
 
-/// What becomes of a line.
+/// The decision on a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It is written; before it, that so many were not.
+    /// It is written, after a line with the number of those left out.
     Written {
         left_out: u64,
     },
-    /// It is the first that is left out: that is written in its place.
+    /// It is the first that is left out: another line reports that in its place.
     First,
     LeftOut,
 }
 
-/// When lines were written, and how many were not since.
+/// The times of lines written, and the number of those left out since.
 #[derive(Debug, Default)]
 struct Pace {
     /// The times of the lines of the last [`SPAN`].

@@ -1,4 +1,4 @@
-//! Connections that the handler asked for, until they stand: a name is looked up, one of its
+//! Connections that the handler ordered, until they are open: a name is looked up, one of its
 //! addresses connected to, all within the connection's timeout.
 
 use super::connection::{Connection, Stream};
@@ -14,7 +14,7 @@ const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
 impl<H: Handler, N: Network> Reactor<H, N> {
-    /// Begins a connection that the handler asked for. Only a name needs another thread.
+    /// Begins a connection that the handler ordered. Only a name needs another thread.
     pub(super) fn connect(&mut self, connect: Connect, now: Instant) {
         let (conn, deadline) = (connect.conn, now + connect.timeout);
         if let Ok(address) = connect.to.parse() {
@@ -44,7 +44,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         }
     }
 
-    /// Ends a connection that has come to no socket.
+    /// Ends a connection that has no socket.
     fn connect_failed(&mut self, conn: ConnId, why: CloseReason, now: Instant) {
         self.out.release(conn);
         self.handler.closed(&mut self.out, conn, why, now);
@@ -79,7 +79,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
             }
         }
         connection.connected();
-        // What it says without being asked may have come with this very event.
+        // Data may have come with this very event.
         connection.suspect_readable();
         self.out.touch(id);
         self.handler.opened(&mut self.out, id, Via::Connect, now);

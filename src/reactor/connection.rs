@@ -12,15 +12,14 @@
 //!
 //! - A read that brings less than it could was the last: no second system call finds out that
 //!   the socket is empty. Not so after an event of *priority* (urgent data splits reads) or of
-//!   the peer's close: then only `WouldBlock`, returned twice, or the end of the stream will do.
+//!   the peer's close: then only `WouldBlock`, returned twice, or EOF ends the reading.
 //! - A connection whose last event may not be used up stays on the reactor's ready list.
 //!
-//! What is sent, and how it ends after that, stands in `sending.rs`.
+//! `sending.rs` sends the output, and closes the connection after it.
 
 mod sending;
 
-use crate::base::buffer::Buffer;
-use crate::base::buffer::SCRATCH_BYTES;
+use crate::base::buffer::{Buffer, SCRATCH_BYTES};
 use crate::base::timer_wheel::TimerId;
 use crate::handler::{CloseMode, CloseReason, ConnId, Handler, Next, Outbox};
 use crate::settings::limits;
@@ -28,21 +27,21 @@ use crate::stats::Stat;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-/// How long a connection that is being closed may fail to take any of its last output.
+/// The timeout of a closing connection whose peer takes none of its last output.
 pub const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a closed connection is read and dropped before it goes, so that the last reply is not
-/// lost to a reset: some round trips on a bad link.
+/// How long the input of a half-closed connection is read and dropped before the connection goes,
+/// so that the last reply is not lost to a reset: some round trips on a bad link.
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// How long a handler that wants more time for a connection gets at least.
+/// The least time that a handler can extend a connection's deadline by.
 pub const MIN_WAIT: Duration = Duration::from_secs(1);
 
-/// One read of a long request to where it stands, at most: some 50 µs.
+/// The most bytes of one read of a long request into its own buffer: some 50 µs.
 pub const LONG_READ: usize = 256 * 1024;
 
-/// Input from which on the rest of its request is not read into the scratch buffer and
-/// copied: so much is copied, at the most, before it shows that it is long.
+/// The bytes of a partial request from which on the rest is read into its own buffer, not into the
+/// scratch buffer and copied: so much is copied at the most.
 const LONG_INPUT: usize = SCRATCH_BYTES / 2;
 
 /// A byte stream whose sending half can be closed.
@@ -79,20 +78,20 @@ enum Phase {
     Lingering,
 }
 
-/// What the handler wants, as the connection remembers it.
+/// What the handler waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Want {
     /// New bytes.
     Bytes,
-    /// To be called once the output has drained.
+    /// Drained output.
     Drained,
-    /// To be called at the next turn.
+    /// The next turn.
     Turn,
-    /// To be left alone.
+    /// A call of `resume`.
     Nothing,
 }
 
-/// Whose a connection is.
+/// The kind of a connection's peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A client's: one read a tick.
@@ -114,31 +113,31 @@ pub struct Connection<S> {
     pub timer: Option<(TimerId, Instant)>,
     /// On the reactor's ready list.
     pub listed: bool,
-    /// Whose it is.
+    /// The kind of its peer.
     pub role: Role,
     id: ConnId,
-    /// What is left of requests that have begun; few connections have any.
+    /// The beginning of a request that is not whole; few connections have one.
     input: Option<Box<PartialInput>>,
     phase: Phase,
     want: Want,
     readable: bool,
     read_on: bool,
     writable: bool,
-    /// There is more to write than its share of this tick.
+    /// There is more output than its share of this tick.
     owes_more: bool,
     end: InputEnd,
     eof_delivered: bool,
 }
 
-/// PartialInput that waits for more.
+/// The beginning of a request that is not whole.
 #[derive(Debug)]
 struct PartialInput {
     bytes: Buffer,
-    /// It is of a long request, and its memory goes back to the pool.
+    /// The request is long, and the memory goes back to the pool.
     is_long: bool,
 }
 
-/// Whether and why no more input comes.
+/// The end of a connection's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InputEnd {
     NotYet,
@@ -148,7 +147,7 @@ enum InputEnd {
     ByUs,
 }
 
-/// What a step comes to: `Ok` if the connection goes on; the error says why it is over.
+/// The result of a step: `Ok` if the connection goes on, else the reason of its end.
 pub type StepResult = Result<(), CloseReason>;
 
 impl<S: Stream> Connection<S> {
@@ -173,8 +172,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Returns a connection that was ordered and is not open before [`Connection::connected`]; it
-    /// must be by `deadline`.
+    /// Returns a connection that was ordered, and has to be [`connected`](Connection::connected) by
+    /// `deadline`.
     pub fn connecting(id: ConnId, stream: S, deadline: Instant) -> Connection<S> {
         Connection {
             phase: Phase::Connecting,
@@ -201,15 +200,18 @@ impl<S: Stream> Connection<S> {
         self.deadline = None;
     }
 
-    /// Remembers what an event reports. The error: the stream is of no more use.
+    /// Notes the readiness that an event reports.
+    ///
+    /// # Errors
+    /// The stream has failed.
     #[inline]
     pub fn note(&mut self, event: Readiness) -> StepResult {
         self.readable |= event.readable;
         self.read_on |= event.read_on;
         self.writable |= event.writable;
         if event.broken && self.phase != Phase::Connecting {
-            // What came before a reset is lost with it; what came before both sides
-            // closed has been read, or nobody waits for its reply.
+            // Data that came before a reset is lost with it; of data that came before both sides
+            // closed no reply could be sent.
             return Err(CloseReason::Lost(ErrorKind::ConnectionReset));
         }
         Ok(())
@@ -265,8 +267,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// One turn: at most one read, and the handler is given what there is. `scratch` is empty
-    /// before and after. With `fresh_time`, what is read is handed over with the time of its read.
+    /// Takes one turn: reads at most once, and passes the input to the handler. `scratch` is empty
+    /// before and after. With `fresh_time`, the handler is given the time of the read.
     #[inline]
     pub fn take_turn<H: Handler>(
         &mut self,
@@ -350,7 +352,7 @@ impl<S: Stream> Connection<S> {
                 (Want::Turn, None)
             }
             Next::Drain => {
-                // From now on it has to take some, even if nothing new is written.
+                // From now on the peer has to take some, even if nothing new is written.
                 out.touch(self.id);
                 (Want::Drained, None)
             }
@@ -358,8 +360,8 @@ impl<S: Stream> Connection<S> {
         };
     }
 
-    /// Reads once. What belongs to a long request that has begun is read to where it stands, and no
-    /// further; all else into `scratch`. 0: there was nothing, or the stream has ended.
+    /// Reads once, and returns the number of bytes; 0: there were none, or EOF. The rest of a long
+    /// request is read into its own buffer, and no further; all else into `scratch`.
     #[inline]
     fn read_more<H: Handler>(
         &mut self,
@@ -416,8 +418,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Reads on after the last reply and forgets it: closing with unread input would make the
-    /// system send a reset, which overtakes the reply.
+    /// Reads and drops input after the last reply: closing with unread input would make the system
+    /// send a reset, which overtakes the reply.
     fn drop_input(&mut self, scratch: &mut Buffer) -> StepResult {
         let result = self.read(scratch, usize::MAX);
         scratch.clear();
@@ -425,7 +427,7 @@ impl<S: Stream> Connection<S> {
         if self.end == InputEnd::ByPeer { Err(CloseReason::Closed) } else { Ok(()) }
     }
 
-    /// Acts on the deadline, which has come. `Ok`: the handler knows; the error: it is over.
+    /// Acts on the deadline, which has come: the handler decides, or the connection ends.
     pub fn overdue<H: Handler>(
         &mut self,
         handler: &mut H,
@@ -440,7 +442,7 @@ impl<S: Stream> Connection<S> {
                 Err(CloseReason::Stuck)
             }
             Phase::Open => {
-                // Not in the turn of the loop that is under way, which would have no end.
+                // Not within this tick, which would not end.
                 let again = handler.timed_out(out, self.id, now);
                 self.deadline = again.map(|again| again.max(now + MIN_WAIT));
                 Ok(())

@@ -7,15 +7,16 @@
 //! ```
 //!
 //! Forgetting a ready connection would lose its wake-up for ever, since readiness is reported once:
-//! so whoever gives a connection a turn, or changes what it wants, lists it again if it is ready.
+//! so after a turn of a connection, or a change of what it waits for, it is listed again if it is
+//! ready.
 
-use crate::handler::ConnId;
+use crate::handler::{ConnId, ConnMap};
 use crate::reactor::connection::{Connection, Role, Stream};
 
 /// The connections of one reactor.
 #[derive(Debug)]
 pub struct ConnectionTable<S> {
-    slots: Vec<Option<Connection<S>>>,
+    connections: ConnMap<Connection<S>>,
     clients: usize,
     refused: usize,
     upstreams: Vec<ConnId>,
@@ -26,7 +27,7 @@ pub struct ConnectionTable<S> {
 impl<S> Default for ConnectionTable<S> {
     fn default() -> Self {
         ConnectionTable {
-            slots: Vec::new(),
+            connections: ConnMap::default(),
             clients: 0,
             refused: 0,
             upstreams: Vec::new(),
@@ -46,30 +47,25 @@ impl<S: Stream> ConnectionTable<S> {
         self.refused
     }
 
-    /// The connection of that name, if it is still there.
+    /// Returns the connection of that name, if it is still there.
     #[inline]
     pub fn get(&mut self, id: ConnId) -> Option<&mut Connection<S>> {
-        self.slots.get_mut(id.slot())?.as_mut().filter(|connection| connection.id() == id)
+        self.connections.get_mut(id)
     }
 
     /// Adds a connection; its slot is free.
     pub fn insert(&mut self, connection: Connection<S>) {
-        let slot = connection.id().slot();
-        if self.slots.len() <= slot {
-            self.slots.resize_with(slot + 1, || None);
-        }
         match connection.role {
             Role::Client => self.clients += 1,
             Role::Refused => self.refused += 1,
             Role::Upstream => self.upstreams.push(connection.id()),
         }
-        self.slots[slot] = Some(connection);
+        self.connections.insert(connection.id(), connection);
     }
 
     /// Takes a connection out.
     pub fn remove(&mut self, id: ConnId) -> Option<Connection<S>> {
-        let connection =
-            self.slots.get_mut(id.slot())?.take_if(|connection| connection.id() == id)?;
+        let connection = self.connections.remove(id)?;
         match connection.role {
             Role::Client => self.clients -= 1,
             Role::Refused => self.refused -= 1,
@@ -78,20 +74,20 @@ impl<S: Stream> ConnectionTable<S> {
         Some(connection)
     }
 
-    /// Returns the number of connections that the handler asked for.
+    /// Returns the number of connections that the handler ordered.
     pub fn upstreams(&self) -> usize {
         self.upstreams.len()
     }
 
-    /// The name of one of them.
+    /// Returns the name of one of these.
     pub fn upstream(&self, index: usize) -> Option<ConnId> {
         self.upstreams.get(index).copied()
     }
 
-    /// The names of all clients.
+    /// Returns the names of all clients.
     pub fn client_ids(&self) -> Vec<ConnId> {
-        let clients = self.slots.iter().flatten().filter(|one| one.role == Role::Client);
-        clients.map(Connection::id).collect()
+        let clients = self.connections.iter().filter(|(_, one)| one.role == Role::Client);
+        clients.map(|(id, _)| id).collect()
     }
 
     /// Returns whether a turn is due.
@@ -112,13 +108,13 @@ impl<S: Stream> ConnectionTable<S> {
         }
     }
 
-    /// Returns how many turns there are in this tick: those listed later have theirs in the next.
+    /// Returns the number of turns in this tick: connections listed later have theirs in the next.
     #[inline]
     pub fn turns(&self) -> usize {
         self.ready.len()
     }
 
-    /// Whose the turn is; it is no longer listed. `None`: it has gone.
+    /// Takes a connection off the list for its turn, and returns its name; `None` if it has gone.
     #[inline]
     pub fn turn(&mut self, index: usize) -> Option<ConnId> {
         let id = self.ready[index];
@@ -126,22 +122,21 @@ impl<S: Stream> ConnectionTable<S> {
         Some(id)
     }
 
-    /// The first so many turns have been had.
+    /// Ends the first `turns` turns.
     #[inline]
     pub fn end_turns(&mut self, turns: usize) {
         self.ready.drain(..turns);
     }
 
-    /// Panics unless the counts are those of the slots, and the ready list holds each listed
-    /// connection once. For tests and debug builds.
+    /// Panics unless the counts are right, and the ready list holds each listed connection once.
     pub fn check_invariants(&self) {
-        let all = || self.slots.iter().flatten();
+        let all = || self.connections.iter().map(|(_, connection)| connection);
         let count = |role| all().filter(|connection| connection.role == role).count();
         assert_eq!(self.clients, count(Role::Client), "clients");
         assert_eq!(self.refused, count(Role::Refused), "refused clients");
         assert_eq!(self.upstreams.len(), count(Role::Upstream), "upstream connections");
         let listed = all().filter(|connection| connection.listed).count();
-        // Those who have gone are still on the list, and passed over.
+        // Connections that have gone are still on the list, and passed over.
         assert!(listed <= self.ready.len(), "a listed connection is on the ready list");
         for connection in all().filter(|one| one.role == Role::Client && one.is_ready()) {
             assert!(connection.listed, "a client that is ready is on the ready list");

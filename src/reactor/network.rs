@@ -1,4 +1,4 @@
-//! What the loop needs of the world around it: events, connections, the clock.
+//! The interface between the loop and the system: events, connections, the clock.
 //!
 //! [`Reactor`](crate::reactor::Reactor) is written against this trait, so that the loop that runs
 //! on sockets and the loop that is simulated are one. `poll.rs` implements it with mio; the tests
@@ -65,7 +65,7 @@ pub trait Network {
     /// Accepts a client at a listener.
     ///
     /// # Errors
-    /// `WouldBlock` if nobody waits; else as the system's `accept`.
+    /// `WouldBlock` if no client waits; else as the system's `accept`.
     fn accept(&mut self, listener: usize) -> io::Result<(Self::Stream, SocketAddr)>;
 
     /// Closes all listeners.
@@ -77,7 +77,7 @@ pub trait Network {
     /// The system has no room for it.
     fn register(&mut self, stream: &mut Self::Stream, id: ConnId) -> io::Result<()>;
 
-    /// Begins to connect, and names the stream. An event tells when it is connected or has failed.
+    /// Begins to connect, and names the stream. An event reports that it is connected or has failed.
     ///
     /// # Errors
     /// The attempt fails before it begins.

@@ -32,7 +32,7 @@ const SIGNALS: Token = Token((u32::MAX as usize - 1) << 32);
 
 impl Stream for TcpStream {
     fn shutdown_write(&mut self) {
-        // The peer may have gone already, which the next read tells.
+        // The peer may have gone already, which the next read reports.
         let _ = self.shutdown(Shutdown::Write);
     }
 
@@ -64,7 +64,7 @@ struct Mailbox {
 
 impl Mailbox {
     fn send(&self, message: Message) {
-        // A reactor that has ended has nobody to receive messages.
+        // A reactor that has ended receives no messages.
         if self.sender.send(message).is_ok()
             && let Err(error) = self.waker.wake()
         {
@@ -73,12 +73,12 @@ impl Mailbox {
     }
 }
 
-/// Tells a reactor on another thread to stop.
+/// Stops a reactor on another thread.
 #[derive(Clone, Debug)]
 pub struct Stopper(Mailbox);
 
 impl Stopper {
-    /// The same as the signal SIGTERM: the first call drains, the second stops at once.
+    /// Orders the reactor to stop, as SIGTERM does: the first call drains, the second ends at once.
     pub fn stop(&self) {
         self.0.send(Message::Stop);
     }
@@ -128,15 +128,6 @@ impl Poll {
     /// Returns a handle by which another thread stops the reactor.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.mailbox.clone())
-    }
-
-    fn configure(&self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {
-        let socket = SockRef::from(&*stream);
-        // Options fail where the peer has reset the connection already, which a read will tell.
-        let _ = socket.set_tcp_nodelay(true);
-        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
-        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-        self.poll.registry().register(stream, Token(id.pack()), interest)
     }
 }
 
@@ -223,12 +214,17 @@ impl Network for Poll {
     }
 
     fn register(&mut self, stream: &mut TcpStream, id: ConnId) -> io::Result<()> {
-        self.configure(stream, id)
+        let socket = SockRef::from(&*stream);
+        // Options fail where the peer has reset the connection already, which a read reports.
+        let _ = socket.set_tcp_nodelay(true);
+        let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        self.poll.registry().register(stream, Token(id.pack()), interest)
     }
 
     fn connect(&mut self, to: SocketAddr, id: ConnId) -> io::Result<TcpStream> {
         let mut stream = TcpStream::connect(to)?;
-        self.configure(&mut stream, id)?;
+        self.register(&mut stream, id)?;
         Ok(stream)
     }
 

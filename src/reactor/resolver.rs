@@ -1,9 +1,9 @@
-//! From names to addresses, without holding up the loop.
+//! Lookups of names, without blocking the loop.
 //!
-//! The system's `getaddrinfo` takes as long as it likes and cannot be called off. So it is called
-//! on a thread that lives only for this one question, and that tells the reactor when it knows. At
-//! most one such thread is there for a name: a connection that wants one while its lookup is under
-//! way gets the same answer, so that a name server which has fallen silent does not gather threads.
+//! The system's `getaddrinfo` has no timeout and cannot be cancelled. So each lookup has a thread of
+//! its own, which sends the reactor the addresses. For one name there is at most one such thread:
+//! connections that need the same name meanwhile get the same addresses, so that threads do not
+//! accumulate while a name server does not reply.
 
 use super::network::Answer;
 use crate::base::timer_wheel::TimerId;
@@ -17,11 +17,11 @@ use std::time::Instant;
 /// A connection that waits for its address.
 #[derive(Debug)]
 pub(super) struct PendingConnect {
-    /// What was asked for.
+    /// The handler's order.
     pub(super) connect: Connect,
-    /// When it must stand.
+    /// The time by which it must be open.
     pub(super) deadline: Instant,
-    /// The timer that was set for that.
+    /// The timer of this deadline.
     pub(super) timer: TimerId,
 }
 
@@ -46,12 +46,12 @@ impl Resolver {
         Some(name)
     }
 
-    /// Notes that a lookup could not begin; those who wait for it are to be taken out.
+    /// Notes that a lookup could not begin; the connections that wait for it are to be removed.
     pub(super) fn failed(&mut self, name: &str) {
         self.under_way.retain(|other| other != name);
     }
 
-    /// Takes out those who waited for this answer, and returns them.
+    /// Takes out the connections that waited for this answer, and returns them.
     pub(super) fn answered(&mut self, answer: &Answer) -> Vec<PendingConnect> {
         self.under_way.retain(|name| *name != answer.name);
         self.waiting.extract_if(.., |pending| pending.connect.to == answer.name).collect()

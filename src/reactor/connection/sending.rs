@@ -8,8 +8,8 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 impl<S: Stream> Connection<S> {
-    /// Sends what the outbox holds for this connection, about `share` bytes of it, and closes
-    /// it if that was ordered.
+    /// Sends the output of this connection, about `share` bytes of it, and closes the connection if
+    /// that was ordered.
     #[inline]
     pub fn settle(
         &mut self,
@@ -36,8 +36,8 @@ impl<S: Stream> Connection<S> {
         Ok(())
     }
 
-    /// Writes until all is sent, the stream takes no more, or the share is used up. Returns how
-    /// much is left.
+    /// Writes until all is sent, the stream takes no more, or the share is used up. Returns the
+    /// number of bytes that are left.
     #[inline]
     fn flush(
         &mut self,
