@@ -1,5 +1,5 @@
-//! What can be set: one row for each setting, from which the flags, `--help`, `CONFIG GET` and
-//! `CONFIG SET` are made.
+//! The settings: one row for each, from which the flags, `--help`, `CONFIG GET` and `CONFIG SET`
+//! are made.
 
 pub mod limits;
 
@@ -7,19 +7,19 @@ use crate::base::units;
 use crate::settings::limits::Limits;
 use std::time::Duration;
 
-/// What PUT does to a key that exists.
+/// The effect of PUT on a key that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutMode {
-    /// It is refused.
+    /// PUT is refused.
     Create,
     /// The value is replaced.
     Replace,
 }
 
-/// Which program has a setting, or shows a counter.
+/// The program that has a setting, or shows a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// Both.
+    /// Server and proxy.
     Both,
     /// Only the server.
     Server,
@@ -32,16 +32,16 @@ pub enum Program {
 pub struct Settings {
     /// Limits and timeouts.
     pub limits: Limits,
-    /// What PUT does to a key that exists.
+    /// The effect of PUT on a key that exists.
     pub put_mode: PutMode,
-    /// Proxy: how long the upstream may take to accept a connection and to answer a request.
+    /// Proxy: how long the upstream may take to accept a connection and to reply to a request.
     pub upstream_timeout: Duration,
     /// Proxy: how long a cached value is served, from the moment its request was sent.
     pub ttl: Duration,
-    /// Proxy: how long a cached value is served after the upstream last confirmed that nothing has
-    /// changed, where it tells of changes.
+    /// Proxy: how long a cached value is served after the last reply of an upstream that sends
+    /// invalidations.
     pub trust: Duration,
-    /// Proxy: what the cache may cost, in bytes; 0: no cache.
+    /// Proxy: the most memory that the cache may cost, in bytes; 0: no cache.
     pub cache_bytes: usize,
 }
 
@@ -60,32 +60,32 @@ impl Default for Settings {
 
 /// One setting.
 pub struct Setting {
-    /// Which program has it.
+    /// The program that has it.
     pub program: Program,
-    /// Its name: `max-line`. The flag is `--max-line`.
+    /// The name: `max-line`. The flag is `--max-line`.
     pub name: &'static str,
     /// It can change while the program runs.
     pub is_live: bool,
-    /// Its meaning, with the default in brackets.
+    /// The meaning, with the default in brackets.
     pub help: &'static str,
     field: SettingField,
 }
 
 enum SettingField {
     Put,
-    /// From 1 to so many.
+    /// From 1 to a maximum.
     Count(fn(&mut Settings) -> &mut usize, usize),
     Seconds(fn(&mut Settings) -> &mut Duration),
     /// More than 0.
     SomeSeconds(fn(&mut Settings) -> &mut Duration),
-    /// At least, at most.
+    /// From a minimum to a maximum, in bytes.
     Size(fn(&mut Settings) -> &mut usize, usize, usize),
 }
 
 /// The most that `max-line`, `max-value` and `max-request` may be: positions within a request are
 /// kept in 32 bits.
 const MAX_REQUEST_BYTES: usize = 2 << 30;
-/// The words of our own commands have no more, so that every limit can be set to another again.
+/// The arguments of `CONFIG SET` are no longer, so that every limit can be raised again.
 const MIN_MAX_VALUE: usize = 64;
 /// The loop gathers up to 1 MiB of replies before it writes; a lower limit would close clients that
 /// leave nothing unread.
@@ -138,7 +138,7 @@ pub fn settings_of(program: Program) -> impl Iterator<Item = &'static Setting> {
 }
 
 impl Setting {
-    /// Returns what stands for its value in `--help`.
+    /// Returns the placeholder of the value in `--help`.
     pub fn hint(&self) -> &'static str {
         match self.field {
             SettingField::Put => "create|replace",
@@ -148,7 +148,7 @@ impl Setting {
         }
     }
 
-    /// Returns its value: sizes in bytes, times in seconds.
+    /// Returns the value: sizes in bytes, times in seconds.
     pub fn show(&self, settings: &Settings) -> String {
         let mut settings = *settings;
         match self.field {
@@ -163,10 +163,10 @@ impl Setting {
         }
     }
 
-    /// Gives it the value in `text`.
+    /// Sets the value to the one in `text`.
     ///
     /// # Errors
-    /// The value is wrong; what is accepted instead, such as `seconds`.
+    /// The value is wrong; the message names what is accepted, such as `seconds`.
     pub fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         match self.field {
             SettingField::Put => {

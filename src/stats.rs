@@ -1,37 +1,37 @@
-//! Every counter of the programs, in one described table.
+//! The one table of counters, with their meanings.
 //!
-//! The loop counts connections and bytes, the handlers count what they answer; `STATS` prints them
-//! all, and `INFO` most. A gauge is a number as it stands now, a counter only grows.
+//! The loop counts connections and bytes, the handlers count requests and replies; `STATS` prints
+//! all counters, and `INFO` most. A gauge is a current value, a counter only grows.
 
 use crate::base::buffer::Buffer;
 use crate::protocol::command::{Command, TABLE};
 use crate::settings::Program;
 
-/// Tells a counter from a gauge.
+/// The kind of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatKind {
     /// Grows from the start of the program, or `CONFIG RESETSTAT`, on.
     Counter,
-    /// A number as it stands now.
+    /// A current value.
     Gauge,
 }
 
 /// One row of the table.
 #[derive(Debug)]
 pub struct StatRow {
-    /// Names it in code.
+    /// The name in code.
     pub stat: Stat,
-    /// Names it in `STATS`.
+    /// The name in `STATS`.
     pub name: &'static str,
     /// A counter or a gauge.
     pub kind: StatKind,
-    /// Which program shows it.
+    /// The program that shows it.
     pub program: Program,
-    /// What it counts.
+    /// The meaning.
     pub help: &'static str,
 }
 
-/// Makes the names of the rows and the table of one list.
+/// Makes [`Stat`] and [`ROWS`] of one list.
 macro_rules! rows {
     ($($kind:ident($stat:ident, $name:literal, $program:ident, $help:literal),)*) => {
         /// Names a row of [`ROWS`].
@@ -42,66 +42,64 @@ macro_rules! rows {
 
         /// All rows, in the order in which `STATS` prints them.
         pub static ROWS: &[StatRow] =
-            &[$($kind(Stat::$stat, $name, Program::$program, $help),)*];
+            &[$(StatRow {
+                stat: Stat::$stat,
+                name: $name,
+                kind: StatKind::$kind,
+                program: Program::$program,
+                help: $help,
+            },)*];
     };
 }
 
 #[rustfmt::skip]
 rows! {
-    gauge(UptimeSeconds, "uptime_seconds", Both, "seconds since the program started"),
-    gauge(ConnectionsNow, "connections_now", Both, "clients connected"),
-    counter(ConnectionsTotal, "connections_total", Both, "clients accepted"),
-    counter(ConnectionsRefused, "connections_refused", Both, "clients refused beyond --max-connections"),
-    counter(ConnectionsTimedOut, "connections_timed_out", Both, "clients closed by a timeout"),
-    counter(OutputLimitCloses, "output_limit_closes", Both, "clients closed at --output-limit"),
-    counter(RequestErrors, "request_errors", Both, "requests refused before execution: malformed, unknown or over a limit"),
-    counter(TooLargeRequests, "too_large_requests", Both, "requests over a size limit, with those of request_errors refused for one"),
-    counter(TooLargeReplies, "too_large_replies", Both, "replies replaced by an error: over --output-limit (proxy: from the upstream, over half of it)"),
-    counter(BytesIn, "bytes_in", Both, "bytes read from all connections"),
-    counter(BytesOut, "bytes_out", Both, "bytes written to all connections"),
-    gauge(Keys, "keys", Server, "keys stored"),
-    gauge(KeysExpiring, "keys_expiring", Server, "keys with an expiry"),
-    gauge(KeyBytes, "key_bytes", Server, "bytes of all keys"),
-    gauge(ValueBytes, "value_bytes", Server, "bytes of all values"),
-    gauge(MemoryBytes, "memory_bytes", Server, "bytes of memory in use, limited by --max-memory"),
-    gauge(ResidentBytes, "resident_bytes", Server, "resident set size of the process, with freed memory that the allocator keeps"),
-    counter(Hits, "hits", Both, "keys looked up to be read, and found (proxy: in the cache)"),
-    counter(Misses, "misses", Both, "keys looked up to be read, and not found"),
-    counter(OutOfMemory, "out_of_memory", Server, "requests refused at --max-memory"),
-    gauge(TrackingClients, "tracking_clients", Server, "clients that receive invalidations"),
-    gauge(TrackingKeys, "tracking_keys", Server, "keys tracked for them, limited by --tracking-keys"),
-    gauge(TrackingPairs, "tracking_pairs", Server, "pairs of a tracked key and a client that has read it"),
-    counter(TrackingDropped, "tracking_dropped", Server, "keys beyond --tracking-keys, invalidated and forgotten"),
-    counter(InvalidationsSent, "invalidations_sent", Server, "invalidations sent to clients"),
-    counter(MissesCoalesced, "misses_coalesced", Proxy, "misses that joined a fetch under way"),
-    counter(Expired, "expired", Both, "keys that expired (proxy: cache entries)"),
-    counter(Evicted, "evicted", Proxy, "cache entries evicted to make room"),
-    counter(NotCachedTooLarge, "not_cached_too_large", Proxy, "answers not cached because they cost more than an eighth of --cache-bytes"),
-    counter(EntriesInvalidated, "entries_invalidated", Proxy, "cache entries dropped because they may be stale"),
-    counter(InvalidationsReceived, "invalidations_received", Proxy, "invalidations received from the upstream"),
-    counter(FlightsPoisoned, "flights_poisoned", Proxy, "fetches whose key changed meanwhile"),
-    counter(HeldForConfirmation, "held_for_confirmation", Proxy, "requests held until the upstream confirmed that the cache is current"),
-    counter(FlushesByUpstream, "flushes_by_upstream", Proxy, "full flushes ordered by the upstream"),
-    counter(FlushesByWrite, "flushes_by_write", Proxy, "full flushes for a write whose keys are not known"),
-    counter(FlushesByDisconnect, "flushes_by_disconnect", Proxy, "full flushes because the connection that carries invalidations was lost"),
-    counter(FlushesByTrackingStart, "flushes_by_tracking_start", Proxy, "full flushes because the upstream began to send invalidations"),
-    gauge(CoherenceLevel, "coherence_level", Proxy, "1 while the upstream sends invalidations"),
-    gauge(ConfirmedAgeMs, "confirmed_age_ms", Proxy, "milliseconds since the newest answered request was sent; 0 without a connection"),
-    gauge(UpstreamUp, "upstream_up", Proxy, "1 while the upstream is connected and has let the proxy in"),
-    counter(UpstreamConnects, "upstream_connects", Proxy, "connections made to the upstream"),
-    counter(UpstreamErrors, "upstream_errors", Proxy, "upstream connections failed or lost"),
-    gauge(UpstreamUnanswered, "upstream_unanswered", Proxy, "requests the upstream has not answered"),
-    gauge(CacheEntries, "cache_entries", Proxy, "entries in the cache"),
-    gauge(CacheBytes, "cache_bytes", Proxy, "bytes of memory that they cost, limited by --cache-bytes"),
-    counter(ForeignRequests, "foreign_requests", Proxy, "requests for commands that only the upstream knows"),
-}
-
-const fn counter(stat: Stat, name: &'static str, program: Program, help: &'static str) -> StatRow {
-    StatRow { stat, name, kind: StatKind::Counter, program, help }
-}
-
-const fn gauge(stat: Stat, name: &'static str, program: Program, help: &'static str) -> StatRow {
-    StatRow { stat, name, kind: StatKind::Gauge, program, help }
+    Gauge(UptimeSeconds, "uptime_seconds", Both, "seconds since the program started"),
+    Gauge(ConnectionsNow, "connections_now", Both, "clients connected"),
+    Counter(ConnectionsTotal, "connections_total", Both, "clients accepted"),
+    Counter(ConnectionsRefused, "connections_refused", Both, "clients refused beyond --max-connections"),
+    Counter(ConnectionsTimedOut, "connections_timed_out", Both, "clients closed by a timeout"),
+    Counter(OutputLimitCloses, "output_limit_closes", Both, "clients closed at --output-limit"),
+    Counter(RequestErrors, "request_errors", Both, "requests refused before execution: malformed, unknown or over a limit"),
+    Counter(TooLargeRequests, "too_large_requests", Both, "requests over a size limit, with those of request_errors refused for one"),
+    Counter(TooLargeReplies, "too_large_replies", Both, "replies replaced by an error: over --output-limit (proxy: from the upstream, over half of it)"),
+    Counter(BytesIn, "bytes_in", Both, "bytes read from all connections"),
+    Counter(BytesOut, "bytes_out", Both, "bytes written to all connections"),
+    Gauge(Keys, "keys", Server, "keys stored"),
+    Gauge(KeysExpiring, "keys_expiring", Server, "keys with an expiry"),
+    Gauge(KeyBytes, "key_bytes", Server, "bytes of all keys"),
+    Gauge(ValueBytes, "value_bytes", Server, "bytes of all values"),
+    Gauge(MemoryBytes, "memory_bytes", Server, "bytes of memory in use, limited by --max-memory"),
+    Gauge(ResidentBytes, "resident_bytes", Server, "resident set size of the process, with freed memory that the allocator keeps"),
+    Counter(Hits, "hits", Both, "keys looked up to be read, and found (proxy: in the cache)"),
+    Counter(Misses, "misses", Both, "keys looked up to be read, and not found"),
+    Counter(OutOfMemory, "out_of_memory", Server, "requests refused at --max-memory"),
+    Gauge(TrackingClients, "tracking_clients", Server, "clients that receive invalidations"),
+    Gauge(TrackingKeys, "tracking_keys", Server, "keys tracked for them, limited by --tracking-keys"),
+    Gauge(TrackingPairs, "tracking_pairs", Server, "pairs of a tracked key and a client that has read it"),
+    Counter(TrackingDropped, "tracking_dropped", Server, "keys beyond --tracking-keys, invalidated and forgotten"),
+    Counter(InvalidationsSent, "invalidations_sent", Server, "invalidations sent to clients"),
+    Counter(MissesCoalesced, "misses_coalesced", Proxy, "misses that joined a fetch under way"),
+    Counter(Expired, "expired", Both, "keys that expired (proxy: cache entries)"),
+    Counter(Evicted, "evicted", Proxy, "cache entries evicted to make room"),
+    Counter(NotCachedTooLarge, "not_cached_too_large", Proxy, "answers not cached because they cost more than an eighth of --cache-bytes"),
+    Counter(EntriesInvalidated, "entries_invalidated", Proxy, "cache entries dropped because they may be stale"),
+    Counter(InvalidationsReceived, "invalidations_received", Proxy, "invalidations received from the upstream"),
+    Counter(FlightsPoisoned, "flights_poisoned", Proxy, "fetches whose key changed meanwhile"),
+    Counter(HeldForConfirmation, "held_for_confirmation", Proxy, "requests held until the upstream confirmed that the cache is current"),
+    Counter(FlushesByUpstream, "flushes_by_upstream", Proxy, "full flushes ordered by the upstream"),
+    Counter(FlushesByWrite, "flushes_by_write", Proxy, "full flushes for a write whose keys are not known"),
+    Counter(FlushesByDisconnect, "flushes_by_disconnect", Proxy, "full flushes because the connection that carries invalidations was lost"),
+    Counter(FlushesByTrackingStart, "flushes_by_tracking_start", Proxy, "full flushes because the upstream began to send invalidations"),
+    Gauge(CoherenceLevel, "coherence_level", Proxy, "1 while the upstream sends invalidations"),
+    Gauge(ConfirmedAgeMs, "confirmed_age_ms", Proxy, "milliseconds since the newest answered request was sent; 0 without a connection"),
+    Gauge(UpstreamUp, "upstream_up", Proxy, "1 while the upstream is connected and has let the proxy in"),
+    Counter(UpstreamConnects, "upstream_connects", Proxy, "connections made to the upstream"),
+    Counter(UpstreamErrors, "upstream_errors", Proxy, "upstream connections failed or lost"),
+    Gauge(UpstreamUnanswered, "upstream_unanswered", Proxy, "requests the upstream has not answered"),
+    Gauge(CacheEntries, "cache_entries", Proxy, "entries in the cache"),
+    Gauge(CacheBytes, "cache_bytes", Proxy, "bytes of memory that they cost, limited by --cache-bytes"),
+    Counter(ForeignRequests, "foreign_requests", Proxy, "requests for commands that only the upstream knows"),
 }
 
 /// Returns the rows that a program shows, in their order.

@@ -1,13 +1,12 @@
 //! Every limit of the programs, with its default and the reason for the number.
 //!
-//! What a user may change is a field of [`Limits`]; what nobody should need to change is a
-//! constant.
+//! Limits that a user may change are fields of [`Limits`]; the others are constants.
 
 use std::time::Duration;
 
 /// Output of one connection above which its requests are left unread: enough to keep a fast link
-/// busy. A reply that is begun is finished, so a connection may hold this and one value more; be it
-/// by reference, see [`SHARED_FROM`](crate::base::output::SHARED_FROM).
+/// busy. A reply that is begun is finished, so a connection may hold one value more, copied or
+/// shared: see [`SHARED_FROM`](crate::base::output::SHARED_FROM).
 pub const HIGH_WATER: usize = 1024 * 1024;
 
 /// Output below which a connection held back by [`HIGH_WATER`] goes on. A quarter, so that it does
@@ -24,7 +23,7 @@ pub const MAX_PATTERN: usize = 1024;
 /// Requests of one client that may be unanswered in the proxy before it is paused.
 pub const MAX_UNANSWERED: usize = 1024;
 
-/// What a user may set, shared by server and proxy.
+/// The limits and timeouts that a user may set, shared by server and proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Clients at one time.
@@ -33,7 +32,7 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a RESP request may take from its first byte to its last.
     pub request_timeout: Duration,
-    /// How long a line may take from its first byte to its end: people think while they type.
+    /// How long a line may take from its first byte to its end: people pause while they type.
     pub line_timeout: Duration,
     /// The longest line of text, in bytes, without its end.
     pub max_line: usize,
@@ -45,9 +44,9 @@ pub struct Limits {
     pub output_limit: usize,
     /// Server: memory that the process may take before nothing more is stored, in bytes; 0: any.
     pub max_memory: usize,
-    /// Server: keys that are remembered for clients that are to be told of changes.
+    /// Server: keys that are tracked for clients that receive invalidations.
     pub tracking_keys: usize,
-    /// How long the programs wait, when told to stop, for clients to take their last replies.
+    /// How long the programs wait, when they stop, for clients to take their last replies.
     pub drain_timeout: Duration,
 }
 

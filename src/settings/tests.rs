@@ -67,3 +67,21 @@ fn each_program_has_its_own() {
     assert!(names(Program::Server).contains(&"tracking-keys"));
     assert!(!names(Program::Proxy).contains(&"tracking-keys"));
 }
+
+#[test]
+fn every_field_has_a_row() {
+    let (mut changed, default) = (Settings::default(), Settings::default());
+    for row in SETTINGS {
+        let text = match row.hint() {
+            "create|replace" => "replace",
+            "SIZE" => "3MiB",
+            _ => "7",
+        };
+        row.set(&mut changed, text).expect("no row refuses it");
+    }
+    let [changed, default] = [changed, default].map(|it| format!("{it:#?}"));
+    for (changed, default) in changed.lines().zip(default.lines()) {
+        let is_field = changed.contains(": ") && changed.ends_with(',');
+        assert!(!is_field || changed != default, "no row sets {changed}");
+    }
+}
