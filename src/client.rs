@@ -1,8 +1,7 @@
 //! The client: a blocking program over one `TcpStream`, for people, scripts and bulk loads.
 //!
-//! What belongs here is everything between a command line and an exit code. The wire is not: a
-//! request is a line of text, read here by the very decoder that the server reads it with, so that
-//! the client always knows how many replies it is owed, and how long each of them is.
+//! A request is a line of text, decoded here as the server decodes it, so that the client always
+//! knows how many replies will come, and how long each of them is.
 //!
 //! - `options.rs`: the command line, checked      - `failure.rs`: what ends the program early
 //! - `request.rs`: lines to requests              - `connection.rs`: the socket, and whole replies
@@ -10,7 +9,7 @@
 //! - `interactive.rs`: prompt and reply, from a pipe or a terminal; `editor.rs`: line editing
 //! - `load.rs`: a file of requests, pipelined
 //!
-//! Nothing here panics when stdout is closed early: what prints returns a `Failure`.
+//! A stdout that is closed early is no panic: functions that print return a `Failure`.
 
 mod connection;
 mod editor;
@@ -22,9 +21,10 @@ mod options;
 mod output;
 mod request;
 
-use connection::{ServerConnection, Verdict};
-use failure::{DONE, FAILED, Failure, REFUSED};
-use options::{Options, ParsedOptions, Task};
+use crate::program::flags::Parsed;
+use connection::ServerConnection;
+use failure::{Failure, Verdict};
+use options::{Options, Task};
 use output::{ClientOutput, Look};
 use request::{BYE, Encoder, Kind, ORIGIN_ON};
 use std::ffi::OsString;
@@ -34,60 +34,41 @@ use std::process::ExitCode;
 ///
 /// The exit code is 0 when all was carried out, 1 when the one command's reply (or one in the
 /// loaded file) is `Key not found` or `Key already exists`, and 2 for an `ERR` reply, a wrong
-/// argument, and a connection that could not be made or was lost; the last three are told in one
-/// line on stderr.
+/// argument, and a connection that could not be made or was lost. A wrong argument and an error of
+/// the connection print one line on stderr.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match options::parse(arguments) {
-        Ok(ParsedOptions::Run(options)) => carry_out(options),
-        Ok(ParsedOptions::Say(text)) => say(&text),
+        Ok(Parsed::Run(options)) => carry_out(options),
+        Ok(Parsed::Print(text)) => print(&text),
         Err(message) => Err(Failure::Usage(message)),
     };
-    ExitCode::from(outcome.unwrap_or_else(|failure| failure.report()))
+    let verdict = outcome.unwrap_or_else(|failure| failure.report());
+    ExitCode::from(verdict as u8)
 }
 
-/// `--help` and `--version`.
-fn say(text: &str) -> Result<u8, Failure> {
+fn print(text: &str) -> Result<Verdict, Failure> {
     let mut output = ClientOutput::new(Look::Bare, false);
     output.text(text)?;
     output.flush()?;
-    Ok(DONE)
+    Ok(Verdict::Done)
 }
 
-fn carry_out(options: Options) -> Result<u8, Failure> {
-    let look = match (&options.task, options.raw) {
-        (_, true) => Look::Bare,
-        (Task::Interactive, false) => Look::Labelled,
-        // Alone, unless the user wants to know who answered.
-        (_, false) if options.origin => Look::Labelled,
-        (_, false) => Look::Bare,
-    };
+fn carry_out(options: Options) -> Result<Verdict, Failure> {
+    let is_labelled = options.origin || options.task == Task::Interactive;
+    let look = if is_labelled && !options.raw { Look::Labelled } else { Look::Bare };
     let mut output = ClientOutput::new(look, options.origin);
-    match options.task {
+    let connect = || connect(&options.host, options.port, options.origin);
+    match &options.task {
         Task::Interactive => {
-            let connection = connect(&options.host, options.port, options.origin)?;
-            interactive::run(connection, output)?;
-            Ok(DONE)
+            interactive::run(connect()?, output)?;
+            Ok(Verdict::Done)
         }
-        Task::Command(ref line) => {
-            let connection = connect(&options.host, options.port, options.origin)?;
-            let verdict = one_command(connection, &mut output, line)?;
-            Ok(exit_code(verdict))
-        }
-        Task::Load(ref source) => {
+        Task::Command(line) => one_command(connect()?, &mut output, line),
+        Task::Load(source) => {
             // The file first: a wrong name should not need a server to be noticed.
             let input = load::open(source)?;
-            let connection = connect(&options.host, options.port, options.origin)?;
-            let tally = load::run(input, connection, &mut output)?;
-            Ok(exit_code(tally.verdict()))
+            Ok(load::run(input, connect()?, &mut output)?.verdict())
         }
-    }
-}
-
-fn exit_code(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Done => DONE,
-        Verdict::Refused => REFUSED,
-        Verdict::Error => FAILED,
     }
 }
 
@@ -98,8 +79,7 @@ fn connect(host: &str, port: u16, origin: bool) -> Result<ServerConnection, Fail
         let mut reply = connection.reply(Kind::Origin(true));
         while let Some(line) = reply.next_line()? {
             if line.text != b"OK" {
-                let said = String::from_utf8_lossy(line.text).into_owned();
-                return Err(Failure::NoOrigin(said));
+                return Err(Failure::NoOrigin(String::from_utf8_lossy(line.text).into_owned()));
             }
         }
     }
@@ -125,15 +105,15 @@ fn one_command(
     Ok(verdict)
 }
 
-/// A list of keys that cannot be finished is followed by an error on a line of its own. Whether
-/// there is one shows in what comes before the reply to another request.
+/// Checks that a list of keys is complete: else an error follows it, on a line of its own, before
+/// the reply to the next request.
 fn check_end_of_keys(connection: &mut ServerConnection) -> Result<(), Failure> {
     connection.send(BYE);
     match connection.reply(Kind::Farewell).next_line() {
         Ok(Some(line)) if line.text.starts_with(b"ERR ") => {
             Err(Failure::BrokenOff(String::from_utf8_lossy(line.text).into_owned()))
         }
-        // Also if it is gone: it had no error to tell.
+        // Also if the connection has ended: no error came before.
         _ => Ok(()),
     }
 }

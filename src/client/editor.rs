@@ -37,11 +37,9 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Prepares the terminal. The history is read from `~/.larder_history`; without a home, or
-    /// without that file, it begins empty.
+    /// Prepares the terminal. The history is read from `~/.larder_history`, if it is there.
     ///
     /// # Errors
-    ///
     /// [`Failure::Input`] when the terminal cannot be used.
     pub fn new(prompt: &'static str) -> Result<Editor, Failure> {
         let config = Config::builder()
@@ -56,7 +54,7 @@ impl Editor {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
         let history = home.map(|home| PathBuf::from(home).join(".larder_history"));
         if let Some(path) = &history {
-            // It is a convenience: a file that is not there, or not ours, is no reason to stop.
+            // A history that cannot be read is no error.
             let _ = inner.load_history(path);
         }
         Ok(Editor { inner, prompt, history })
@@ -65,7 +63,6 @@ impl Editor {
     /// Shows the prompt and reads a line. Ctrl-C drops it, Ctrl-D on an empty one is the end.
     ///
     /// # Errors
-    ///
     /// [`Failure::Input`] when the terminal is gone.
     pub fn read(&mut self) -> Result<Entered, Failure> {
         match self.inner.readline(self.prompt) {
@@ -95,7 +92,7 @@ fn unusable(error: ReadlineError) -> Failure {
     Failure::Input("the terminal".to_string(), error)
 }
 
-/// Knows the commands.
+/// Completes and hints at the commands.
 struct Assistant;
 
 impl Helper for Assistant {}
@@ -129,7 +126,7 @@ impl Hinter for Assistant {
     }
 }
 
-/// What is still to be typed. It names arguments and does not hold them, so no key inserts it.
+/// The arguments that are still to be typed, by name: no key inserts them.
 struct ArgumentHint(String);
 
 impl Hint for ArgumentHint {
@@ -142,12 +139,12 @@ impl Hint for ArgumentHint {
     }
 }
 
-/// The text command called `verb`.
+/// Finds the text command of this name.
 fn find(verb: &str) -> Option<&'static Command> {
     Command::find(verb.as_bytes()).filter(|command| command.is_text())
 }
 
-/// Returns where the last word of `line` starts, and what it may become.
+/// Returns the start of the last word of `line`, and its completions.
 fn complete(line: &str) -> (usize, Vec<String>) {
     let start = line.rfind([' ', '\t']).map_or(0, |separator| separator + 1);
     let (before, typed) = line.split_at(start);
@@ -165,7 +162,7 @@ fn complete(line: &str) -> (usize, Vec<String>) {
     (start, candidates.iter().filter_map(|candidate| in_case_of(typed, candidate)).collect())
 }
 
-/// The words of which an argument must be one, as in `[KEYS|PAIRS]`; none if it is free.
+/// Returns the words of which an argument must be one, as in `[KEYS|PAIRS]`; none if it is free.
 fn alternatives(command: &'static Command) -> Vec<String> {
     let words = command.arguments.trim_matches(['[', ']']);
     if words.is_empty() || words.contains('<') {
@@ -174,7 +171,7 @@ fn alternatives(command: &'static Command) -> Vec<String> {
     words.split('|').map(str::to_string).collect()
 }
 
-/// `candidate`, if it begins with what was typed, in small letters if that was.
+/// Returns `candidate`, if it begins with what was typed; in small letters if that was.
 fn in_case_of(typed: &str, candidate: &str) -> Option<String> {
     let start = candidate.get(..typed.len())?;
     if !start.eq_ignore_ascii_case(typed) {
@@ -186,7 +183,7 @@ fn in_case_of(typed: &str, candidate: &str) -> Option<String> {
     }
 }
 
-/// The arguments that a line still lacks.
+/// Returns the arguments that a line still lacks.
 fn hint(line: &str) -> Option<String> {
     let mut words = line.split_whitespace();
     let command = find(words.next()?)?;

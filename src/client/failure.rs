@@ -1,30 +1,34 @@
-//! How the client ends: its exit codes, and what ends it early, with the one line that says so.
+//! The end of the client: its exit codes, and the failures that end it early, with their messages.
 
 use crate::base::escape::for_terminal;
 use std::io::{self, Write};
 
-/// Exit code: the request was carried out.
-pub const DONE: u8 = 0;
-/// Exit code: the server declined: no such key, or the key exists.
-pub const REFUSED: u8 = 1;
-/// Exit code: an error: of usage, of the connection, or an `ERR` reply.
-pub const FAILED: u8 = 2;
+/// The outcome of a reply or of the whole program, in which case it is the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Carried out.
+    Done = 0,
+    /// `Key not found` or `Key already exists`.
+    Refused = 1,
+    /// A reply that begins with `ERR `, or a [`Failure`].
+    Error = 2,
+}
 
-/// Why the client cannot go on.
+/// The reason why the client cannot go on.
 #[derive(Debug)]
 pub enum Failure {
-    /// A wrong argument; what is wrong with it.
+    /// A wrong argument; the error message.
     Usage(String),
-    /// No connection to this address, and why.
+    /// No connection to this address; the error.
     Connect(String, io::Error),
     /// The connection to this address ended before the last reply.
     Lost(String),
-    /// The same while loading a file: the address, how many replies came, and for which line the
-    /// last one was.
+    /// The connection ended while loading a file: the address, the number of replies, and the line
+    /// that the last one was for.
     LostLoading(String, u64, u64),
-    /// The server did not take `ORIGIN ON`; what it said.
+    /// The server refused `ORIGIN ON`; its reply.
     NoOrigin(String),
-    /// The list of keys has a part only; what the server said after it.
+    /// The list of keys is not complete; the error that the server sent after it.
     BrokenOff(String),
     /// Requests could not be read from this input.
     Input(String, io::Error),
@@ -35,15 +39,15 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Says what happened on stderr, and gives the exit code for it.
+    /// Prints the failure on stderr, and returns the outcome of the program.
     ///
-    /// A reader of our output that has had enough (`client … | head`) is no error.
-    pub fn report(&self) -> u8 {
+    /// A reader that closes our output early (`client … | head`) is no error.
+    pub fn report(&self) -> Verdict {
         if matches!(self, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            return DONE;
+            return Verdict::Done;
         }
-        complain(&format!("client: {}", self.message()));
-        FAILED
+        print_error(&format!("client: {}", self.message()));
+        Verdict::Error
     }
 
     fn message(&self) -> String {
@@ -60,8 +64,8 @@ impl Failure {
                 "the connection to {peer} was lost, {answered} requests were answered, the last \
                  of them on line {line}"
             ),
-            Failure::NoOrigin(said) => format!("the server does not tell origins: {said}"),
-            Failure::BrokenOff(said) => format!("the list of keys is not complete: {said}"),
+            Failure::NoOrigin(reply) => format!("the server does not name origins: {reply}"),
+            Failure::BrokenOff(reply) => format!("the list of keys is not complete: {reply}"),
             Failure::Input(name, error) => format!("cannot read {name}: {}", reason(error)),
             Failure::NotText => "this line cannot be sent as one line of text".to_string(),
             Failure::Output(error) => {
@@ -71,14 +75,14 @@ impl Failure {
     }
 }
 
-/// One line on stderr. There is nobody to tell if that fails.
-pub fn complain(line: &str) {
+/// Prints one line on stderr; an error there is ignored.
+pub fn print_error(line: &str) {
     let mut line = for_terminal(line.as_bytes()).into_owned();
     line.push(b'\n');
     let _ = io::stderr().write_all(&line);
 }
 
-/// An error of the system in words, without the number that the library puts behind them.
+/// Returns the message of a system error, without the number that the library appends.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error ") {

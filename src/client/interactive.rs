@@ -1,24 +1,23 @@
-//! A session: a prompt, a request, a reply, until the user or the server says goodbye.
+//! A session: a prompt, a request, a reply, until the user or the server ends it.
 //!
 //! From a pipe and on a terminal the session is the same; only where its lines come from differs.
 //! On a terminal they are edited (`editor.rs`), and the editor shows the prompt.
 
-use super::connection::{ServerConnection, Verdict};
+use super::connection::ServerConnection;
 use super::editor::{Editor, Entered};
-use super::failure::Failure;
+use super::failure::{Failure, Verdict};
 use super::lines::Lines;
 use super::output::{ClientOutput, Look};
 use super::request::{BYE, Encoder, Kind};
 use std::io::{self, IsTerminal, Stdin};
 
-/// What stands before each request.
+/// The text before each request.
 const PROMPT: &str = "Enter request: ";
 
 /// Runs a session to its end: after the user's BYE, or after one of our own at the end of input.
 ///
 /// # Errors
-///
-/// [`Failure::Lost`] when the server goes first, [`Failure::Input`] and [`Failure::Output`] when
+/// [`Failure::Lost`] when the server closes first, [`Failure::Input`] and [`Failure::Output`] when
 /// the user's side cannot be read or written.
 pub fn run(connection: ServerConnection, output: ClientOutput) -> Result<(), Failure> {
     let prompt = match output.look() {
@@ -81,7 +80,7 @@ impl InteractiveSession {
         self.output.flush()
     }
 
-    /// Shows the prompt and waits for what comes of it.
+    /// Shows the prompt and waits for input.
     fn next(&mut self) -> Result<Entered, Failure> {
         match &mut self.input {
             LineInput::Terminal(editor) => {
@@ -105,7 +104,7 @@ impl InteractiveSession {
         }
     }
 
-    /// Sends the requests in a line and shows their replies; whether the session is over.
+    /// Sends the requests in a line and shows their replies. Returns whether the session is over.
     fn exchange(&mut self, line: &[u8]) -> Result<bool, Failure> {
         for request in self.encoder.encode(line)? {
             self.connection.send(request.bytes);

@@ -2,14 +2,14 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// The longest line that is taken from input: the longest request that servers take as they come.
-/// Beyond it the input is no list of requests, and would only fill the memory.
+/// The longest line of input: the longest request that servers take by default. An input with a
+/// longer one is no list of requests, and would only fill the memory.
 const MAX_LINE: usize = 128 << 20;
 
-/// One read: few calls for a large file.
+/// The bytes of one read: few calls for a large file.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Reads lines.
+/// A reader of lines.
 #[derive(Debug)]
 pub struct Lines<R> {
     source: BufReader<R>,
@@ -25,10 +25,9 @@ impl<R: Read> Lines<R> {
         Lines { source, line: Vec::new(), number: 0, consumed: 0 }
     }
 
-    /// The next line without its LF, `None` at the end. The last line may lack the LF.
+    /// Returns the next line without its LF, `None` at the end. The last line may lack the LF.
     ///
     /// # Errors
-    ///
     /// Those of the source, and a line of more than 128 MiB.
     pub fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
         self.line.clear();
@@ -48,17 +47,17 @@ impl<R: Read> Lines<R> {
         Ok(Some(&self.line))
     }
 
-    /// The number of the line that was read last; the first one is 1.
+    /// Returns the number of the line that was read last; the first one is 1.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Returns how many bytes of the input the lines so far took.
+    /// Returns the number of bytes of the input that were read as lines.
     pub fn consumed(&self) -> u64 {
         self.consumed
     }
 
-    /// Returns whether the next line has still to be read, and so may be long in coming.
+    /// Returns whether the next line is not in the buffer, and so may be long in coming.
     pub fn may_wait(&self) -> bool {
         memchr::memchr(b'\n', self.source.buffer()).is_none()
     }

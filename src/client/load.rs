@@ -2,19 +2,19 @@
 //!
 //! ```text
 //!              ┌────────── writer (thread) ─────────┐
-//!   file ────► │ line → request ─┬─► window (1,024) ┼──► what was asked for, in order
+//!   file ────► │ line → request ─┬─► window (1,024) ┼──► kinds of the requests, in order
 //!              │                 └─► buffer ─► socket        │
 //!              └────────────────────────────────────┘        ▼
 //!                          socket ─────────────────────► reader (this thread) ─► tally
 //! ```
 //!
-//! The reader reads whatever the writer does, so a server that stops reading until its replies are
-//! taken is never waited for in vain. A request enters the window before it enters the buffer, and
-//! the buffer is flushed before the writer waits for anything: for a place in the window, or for a
-//! file that is a pipe. So what the reader waits for has always been sent.
+//! The reader never waits for the writer, so a server that stops reading until its replies are
+//! taken cannot deadlock with it. A request enters the window before it enters the buffer, and the
+//! buffer is flushed before the writer waits for anything: for a place in the window, or for a file
+//! that is a pipe. So every request that the reader waits for has been sent.
 
-use super::connection::{ServerConnection, Verdict};
-use super::failure::{Failure, complain};
+use super::connection::ServerConnection;
+use super::failure::{Failure, Verdict, print_error};
 use super::lines::Lines;
 use super::options::RequestSource;
 use super::output::ClientOutput;
@@ -27,56 +27,50 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Requests without a reply at one time: as many as the proxy takes of a client before it pauses
-/// it. Their bytes are bounded by the system's socket buffers, and here by `SEND_BYTES`.
+/// The most requests without a reply: as many as the proxy takes of a client before it pauses it.
+/// Their bytes are bounded by the system's socket buffers, and here by `SEND_BYTES`.
 const WINDOW: usize = crate::settings::limits::MAX_UNANSWERED;
 
-/// Requests are collected to this size before they are sent.
+/// The bytes of requests that are collected before they are sent.
 const SEND_BYTES: usize = 64 * 1024;
 
-/// Failed lines that are shown; of more there is only the number.
+/// The most failed lines that are shown; the others are only counted.
 const SHOWN_ERRORS: u64 = 100;
 
 /// An opened file of requests.
 pub struct Input {
     name: String,
     reader: Box<dyn Read + Send>,
-    /// `None` where it has no length: a pipe.
+    /// The length; `None` for a pipe.
     bytes: Option<u64>,
 }
 
 /// Opens a file of requests.
 ///
 /// # Errors
-///
 /// [`Failure::Input`] when that is not possible.
 pub fn open(source: &RequestSource) -> Result<Input, Failure> {
-    match source {
-        RequestSource::Stdin => {
-            let name = "standard input".to_string();
-            Ok(Input { name, reader: Box::new(io::stdin()), bytes: None })
+    let RequestSource::File(path) = source else {
+        let name = "standard input".to_string();
+        return Ok(Input { name, reader: Box::new(io::stdin()), bytes: None });
+    };
+    let name = path.display().to_string();
+    match File::open(path).and_then(|file| Ok((file.metadata()?, file))) {
+        Ok((about, file)) => {
+            let bytes = about.is_file().then_some(about.len());
+            Ok(Input { name, reader: Box::new(file), bytes })
         }
-        RequestSource::File(path) => {
-            let name = path.display().to_string();
-            let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-            match opened {
-                Ok((about, file)) => {
-                    let bytes = about.is_file().then_some(about.len());
-                    Ok(Input { name, reader: Box::new(file), bytes })
-                }
-                Err(error) => Err(Failure::Input(name, error)),
-            }
-        }
+        Err(error) => Err(Failure::Input(name, error)),
     }
 }
 
-/// How many requests had which reply.
+/// The number of requests with each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     done: u64,
     refused: u64,
     errors: u64,
-    /// The line that the last reply was for.
+    /// The line of the request that was last replied to.
     line: u64,
 }
 
@@ -85,7 +79,7 @@ impl Tally {
         self.done + self.refused + self.errors
     }
 
-    /// The worst of the replies.
+    /// Returns the worst outcome.
     pub fn verdict(&self) -> Verdict {
         match self {
             Tally { errors: 1.., .. } => Verdict::Error,
@@ -99,9 +93,8 @@ impl Tally {
 /// tally.
 ///
 /// # Errors
-///
-/// [`Failure::LostLoading`] when the server goes first; [`Failure::Input`] when the file cannot be
-/// read to its end, after the tally of what was sent until then.
+/// [`Failure::LostLoading`] when the server closes first; [`Failure::Input`] when the file cannot
+/// be read to its end, after the tally of the requests until then.
 pub fn run(
     input: Input,
     mut connection: ServerConnection,
@@ -110,12 +103,10 @@ pub fn run(
     let began = Instant::now();
     let bar = progress_bar(input.bytes);
     let (sender, window) = sync_channel(WINDOW);
-    let socket = connection.sender();
-    let socket = socket.map_err(|error| Failure::Connect(connection.peer().to_string(), error))?;
     let writer = LoadWriter {
         lines: Lines::new(input.reader),
         name: input.name,
-        socket: BufWriter::with_capacity(SEND_BYTES, socket),
+        socket: BufWriter::with_capacity(SEND_BYTES, connection.sender()?),
         window: sender,
     };
     let writer = thread::spawn(|| writer.run());
@@ -125,10 +116,10 @@ pub fn run(
     let tally = tally?;
     let Tally { done, refused, errors, .. } = tally;
     if errors > SHOWN_ERRORS {
-        complain(&format!("{} more lines failed", errors - SHOWN_ERRORS));
+        print_error(&format!("{} more lines failed", errors - SHOWN_ERRORS));
     }
     if io::stderr().is_terminal() {
-        complain(&speed(tally.answered(), began.elapsed()));
+        print_error(&speed(tally.answered(), began.elapsed()));
     }
     let sent = tally.answered();
     output.text(&format!("sent {sent}, OK {done}, refused {refused}, errors {errors}\n"))?;
@@ -158,7 +149,7 @@ fn take_replies(
             Verdict::Error => tally.errors += 1,
         }
         if verdict == Verdict::Error && tally.errors <= SHOWN_ERRORS {
-            bar.suspend(|| complain(&format!("line {}: {error}", sent.line)));
+            bar.suspend(|| print_error(&format!("line {}: {error}", sent.line)));
         }
         tally.line = sent.line;
         bar.set_position(if bar.length().is_some() { sent.consumed } else { tally.answered() });
@@ -166,7 +157,7 @@ fn take_replies(
     Ok(tally)
 }
 
-/// Reads one reply. If it is an error, what it says is in `error`.
+/// Reads one reply, and returns its outcome. The text of an error is put into `error`.
 fn take_reply(
     connection: &mut ServerConnection,
     kind: Kind,
@@ -200,8 +191,8 @@ struct LoadWriter {
 }
 
 impl LoadWriter {
-    /// Sends until a BYE, the end of the file, or the end of the connection: that last is for the
-    /// reader to report, which sees what the server still said.
+    /// Sends until a BYE, the end of the file, or the end of the connection, which the reader
+    /// reports after the last replies.
     fn run(mut self) -> Result<(), Failure> {
         let mut encoder = Encoder::default();
         loop {
@@ -212,7 +203,7 @@ impl LoadWriter {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
                 Err(error) => {
-                    // Ignored like every other: the reader will miss the replies.
+                    // An error of the connection is the reader's to report.
                     let _ = self.socket.flush();
                     return Err(Failure::Input(self.name, error));
                 }
@@ -242,8 +233,8 @@ impl LoadWriter {
     }
 }
 
-/// Waits for a place in the window, having sent all that the reader may be waiting for. False if
-/// there is no more reader.
+/// Waits for a place in the window, having sent all that the reader may be waiting for. Returns
+/// false if the reader has ended.
 fn enter(window: &SyncSender<Sent>, socket: &mut BufWriter<TcpStream>, sent: Sent) -> bool {
     match window.try_send(sent) {
         Ok(()) => true,
@@ -252,8 +243,8 @@ fn enter(window: &SyncSender<Sent>, socket: &mut BufWriter<TcpStream>, sent: Sen
     }
 }
 
-/// A bar on stderr, if that is a terminal: over the bytes of a file, or a count where the length is
-/// not known.
+/// Returns a bar on stderr, if that is a terminal: over the bytes of a file, or a count where the
+/// length is not known.
 fn progress_bar(bytes: Option<u64>) -> ProgressBar {
     let (bar, template) = match bytes {
         Some(bytes) => (ProgressBar::new(bytes), "{bar:40} {bytes}/{total_bytes}, {eta} left"),

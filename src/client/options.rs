@@ -1,6 +1,6 @@
 //! The command line, checked.
 
-use crate::program::flags::describe;
+use crate::program::flags::{self, Parsed};
 use getopts::ParsingStyle;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -9,31 +9,22 @@ use std::path::PathBuf;
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 5000;
 
-/// What the arguments come to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ParsedOptions {
-    /// Work to do.
-    Run(Options),
-    /// A text to print: help or version.
-    Say(String),
-}
-
-/// Work to do.
+/// The options and arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
     /// A name or an address, IPv6 without brackets.
     pub host: String,
     /// Never 0.
     pub port: u16,
-    /// Replies alone.
+    /// Print replies alone.
     pub raw: bool,
-    /// Say who replied.
+    /// Name the origin of each reply.
     pub origin: bool,
-    /// What to do there.
+    /// The work to do.
     pub task: Task,
 }
 
-/// What to do with the connection.
+/// The work to do with the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Task {
     /// Requests from standard input, one reply at a time.
@@ -44,31 +35,30 @@ pub enum Task {
     Load(RequestSource),
 }
 
-/// Where a file of requests is.
+/// The place of a file of requests.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RequestSource {
-    /// On standard input.
+    /// Standard input.
     Stdin,
-    /// In a file of this name.
+    /// A file of this name.
     File(PathBuf),
 }
 
 /// Reads the arguments, those after the program's own name.
 ///
 /// # Errors
-///
 /// What is wrong with them, in one line.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ParsedOptions, String> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed<Options>, String> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let flags = flags();
+    let options = options();
     // Flags are text; the words of a command may be any bytes, and are taken from the originals.
     let texts = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
-    let matches = flags.parse(texts).map_err(describe)?;
+    let matches = options.parse(texts).map_err(flags::describe)?;
     if matches.opt_present("help") {
-        return Ok(ParsedOptions::Say(help(&flags)));
+        return Ok(Parsed::Print(help(&options)));
     }
     if matches.opt_present("version") {
-        return Ok(ParsedOptions::Say(format!("client (larder) {}\n", env!("CARGO_PKG_VERSION"))));
+        return Ok(Parsed::Print(flags::version("client")));
     }
     let words = &arguments[arguments.len() - matches.free.len()..];
     let host = words.first().map_or(Ok(DEFAULT_HOST.to_string()), host)?;
@@ -83,15 +73,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ParsedOpti
         None if command.is_empty() => Task::Interactive,
         None => Task::Command(join(command)?),
     };
-    Ok(ParsedOptions::Run(Options { host, port, raw, origin: matches.opt_present("origin"), task }))
+    Ok(Parsed::Run(Options { host, port, raw, origin: matches.opt_present("origin"), task }))
 }
 
-fn flags() -> getopts::Options {
+fn options() -> getopts::Options {
     let mut flags = getopts::Options::new();
     // `put 1 -3` is a command, not a flag.
     flags.parsing_style(ParsingStyle::StopAtFirstFree);
     flags.optflag("r", "raw", "print replies alone, without prompts");
-    flags.optflag("o", "origin", "say for each reply whether the proxy's cache gave it");
+    flags.optflag("o", "origin", "name the origin of each reply: server or proxy's cache");
     flags.optopt("l", "load", "send the requests in FILE (- for stdin), one a line", "FILE");
     flags.optflag("h", "help", "print this and exit");
     flags.optflag("V", "version", "print the version and exit");
@@ -103,7 +93,7 @@ fn help(flags: &getopts::Options) -> String {
         "Usage: client [options] [HOST [PORT]] [COMMAND...]\n\n\
          Talks to a server or proxy on HOST (default {DEFAULT_HOST}) and PORT (default \
          {DEFAULT_PORT}).\n\
-         Without a COMMAND it asks for requests until BYE or the end of input.\n\n\
+         Without a COMMAND it reads requests until BYE or the end of input.\n\n\
          Exit status: 0 done; 1 'Key not found' or 'Key already exists'; 2 an error."
     );
     let examples = "\nExamples:\n    \
@@ -136,7 +126,7 @@ fn port(word: &OsString) -> Result<u16, String> {
     }
 }
 
-/// The words of a command as one line.
+/// Returns the words of a command as one line.
 fn join(words: &[OsString]) -> Result<Vec<u8>, String> {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
     let line = words.join(&b' ');

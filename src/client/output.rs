@@ -1,14 +1,14 @@
 //! How replies look on standard output.
 
-use super::connection::{Line, ReceivedReply, ReplyOrigin, Verdict};
-use super::failure::Failure;
+use super::connection::{Line, ReceivedReply, ReplyOrigin};
+use super::failure::{Failure, Verdict};
 use crate::base::escape::for_terminal;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
-/// Collected before it is written: a dump of many lines takes few calls.
+/// The bytes that are collected before they are written: a dump of many lines takes few calls.
 const WRITE_BYTES: usize = 64 * 1024;
 
-/// What stands around a reply.
+/// The text around a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// `Server replied: ` before it, and in a session prompts around it.
@@ -22,22 +22,22 @@ pub enum Look {
 pub struct ClientOutput {
     out: BufWriter<Stdout>,
     look: Look,
-    /// Whether the label says who replied; else a line keeps what the server put before it.
+    /// The label names the origin of the reply; else a line keeps the server's prefix.
     origin: bool,
-    /// On a terminal a value must not move the cursor or change the title: whoever stored it could
-    /// make the screen say anything.
+    /// Control characters are escaped: on a terminal a value must not move the cursor or change the
+    /// title.
     escapes: bool,
 }
 
 impl ClientOutput {
-    /// Writes to standard output. `origin`: the label names who replied.
+    /// Returns standard output. `origin`: the label names the origin of the reply.
     pub fn new(look: Look, origin: bool) -> ClientOutput {
         let stdout = io::stdout();
         let escapes = stdout.is_terminal();
         ClientOutput { out: BufWriter::with_capacity(WRITE_BYTES, stdout), look, origin, escapes }
     }
 
-    /// The look of replies.
+    /// Returns the look of replies.
     pub fn look(&self) -> Look {
         self.look
     }
@@ -45,16 +45,14 @@ impl ClientOutput {
     /// Writes text of our own.
     ///
     /// # Errors
-    ///
-    /// [`Failure::Output`], as for everything that writes here.
+    /// [`Failure::Output`].
     pub fn text(&mut self, text: &str) -> Result<(), Failure> {
         self.out.write_all(text.as_bytes()).map_err(Failure::Output)
     }
 
-    /// Writes a whole reply as it comes in; says what it came to.
+    /// Writes a whole reply as it comes in, and returns its outcome.
     ///
     /// # Errors
-    ///
     /// [`Failure::Output`], and [`Failure::Lost`] when the reply does not end.
     pub fn reply(&mut self, reply: &mut ReceivedReply<'_>) -> Result<Verdict, Failure> {
         let mut first = true;
@@ -82,10 +80,9 @@ impl ClientOutput {
         self.out.write_all(b"\n")
     }
 
-    /// Lets the reader see what was written so far.
+    /// Passes what was written so far to the system.
     ///
     /// # Errors
-    ///
     /// [`Failure::Output`].
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(Failure::Output)

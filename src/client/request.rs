@@ -1,28 +1,28 @@
 //! Lines to requests: which bytes go to the server, and what reply each will have.
 //!
-//! The client reads its own lines with the server's decoder. That is how it knows that an empty
-//! line has no reply, that one with a CR NUL inside is two requests, and that ` dump  Pairs` is
-//! answered by many lines, without a grammar of its own that could come to differ.
+//! The client decodes its own lines with the server's decoder. So it knows that an empty line has
+//! no reply, that one with a CR NUL inside is two requests, and that the reply to ` dump  Pairs` has
+//! many lines, without a grammar of its own that could come to differ.
 
 use super::failure::Failure;
 use crate::protocol::command::Verb;
 use crate::protocol::{Decoded, Decoder, Form, Midway, Request as DecodedRequest, Scratch};
 use crate::settings::limits::Limits;
 
-/// Asks for the origin of each reply.
+/// The request for the origin of each reply.
 pub const ORIGIN_ON: &[u8] = b"ORIGIN ON\n";
 
-/// Ends the session.
+/// The request that ends the session.
 pub const BYE: &[u8] = b"BYE\n";
 
 const IAC: u8 = 255;
 
-/// What the client has to know of a request to read its reply.
+/// The kind of a request, by its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The reply is one line.
     OneLine,
-    /// The same, with all keys on the line; a proxy that loses its server while it sends them ends
+    /// The reply is one line with all keys; a proxy that loses its server while it sends them ends
     /// the line, adds one with an error, and closes the connection.
     Keys,
     /// The reply goes on until a line `END`, unless it is an error.
@@ -33,12 +33,12 @@ pub enum Kind {
     Farewell,
 }
 
-/// One request: what to send, and what will come back.
+/// One request, and the kind of its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypedRequest<'a> {
     /// The line, ended by LF.
     pub bytes: &'a [u8],
-    /// What its reply is like.
+    /// The kind of the reply.
     pub kind: Kind,
 }
 
@@ -46,20 +46,19 @@ pub struct TypedRequest<'a> {
 #[derive(Debug, Default)]
 pub struct Encoder {
     bytes: Vec<u8>,
-    /// What each request is, and where its bytes end.
+    /// The kind of each request, and the end of its bytes.
     requests: Vec<(Kind, usize)>,
     scratch: Scratch,
-    /// The defaults: a server with others refuses in one line what we expect one line for.
+    /// The defaults: a server with others refuses in one line what has one line of reply, too.
     limits: Limits,
 }
 
 impl Encoder {
-    /// The requests in one line, which is given without its LF: none if it is empty, one as a rule,
-    /// several if it holds line ends of another kind.
+    /// Returns the requests in one line, which is given without its LF: none if it is empty, one as
+    /// a rule, several if it holds line ends of another kind.
     ///
     /// # Errors
-    ///
-    /// [`Failure::NotText`] if the server would not take it as text.
+    /// [`Failure::NotText`] if the server would not read it as text.
     pub fn encode<'a>(
         &'a mut self,
         line: &[u8],
@@ -76,7 +75,7 @@ impl Encoder {
                 Decoded::Incomplete => break,
                 Decoded::Request(request) if request.form == Form::Text => kind(&request),
                 Decoded::Refused(Form::Text, _) => Kind::OneLine,
-                // It will be answered by a hangup.
+                // The server closes the connection.
                 Decoded::Http => Kind::OneLine,
                 Decoded::Request(_) | Decoded::Refused(..) => return Err(Failure::NotText),
                 Decoded::Broken(_) | Decoded::Telnet(_) => return Err(Failure::NotText),
@@ -98,8 +97,8 @@ impl Encoder {
     fn fill(&mut self, line: &[u8]) {
         self.bytes.clear();
         if line.first() == Some(&b'*') {
-            // The first byte of a RESP array. After a space it is a word like any other, and the
-            // server can say that it does not know it.
+            // The first byte of a RESP array. After a space it is a word like any other, which the
+            // server refuses as an unknown command.
             self.bytes.push(b' ');
         }
         // 0xFF is where telnet's commands begin; twice it is itself.

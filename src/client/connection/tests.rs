@@ -2,16 +2,16 @@
 
 use super::*;
 
-/// Reads one reply for each kind: its lines' texts and what it came to.
+/// Reads one reply for each kind: its lines' texts and its outcome.
 fn read(kinds: &[Kind], bytes: &[u8]) -> io::Result<Vec<(Vec<String>, Verdict)>> {
     let mut replies = ReplyReader::new(bytes);
     let mut all = Vec::new();
     for &kind in kinds {
         let mut lines = Vec::new();
         let verdict = loop {
-            let (line, place) = replies.next_line(kind)?;
+            let (line, verdict) = replies.next_line(kind)?;
             lines.push(format!("{:?}:{}", line.origin, String::from_utf8_lossy(line.text)));
-            if let Place::Last(verdict) = place {
+            if let Some(verdict) = verdict {
                 break verdict;
             }
         };

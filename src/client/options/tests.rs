@@ -3,7 +3,7 @@
 use super::*;
 use std::os::unix::ffi::OsStringExt;
 
-fn parse_words(words: &[&str]) -> Result<ParsedOptions, String> {
+fn parse_words(words: &[&str]) -> Result<Parsed<Options>, String> {
     parse(words.iter().map(OsString::from))
 }
 
@@ -13,7 +13,7 @@ fn options(host: &str, port: u16, task: Task) -> Options {
 
 #[track_caller]
 fn check(words: &[&str], expected: Options) {
-    assert_eq!(parse_words(words), Ok(ParsedOptions::Run(expected)));
+    assert_eq!(parse_words(words), Ok(Parsed::Run(expected)));
 }
 
 #[track_caller]
@@ -41,7 +41,7 @@ fn host_port_and_command_stand_in_that_order() {
 fn a_command_may_be_any_bytes() {
     let words = ["h".into(), "7".into(), "get".into(), OsString::from_vec(b"\xff".to_vec())];
     let task = Task::Command(b"get \xff".to_vec());
-    assert_eq!(parse(words), Ok(ParsedOptions::Run(options("h", 7, task))));
+    assert_eq!(parse(words), Ok(Parsed::Run(options("h", 7, task))));
 }
 
 #[test]
@@ -65,9 +65,7 @@ fn a_wrong_argument_is_named() {
 
 #[test]
 fn help_and_version_are_said() {
-    assert!(
-        matches!(parse_words(&["-h"]), Ok(ParsedOptions::Say(text)) if text.contains("--load"))
-    );
-    let Ok(ParsedOptions::Say(version)) = parse_words(&["--version"]) else { panic!("no version") };
+    assert!(matches!(parse_words(&["-h"]), Ok(Parsed::Print(text)) if text.contains("--load")));
+    let Ok(Parsed::Print(version)) = parse_words(&["--version"]) else { panic!("no version") };
     assert!(version.contains(env!("CARGO_PKG_VERSION")));
 }
