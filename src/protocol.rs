@@ -8,8 +8,8 @@
 //! - `request.rs`: a request where it lies · `reply.rs`: a reply before it is encoded
 //! - `decoder.rs`: a stream of bytes to requests · `plain.rs`: requests that need no state for it
 //! - `lookahead.rs`: requests decoded before their turn · `refusal.rs`: why one is refused
-//! - `text.rs`: lines and text replies · `telnet.rs`: what telnet mixes into lines
-//! - `bytes.rs`: how rare bytes are found
+//! - `text.rs`: lines and text replies · `telnet.rs`: telnet commands between them
+//! - `bytes.rs`: a search for rare bytes
 //! - `resp.rs`: RESP requests and replies, for clients of ours and for the proxy as a client
 
 mod bytes;

@@ -1,7 +1,7 @@
 //! One client's protocol state, and the commands that concern the connection or the program and not
 //! the keys. Server and proxy share it.
 //!
-//! - `commands.rs`: the commands that a session answers by itself
+//! - `commands.rs`: the commands that a session executes by itself
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
 //! - `command_docs.rs`: `COMMAND`, the table of commands
 //! - `tracking.rs`: `CLIENT TRACKING`, which reads a client tracks
@@ -27,8 +27,7 @@ use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::protocol::command::Verb;
 use crate::protocol::resp::{self, Version, Writer};
-use crate::protocol::{Decoded, Decoder, Form, Midway, Request, Scratch};
-use crate::protocol::{Reply, text};
+use crate::protocol::{Decoded, Decoder, Form, Midway, Reply, Request, Scratch, text};
 use crate::session::transaction::Transaction;
 use crate::settings::limits::Limits;
 use crate::stats::Stat;
@@ -36,13 +35,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tracking::TrackingModes;
 
-/// The look of the reply to one request: fixed when the request is decoded, so that a reply that
-/// comes later still has the look that its client had chosen then.
+/// The style of the reply to one request: fixed when the request is decoded, so that a later reply
+/// still has the style that its client had chosen then.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// The protocol.
     pub form: Form,
-    /// Its version, where it is RESP.
+    /// The version of RESP.
     pub version: Version,
     /// The command, where it is known; some replies differ by it.
     pub verb: Option<Verb>,
@@ -51,12 +50,12 @@ pub struct Style {
     origin: bool,
 }
 
-/// Where a reply was made.
+/// The origin of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// By the server, or by a program in its place.
+    /// The server, or a proxy in its place.
     Server,
-    /// From the proxy's cache.
+    /// The proxy's cache.
     Cache,
 }
 
@@ -66,7 +65,7 @@ impl Style {
         Style { form, version: Version::Two, verb: None, quiet: false, origin: false }
     }
 
-    /// Appends a reply in this style, wanted or not.
+    /// Appends a reply in this style, also if the client does not want it.
     #[inline]
     pub fn write(self, out: &mut Output, origin: Origin, reply: Reply<'_>) {
         match self.form {
@@ -75,13 +74,13 @@ impl Style {
         }
     }
 
-    /// Writes a reply that only RESP has.
+    /// Returns a writer for a reply that only RESP has.
     #[inline]
     pub fn writer(self, out: &mut Output) -> Writer<'_> {
         Writer::new(out, self.version)
     }
 
-    /// Returns what stands before each line of a text reply.
+    /// Returns the prefix of each line of a text reply.
     pub fn prefix(self, origin: Origin) -> text::Prefix {
         match (self.origin, origin) {
             (false, _) => b"",
@@ -91,7 +90,7 @@ impl Style {
     }
 }
 
-/// What becomes of a request where a transaction may be open.
+/// The result of [`Session::collect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Collected {
     /// It is executed now.
@@ -102,30 +101,30 @@ pub enum Collected {
     Refused(RequestError),
 }
 
-/// What `CLIENT REPLY` has chosen, in bits.
+/// The replies that `CLIENT REPLY` has chosen, in bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct ReplyMode(u8);
 
 impl ReplyMode {
-    /// There are none until further notice.
+    /// No replies.
     const OFF: u8 = 1;
-    /// There is none to the next request.
+    /// No reply to the next request.
     const SKIP_NEXT: u8 = 2;
-    /// There is none to this request.
+    /// No reply to this request.
     const SKIP: u8 = 4;
 }
 
 /// One client's protocol state.
 #[derive(Debug)]
 pub struct Session {
-    /// Its place in the stream of requests. To decode one, there is [`Session::decode`].
+    /// The state of the stream of requests; they are decoded with [`Session::decode`].
     pub decoder: Decoder,
-    /// When the request that has begun and not ended began.
+    /// The time at which the request began that has not ended.
     midway_since: Option<Instant>,
-    /// Its address, without what of a `SocketAddr` only takes room.
+    /// The peer's address and port, smaller than a `SocketAddr`.
     address: IpAddr,
     port: u16,
-    /// When it connected, and when it last sent something, in Unix seconds.
+    /// The times of the connect and of the latest input, in Unix seconds.
     opened: u32,
     last_active: u32,
     origin: bool,
@@ -205,18 +204,14 @@ impl Session {
         SocketAddr::from((self.address, self.port))
     }
 
-    fn names(&self) -> Option<&Names> {
-        self.names.as_deref()
-    }
-
-    /// Keeps them only while there are any.
+    /// Changes the names, which are kept only while there are any.
     fn change_names(&mut self, change: impl FnOnce(&mut Names)) {
         let mut names = self.names.take().unwrap_or_default();
         change(&mut names);
         self.names = Some(names).filter(|names| **names != Names::default());
     }
 
-    /// Returns whether requests are simply executed: no transaction is open, and each is answered.
+    /// Returns whether requests are simply executed: no transaction is open, and each has a reply.
     #[inline]
     pub fn is_plain(&self) -> bool {
         self.transaction.is_none() && self.replies == ReplyMode::default()
@@ -252,8 +247,7 @@ impl Session {
         }
     }
 
-    /// Notes that a request was refused, and with it the transaction around it. Returns the style
-    /// of the error.
+    /// Fails the open transaction, as a request was refused. Returns the style of the error.
     pub fn refuse(&mut self, form: Form) -> Style {
         if let Some(transaction) = &mut self.transaction {
             transaction.fail();
@@ -268,7 +262,7 @@ impl Session {
         self.replies.0 & (ReplyMode::OFF | ReplyMode::SKIP) != 0
     }
 
-    /// Goes on to the next request, after each that is not plain.
+    /// Goes on to the next request: to be called unless [`is_plain`](Self::is_plain).
     pub fn end_request(&mut self) {
         let ReplyMode(bits) = self.replies;
         let skip = if bits & ReplyMode::SKIP_NEXT == 0 { 0 } else { ReplyMode::SKIP };
@@ -282,7 +276,7 @@ impl Session {
         Style { form, version: self.version, verb, quiet, origin: self.origin }
     }
 
-    /// Returns how long to wait for more, after all whole requests in `input` were decoded.
+    /// Returns the deadline for more input, after all whole requests in `input` were decoded.
     #[inline]
     pub fn patience(&mut self, input: &[u8], now: Instant, limits: &Limits) -> Option<Instant> {
         let timeout = match self.decoder.midway(input) {

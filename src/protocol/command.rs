@@ -1,7 +1,7 @@
-//! The one table of commands: what each is called, what it takes, what it touches.
+//! The one table of commands: their names, arguments, keys and effects.
 //!
 //! Dispatch, arity errors, `COMMAND`, `HELP`, the client's completion and the proxy's routing all
-//! read this table. Adding a command is one row here and one function where it is carried out.
+//! read this table. A new command is one row here, and one function that executes it.
 //!
 //! - `table.rs`: its rows
 //! - `arguments.rs`: the arguments of a row as a tree
@@ -60,34 +60,6 @@ pub enum MemoryEffect {
     Stores,
 }
 
-/// The heading under which Redis's tools show a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// Values.
-    Strings,
-    /// Keys.
-    Generic,
-    /// `MULTI` to `EXEC`, and `WATCH`.
-    Transactions,
-    /// The connection.
-    Connection,
-    /// The program.
-    Server,
-}
-
-impl Group {
-    /// Returns the group's name in `COMMAND DOCS`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Group::Strings => "string",
-            Group::Generic => "generic",
-            Group::Transactions => "transactions",
-            Group::Connection => "connection",
-            Group::Server => "server",
-        }
-    }
-}
-
 /// The kind of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentKind {
@@ -116,20 +88,20 @@ impl ArgumentKind {
     }
 }
 
-/// The positions of the keys among a command's words, counted from the verb at 0: the first, the
-/// last (−1: the last word), and from one to the next. As Redis counts them; all 0 without keys.
+/// The positions of the keys among a command's words, counted from the verb at 0, as Redis counts
+/// them; all 0 without keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyRange {
     /// The first key; 0: there is none.
     pub first: u8,
     /// The last key; negative: counted from the end, the last word at −1.
     pub last: i8,
-    /// From one key to the next.
+    /// The distance from one key to the next.
     pub step: u8,
 }
 
 impl KeyRange {
-    /// There are no keys.
+    /// No keys.
     pub const NONE: KeyRange = KeyRange { first: 0, last: 0, step: 0 };
     const FIRST: KeyRange = KeyRange { first: 1, last: 1, step: 1 };
     const FIRST_TWO: KeyRange = KeyRange { first: 1, last: 2, step: 1 };
@@ -165,12 +137,13 @@ pub enum LineSyntax {
 pub struct Command {
     /// The command.
     pub verb: Verb,
-    /// Its name, in capitals; of a subcommand, after that of its container: `CLIENT|LIST`.
+    /// The name, in capitals; of a subcommand, after that of its container: `CLIENT|LIST`.
     pub name: &'static str,
     /// The version of Redis that had it first; of our own commands, that of Larder.
     pub since: &'static str,
-    /// The heading under which it is shown.
-    pub group: Group,
+    /// The heading under which Redis's tools show it: `string`, `generic`, `transactions`,
+    /// `connection` or `server`.
+    pub group: &'static str,
     /// The syntax of its line in the text protocol.
     pub line: LineSyntax,
     /// The number of words of a RESP request, the verb included; negative: so many or more.
@@ -197,8 +170,8 @@ const SLOTS: usize = 512;
 /// No command.
 const NONE: u8 = u8::MAX;
 
-/// The place of each command in [`TABLE`], by the hash of its name; a name whose slot is taken
-/// stands in the next free one.
+/// The place of each command in [`TABLE`], by the hash of its name; where that slot is taken, in
+/// the next free one.
 static BY_NAME: [u8; SLOTS] = {
     let mut slots = [NONE; SLOTS];
     let mut index = 0;
@@ -213,8 +186,9 @@ static BY_NAME: [u8; SLOTS] = {
     slots
 };
 
-/// A slot by the length of the name and three of its letters, in any case: spread well enough for
-/// the names there are. Whoever makes names collide finds a longer walk in a small table, no more.
+/// Returns a slot by the length of the name and three of its letters, in any case: spread well
+/// enough for the names there are. Names that are made to collide take a longer walk in a small
+/// table, no more.
 #[inline]
 const fn hash(name: &[u8]) -> usize {
     if name.is_empty() {
@@ -261,7 +235,7 @@ impl Command {
     #[inline]
     pub fn find(name: &[u8]) -> Option<&'static Command> {
         if let [a, b, c] = name {
-            // What most requests are. Without the bit that letters in lower case have.
+            // Most requests are one of these. Without the bit that letters in lower case have.
             match &[a & !0x20, b & !0x20, c & !0x20] {
                 b"GET" => return Some(&TABLE[Verb::Get as usize]),
                 b"SET" => return Some(&TABLE[Verb::Set as usize]),
@@ -320,7 +294,7 @@ impl Command {
         self.name.split_once('|').unwrap_or((self.name, ""))
     }
 
-    /// Returns whether it concerns the keys and nothing else.
+    /// Returns whether it concerns the keys only.
     #[inline]
     pub fn is_for_keys(&self) -> bool {
         matches!(self.access, Access::Read | Access::Write | Access::WriteAll)
@@ -338,7 +312,7 @@ impl Command {
         self.memory != MemoryEffect::None
     }
 
-    /// Returns what an argument of this name is.
+    /// Returns the kind of an argument.
     pub fn kind_of(&self, argument: &str) -> ArgumentKind {
         let found = self.kinds.iter().find(|(name, _)| *name == argument);
         found.map_or(ArgumentKind::String, |(_, kind)| *kind)

@@ -14,14 +14,14 @@ pub struct Scratch {
     line: Vec<u8>,
     /// The request last decoded is in `line`, not in the input.
     is_edited: bool,
-    /// The bytes of the input that are done with even if that request is taken back.
+    /// The bytes of the input that are done with even if that request is put back.
     done_with: usize,
-    /// Requests that have been decoded and not given.
+    /// Requests that have been decoded and not returned.
     ahead: Lookahead,
 }
 
 impl Scratch {
-    /// To be called before it is lent for another input: what was decoded ahead is not in that.
+    /// Drops the requests decoded ahead; to be called before it is lent for another input.
     #[inline]
     pub fn forget(&mut self) {
         self.ahead.forget();
@@ -50,10 +50,10 @@ enum DecoderState {
     /// Between requests, or at the start of a line or array whose bytes are all still in the input.
     #[default]
     Start,
-    /// In a plain line; so many of its bytes are known to hold no end and nothing to edit.
+    /// In a plain line; the number of its bytes that are known to hold no end and nothing to edit.
     Line(usize),
     /// In a line that has to be edited, or is too long and dropped; its bytes so far have been
-    /// taken from the input.
+    /// consumed.
     Editing(Box<text::LineEditor>),
     /// An edited line that was put back.
     Edited(Vec<u8>),
@@ -65,7 +65,7 @@ enum DecoderState {
 
 impl Decoder {
     /// Decodes several requests at the front of `input` and touches their keys, if none is left of
-    /// those before; [`decode`](Self::decode) then gives them.
+    /// those before; [`decode`](Self::decode) then returns them.
     #[inline]
     pub fn look_ahead(
         &mut self,
@@ -100,7 +100,7 @@ impl Decoder {
         if input.is_empty() && matches!(self.state, DecoderState::Start) {
             return (0, Decoded::Incomplete);
         }
-        // Nearly always it is whole and in its plainest form: then nothing needs to be remembered.
+        // Nearly always it is whole and in its plainest form: then no state is needed.
         if matches!(self.state, DecoderState::Start)
             && let Some(whole) = PlainRequest::find(input, &mut scratch.words, limits)
         {
@@ -139,8 +139,8 @@ impl Decoder {
                 DecoderState::Edited(_) => unreachable!("it was taken above"),
             };
             let at = consumed;
-            consumed += step.consumed;
-            match step.found {
+            consumed += step.0;
+            match step.1 {
                 Finding::Nothing => {}
                 Finding::Skipped => self.state = DecoderState::Start,
                 Finding::NeedsMore => return (consumed, Decoded::Incomplete),
@@ -162,9 +162,9 @@ impl Decoder {
         (consumed, decoded)
     }
 
-    /// Takes back the request that was last decoded, to be decoded again. Returns how many bytes of
-    /// the input are to be consumed all the same: what stood before it, and those of an edited
-    /// line, which is remembered here.
+    /// Puts back the request that was last decoded, to be decoded again. Returns the number of
+    /// bytes of the input that are to be consumed all the same: those before it, and those of an
+    /// edited line, which is kept here.
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         scratch.forget();
         if scratch.is_edited {
@@ -196,8 +196,8 @@ impl Decoder {
         Command::find(verb)
     }
 
-    /// Drops what there is of the request that has begun, and the rest of it as it comes, without a
-    /// reply. `input` is what was left after `decode` found nothing whole.
+    /// Drops the request that has begun, and the rest of it as it comes, without a reply. Returns
+    /// its form. `input` is what was left after `decode` found nothing whole.
     pub fn skip(&mut self, input: &mut Buffer) -> Form {
         let is_array = matches!(self.midway(input.bytes()), Midway::Array);
         if is_array {
@@ -231,17 +231,15 @@ impl Decoder {
             }
         };
         match partial.advance(rest, &mut scratch.words, limits) {
-            Ok(Some(len)) if scratch.words.is_empty() => {
-                DecodeStep { consumed: len, found: Finding::Nothing }
-            }
-            Ok(Some(len)) => DecodeStep { consumed: len, found: Finding::Array },
+            Ok(Some(len)) if scratch.words.is_empty() => (len, Finding::Nothing),
+            Ok(Some(len)) => (len, Finding::Array),
             Ok(None) => {
                 let words = std::mem::take(&mut scratch.words);
-                self.state =
-                    DecoderState::Array(Box::new(resp::Partial { scanner: partial, words }));
-                DecodeStep { consumed: 0, found: Finding::NeedsMore }
+                let partial = resp::Partial { scanner: partial, words };
+                self.state = DecoderState::Array(Box::new(partial));
+                (0, Finding::NeedsMore)
             }
-            Err(error) => DecodeStep { consumed: rest.len(), found: Finding::Broken(error) },
+            Err(error) => (rest.len(), Finding::Broken(error)),
         }
     }
 
@@ -249,7 +247,7 @@ impl Decoder {
         match text::stop(&rest[scanned..]).map(|at| scanned + at) {
             Some(at) if rest[at] != b'\n' => {
                 self.state = DecoderState::Editing(Box::default());
-                DecodeStep { consumed: 0, found: Finding::Nothing }
+                (0, Finding::Nothing)
             }
             Some(end) => {
                 self.state = DecoderState::Start;
@@ -260,17 +258,17 @@ impl Decoder {
                     len if text::is_blank(&rest[..len]) => Finding::Nothing,
                     len => Finding::Line(len),
                 };
-                DecodeStep { consumed: end + 1, found }
+                (end + 1, found)
             }
             // One more than the limit may still be the CR of its end.
             None if rest.len() > limits.max_line + 1 => {
                 let last = rest[rest.len() - 1];
                 self.state = DecoderState::Editing(Box::new(text::LineEditor::skipping(last)));
-                DecodeStep { consumed: rest.len(), found: Finding::TooLong }
+                (rest.len(), Finding::TooLong)
             }
             None => {
                 self.state = DecoderState::Line(rest.len());
-                DecodeStep { consumed: 0, found: Finding::NeedsMore }
+                (0, Finding::NeedsMore)
             }
         }
     }
@@ -303,27 +301,23 @@ impl Decoder {
             }
             text::Edited::TooLong => Finding::TooLong,
         };
-        DecodeStep { consumed, found }
+        (consumed, found)
     }
 }
 
 fn skip_array(scanner: &mut resp::ReplyScanner, rest: &[u8]) -> DecodeStep {
-    let (consumed, found) = match scanner.advance(rest, 0) {
+    match scanner.advance(rest, 0) {
         Ok(resp::Scanned::Midway) => (0, Finding::NeedsMore),
         Ok(resp::Scanned::Dropped(bytes, None)) => (bytes, Finding::Nothing),
         Ok(resp::Scanned::Dropped(bytes, Some(_)) | resp::Scanned::Whole(bytes, _)) => {
             (bytes, Finding::Skipped)
         }
         Err(error) => (rest.len(), Finding::Broken(error)),
-    };
-    DecodeStep { consumed, found }
+    }
 }
 
-/// The outcome of one turn of the decoder.
-struct DecodeStep {
-    consumed: usize,
-    found: Finding,
-}
+/// The result of one turn of the decoder: the number of bytes consumed, and what was found in them.
+type DecodeStep = (usize, Finding);
 
 enum Finding {
     Nothing,

@@ -1,8 +1,8 @@
 //! Requests decoded before their turn, so that their keys can be looked up together.
 //!
 //! A lookup is a chain of cache misses, each waiting for the one before. Those of different keys do
-//! not wait for each other, if only they are known: so of a pipeline, what has come is decoded
-//! first, and its keys are touched.
+//! not wait for each other, once the keys are known: so the requests of a pipeline that have come
+//! are decoded first, and their keys are touched.
 
 use super::plain::PlainRequest;
 use super::{Decoded, Form, Request, Span, Words};
@@ -15,8 +15,7 @@ pub trait KeyLookup {
     /// Returns the hash of a key.
     fn hash(&self, key: &[u8]) -> u64;
 
-    /// Brings what is kept under these hashes into the processor's cache; there are at most
-    /// [`MAX_TOUCHED`]. Changes nothing.
+    /// Brings the entries of these hashes, at most [`MAX_TOUCHED`], into the processor's cache.
     fn touch(&self, hashes: &[u64]);
 }
 
@@ -24,23 +23,20 @@ pub trait KeyLookup {
 /// processor can.
 pub const MAX_TOUCHED: usize = 32;
 
-/// The most requests that are decoded ahead.
-const MAX_REQUESTS: usize = MAX_TOUCHED;
-
 /// The most words of a request that has one key at most.
 const MAX_WORDS_WITH_ONE_KEY: usize = 3;
 
 /// The requests at the front of an input that are whole and in their plainest form: up to
-/// [`MAX_REQUESTS`], and up to the first that is not for the keys alone, since it may change how
+/// [`MAX_TOUCHED`], and up to the first that is not for the keys alone, since it may change how
 /// those after it are to be read.
 #[derive(Debug, Default)]
 pub struct Lookahead {
     requests: Vec<Located>,
-    /// The words of all of them, one behind the other.
+    /// The words of all requests, one behind the other.
     words: Vec<Span>,
-    /// The words of one that is being decoded.
+    /// The words of the request that is being decoded.
     scratch: Vec<Span>,
-    /// The requests that have been taken, and the words that they had.
+    /// The number of requests that have been taken, and of their words.
     taken: usize,
     words_taken: usize,
 }
@@ -82,13 +78,13 @@ impl Lookahead {
         (self.taken, self.words_taken) = (0, 0);
     }
 
-    /// Decodes what stands at the front of `input`, which begins with a request, in place of what
-    /// it has; and touches the keys, unless there is but one.
+    /// Decodes the requests at the front of `input`, in place of those before, and touches their
+    /// keys, unless there is only one.
     #[inline]
     pub fn fill(&mut self, input: &[u8], limits: &Limits, lookup: &impl KeyLookup) {
         self.forget();
         let mut rest = input;
-        while self.requests.len() < MAX_REQUESTS
+        while self.requests.len() < MAX_TOUCHED
             && !rest.is_empty()
             && let Some(whole) = PlainRequest::find(rest, &mut self.scratch, limits)
             && let length = whole.length
@@ -133,8 +129,7 @@ impl Lookahead {
         lookup.touch(&hashes[..count]);
     }
 
-    /// Takes the next request, of which there is one; it stands at the front of `input`. Returns
-    /// its length, too.
+    /// Takes the next request, which is at the front of `input`. Returns its length, and it.
     #[inline]
     pub fn take<'a>(&'a mut self, input: &'a [u8]) -> (usize, Request<'a>) {
         let located = &self.requests[self.taken];

@@ -13,22 +13,22 @@ pub enum Refusal<'a> {
     Unknown(Words<'a>, Form),
     /// No such subcommand of this command; the word in its place.
     UnknownSubcommand(&'static Command, &'a [u8]),
-    /// The words are not what the command takes.
+    /// The command takes other words.
     Usage(&'static Command, Form),
     /// A key over [`limits::MAX_KEY`].
     KeyTooLong,
-    /// A value over the limit, which is given.
+    /// A value over this limit.
     ValueTooLong(usize),
-    /// A line over the limit, which is given.
+    /// A line over this limit.
     LineTooLong(usize),
-    /// It would store something, and there is no memory.
+    /// There is no memory for what the request would store.
     OutOfMemory,
     /// Malformed RESP; the connection cannot go on.
     Protocol(resp::ProtocolError),
 }
 
 impl Refusal<'_> {
-    /// Returns the code that programs go by.
+    /// Returns the code, by which programs distinguish errors.
     pub fn code(&self) -> &'static str {
         match self {
             Refusal::OutOfMemory => "OOM",
@@ -39,7 +39,30 @@ impl Refusal<'_> {
 
     /// Returns the message without its code.
     pub fn message(&self) -> String {
-        RefusalMessage(self).to_string()
+        match *self {
+            Refusal::Unknown(words, form) => {
+                let verb = text::printable(words.get(0).unwrap_or_default(), SHOWN);
+                let shown = match form {
+                    Form::Text => ", try HELP".to_string(),
+                    Form::Resp => format!(", with args beginning with: {}", arguments(words)),
+                };
+                format!("unknown command '{verb}'{shown}")
+            }
+            Refusal::UnknownSubcommand(command, word) => {
+                let (word, name) = (text::printable(word, SHOWN), command.name);
+                format!("unknown subcommand '{word}'. Try {name} HELP.")
+            }
+            Refusal::Usage(command, Form::Text) => format!("usage: {}", command.usage()),
+            Refusal::Usage(command, Form::Resp) if self.discards_transaction() => {
+                format!("Transaction discarded because of: {}", command.wrong_arity())
+            }
+            Refusal::Usage(command, Form::Resp) => command.wrong_arity(),
+            Refusal::KeyTooLong => format!("key longer than {} bytes", limits::MAX_KEY),
+            Refusal::ValueTooLong(most) => format!("value longer than {most} bytes"),
+            Refusal::LineTooLong(most) => format!("line longer than {most} bytes"),
+            Refusal::OutOfMemory => "out of memory: nothing is stored until some is free".into(),
+            Refusal::Protocol(error) => format!("Protocol error: {error}"),
+        }
     }
 
     /// Returns the command, where it is known.
@@ -64,57 +87,22 @@ impl Refusal<'_> {
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.code(), RefusalMessage(self))
-    }
-}
-
-/// Shows a refusal without its code.
-struct RefusalMessage<'a>(&'a Refusal<'a>);
-
-impl fmt::Display for RefusalMessage<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.discards_transaction() {
-            write!(f, "Transaction discarded because of: ")?;
-        }
-        match *self.0 {
-            Refusal::Unknown(words, form) => {
-                let verb = text::printable(words.get(0).unwrap_or_default(), SHOWN);
-                match form {
-                    Form::Text => write!(f, "unknown command '{verb}', try HELP"),
-                    Form::Resp => {
-                        write!(f, "unknown command '{verb}', with args beginning with: ")?;
-                        show_arguments(words, f)
-                    }
-                }
-            }
-            Refusal::UnknownSubcommand(command, word) => {
-                let (word, name) = (text::printable(word, SHOWN), command.name);
-                write!(f, "unknown subcommand '{word}'. Try {name} HELP.")
-            }
-            Refusal::Usage(command, Form::Text) => write!(f, "usage: {}", command.usage()),
-            Refusal::Usage(command, Form::Resp) => f.write_str(&command.wrong_arity()),
-            Refusal::KeyTooLong => write!(f, "key longer than {} bytes", limits::MAX_KEY),
-            Refusal::ValueTooLong(most) => write!(f, "value longer than {most} bytes"),
-            Refusal::LineTooLong(most) => write!(f, "line longer than {most} bytes"),
-            Refusal::OutOfMemory => {
-                f.write_str("out of memory: nothing is stored until some is free")
-            }
-            Refusal::Protocol(error) => write!(f, "Protocol error: {error}"),
-        }
+        write!(f, "{} {}", self.code(), self.message())
     }
 }
 
 /// The most bytes of a client's words that an error shows.
 const SHOWN: usize = 128;
 
-fn show_arguments(words: Words<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut left = SHOWN;
+/// Returns the words after the verb, quoted, up to [`SHOWN`] bytes of them.
+fn arguments(words: Words<'_>) -> String {
+    let (mut shown, mut left) = (String::new(), SHOWN);
     for word in words.iter().skip(1) {
         if left == 0 {
             break;
         }
-        write!(f, "'{}' ", text::printable(word, left))?;
+        shown += &format!("'{}' ", text::printable(word, left));
         left = left.saturating_sub(word.len() + "'' ".len());
     }
-    Ok(())
+    shown
 }

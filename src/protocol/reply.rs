@@ -5,11 +5,11 @@ use crate::base::output::Value;
 /// A reply in the terms that both protocols share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
-    /// It was done.
+    /// Done.
     Ok,
-    /// PUT of a key that exists.
+    /// The key of a PUT exists.
     Exists,
-    /// There is no such key.
+    /// No such key.
     NotFound,
     /// A value.
     Value(Value<'a>),

@@ -13,7 +13,7 @@ pub struct Span {
 
 impl Span {
     pub(super) fn new(start: usize, end: usize) -> Span {
-        // A request is at most 2 GiB long: the flags see to that.
+        // A request is at most 2 GiB long: no flag allows more.
         Span { start: start as u32, end: end as u32 }
     }
 
@@ -36,7 +36,7 @@ pub enum Form {
 pub struct Key<'a> {
     /// The key itself.
     pub bytes: &'a [u8],
-    /// No hash is 0 here: the rare one that is counts as not computed.
+    /// The rare hash that is 0 counts as not computed.
     pub(super) hash: Option<NonZeroU64>,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// A request whose command is known and whose words are as many as it takes.
+/// A request of a known command, with a number of words that the command takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The command: of `CLIENT LIST`, the subcommand.
@@ -114,7 +114,7 @@ pub struct Request<'a> {
     pub form: Form,
     /// Its words.
     pub words: Words<'a>,
-    /// The hash of its first key, if it has been looked ahead for.
+    /// The hash of its first key, if that has been touched ahead.
     pub(super) key_hash: Option<NonZeroU64>,
 }
 
@@ -175,7 +175,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The request, or whatever else, at the front of the input.
+/// The result of decoding the front of the input.
 #[derive(Clone, Copy, Debug)]
 pub enum Decoded<'a> {
     /// More bytes are needed.
@@ -186,8 +186,8 @@ pub enum Decoded<'a> {
     Refused(Form, Refusal<'a>),
     /// A request to refuse, after which nothing can be decoded any more.
     Broken(Refusal<'a>),
-    /// An answer that telnet's own protocol owes, to be sent as it is.
+    /// A reply of telnet's own protocol, to be sent as it is.
     Telnet([u8; 3]),
-    /// A web browser, or something that was made to speak like one: close without a reply.
+    /// HTTP, from a web browser or a program like one: close without a reply.
     Http,
 }

@@ -7,7 +7,7 @@
 //!   reply     +OK  -ERR ...  :7  $1 CRLF v CRLF  $-1  *2 CRLF ...
 //! ```
 //!
-//! Lengths that are claimed reserve nothing: memory is taken only for bytes that came.
+//! Announced lengths reserve nothing: memory is taken only for bytes that came.
 //!
 //! This file reads requests; `encode.rs` writes replies and requests, `scan.rs` reads replies, and
 //! `convert.rs` writes what was read in the other version of RESP.
@@ -37,15 +37,15 @@ pub const MAX_ARGUMENTS: usize = 1024 * 1024;
 /// Malformed RESP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
-    /// `*` with something else than a number.
+    /// `*` without a number.
     ArrayLength,
     /// `*` with more arguments than [`MAX_ARGUMENTS`].
     TooManyArguments,
-    /// `$` with something else than a length.
+    /// `$` without a length.
     BulkLength,
-    /// `$` with more than a value may have.
+    /// `$` with a length over the limit of a value.
     BulkTooLong,
-    /// Another byte where `$` should be.
+    /// Another byte in place of `$`.
     ExpectedBulk(u8),
     /// `*` without an end of its line.
     ArrayHeaderTooLong,
@@ -53,9 +53,9 @@ pub enum ProtocolError {
     BulkHeaderTooLong,
     /// A header of a reply without an end.
     HeaderTooLong,
-    /// No CRLF where a value ends.
+    /// No CRLF at the end of a value.
     MissingEnd,
-    /// More bytes than a request, or a reply, may have.
+    /// A request, or a reply, over the limit.
     TooLarge,
     /// A reply of no known type.
     UnknownType(u8),
@@ -75,27 +75,20 @@ impl ProtocolError {
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        use super::text::printable;
+        match *self {
             // Redis has one message for both.
-            ProtocolError::ArrayLength | ProtocolError::TooManyArguments => {
-                write!(f, "invalid multibulk length")
-            }
-            ProtocolError::BulkLength | ProtocolError::BulkTooLong => {
-                write!(f, "invalid bulk length")
-            }
-            ProtocolError::ExpectedBulk(byte) => {
-                // Line ends would end the error itself; Redis makes them spaces.
-                let byte = if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
-                write!(f, "expected '$', got '{}'", super::text::printable(&[byte], 1))
-            }
-            ProtocolError::ArrayHeaderTooLong => write!(f, "too big mbulk count string"),
-            ProtocolError::BulkHeaderTooLong => write!(f, "too big bulk count string"),
-            ProtocolError::HeaderTooLong => write!(f, "too big count string"),
-            ProtocolError::MissingEnd => write!(f, "expected CRLF after a bulk string"),
-            ProtocolError::TooLarge => write!(f, "request too large"),
-            ProtocolError::UnknownType(byte) => {
-                write!(f, "unknown reply type '{}'", super::text::printable(&[*byte], 1))
-            }
+            Self::ArrayLength | Self::TooManyArguments => write!(f, "invalid multibulk length"),
+            Self::BulkLength | Self::BulkTooLong => write!(f, "invalid bulk length"),
+            // A line end would end the error itself; Redis makes it a space.
+            Self::ExpectedBulk(b'\r' | b'\n') => write!(f, "expected '$', got ' '"),
+            Self::ExpectedBulk(byte) => write!(f, "expected '$', got '{}'", printable(&[byte], 1)),
+            Self::ArrayHeaderTooLong => write!(f, "too big mbulk count string"),
+            Self::BulkHeaderTooLong => write!(f, "too big bulk count string"),
+            Self::HeaderTooLong => write!(f, "too big count string"),
+            Self::MissingEnd => write!(f, "expected CRLF after a bulk string"),
+            Self::TooLarge => write!(f, "request too large"),
+            Self::UnknownType(byte) => write!(f, "unknown reply type '{}'", printable(&[byte], 1)),
         }
     }
 }
@@ -189,8 +182,8 @@ impl RequestScanner {
     }
 }
 
-/// Reads a request of one word or more that is whole, and returns its length. Returns `None` for
-/// whatever only [`RequestScanner::advance`] can read.
+/// Reads a request of one word or more that is whole, and returns its length; `None` for whatever
+/// only [`RequestScanner::advance`] can read.
 #[inline]
 pub fn whole_request(bytes: &[u8], words: &mut Vec<Span>, limits: &Limits) -> Option<usize> {
     words.clear();
@@ -232,8 +225,8 @@ fn long_header(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(number?).ok()?, &bytes[next..]))
 }
 
-/// Reads the number of a header line from `start` on. Returns the number, `None` if it is none, and
-/// the start of the next line; `Ok(None)` if the line has not ended yet.
+/// Reads the number of a header line from `start` on. Returns the number, `None` if it is malformed,
+/// and the start of the next line; `Ok(None)` if the line has not ended yet.
 #[inline]
 fn header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     let mut at = start;
@@ -261,7 +254,7 @@ fn rare_header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)
     Ok(Some((number, start + end + 1)))
 }
 
-/// Refuses what stands where a bulk string should, once its line has come whole, as Redis does.
+/// Refuses a line in place of a bulk string, once it has come whole, as Redis does.
 #[cold]
 fn not_a_bulk(byte: u8, rest: &[u8]) -> Result<Option<usize>, ProtocolError> {
     match line_end(rest, b'\r') {
@@ -271,9 +264,8 @@ fn not_a_bulk(byte: u8, rest: &[u8]) -> Result<Option<usize>, ProtocolError> {
     }
 }
 
-/// Returns the end of a line that is a header or stands for one, if it has come. The line may be no
-/// longer than a header also if it has come whole: what it comes to must not depend on how it is
-/// split.
+/// Returns the end of a line that is a header or stands for one, if it has come. A line longer than
+/// a header is refused also if it has come whole: the result must not depend on how it is split.
 fn line_end(rest: &[u8], end: u8) -> Result<Option<usize>, ProtocolError> {
     match memchr::memchr(end, &rest[..rest.len().min(MAX_HEADER)]) {
         None if rest.len() >= MAX_HEADER => Err(ProtocolError::HeaderTooLong),

@@ -1,9 +1,9 @@
-//! Telnet's own protocol (RFC 854, 1123), taken out of what the peer types by a state machine that
-//! survives any split of the bytes.
+//! Telnet's own protocol (RFC 854, 1123), taken out of the input by a state machine that survives
+//! any split of the bytes.
 //!
-//! Every command begins with the byte IAC (0xFF). We decline every option: `WILL x` is
-//! answered `DONT x`, `DO x` is answered `WONT x`, but for `DO TIMING-MARK`, which a telnet client
-//! sends with Ctrl-C and holds its output back for. `DONT` and `WONT` need no answer.
+//! Every command begins with the byte IAC (0xFF). We decline every option: the reply to `WILL x` is
+//! `DONT x`, that to `DO x` is `WONT x`, but for `DO TIMING-MARK`, which a telnet client sends with
+//! Ctrl-C, and after which it drops output until the reply. `DONT` and `WONT` need no reply.
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;
@@ -35,62 +35,46 @@ pub enum TelnetState {
     SubnegotiationCommand,
 }
 
-/// The outcome of a byte of the stream.
+/// The meaning of a byte of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TelnetEvent {
-    /// No outcome yet, or none for us.
+    /// None yet, or none for us.
     None,
     /// A byte of data.
     Data(u8),
-    /// To be sent to the peer.
+    /// A reply to be sent to the peer.
     Answer([u8; 3]),
-    /// The peer takes back what it typed of this line.
+    /// The peer erases this line.
     EraseLine,
-    /// The peer takes back the last character.
+    /// The peer erases the last character.
     EraseCharacter,
 }
 
 impl TelnetState {
-    /// Takes the next byte, and returns its outcome.
+    /// Takes the next byte, and returns its meaning.
     pub fn next(&mut self, byte: u8) -> TelnetEvent {
+        use TelnetEvent as Event;
+        use TelnetState::{Command, Data, Subnegotiation, SubnegotiationCommand};
         let (state, event) = match (*self, byte) {
-            (TelnetState::Data, IAC) => (TelnetState::Command, TelnetEvent::None),
-            (TelnetState::Data, _) => (TelnetState::Data, TelnetEvent::Data(byte)),
-            (TelnetState::Command, IAC) => (TelnetState::Data, TelnetEvent::Data(IAC)),
-            (TelnetState::Command, WILL | WONT | DO | DONT) => {
-                (TelnetState::Option(byte), TelnetEvent::None)
-            }
-            (TelnetState::Command, SB) => (TelnetState::Subnegotiation, TelnetEvent::None),
-            (TelnetState::Command, INTERRUPT | ERASE_LINE) => {
-                (TelnetState::Data, TelnetEvent::EraseLine)
-            }
-            (TelnetState::Command, ERASE_CHARACTER) => {
-                (TelnetState::Data, TelnetEvent::EraseCharacter)
-            }
-            // IAC DM comes with its second byte sent urgently, outside the stream: what follows the
-            // IAC is then data.
-            (TelnetState::Command, ..LOWEST_COMMAND) => {
-                (TelnetState::Data, TelnetEvent::Data(byte))
-            }
-            (TelnetState::Command, _) => (TelnetState::Data, TelnetEvent::None),
-            (TelnetState::Option(DO), TIMING_MARK) => {
-                (TelnetState::Data, TelnetEvent::Answer([IAC, WILL, TIMING_MARK]))
-            }
-            (TelnetState::Option(DO), _) => {
-                (TelnetState::Data, TelnetEvent::Answer([IAC, WONT, byte]))
-            }
-            (TelnetState::Option(WILL), _) => {
-                (TelnetState::Data, TelnetEvent::Answer([IAC, DONT, byte]))
-            }
-            (TelnetState::Option(_), _) => (TelnetState::Data, TelnetEvent::None),
-            (TelnetState::Subnegotiation, IAC) => {
-                (TelnetState::SubnegotiationCommand, TelnetEvent::None)
-            }
-            (TelnetState::Subnegotiation, _) => (TelnetState::Subnegotiation, TelnetEvent::None),
-            (TelnetState::SubnegotiationCommand, SE) => (TelnetState::Data, TelnetEvent::None),
-            (TelnetState::SubnegotiationCommand, _) => {
-                (TelnetState::Subnegotiation, TelnetEvent::None)
-            }
+            (Data, IAC) => (Command, Event::None),
+            (Data, _) => (Data, Event::Data(byte)),
+            (Command, IAC) => (Data, Event::Data(IAC)),
+            (Command, WILL | WONT | DO | DONT) => (TelnetState::Option(byte), Event::None),
+            (Command, SB) => (Subnegotiation, Event::None),
+            (Command, INTERRUPT | ERASE_LINE) => (Data, Event::EraseLine),
+            (Command, ERASE_CHARACTER) => (Data, Event::EraseCharacter),
+            // IAC DM comes with its second byte sent urgently, outside the stream: the byte after
+            // the IAC is then data.
+            (Command, ..LOWEST_COMMAND) => (Data, Event::Data(byte)),
+            (Command, _) => (Data, Event::None),
+            (TelnetState::Option(DO), TIMING_MARK) => (Data, Event::Answer([IAC, WILL, byte])),
+            (TelnetState::Option(DO), _) => (Data, Event::Answer([IAC, WONT, byte])),
+            (TelnetState::Option(WILL), _) => (Data, Event::Answer([IAC, DONT, byte])),
+            (TelnetState::Option(_), _) => (Data, Event::None),
+            (Subnegotiation, IAC) => (SubnegotiationCommand, Event::None),
+            (Subnegotiation, _) => (Subnegotiation, Event::None),
+            (SubnegotiationCommand, SE) => (Data, Event::None),
+            (SubnegotiationCommand, _) => (Subnegotiation, Event::None),
         };
         *self = state;
         event

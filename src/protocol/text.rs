@@ -24,8 +24,8 @@ pub fn stop(bytes: &[u8]) -> Option<usize> {
     bytes::find(bytes, b'\n', stops)
 }
 
-/// A line at the front of the input that is whole, plain and not blank, and how many bytes it takes
-/// with its end.
+/// Returns the line at the front of the input, and its length with its end, if it is whole, plain
+/// and not blank.
 #[inline]
 pub fn plain_line<'a>(input: &'a [u8], limits: &Limits) -> Option<(&'a [u8], usize)> {
     let end = stop(input).filter(|&end| input[end] == b'\n')?;
@@ -51,21 +51,21 @@ pub enum Edited {
     Midway,
     /// The line is whole.
     Line,
-    /// The line is empty: the next byte is as good as the first of a request.
+    /// The line is empty: the next byte may begin a request.
     Empty,
-    /// The line is too long; what follows of it is dropped.
+    /// The line is too long; the rest of it is dropped.
     TooLong,
-    /// This is to be sent to the peer; then more bytes are needed.
+    /// A reply to be sent to the peer; then more bytes are needed.
     Answer([u8; 3]),
 }
 
 impl LineEditor {
-    /// An editor that drops the rest of a line that ends, so far, in `last`.
+    /// Returns an editor that drops the rest of a line that ends, so far, in `last`.
     pub fn skipping(last: u8) -> LineEditor {
         LineEditor { line: vec![last], skipping: true, ..LineEditor::default() }
     }
 
-    /// Takes bytes until something comes of them. Returns the number of bytes, and the progress.
+    /// Takes bytes up to the next progress. Returns their number, and the progress.
     pub fn feed(&mut self, bytes: &[u8], max_line: usize) -> (usize, Edited) {
         for (at, &byte) in bytes.iter().enumerate() {
             let event = self.telnet.next(byte);
@@ -102,8 +102,8 @@ impl LineEditor {
         (bytes.len(), Edited::Midway)
     }
 
-    /// Finds out that a line is too long, and drops it but for its last byte. One more than the
-    /// limit may still be the CR of its end.
+    /// Returns whether the line is too long, and then drops it but for its last byte. One more than
+    /// the limit may still be the CR of its end.
     fn is_too_long(&mut self, max_line: usize) -> bool {
         let last = self.line.last().copied();
         self.skipping = self.line.len() > max_line + 1;
@@ -123,7 +123,7 @@ impl LineEditor {
         if self.line.is_empty() { Edited::Empty } else { Edited::Line }
     }
 
-    /// Takes back one character: of UTF-8, all its bytes.
+    /// Erases one character: of UTF-8, all its bytes.
     fn erase_character(&mut self) {
         while let Some(byte) = self.line.pop() {
             if byte & 0b1100_0000 != 0b1000_0000 {
@@ -142,8 +142,8 @@ pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|&byte| separates(byte))
 }
 
-/// The next word of `line` at or after `from`: where it starts and ends. At the end both are the
-/// line's length.
+/// Returns the start and the end of the next word of `line` from `from` on. If there is none, both
+/// are the line's length.
 #[inline]
 fn next_word(line: &[u8], from: usize) -> (usize, usize) {
     let start = from + line[from..].iter().take_while(|&&byte| separates(byte)).count();
@@ -185,7 +185,7 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
     Decoded::Request(request)
 }
 
-/// Adds the words after the verb; whether there are no more than `most`.
+/// Adds the words after the verb. Returns whether there are no more than `most`.
 fn collect_words(line: &[u8], mut from: usize, words: &mut Vec<Span>, most: usize) -> bool {
     while from < line.len() {
         let (start, end) = next_word(line, from);
@@ -200,7 +200,8 @@ fn collect_words(line: &[u8], mut from: usize, words: &mut Vec<Span>, most: usiz
     true
 }
 
-/// Adds a key and its value, in one of the forms `k v`, `k = v`, `k=v`; whether both are there.
+/// Adds a key and its value, in one of the forms `k v`, `k = v`, `k=v`. Returns whether both are
+/// there.
 fn key_and_rest(line: &[u8], from: usize, words: &mut Vec<Span>) -> bool {
     let (key_start, key_end) = next_word(line, from);
     let (mut value_start, word_end) = next_word(line, key_end);
@@ -291,9 +292,7 @@ fn write_line(out: &mut Output, prefix: Prefix, line: &[u8]) {
 
 fn error(out: &mut Output, prefix: Prefix, message: &[u8]) {
     out.push(prefix);
-    out.push(b"ERR ");
-    out.push(message);
-    out.push(b"\r\n");
+    write_line(out, b"ERR ", message);
 }
 
 /// Returns whether a value can stand in a line as it is: it neither ends the line nor holds a

@@ -10,7 +10,7 @@ use crate::protocol::resp::Writer;
 use crate::protocol::text::printable;
 use std::net::SocketAddr;
 
-/// There is no other user, and everybody is this one.
+/// The only user.
 pub(super) const USER: &str = "default";
 
 /// A request that concerns all sessions.
@@ -23,13 +23,13 @@ pub struct ClientsRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ClientsAction {
     List,
-    /// `CLIENT KILL ID 7`: how many are killed is answered.
+    /// `CLIENT KILL ID 7`: the reply is a number.
     Kill,
-    /// `CLIENT KILL 127.0.0.1:5000`: one there is, or none.
+    /// `CLIENT KILL 127.0.0.1:5000`: the reply is `OK` or an error.
     KillByAddress,
 }
 
-/// Which sessions are meant: those that pass every part.
+/// A filter of sessions, which have to pass every part.
 #[derive(Clone, Debug, Default)]
 struct ClientFilter {
     /// In order.
@@ -94,7 +94,7 @@ impl ClientsRequest {
 }
 
 impl ClientFilter {
-    /// Reads a type of clients: all ours are of one.
+    /// Reads a type of clients: all clients here are normal.
     fn kind(&mut self, word: &[u8]) -> Result<(), RequestError> {
         match word.to_ascii_lowercase().as_slice() {
             b"normal" => {}
@@ -120,8 +120,8 @@ impl ClientFilter {
     }
 }
 
-/// Answers the client `own`. Returns the connections that are to be closed and forgotten
-/// now, which may be the client's own.
+/// Executes a request of the client `own`. Returns the connections that are to be closed now, which
+/// may be the client's own.
 pub fn answer<'a>(
     request: &ClientsRequest,
     own: ConnId,
@@ -133,7 +133,7 @@ pub fn answer<'a>(
         sessions.filter(|(conn, session)| request.which.passes(*conn, session, own)).collect();
     match request.action {
         ClientsAction::List => {
-            // Who came first stands first, as in Redis.
+            // In the order in which they connected, as in Redis.
             meant.sort_unstable_by_key(|(conn, _)| conn.number());
             let seconds = now.unix_seconds();
             let lines = meant.iter().map(|(conn, session)| line(*conn, session, seconds));
@@ -151,7 +151,7 @@ pub fn answer<'a>(
 /// and `lib-name` and `lib-ver` of later versions.
 pub(super) fn line(conn: ConnId, session: &Session, seconds: u32) -> String {
     let none = Names::default();
-    let Names { name, library, library_version } = session.names().unwrap_or(&none);
+    let Names { name, library, library_version } = session.names.as_deref().unwrap_or(&none);
     let (id, peer) = (conn.number(), session.peer());
     let age = seconds.saturating_sub(session.opened);
     let idle = seconds.saturating_sub(session.last_active);

@@ -10,7 +10,7 @@ use crate::protocol::resp::Writer;
 use crate::settings::limits;
 use crate::stats::Stat;
 
-/// Answers `COMMAND` and its subcommands, but for `HELP`.
+/// Executes `COMMAND` and its subcommands, but for `HELP`.
 pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), RequestError> {
     let named = request.words().skip(2);
     match request.command.verb {
@@ -46,7 +46,7 @@ pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<()
     Ok(())
 }
 
-/// Answers the `HELP` of a container with all its subcommands.
+/// Writes the `HELP` of a container, with all its subcommands.
 pub(super) fn help(command: &Command, reply: &mut Writer<'_>) {
     let (container, _) = command.split_name();
     let rows = Command::find(container.as_bytes()).map(|it| it.subcommands());
@@ -59,7 +59,7 @@ pub(super) fn help(command: &Command, reply: &mut Writer<'_>) {
     }
 }
 
-/// Finds a command as they are named here: `get`, `client|list`.
+/// Finds a command by its name in `COMMAND`: `get`, `client|list`.
 fn find(name: &[u8]) -> Option<&'static Command> {
     match name.iter().position(|&byte| byte == b'|') {
         None => Command::find(name),
@@ -71,7 +71,7 @@ fn name(command: &Command) -> String {
     command.name.to_ascii_lowercase()
 }
 
-/// Returns the flags that Redis's libraries go by, where they are true here.
+/// Returns those of the flags that Redis's libraries read that are true here.
 fn flags(command: &Command) -> &'static [&'static str] {
     let one_key = command.keys.first == 1 && command.keys.last == 1;
     match command.access {
@@ -130,12 +130,7 @@ fn docs(command: &Command, reply: &mut Writer<'_>) -> Result<(), RequestError> {
     let arguments = if command.is_container() { vec![] } else { command.argument_tree() };
     let pairs = 3 + usize::from(!arguments.is_empty()) + usize::from(command.is_container());
     reply.map(pairs);
-    let texts =
-        [("summary", command.summary), ("since", command.since), ("group", command.group.name())];
-    for (name, text) in texts {
-        reply.bulk(name.as_bytes());
-        reply.bulk(text.as_bytes());
-    }
+    reply.bulks(&["summary", command.summary, "since", command.since, "group", command.group]);
     if !arguments.is_empty() {
         reply.bulk(b"arguments");
         all_arguments(&arguments, reply);
@@ -156,13 +151,9 @@ fn all_arguments(arguments: &[Argument], reply: &mut Writer<'_>) {
         let count = flags.clone().count();
         let more = [!token.is_empty(), count > 0, !parts.is_empty()];
         reply.map(2 + more.iter().filter(|it| **it).count());
-        reply.bulk(b"name");
-        reply.bulk(name.as_bytes());
-        reply.bulk(b"type");
-        reply.bulk(kind.as_bytes());
+        reply.bulks(&["name", name, "type", kind]);
         if !token.is_empty() {
-            reply.bulk(b"token");
-            reply.bulk(token.as_bytes());
+            reply.bulks(&["token", token]);
         }
         if count > 0 {
             reply.bulk(b"flags");
@@ -176,7 +167,7 @@ fn all_arguments(arguments: &[Argument], reply: &mut Writer<'_>) {
     }
 }
 
-/// Returns where the keys stand in a request of these words.
+/// Returns the positions of the keys in a request of these words.
 fn keys(words: &[&[u8]]) -> Result<KeyRange, RequestError> {
     let unknown = "Invalid command specified";
     let mut command = Command::find(words[0]).ok_or(unknown)?;

@@ -1,15 +1,14 @@
-//! The connection commands: those that a session answers by itself, and which of them need more.
+//! The connection commands: those that a session executes by itself, and those that need more.
 
 use super::clients::{self, ClientsRequest, USER};
 use super::{Names, Origin, ReplyMode, RequestError, Session, Style, command_docs};
 use crate::base::output::Output;
 use crate::base::units;
 use crate::handler::ConnId;
-use crate::protocol::Reply;
 use crate::protocol::command::{Command, Verb};
 use crate::protocol::resp::{Version, Writer};
 use crate::protocol::text::printable;
-use crate::protocol::{Form, Request};
+use crate::protocol::{Form, Reply, Request};
 use crate::stats::{Stat, Stats};
 use std::time::Duration;
 
@@ -24,11 +23,11 @@ pub enum Outcome {
     Answered,
     /// The reply is written; then the connection is to be closed.
     Last,
-    /// The reply to `RESET` is written; what else is kept for the client is to be forgotten.
+    /// The reply to `RESET` is written; other state of the client is to be dropped.
     Reset,
-    /// The program answers, with [`super::program::answer`].
+    /// To be executed by [`super::program::answer`].
     Program,
-    /// All sessions answer: see [`super::clients`].
+    /// To be executed by [`super::clients::answer`].
     Clients(ClientsRequest),
 }
 
@@ -37,7 +36,7 @@ const WRONG_PASSWORD: RequestError =
 
 impl Session {
     /// Executes a command whose access is `Connection`, at `unix`, the time since 1970. Writes
-    /// its reply to `out` unless the outcome says that somebody else does.
+    /// its reply to `out`, unless the outcome is that another function does.
     pub fn connection_command(
         &mut self,
         request: &Request<'_>,
@@ -47,7 +46,7 @@ impl Session {
         stats: &mut Stats,
     ) -> Outcome {
         let (style, mark) = (self.style(request.form, Some(request.command.verb)), out.len());
-        // Those of the text protocol are answered in the form they came in.
+        // The commands of the text protocol have replies in both forms.
         let reply = match request.command.verb {
             Verb::Ping if request.len() == 1 => Reply::Pong,
             Verb::Help => return answered(style, out, Reply::Lines(&help()), Outcome::Answered),
@@ -76,7 +75,7 @@ impl Session {
         answered(style, out, reply, Outcome::Answered)
     }
 
-    /// Executes those that only RESP has. What was written before an error is to be taken back.
+    /// Executes a command that only RESP has. Output written before an error is to be removed.
     fn resp_command(
         &mut self,
         request: &Request<'_>,
@@ -85,7 +84,7 @@ impl Session {
         out: &mut Output,
     ) -> Result<Outcome, RequestError> {
         if request.command.verb == Verb::Hello {
-            // The reply is in the version that it chose.
+            // The reply is in the version that the request has chosen.
             self.hello(request)?;
             self.greet(conn, &mut Writer::new(out, self.version));
             return Ok(Outcome::Answered);
@@ -111,8 +110,7 @@ impl Session {
             }
             Verb::Time => {
                 reply.array(2);
-                reply.bulk(unix.as_secs().to_string().as_bytes());
-                reply.bulk(unix.subsec_micros().to_string().as_bytes());
+                reply.bulks(&[&unix.as_secs().to_string(), &unix.subsec_micros().to_string()]);
             }
             Verb::Role => {
                 reply.array(3);
@@ -130,10 +128,11 @@ impl Session {
             | Verb::CommandGetkeys
             | Verb::CommandInfo
             | Verb::CommandList => command_docs::answer(request, &mut reply)?,
-            Verb::Stats | Verb::Info => return Ok(Outcome::Program),
-            Verb::ConfigGet | Verb::ConfigResetstat | Verb::ConfigSet => {
-                return Ok(Outcome::Program);
-            }
+            Verb::Stats
+            | Verb::Info
+            | Verb::ConfigGet
+            | Verb::ConfigResetstat
+            | Verb::ConfigSet => return Ok(Outcome::Program),
             _ => return self.client_command(request, conn, unix, &mut reply),
         }
         Ok(Outcome::Answered)
@@ -155,39 +154,37 @@ impl Session {
             }
             Verb::ClientList => return Ok(Outcome::Clients(ClientsRequest::list(request)?)),
             Verb::ClientKill => return Ok(Outcome::Clients(ClientsRequest::kill(request)?)),
-            Verb::ClientGetname => match self.names() {
+            Verb::ClientGetname => match self.names.as_deref() {
                 Some(Names { name, .. }) if !name.is_empty() => reply.bulk(name.as_bytes()),
                 _ => reply.null(),
             },
-            Verb::ClientSetname => {
-                self.set_name(name(request.word(2), "Client names")?);
-                reply.simple("OK");
-            }
-            Verb::ClientSetinfo => {
-                self.set_library(request.word(2), request.word(3))?;
-                reply.simple("OK");
-            }
-            Verb::ClientTracking => {
-                self.set_tracking(request)?;
-                reply.simple("OK");
-            }
-            Verb::ClientCaching => {
-                self.set_caching(request.word(2))?;
-                reply.simple("OK");
-            }
             Verb::ClientTrackinginfo => self.write_tracking(reply),
             Verb::ClientGetredir => reply.integer(self.redirection()),
-            Verb::ClientReply => {
-                if self.set_replies(request.word(2))? {
-                    reply.simple("OK");
-                }
-            }
-            verb => unreachable!("{verb:?} is executed elsewhere"),
+            _ => self.set_option(request, reply)?,
         }
         Ok(Outcome::Answered)
     }
 
-    /// Executes `HELLO`. As with Redis, a name that stands before a mistake is taken.
+    /// Executes the subcommands of `CLIENT` whose reply is `OK`.
+    fn set_option(
+        &mut self,
+        request: &Request<'_>,
+        reply: &mut Writer<'_>,
+    ) -> Result<(), RequestError> {
+        match request.command.verb {
+            Verb::ClientSetname => self.set_name(name(request.word(2), "Client names")?),
+            Verb::ClientSetinfo => self.set_library(request.word(2), request.word(3))?,
+            Verb::ClientTracking => self.set_tracking(request)?,
+            Verb::ClientCaching => self.set_caching(request.word(2))?,
+            Verb::ClientReply if !self.set_replies(request.word(2))? => return Ok(()),
+            Verb::ClientReply => {}
+            verb => unreachable!("{verb:?} is executed elsewhere"),
+        }
+        reply.simple("OK");
+        Ok(())
+    }
+
+    /// Executes `HELLO`. As in Redis, a name before a mistake is set.
     fn hello(&mut self, request: &Request<'_>) -> Result<(), RequestError> {
         let mut words = request.arguments();
         let version = match words.next().map(units::integer) {
@@ -223,23 +220,15 @@ impl Session {
 
     fn greet(&self, conn: ConnId, reply: &mut Writer<'_>) {
         reply.map(7);
-        for (name, value) in [("server", "larder"), ("version", env!("CARGO_PKG_VERSION"))] {
-            reply.bulk(name.as_bytes());
-            reply.bulk(value.as_bytes());
-        }
-        reply.bulk(b"proto");
+        reply.bulks(&["server", "larder", "version", env!("CARGO_PKG_VERSION"), "proto"]);
         reply.integer(self.version.number());
         reply.bulk(b"id");
         reply.integer(i64::from(conn.number()));
-        for (name, value) in [("mode", "standalone"), ("role", "master")] {
-            reply.bulk(name.as_bytes());
-            reply.bulk(value.as_bytes());
-        }
-        reply.bulk(b"modules");
+        reply.bulks(&["mode", "standalone", "role", "master", "modules"]);
         reply.array(0);
     }
 
-    /// Makes the session as it was when it began; but the library behind it is still the same.
+    /// Resets the session to its first state, but for the name of the client's library.
     fn reset(&mut self) {
         self.end_transaction();
         self.version = Version::Two;
@@ -262,7 +251,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sets which replies the client wants. Returns whether this request is answered.
+    /// Sets which replies the client wants. Returns whether this request has one.
     fn set_replies(&mut self, word: &[u8]) -> Result<bool, RequestError> {
         let (on, off) = (word.eq_ignore_ascii_case(b"ON"), word.eq_ignore_ascii_case(b"OFF"));
         if on {
@@ -313,7 +302,7 @@ fn check_database(word: &[u8]) -> Result<(), RequestError> {
     }
 }
 
-/// Returns a name that can stand in `CLIENT LIST`. An error names `whose` it is.
+/// Checks a name for `CLIENT LIST`, and returns it. The error message begins with `whose`.
 fn name(word: &[u8], whose: &str) -> Result<String, RequestError> {
     if word.len() > MAX_NAME {
         let most = MAX_NAME;

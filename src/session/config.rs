@@ -1,13 +1,12 @@
-//! `CONFIG GET` and `CONFIG SET`: our settings by the names of their flags, and besides by those
-//! names of Redis's that its tools ask for.
+//! `CONFIG GET` and `CONFIG SET`: our settings by the names of their flags, and by those names of
+//! Redis that its tools request.
 
 use super::{RequestError, check_pattern};
 use crate::base::glob;
 use crate::protocol::text::printable;
-use crate::settings::Program;
-use crate::settings::{Setting, Settings, settings_of};
+use crate::settings::{Program, Setting, Settings, settings_of};
 
-/// Redis's names of settings of ours.
+/// Redis's names for our settings.
 const ALIASES: &[(&str, &str)] = &[
     ("maxclients", "max-connections"),
     ("maxmemory", "max-memory"),
@@ -16,7 +15,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("tracking-table-max-keys", "tracking-keys"),
 ];
 
-/// Settings of Redis that have only one value here; of a proxy also some that a server can change.
+/// Settings of Redis that have only one value here; in a proxy also some that a server can change.
 const CONSTANTS: &[(&str, &str)] = &[
     ("appendonly", "no"),
     ("databases", "1"),
@@ -25,20 +24,15 @@ const CONSTANTS: &[(&str, &str)] = &[
     ("save", ""),
 ];
 
-/// One name in `CONFIG`, and what it stands for.
-#[derive(Clone, Copy)]
-struct ConfigRow {
-    name: &'static str,
-    meaning: Meaning,
-}
-
+/// The meaning of a name in `CONFIG`.
 #[derive(Clone, Copy)]
 enum Meaning {
     Setting(&'static Setting),
     Constant(&'static str),
 }
 
-fn rows(program: Program) -> impl Iterator<Item = ConfigRow> {
+/// Returns all names in `CONFIG`, with their meanings.
+fn rows(program: Program) -> impl Iterator<Item = (&'static str, Meaning)> {
     let own = move || settings_of(program).map(|row| (row.name, Meaning::Setting(row)));
     let aliases = move || {
         ALIASES.iter().filter_map(move |(alias, name)| {
@@ -48,7 +42,7 @@ fn rows(program: Program) -> impl Iterator<Item = ConfigRow> {
     let is_free = move |name: &str| !aliases().any(|(alias, _)| alias == name);
     let constants = CONSTANTS.iter().filter(move |(name, _)| is_free(name));
     let constants = constants.map(|(name, value)| (*name, Meaning::Constant(value)));
-    own().chain(aliases()).chain(constants).map(|(name, meaning)| ConfigRow { name, meaning })
+    own().chain(aliases()).chain(constants)
 }
 
 /// Returns names and values, for names and patterns in any case. As in Redis, a name that is no
@@ -61,17 +55,16 @@ pub(super) fn get<'a>(
     check_pattern(
         patterns.iter().map(|pattern| pattern.len() + 1).sum::<usize>().saturating_sub(1),
     )?;
-    let asked_for = |row: &ConfigRow| {
-        let name = row.name.as_bytes();
+    let found = rows(program).filter_map(|(name, meaning)| {
+        let name = name.as_bytes();
         let pattern = patterns.iter().find(|it| glob::matches_in_any_case(it, name))?;
-        Some(if pattern.eq_ignore_ascii_case(name) { pattern } else { name })
-    };
-    let found = rows(program).filter_map(|row| Some((asked_for(&row)?, row.meaning)));
-    let shown = found.map(|(name, meaning)| match meaning {
-        Meaning::Setting(setting) => (name, setting.show(settings)),
-        Meaning::Constant(value) => (name, value.to_string()),
+        let name = if pattern.eq_ignore_ascii_case(name) { pattern } else { name };
+        Some(match meaning {
+            Meaning::Setting(setting) => (name, setting.show(settings)),
+            Meaning::Constant(value) => (name, value.to_string()),
+        })
     });
-    Ok(shown.collect())
+    Ok(found.collect())
 }
 
 /// Changes settings, given as names and values in turn: all of them, or none.
@@ -81,25 +74,25 @@ pub(super) fn set(
     words: &[&[u8]],
 ) -> Result<(), RequestError> {
     let (pairs, []) = words.as_chunks() else { return Err(RequestError::SYNTAX) };
-    let mut changed: Vec<(ConfigRow, &Setting, &[u8])> = Vec::new();
+    let mut changed: Vec<(&str, &Setting, &[u8])> = Vec::new();
     for [name, value] in pairs {
-        let row = rows(program).find(|row| row.name.as_bytes().eq_ignore_ascii_case(name));
-        let row = row.ok_or_else(|| unknown(name))?;
-        match row.meaning {
+        let row = rows(program).find(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name));
+        let (name, meaning) = row.ok_or_else(|| unknown(name))?;
+        match meaning {
             Meaning::Setting(setting) if setting.is_live => {
                 if changed.iter().any(|(_, other, _)| other.name == setting.name) {
-                    return Err(failed(row, "duplicate parameter"));
+                    return Err(failed(name, "duplicate parameter"));
                 }
-                changed.push((row, setting, value));
+                changed.push((name, setting, value));
             }
-            _ => return Err(failed(row, "can't set immutable config")),
+            _ => return Err(failed(name, "can't set immutable config")),
         }
     }
     let mut new = *settings;
-    for (row, setting, value) in changed {
+    for (name, setting, value) in changed {
         let value = String::from_utf8_lossy(value);
         let set = setting.set(&mut new, &value);
-        set.map_err(|wanted| failed(row, &format!("it takes {wanted}")))?;
+        set.map_err(|wanted| failed(name, &format!("it takes {wanted}")))?;
     }
     *settings = new;
     Ok(())
@@ -110,7 +103,6 @@ fn unknown(name: &[u8]) -> RequestError {
     format!("Unknown option or number of arguments for CONFIG SET - '{name}'").into()
 }
 
-fn failed(row: ConfigRow, why: &str) -> RequestError {
-    let name = row.name;
+fn failed(name: &str, why: &str) -> RequestError {
     format!("CONFIG SET failed (possibly related to argument '{name}') - {why}").into()
 }

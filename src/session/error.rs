@@ -8,15 +8,15 @@ use crate::stats::{Stat, Stats};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The code of errors that programs need not tell apart.
+/// The code of errors that programs need not distinguish.
 const ERR: &str = "ERR";
 
-/// Why a request fails. `Display` gives what RESP sends: code, blank, message.
+/// The reason why a request fails. `Display` gives the error in RESP: code, blank, message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestError {
-    /// What programs go by: `ERR`, `OOM`, `EXECABORT`.
+    /// The code, for programs: `ERR`, `OOM`, `EXECABORT`.
     code: &'static str,
-    /// What people read: one line, printable.
+    /// The message, for people: one line, printable.
     message: Cow<'static, str>,
     /// The counter of the limit that the request exceeds.
     counter: Option<Stat>,
@@ -41,7 +41,7 @@ impl RequestError {
         RequestError { code: ERR, message: message.into(), counter: Some(counter) }
     }
 
-    /// Returns the same as the reason for which a transaction is discarded.
+    /// Returns the error of a transaction that is discarded because of this one.
     pub(super) fn aborting(self) -> RequestError {
         let message = format!("Transaction discarded because of: {self}");
         RequestError { code: "EXECABORT", message: message.into(), counter: self.counter }

@@ -1,12 +1,11 @@
-//! `INFO`: the counters and settings, by the names that Redis has for them, and only where
-//! it is true. What Redis has no name for stands under a heading of its own.
+//! `INFO`: the counters and settings, by the names that Redis has for them, and only where they are
+//! true. Counters that Redis does not have stand under a heading of their own.
 
 use crate::protocol::command::TABLE;
-use crate::settings::Program;
-use crate::settings::Settings;
+use crate::settings::{Program, Settings};
 use crate::stats::{ROWS, Stat, Stats};
 
-/// The version of Redis whose commands and replies ours are: tools go by it to choose what to send.
+/// The version of Redis that our commands and replies follow: tools choose their requests by it.
 const REDIS_VERSION: &str = "7.0.15";
 
 struct Facts<'a> {
@@ -18,16 +17,16 @@ struct Facts<'a> {
 /// Writes the lines of one section, without their ends.
 type Section = fn(&Facts<'_>) -> Vec<String>;
 
-/// The sections, in order, and whether they come without being named.
+/// The sections, in order, and whether a request without names includes them.
 const SECTIONS: &[(&str, bool, Section)] = &[
     ("Server", true, server),
     ("Clients", true, clients),
     ("Memory", true, memory),
     ("Persistence", true, persistence),
     ("Stats", true, stats),
-    ("Replication", true, replication),
+    ("Replication", true, |_| vec!["role:master".to_string(), "connected_slaves:0".to_string()]),
     ("Commandstats", false, commands),
-    ("Cluster", true, cluster),
+    ("Cluster", true, |_| vec!["cluster_enabled:0".to_string()]),
     ("Keyspace", true, keyspace),
     ("Proxy", true, proxy),
 ];
@@ -82,7 +81,7 @@ fn clients(facts: &Facts<'_>) -> Vec<String> {
     ]
 }
 
-/// Of a proxy's memory, what the cache takes: the rest is not counted.
+/// Returns the memory; of a proxy, that of the cache: the rest is not counted.
 fn memory(facts: &Facts<'_>) -> Vec<String> {
     let (used, most) = match facts.program {
         Program::Proxy => (facts.stats.get(Stat::CacheBytes), 0),
@@ -103,7 +102,7 @@ fn memory(facts: &Facts<'_>) -> Vec<String> {
     lines
 }
 
-/// As Redis writes sizes for people: `1.50K`.
+/// Returns a size as Redis writes it for people: `1.50K`.
 fn human(bytes: u64) -> String {
     let units = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')];
     match units.iter().find(|(bits, _)| bytes >> bits > 0) {
@@ -138,22 +137,12 @@ fn stats(facts: &Facts<'_>) -> Vec<String> {
     ]
 }
 
-fn replication(_: &Facts<'_>) -> Vec<String> {
-    vec!["role:master".to_string(), "connected_slaves:0".to_string()]
-}
-
 fn commands(facts: &Facts<'_>) -> Vec<String> {
-    let counted = TABLE.iter().map(|command| (command, facts.stats.requests(command)));
-    let counted = counted.filter(|(_, requests)| *requests > 0);
-    counted
-        .map(|(command, requests)| {
-            format!("cmdstat_{}:calls={requests}", command.name.to_ascii_lowercase())
-        })
-        .collect()
-}
-
-fn cluster(_: &Facts<'_>) -> Vec<String> {
-    vec!["cluster_enabled:0".to_string()]
+    let lines = TABLE.iter().filter_map(|command| {
+        let (name, requests) = (command.name.to_ascii_lowercase(), facts.stats.requests(command));
+        (requests > 0).then(|| format!("cmdstat_{name}:calls={requests}"))
+    });
+    lines.collect()
 }
 
 fn keyspace(facts: &Facts<'_>) -> Vec<String> {

@@ -1,18 +1,15 @@
-//! `STATS`, `INFO` and `CONFIG`: what concerns the program. Server and proxy answer them alike,
-//! each of itself.
+//! `STATS`, `INFO` and `CONFIG`: the commands about the program, shared by server and proxy.
 
 use super::{Origin, RequestError, Style, config, info};
 use crate::base::buffer::Buffer;
 use crate::base::output::Output;
-use crate::protocol::Reply;
-use crate::protocol::Request;
 use crate::protocol::command::Verb;
-use crate::settings::Program;
-use crate::settings::Settings;
+use crate::protocol::{Reply, Request};
+use crate::settings::{Program, Settings};
 use crate::stats::Stats;
 
-/// Answers a request whose outcome was [`Outcome::Program`](super::Outcome). The counters must be
-/// up to date. `CONFIG SET` changes the settings; to apply them is left to the caller.
+/// Executes a request whose outcome was [`Outcome::Program`](super::Outcome). The counters must be
+/// up to date. `CONFIG SET` changes `settings` only; the caller applies them.
 pub fn answer(
     request: &Request<'_>,
     style: Style,
@@ -27,7 +24,7 @@ pub fn answer(
     }
 }
 
-/// Answers, unless it fails: then nothing is written.
+/// Executes a request, and writes its reply. After an error nothing is written.
 fn try_answer(
     request: &Request<'_>,
     style: Style,

@@ -1,5 +1,5 @@
-//! `CLIENT TRACKING` and what belongs to it: whether a client receives invalidations of the keys
-//! that it has read, and which of its reads count. The keys themselves the server remembers.
+//! `CLIENT TRACKING` and related commands: whether a client receives invalidations of the keys that
+//! it has read, and which of its reads count. The keys themselves are in the server.
 
 use super::{RequestError, Session};
 use crate::protocol::Request;
@@ -39,7 +39,7 @@ impl Session {
         self.tracking.has(TrackingModes::ON)
     }
 
-    /// Returns whether the keys that the present request reads are tracked.
+    /// Returns whether the keys that the current request reads are tracked.
     pub fn tracks_reads(&self) -> bool {
         let tracking = self.tracking;
         let caching = tracking.has(TrackingModes::CACHING);
@@ -53,8 +53,8 @@ impl Session {
         !self.tracking.has(TrackingModes::NOLOOP)
     }
 
-    /// Ends what `CLIENT CACHING` has chosen for one request, which is done or refused; but one of
-    /// `CLIENT` does not count, and a transaction is one with its `EXEC`.
+    /// Ends the effect of `CLIENT CACHING` on one request, which is done or refused. A request of
+    /// `CLIENT` does not count, and a transaction is one request with its `EXEC`.
     pub fn end_caching(&mut self, command: Option<&Command>) {
         let is_of_client = || command.is_some_and(|it| it.name.starts_with("CLIENT|"));
         if self.tracking.has(TrackingModes::CACHING)
@@ -138,7 +138,7 @@ impl Session {
         Ok(())
     }
 
-    /// Answers `CLIENT TRACKINGINFO`.
+    /// Writes the reply to `CLIENT TRACKINGINFO`.
     pub(super) fn write_tracking(&self, reply: &mut Writer<'_>) {
         const OPTIN_NOW: u8 = TrackingModes::OPTIN | TrackingModes::CACHING;
         const OPTOUT_NOW: u8 = TrackingModes::OPTOUT | TrackingModes::CACHING;
@@ -157,14 +157,14 @@ impl Session {
         reply.map(3);
         reply.bulk(b"flags");
         reply.set(flags.len());
-        flags.iter().for_each(|flag| reply.bulk(flag.as_bytes()));
+        reply.bulks(&flags);
         reply.bulk(b"redirect");
         reply.integer(self.redirection());
         reply.bulk(b"prefixes");
         reply.array(0);
     }
 
-    /// Returns which client receives the invalidations instead; 0: this one, −1: none.
+    /// Returns the client that receives the invalidations; 0: this one, −1: none.
     pub(super) fn redirection(&self) -> i64 {
         if self.is_tracking() { 0 } else { -1 }
     }

@@ -1,5 +1,5 @@
 //! `MULTI` to `EXEC`: the commands that begin and end a transaction, and the requests between,
-//! kept as their bytes and decoded again when they are executed. Server and proxy share it.
+//! kept as bytes and decoded again when they are executed. Server and proxy share it.
 
 use super::{RequestError, Session};
 use crate::base::buffer::Buffer;
@@ -7,14 +7,14 @@ use crate::protocol::command::{Command, Verb};
 use crate::protocol::{Decoded, Decoder, Refusal, Scratch, Words, resp};
 use crate::settings::limits::Limits;
 
-/// What is left to do for a command whose access is `Transaction`.
+/// The step that is left to do for a command whose access is `Transaction`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransactionStep {
-    /// `MULTI`: answer `OK`.
+    /// `MULTI`: reply `OK`.
     Begun,
-    /// `DISCARD`: forget what the client watches, and answer `OK`.
+    /// `DISCARD`: end the client's watches, and reply `OK`.
     Discarded,
-    /// `UNWATCH`: the same.
+    /// `UNWATCH`: end the client's watches, and reply `OK`.
     Unwatch,
     /// `WATCH` outside a transaction.
     Watch,
@@ -24,7 +24,7 @@ pub enum TransactionStep {
 
 impl Session {
     /// Begins, discards or checks a transaction, for a command whose access is `Transaction`.
-    /// Returns what is left to do.
+    /// Returns the step that is left to do.
     ///
     /// # Errors
     /// The command is not allowed inside a transaction, or outside one.
@@ -61,8 +61,8 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Adds a request, of these words; one that would bring them over `most` bytes is not kept, and
-    /// the transaction fails. Returns whether it was kept.
+    /// Adds a request. One with which all have more than `most` bytes is not kept, and the
+    /// transaction fails. Returns whether it was kept.
     pub fn push(&mut self, words: Words<'_>, most: usize) -> bool {
         let mark = self.requests.len();
         resp::push_header(&mut self.requests, b'*', words.len() as u64);
@@ -90,7 +90,7 @@ impl Transaction {
         self.growing
     }
 
-    /// Notes that a request was refused: `EXEC` will be, too.
+    /// Notes that a request was refused: `EXEC` will be refused, too.
     pub fn fail(&mut self) {
         self.failed = true;
     }
@@ -98,17 +98,17 @@ impl Transaction {
     /// Checks that no request was refused.
     ///
     /// # Errors
-    /// One was: what `EXEC` is answered.
+    /// One was; the error is the reply to `EXEC`.
     pub fn check(&self) -> Result<(), RequestError> {
         if self.failed { Err(ABORTED) } else { Ok(()) }
     }
 
-    /// Returns how many requests there are.
+    /// Returns the number of requests.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Returns whether there is none.
+    /// Returns whether there are no requests.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -127,7 +127,7 @@ impl Transaction {
 const ABORTED: RequestError =
     RequestError::with_code("EXECABORT", "Transaction discarded because of previous errors.");
 
-/// Returns what `EXEC` is answered where there is no memory for one of its requests.
+/// Returns the reply to `EXEC` where there is no memory for one of its requests.
 pub fn aborted_for_memory() -> RequestError {
     RequestError::from(&Refusal::OutOfMemory).aborting()
 }
@@ -141,9 +141,9 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Returns the requests in `bytes`: see [`Transaction::requests`].
+    /// Returns the replay of `bytes`: see [`Transaction::requests`].
     pub fn new(bytes: &'a [u8]) -> Replay<'a> {
-        // They were within the limits when they came, whatever the limits have become since.
+        // They were within the limits when they came; the limits may have changed since.
         let limits = Limits { max_value: usize::MAX, max_request: usize::MAX, ..Limits::default() };
         Replay { rest: bytes, decoder: Decoder::default(), scratch: Scratch::default(), limits }
     }

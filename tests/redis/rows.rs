@@ -89,7 +89,7 @@ fn our_row(command: &Command) -> Row {
     add_kinds(&command.argument_tree(), &mut kinds);
     Row {
         since: command.since.to_string(),
-        group: command.group.name().to_string(),
+        group: command.group.to_string(),
         arity: command.arity.into(),
         keys: vec![keys.first.into(), keys.last.into(), keys.step.into()],
         stores: command.stores(),

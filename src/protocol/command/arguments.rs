@@ -16,7 +16,7 @@ pub struct Argument {
     pub name: String,
     /// Redis's name of its kind: `key`, `integer`, `pure-token`, `oneof`, `block` and so on.
     pub kind: &'static str,
-    /// The word that stands before it, or is it; empty: none.
+    /// The word before it, or the word that it is; empty: none.
     pub token: &'static str,
     /// It may be left out.
     pub optional: bool,
@@ -59,7 +59,7 @@ impl Argument {
         }
     }
 
-    /// Adds a value to what stands after the token.
+    /// Adds a value after the token, or after the values there.
     fn add_value(&mut self, value: Argument) {
         let token = std::mem::take(&mut self.token);
         let whole = match self.kind {
@@ -155,7 +155,7 @@ impl Parser<'_> {
     }
 }
 
-/// Adds what stood between brackets. If it is what stands before it once more, that is multiple.
+/// Adds the arguments between brackets. If they repeat those before them, these are multiple.
 fn push_optional(found: &mut Vec<Argument>, inner: Vec<Argument>) {
     let inner = Argument::one(inner);
     let again = if inner.kind == "block" { inner.parts.len() } else { 1 };

@@ -1,23 +1,23 @@
-//! Replies of one version of RESP, written in the other, for a client that speaks another version
-//! than the upstream does.
+//! Replies of one version of RESP, written in the other, for a client with another version than the
+//! upstream.
 //!
 //! ```text
 //!   RESP3     %1 $1 a ,1.5      ~1 $1 m     _       #t     =7 txt:abc
 //!   RESP2     *2 $1 a $3 1.5    *1 $1 m     $-1     :1     $3 abc
 //! ```
 //!
-//! The types alone are enough for almost everything. The exceptions are in [`RULES`]: where Redis
-//! builds a reply otherwise in RESP2. To RESP3 only the null is carried over: what else an old
-//! server would have replied is not known.
+//! The types alone are enough for almost everything. The exceptions are in [`RULES`]: replies that
+//! Redis builds otherwise in RESP2. To RESP3 only the null is converted: the other types of the
+//! reply in RESP3 are not known.
 
 use super::scan::{Element, Elements};
-use super::{Version, Writer, push_header};
+use super::{Version, Writer, encode::push_line, push_header};
 use crate::base::output::{Output, Value};
 
 /// The difference of a reply in RESP2 from what the types of the reply in RESP3 imply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyRule {
-    /// Not at all.
+    /// None.
     #[default]
     Plain,
     /// Pairs that are arrays of their own in RESP3 stand one behind the other.
@@ -28,8 +28,8 @@ pub enum ReplyRule {
     LastNullArray,
 }
 
-/// Commands whose reply needs a rule, and how many words the request has then at least. The forms
-/// of Redis 7, and those of `ZRANK` since 7.2.
+/// Commands whose reply needs a rule, and the least number of words of the request for that. As in
+/// Redis 7, and for `ZRANK` 7.2.
 const RULES: &[(&[u8], usize, ReplyRule)] = &[
     (b"ZRANGE", 5, ReplyRule::FlatPairs),
     (b"ZREVRANGE", 5, ReplyRule::FlatPairs),
@@ -125,20 +125,14 @@ fn write(out: &mut Output, element: Element<'_>, null: Null, to: Version) {
         },
         Element::Array(len) | Element::Set(len) | Element::Push(len) => reply.array(len),
         Element::Map(pairs) => reply.map(pairs),
-        Element::Simple(line) => push_line(out, b"+", line),
-        Element::Error(line) => push_line(out, b"-", line),
+        Element::Simple(line) => push_line(out.plain(), b"+", line),
+        Element::Error(line) => push_line(out.plain(), b"-", line),
         Element::BlobError(message) => {
             let line: Vec<u8> = message.iter().map(|&byte| byte.max(b' ')).collect();
-            push_line(out, b"-", &line);
+            push_line(out.plain(), b"-", &line);
         }
         Element::Attribute(_) => {}
     }
-}
-
-fn push_line(out: &mut Output, kind: &[u8], line: &[u8]) {
-    out.push(kind);
-    out.push(line);
-    out.push(b"\r\n");
 }
 
 /// Appends an array of `count` elements; those of its arrays in their place.

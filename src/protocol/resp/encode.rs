@@ -2,8 +2,8 @@
 
 use crate::base::buffer::Buffer;
 use crate::base::output::{Output, Value};
+use crate::protocol::Reply;
 use crate::protocol::command::Verb;
-use crate::protocol::{Reply, text};
 
 /// The version of RESP that a client speaks, chosen by `HELLO`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,13 +39,13 @@ impl<'a> Writer<'a> {
         Writer { out, version }
     }
 
-    /// Returns the number of bytes in the output, with what was there before.
+    /// Returns the number of bytes in the output, with those that were there before.
     #[allow(clippy::len_without_is_empty)] // a position, rather than a length
     pub fn len(&self) -> usize {
         self.out.len()
     }
 
-    /// Inserts what `write` writes at `position`: a header that was not known sooner.
+    /// Inserts at `position` what `write` appends: a header that was not known sooner.
     pub fn put_before(&mut self, position: usize, write: impl FnOnce(&mut Self)) {
         let from = self.out.len();
         write(self);
@@ -55,22 +55,12 @@ impl<'a> Writer<'a> {
     /// Appends a simple string.
     #[inline]
     pub fn simple(&mut self, word: &str) {
-        self.out.push(b"+");
-        self.out.push(word.as_bytes());
-        self.out.push(b"\r\n");
+        push_line(self.out.plain(), b"+", word.as_bytes());
     }
 
-    /// Appends `-ERR ` and a message. What of it came from a peer must have been made printable.
+    /// Appends `-ERR ` and a message, in which bytes from a peer have been made printable.
     pub fn error(&mut self, message: &str) {
         push_error(self.out.plain(), message);
-    }
-
-    /// Appends an error whose message begins with its own prefix: `NOPROTO …`.
-    pub fn failure(&mut self, message: &str) {
-        debug_assert!(text::is_one_line(message.as_bytes()));
-        self.out.push(b"-");
-        self.out.push(message.as_bytes());
-        self.out.push(b"\r\n");
     }
 
     /// Appends a number.
@@ -90,6 +80,11 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
         push_bulk(self.out.plain(), bytes);
+    }
+
+    /// Appends several bulk strings.
+    pub fn bulks(&mut self, texts: &[&str]) {
+        texts.iter().for_each(|text| self.bulk(text.as_bytes()));
     }
 
     /// Appends a bulk string that may be shared.
@@ -140,7 +135,7 @@ impl<'a> Writer<'a> {
         push_header(self.out.plain(), b'>', len as u64);
     }
 
-    /// A text for people; in RESP2 a bulk string.
+    /// Appends a text for people; in RESP2 a bulk string.
     pub fn verbatim(&mut self, text: &[u8]) {
         match self.version {
             Version::Two => self.bulk(text),
@@ -168,19 +163,21 @@ pub fn reply(out: &mut Output, version: Version, verb: Option<Verb>, reply: Repl
         Reply::Goodbye => out.push(b"+Goodbye\r\n"),
         Reply::Lines(lines) => push_bulk(out.plain(), lines),
         Reply::Error(message) => push_error(out.plain(), message),
-        Reply::Failure(message) => {
-            out.push(b"-");
-            out.push(message);
-            out.push(b"\r\n");
-        }
+        Reply::Failure(message) => push_line(out.plain(), b"-", message),
         Reply::Raw(bytes) => out.push_value(bytes),
     }
 }
 
 /// Appends `-ERR` and a message, which holds no line end.
 pub fn push_error(out: &mut Buffer, message: &str) {
-    out.push(b"-ERR ");
-    out.push(message.as_bytes());
+    push_line(out, b"-ERR ", message.as_bytes());
+}
+
+/// Appends a line: its type, then text without a line end.
+#[inline]
+pub(super) fn push_line(out: &mut Buffer, kind: &[u8], text: &[u8]) {
+    out.push(kind);
+    out.push(text);
     out.push(b"\r\n");
 }
 
@@ -229,7 +226,7 @@ pub fn push_value(out: &mut Output, value: Value<'_>) {
     }
 }
 
-/// Beside it, what is common stays small enough to be inlined.
+/// Appends a bulk string that may be shared; apart, so that [`push_value`] can be inlined.
 #[cold]
 fn push_long(out: &mut Output, value: Value<'_>) {
     push_header(out.plain(), b'$', value.len() as u64);

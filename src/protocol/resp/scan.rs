@@ -1,4 +1,4 @@
-//! Replies of an upstream, in RESP2 or RESP3: where each ends, and what is in it.
+//! Replies of an upstream, in RESP2 or RESP3: the end of each, and its elements.
 //!
 //! ```text
 //!   + - :           lines: simple string, error, integer
@@ -12,7 +12,7 @@
 
 use super::{ProtocolError, header, line_end};
 
-/// One element of a reply. What has elements of its own only announces them: they follow.
+/// One element of a reply. An array, a set or a map only announces its elements, which follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element<'a> {
     /// `+`
@@ -37,20 +37,19 @@ pub enum Element<'a> {
     BlobError(&'a [u8]),
     /// `*`, with the number of elements that follow.
     Array(usize),
-    /// `~`, with the same.
+    /// `~`, with the number of elements that follow.
     Set(usize),
     /// `%`, with the number of pairs that follow.
     Map(usize),
     /// `>`, with the number of elements that follow: no reply, but a push.
     Push(usize),
-    /// `|`, with the number of pairs that follow; the element they are about comes after them.
+    /// `|`, with the number of pairs that follow, before the element that they describe.
     Attribute(usize),
 }
 
 impl Element<'_> {
-    /// Returns the number of elements of its own that follow it. An attribute brings the element
-    /// that it is about.
-    /// `None`: more than can be counted.
+    /// Returns the number of its elements, which follow it; of an attribute, with the element that
+    /// it describes. `None`: more than can be counted.
     pub fn elements(self) -> Option<usize> {
         match self {
             Element::Array(count) | Element::Set(count) | Element::Push(count) => Some(count),
@@ -61,7 +60,7 @@ impl Element<'_> {
     }
 }
 
-/// The kind of what a server sent.
+/// The kind of a server's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
     /// A reply to a request.
@@ -77,8 +76,8 @@ pub enum Scanned {
     Midway,
     /// A reply of this length is complete; the scanner stands ready for what follows them.
     Whole(usize, ReplyKind),
-    /// These bytes can be consumed: they are of something too large to be kept. `Some`: they are
-    /// the last of it.
+    /// These bytes are of a reply that is too large to be kept, and can be consumed. `Some`: they
+    /// are its last.
     Dropped(usize, Option<ReplyKind>),
 }
 
@@ -90,16 +89,16 @@ pub struct ReplyScanner {
     /// Elements that are still to come; `None` between replies.
     left: Option<usize>,
     is_push: bool,
-    /// It is too large: its bytes are dropped as they come.
+    /// The reply is too large: its bytes are dropped as they come.
     dropping: bool,
-    /// Bytes still to come of a blob of it, with the line end.
+    /// The bytes still to come of a blob, with the line end.
     skipping: usize,
     /// The end of a blob that is not complete.
     announced: usize,
 }
 
 impl ReplyScanner {
-    /// Reads on in `bytes`, which begin with the reply, less what was dropped of it. A reply of
+    /// Reads on in `bytes`, which begin with the part of the reply that was not dropped. A reply of
     /// more than `most` bytes is not kept.
     ///
     /// # Errors

@@ -140,7 +140,7 @@ fn a_reset_leaves_nothing_but_the_library() {
     desk.check(&[("RESET", "+RESET"), ("CLIENT GETNAME", "$-1")]);
     let session = desk.session(1);
     assert!(session.is_plain() && !session.origin && session.transaction.is_none());
-    assert_eq!(session.names().map(|names| names.library.as_str()), Some("lib"));
+    assert_eq!(session.names.as_deref().map(|names| names.library.as_str()), Some("lib"));
 }
 
 #[test]
