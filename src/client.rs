@@ -64,9 +64,9 @@ fn carry_out(options: Options) -> Result<Verdict, Failure> {
             Ok(Verdict::Done)
         }
         Task::Command(line) => one_command(connect()?, &mut output, line),
-        Task::Load(source) => {
+        Task::Load(path) => {
             // The file first: a wrong name should not need a server to be noticed.
-            let input = load::open(source)?;
+            let input = load::open(path.as_deref())?;
             Ok(load::run(input, connect()?, &mut output)?.verdict())
         }
     }

@@ -41,8 +41,7 @@ impl ConnId {
         self.slot as usize
     }
 
-    /// Returns a number that no other connection of the program has or had, until there have been
-    /// 2³² of them; never 0.
+    /// Returns the number of the connection in this program, never 0; it repeats after 2³² others.
     pub fn number(self) -> u32 {
         self.generation
     }
@@ -95,8 +94,7 @@ pub enum Next {
     /// It used all that it could: read more. If nothing has come at the time given,
     /// [`Handler::timed_out`] is called.
     Read(Option<Instant>),
-    /// It has more to write, or input left to use: call again when the output has drained, without
-    /// reading.
+    /// It has more to write or to decode: call again when the output has drained, without reading.
     Drain,
     /// It can do nothing before [`Outbox::resume`].
     Wait,
@@ -148,8 +146,7 @@ pub trait Handler {
     /// call again, if it is not to be closed.
     fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant>;
 
-    /// Forgets a connection that is gone. Comes exactly once for each `ConnId`, also if the connect
-    /// failed.
+    /// Forgets a connection that is gone. Comes once for each `ConnId`, also if its connect failed.
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant);
 
     /// Returns the time at which `deadline_reached` is to be called, if it is.
@@ -163,8 +160,7 @@ pub trait Handler {
     /// stopped since.
     fn wants_fresh_time(&self) -> bool;
 
-    /// Panics unless the handler's parts are as they should be. Called between ticks in debug
-    /// builds.
+    /// Panics unless the handler's invariants hold. Called between ticks in debug builds.
     fn check_invariants(&self);
 }
 
@@ -175,8 +171,7 @@ pub struct Connect {
     pub conn: ConnId,
     /// Its destination, `HOST:PORT`, the host a name or an address. A name is looked up each time.
     pub to: String,
-    /// The number of the attempt, which chooses among the name's addresses: see
-    /// [`Connect::choose`].
+    /// The number of the attempt, for [`Connect::choose`].
     pub turn: usize,
     /// How long it may take, the lookup included.
     pub timeout: Duration,

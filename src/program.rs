@@ -82,11 +82,10 @@ pub fn listening<H: Handler>(
 ) -> Result<(Reactor<H>, Vec<SocketAddr>), String> {
     let mut reactor = new_reactor(handler, limits)?;
     reactor.network().take_signals().map_err(|error| format!("cannot catch signals: {error}"))?;
-    let mut real = Vec::new();
-    for &address in listen {
-        let bound = reactor.listen(address);
-        real.push(bound.map_err(|error| cannot_listen(address, &error))?);
-    }
+    let real = listen
+        .iter()
+        .map(|&address| reactor.listen(address).map_err(|error| cannot_listen(address, &error)));
+    let real = real.collect::<Result<_, _>>()?;
     Ok((reactor, real))
 }
 

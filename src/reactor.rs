@@ -219,7 +219,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     /// Returns whether a tick has something to do that no event reports.
     #[inline]
     pub fn has_work(&self) -> bool {
-        self.connections.has_ready() || self.overflow.is_some()
+        self.connections.turns() > 0 || self.overflow.is_some()
     }
 
     /// Returns the time at which a tick is due though nothing happens; `None` if it never is.
@@ -275,8 +275,8 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     /// Reads from upstreams all that has come, before any client is served: rule 9 of the cache.
     fn read_upstreams(&mut self, events_full: bool, now: Instant) {
         // From the last, since one that goes leaves its place to those after it.
-        for index in (0..self.connections.upstreams()).rev() {
-            let Some(id) = self.connections.upstream(index) else { continue };
+        for index in (0..self.connections.upstreams.len()).rev() {
+            let Some(&id) = self.connections.upstreams.get(index) else { continue };
             if events_full && let Some(connection) = self.connections.get(id) {
                 connection.suspect_readable();
             }
@@ -326,8 +326,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         }
     }
 
-    /// Sets a timer for a connection's deadline, unless one is set that comes no later: then that
-    /// one will set the next.
+    /// Sets a timer for a connection's deadline, unless an earlier one is set, which sets the next.
     #[inline]
     fn set_timer(&mut self, id: ConnId) {
         let Some(connection) = self.connections.get(id) else { return };
@@ -471,8 +470,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         self.serves_clients_first = true;
     }
 
-    /// Panics unless the connections, the outbox and the handler are as they should be between two
-    /// ticks.
+    /// Panics unless the invariants that hold between two ticks do.
     fn check_invariants(&self) {
         assert_eq!(self.out.touched(), 0, "all output was settled");
         assert!(self.scratch.is_empty(), "the scratch buffer is lent for one turn");

@@ -38,8 +38,7 @@ pub struct Settings {
     pub upstream_timeout: Duration,
     /// Proxy: how long a cached value is served, from the moment its request was sent.
     pub ttl: Duration,
-    /// Proxy: how long a cached value is served after the last reply of an upstream that sends
-    /// invalidations.
+    /// Proxy: how long cached values are served after the last reply, given invalidations.
     pub trust: Duration,
     /// Proxy: the most memory that the cache may cost, in bytes; 0: no cache.
     pub cache_bytes: usize,
@@ -82,8 +81,7 @@ enum SettingField {
     Size(fn(&mut Settings) -> &mut usize, usize, usize),
 }
 
-/// The most that `max-line`, `max-value` and `max-request` may be: positions within a request are
-/// kept in 32 bits.
+/// The maximum of `max-line`, `max-value` and `max-request`: positions in requests have 32 bits.
 const MAX_REQUEST_BYTES: usize = 2 << 30;
 /// The arguments of `CONFIG SET` are no longer, so that every limit can be raised again.
 const MIN_MAX_VALUE: usize = 64;

@@ -175,22 +175,20 @@ impl Stats {
     /// command that was requested: `requests_get 17`.
     pub fn write_lines(&self, program: Program, out: &mut Buffer) {
         for row in stats_of(program) {
-            write_line(out, &[row.name], self.get(row.stat));
+            write_line(out, row.name, self.get(row.stat));
         }
         for command in TABLE {
             let requests = self.requests(command);
             if requests > 0 {
                 let name = command.name.to_ascii_lowercase().replace('|', "_");
-                write_line(out, &["requests_", &name], requests);
+                write_line(out, &format!("requests_{name}"), requests);
             }
         }
     }
 }
 
-fn write_line(out: &mut Buffer, name: &[&str], value: u64) {
-    for part in name {
-        out.push(part.as_bytes());
-    }
+fn write_line(out: &mut Buffer, name: &str, value: u64) {
+    out.push(name.as_bytes());
     out.push(b" ");
     out.push_decimal(value);
     out.push(b"\n");

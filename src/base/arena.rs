@@ -155,7 +155,7 @@ impl<T: Pod> Arena<T> {
     /// If the system has no more memory.
     pub fn grow(&mut self) -> &mut T {
         if self.len == self.chunks.len() * Self::PER_CHUNK {
-            let chunk = if self.chunks.is_empty() { None } else { take_chunk() };
+            let chunk = if self.chunks.is_empty() { None } else { stock().ready.pop() };
             if let Some(full) = self.chunks.last() {
                 full.want_huge_pages();
             }
@@ -175,8 +175,7 @@ impl<T: Pod> Arena<T> {
         self.at_mut(last)
     }
 
-    /// Drops the last element. One unused chunk is kept, so that a length that goes up and down
-    /// costs nothing.
+    /// Drops the last element. One unused chunk is kept, for a length that goes up and down.
     ///
     /// # Panics
     /// If there is none.
@@ -239,11 +238,6 @@ fn want_chunk() {
         stock.wanted += 1;
         WANTED.notify_one();
     }
-}
-
-#[cold]
-fn take_chunk() -> Option<Chunk> {
-    stock().ready.pop()
 }
 
 #[cfg(test)]

@@ -134,8 +134,8 @@ impl Buffer {
     }
 
     /// Makes room for `count` bytes more, where `whole` bytes are to come in all, those that wait
-    /// included. A buffer that has to grow grows to `whole`, but to no more than [`MAX_RESERVE`]
-    /// times what it needs now; the new memory is not touched.
+    /// included. A buffer that has to grow grows to `whole`, but to no more than 32 times what it
+    /// needs now; the new memory is not touched.
     pub fn make_room_towards(&mut self, whole: usize, count: usize) {
         let needed = self.len() + count;
         self.reserve(count, whole.clamp(needed, needed.saturating_mul(MAX_RESERVE)));
@@ -152,8 +152,7 @@ impl Buffer {
         self.storage.len() - self.end
     }
 
-    /// Reads once from `source` into the room that there is, `most` bytes of it, and returns how
-    /// many bytes came.
+    /// Reads once from `source`, at most `most` bytes and the room; returns the number of bytes.
     ///
     /// # Errors
     /// What the source returns; the buffer is then unchanged.
@@ -234,8 +233,7 @@ impl Buffer {
         self.initialise(count);
     }
 
-    /// Reserves capacity for `count` bytes more. If it has to grow, it grows to `capacity`; 0: by
-    /// doubling.
+    /// Reserves room for `count` bytes more, and grows to `capacity` if it must; 0: by doubling.
     fn reserve(&mut self, count: usize, capacity: usize) {
         let len = self.len();
         let needed = len.checked_add(count).expect("a buffer fits the address space");
@@ -260,8 +258,7 @@ impl Buffer {
         debug_assert!(self.capacity() - self.end >= count && self.len() == len);
     }
 
-    /// Initialises the storage for `count` bytes more, for which there is capacity, and for
-    /// [`AHEAD`] beyond.
+    /// Initialises storage for `count` bytes more, which have capacity, and [`AHEAD`] beyond.
     #[cold]
     fn initialise(&mut self, count: usize) {
         debug_assert!(self.end + count <= self.capacity(), "there is capacity for it");

@@ -11,8 +11,7 @@ use std::fmt;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Escapes `bytes` with `\\ \" \n \r \t \xHH` for what is not printable, and passes the result on
-/// piece by piece.
+/// Passes `bytes` to `push` in pieces, escaped: `\\ \" \n \r \t`, else `\xHH` if not printable.
 pub fn escape(bytes: &[u8], mut push: impl FnMut(&[u8])) {
     for chunk in bytes.utf8_chunks() {
         // Runs of plain characters go as one piece.

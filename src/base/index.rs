@@ -78,8 +78,7 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 impl Bucket {
     const EMPTY: Bucket = Bucket { tags: [0; SLOTS], link: NONE, handles: [0; SLOTS] };
 
-    /// Returns the slots that hold `tag`, one bit each. Without branches, so that it becomes a few
-    /// vector instructions.
+    /// Returns a bit for each slot that holds `tag`. Branchless, to become vector instructions.
     #[inline]
     fn matches(&self, tag: u16) -> u32 {
         let mut found = 0;
@@ -176,8 +175,7 @@ impl Index {
         }
     }
 
-    /// Takes out and returns the handle under `hash` for which `is_it` holds. `hash_of` is called
-    /// for others only.
+    /// Removes and returns the handle for which `is_it` holds. `hash_of` is called for others only.
     pub fn remove(
         &mut self,
         hash: u64,
@@ -433,8 +431,7 @@ impl Index {
     }
 }
 
-/// Returns where the entry with this hash is met in a walk: below 2^53, which every client can keep
-/// as a number.
+/// Returns the position of a hash in a walk: below 2^53, so that every client can keep the number.
 #[inline]
 pub fn position(hash: u64) -> u64 {
     hash.reverse_bits() >> (u64::BITS - POSITION_BITS)

@@ -296,8 +296,7 @@ impl Output {
         self.drop_empty_list();
     }
 
-    /// Returns the numbers of pieces and of plain bytes before a position. A piece that it falls
-    /// into becomes two.
+    /// Splits the piece at a position; returns the numbers of pieces and of plain bytes before it.
     fn cut(&mut self, position: usize) -> (usize, usize) {
         assert!(position <= self.len(), "there is less than that");
         let Some(shared) = &mut self.shared else { return (0, position) };

@@ -145,8 +145,7 @@ impl<T> SegmentedSlab<T> {
         value
     }
 
-    /// Returns the first page with room; within it the first segment with room is the lowest of
-    /// all.
+    /// Returns the first page with room, in which the first segment with room is the lowest of all.
     fn first_with_room(&mut self) -> usize {
         while let Some(&bits) = self.room.get(self.first_room) {
             if bits != 0 {

@@ -88,8 +88,7 @@ pub struct TimerId {
 }
 
 impl TimerId {
-    /// Returns a number that no other timer has while this one is in the wheel: see
-    /// [`TimerWheel::value`].
+    /// Returns a number that no other timer in the wheel has: see [`TimerWheel::value`].
     pub fn number(self) -> u32 {
         self.slot
     }
@@ -143,13 +142,12 @@ impl<T> TimerWheel<T> {
         TimerId { slot, generation }
     }
 
-    /// Returns the value of a timer. `None` if it has fired, was cancelled or was cleared.
+    /// Returns the value of a timer. `None` if it has fired or was cancelled.
     pub fn get(&self, id: TimerId) -> Option<&T> {
         self.node(id).map(|node| &node.value)
     }
 
-    /// Takes a timer out, and returns its value. `None` if it has fired, was cancelled or was
-    /// cleared.
+    /// Takes a timer out, and returns its value. `None` if it has fired or was cancelled.
     pub fn cancel(&mut self, id: TimerId) -> Option<T> {
         let tick = self.node(id)?.tick;
         Some(self.remove(id.slot, tick))
@@ -193,8 +191,7 @@ impl<T> TimerWheel<T> {
         Some(TimerId { slot, generation: self.nodes.slab[slot].generation })
     }
 
-    /// Returns when [`expire`](Self::expire) should be called next; `None` when there are no
-    /// timers.
+    /// Returns when [`expire`](Self::expire) should be called next; `None`: there are no timers.
     ///
     /// Never later than the earliest deadline rounded up to 1 ms, and earlier where timers have to
     /// be cascaded first, at most ten times for one timer. What is overdue gives the latest `now`.
@@ -218,8 +215,8 @@ impl<T> TimerWheel<T> {
         self.nodes.slab.vacant()
     }
 
-    /// Returns the number of open slots, each an allocation of [`OPENED_BYTES`](Self::OPENED_BYTES):
-    /// for 32 timers one at most at each of ten levels, usually one for some hundreds.
+    /// Returns the number of open slots, each of [`OPENED_BYTES`](Self::OPENED_BYTES): for 32
+    /// timers one at most at each of ten levels, usually one for some hundreds.
     pub fn opened(&self) -> usize {
         self.nodes.opened
     }
@@ -249,13 +246,6 @@ impl<T> TimerWheel<T> {
     /// Returns whether there are no timers.
     pub fn is_empty(&self) -> bool {
         self.nodes.slab.is_empty()
-    }
-
-    /// Drops all timers and gives their memory back, at once, which takes longer the more there
-    /// are; unlike [`into_values`](Self::into_values). Their identifiers stay void.
-    pub fn clear(&mut self) {
-        self.nodes = Nodes::new();
-        self.levels = [const { Wheel::EMPTY }; LEVELS];
     }
 
     /// Panics unless every timer stands at the level of the first digit in which it differs from

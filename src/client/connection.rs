@@ -22,8 +22,7 @@ pub struct ServerConnection {
 }
 
 impl ServerConnection {
-    /// Connects to the first address of `host` that accepts. `host` is a name, an IPv4 or an IPv6
-    /// address.
+    /// Connects to the first address of `host`, a name or an IP address, that accepts.
     ///
     /// # Errors
     /// [`Failure::Connect`] with the error of the last address, or of the resolver.

@@ -16,13 +16,13 @@
 use super::connection::ServerConnection;
 use super::failure::{Failure, Verdict, print_error};
 use super::lines::Lines;
-use super::options::RequestSource;
 use super::output::ClientOutput;
 use super::request::{Encoder, Kind};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,12 +45,12 @@ pub struct Input {
     bytes: Option<u64>,
 }
 
-/// Opens a file of requests.
+/// Opens a file of requests, or standard input.
 ///
 /// # Errors
 /// [`Failure::Input`] when that is not possible.
-pub fn open(source: &RequestSource) -> Result<Input, Failure> {
-    let RequestSource::File(path) = source else {
+pub fn open(path: Option<&Path>) -> Result<Input, Failure> {
+    let Some(path) = path else {
         let name = "standard input".to_string();
         return Ok(Input { name, reader: Box::new(io::stdin()), bytes: None });
     };
@@ -186,6 +186,7 @@ struct Sent {
 struct LoadWriter {
     lines: Lines<Box<dyn Read + Send>>,
     name: String,
+    /// Flushed when it is dropped, before the window is closed; the reader reports its errors.
     socket: BufWriter<TcpStream>,
     window: SyncSender<Sent>,
 }
@@ -201,17 +202,12 @@ impl LoadWriter {
             }
             let line = match self.lines.next_line() {
                 Ok(Some(line)) => line,
-                Ok(None) => break,
-                Err(error) => {
-                    // An error of the connection is the reader's to report.
-                    let _ = self.socket.flush();
-                    return Err(Failure::Input(self.name, error));
-                }
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(Failure::Input(self.name, error)),
             };
             let encoded = encoder.encode(line);
             let (line, consumed) = (self.lines.number(), self.lines.consumed());
             let Ok(requests) = encoded else {
-                let _ = self.socket.flush();
                 let message = format!("line {line} cannot be sent as one line of text");
                 return Err(Failure::Input(self.name, io::Error::other(message)));
             };
@@ -219,17 +215,12 @@ impl LoadWriter {
                 let sent = Sent { kind: request.kind, line, consumed };
                 if !enter(&self.window, &mut self.socket, sent)
                     || self.socket.write_all(request.bytes).is_err()
+                    || request.kind == Kind::Farewell
                 {
-                    return Ok(());
-                }
-                if request.kind == Kind::Farewell {
-                    let _ = self.socket.flush();
                     return Ok(());
                 }
             }
         }
-        let _ = self.socket.flush();
-        Ok(())
     }
 }
 
@@ -243,8 +234,7 @@ fn enter(window: &SyncSender<Sent>, socket: &mut BufWriter<TcpStream>, sent: Sen
     }
 }
 
-/// Returns a bar on stderr, if that is a terminal: over the bytes of a file, or a count where the
-/// length is not known.
+/// Returns a bar on stderr, if that is a terminal: over the length of the file, or a bare count.
 fn progress_bar(bytes: Option<u64>) -> ProgressBar {
     let (bar, template) = match bytes {
         Some(bytes) => (ProgressBar::new(bytes), "{bar:40} {bytes}/{total_bytes}, {eta} left"),

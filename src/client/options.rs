@@ -31,17 +31,8 @@ pub enum Task {
     Interactive,
     /// One request: a line without its end, and not a blank one.
     Command(Vec<u8>),
-    /// A file of requests, pipelined.
-    Load(RequestSource),
-}
-
-/// The place of a file of requests.
-#[derive(Debug, PartialEq, Eq)]
-pub enum RequestSource {
-    /// Standard input.
-    Stdin,
-    /// A file of this name.
-    File(PathBuf),
+    /// A file of requests, pipelined; `None`: standard input.
+    Load(Option<PathBuf>),
 }
 
 /// Reads the arguments, those after the program's own name.
@@ -68,8 +59,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed<Opt
     let task = match matches.opt_str("load") {
         Some(_) if !command.is_empty() => return Err("--load takes no command".to_string()),
         Some(_) if raw => return Err("--load shows no replies that could be raw".to_string()),
-        Some(name) if name == "-" => Task::Load(RequestSource::Stdin),
-        Some(name) => Task::Load(RequestSource::File(PathBuf::from(name))),
+        Some(name) if name == "-" => Task::Load(None),
+        Some(name) => Task::Load(Some(PathBuf::from(name))),
         None if command.is_empty() => Task::Interactive,
         None => Task::Command(join(command)?),
     };

@@ -24,8 +24,7 @@ pub struct ClientOutput {
     look: Look,
     /// The label names the origin of the reply; else a line keeps the server's prefix.
     origin: bool,
-    /// Control characters are escaped: on a terminal a value must not move the cursor or change the
-    /// title.
+    /// Control characters are escaped: no value may move a terminal's cursor or change its title.
     escapes: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Lines to requests: which bytes go to the server, and what reply each will have.
 //!
 //! The client decodes its own lines with the server's decoder. So it knows that an empty line has
-//! no reply, that one with a CR NUL inside is two requests, and that the reply to ` dump  Pairs` has
+//! no reply, that one with a CR NUL inside is two requests, and that ` dump  Pairs` has a reply of
 //! many lines, without a grammar of its own that could come to differ.
 
 use super::failure::Failure;

@@ -227,9 +227,6 @@ const fn container_of(name: &[u8]) -> usize {
     }
 }
 
-/// The longest name.
-const MAX_NAME_LEN: usize = 11;
-
 impl Command {
     /// Finds a command by its name, in any case; `None` if there is no such command.
     #[inline]
@@ -241,9 +238,6 @@ impl Command {
                 b"SET" => return Some(&TABLE[Verb::Set as usize]),
                 _ => {}
             }
-        }
-        if name.len() > MAX_NAME_LEN {
-            return None;
         }
         let mut slot = hash(name);
         while BY_NAME[slot] != NONE {

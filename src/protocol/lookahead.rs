@@ -19,8 +19,7 @@ pub trait KeyLookup {
     fn touch(&self, hashes: &[u64]);
 }
 
-/// The most keys that are touched at a time: enough to have as many cache misses under way as a
-/// processor can.
+/// The most keys that are touched at a time: no processor has more cache misses under way.
 pub const MAX_TOUCHED: usize = 32;
 
 /// The most words of a request that has one key at most.
@@ -53,8 +52,7 @@ struct Located {
 }
 
 impl Located {
-    /// Returns the request, whose words are the first of `spans`, and its bytes the first of
-    /// `bytes`.
+    /// Returns the request; its words are the first of `spans`, its bytes the first of `bytes`.
     #[inline]
     fn request<'a>(&self, spans: &'a [Span], bytes: &'a [u8]) -> Request<'a> {
         let (spans, bytes) = (&spans[..self.words as usize], &bytes[..self.length as usize]);

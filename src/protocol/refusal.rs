@@ -5,8 +5,7 @@ use crate::protocol::command::{Command, Verb};
 use crate::settings::limits;
 use std::fmt;
 
-/// The reason why a request is not executed. `Display` gives the whole message, with its prefix:
-/// `ERR …`.
+/// The reason why a request is not executed. `Display` gives the code and the message: `ERR …`.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
     /// No such command.

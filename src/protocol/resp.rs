@@ -64,12 +64,12 @@ pub enum ProtocolError {
 impl ProtocolError {
     /// Returns whether a limit is exceeded.
     pub fn is_over_limit(self) -> bool {
-        use ProtocolError::{
-            ArrayHeaderTooLong, BulkHeaderTooLong, BulkTooLong, HeaderTooLong, TooLarge,
-            TooManyArguments,
-        };
-        let headers = matches!(self, ArrayHeaderTooLong | BulkHeaderTooLong | HeaderTooLong);
-        headers || matches!(self, TooManyArguments | BulkTooLong | TooLarge)
+        match self {
+            Self::ArrayLength | Self::BulkLength | Self::ExpectedBulk(_) => false,
+            Self::MissingEnd | Self::UnknownType(_) => false,
+            Self::TooManyArguments | Self::BulkTooLong | Self::TooLarge => true,
+            Self::ArrayHeaderTooLong | Self::BulkHeaderTooLong | Self::HeaderTooLong => true,
+        }
     }
 }
 
@@ -118,8 +118,7 @@ impl RequestScanner {
         self.position + self.bulk.map_or(0, |length| length + 2)
     }
 
-    /// Reads on in `bytes`, which begin with the request's `*`. Returns the length of the request
-    /// once it is whole.
+    /// Reads on in `bytes`, which begin with the request's `*`. Returns its length once it ends.
     ///
     /// # Errors
     /// The request is malformed; nothing after it can be understood.
@@ -225,8 +224,8 @@ fn long_header(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(number?).ok()?, &bytes[next..]))
 }
 
-/// Reads the number of a header line from `start` on. Returns the number, `None` if it is malformed,
-/// and the start of the next line; `Ok(None)` if the line has not ended yet.
+/// Reads the number of a header line from `start` on. Returns the number, `None` if malformed, and
+/// the start of the next line; `Ok(None)` if the line has not ended yet.
 #[inline]
 fn header(bytes: &[u8], start: usize) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     let mut at = start;

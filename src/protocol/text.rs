@@ -24,8 +24,8 @@ pub fn stop(bytes: &[u8]) -> Option<usize> {
     bytes::find(bytes, b'\n', stops)
 }
 
-/// Returns the line at the front of the input, and its length with its end, if it is whole, plain
-/// and not blank.
+/// Returns the line at the front of the input if it is whole, plain and not blank; and its length
+/// with its end.
 #[inline]
 pub fn plain_line<'a>(input: &'a [u8], limits: &Limits) -> Option<(&'a [u8], usize)> {
     let end = stop(input).filter(|&end| input[end] == b'\n')?;
@@ -200,8 +200,7 @@ fn collect_words(line: &[u8], mut from: usize, words: &mut Vec<Span>, most: usiz
     true
 }
 
-/// Adds a key and its value, in one of the forms `k v`, `k = v`, `k=v`. Returns whether both are
-/// there.
+/// Adds a key and its value, of `k v`, `k = v` or `k=v`. Returns whether both are there.
 fn key_and_rest(line: &[u8], from: usize, words: &mut Vec<Span>) -> bool {
     let (key_start, key_end) = next_word(line, from);
     let (mut value_start, word_end) = next_word(line, key_end);

@@ -67,8 +67,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
             // The client left while it waited; the next one may be there.
             ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
             _ if error.raw_os_error() == Some(EPROTO) => {}
-            // Out of descriptors or memory. The client goes on waiting; to try again at once would
-            // only spin.
+            // Out of descriptors or memory. The client waits; to try again at once would only spin.
             _ => {
                 if !std::mem::replace(&mut listener.has_complained, true) {
                     warn!("cannot accept a client for now: {error}");

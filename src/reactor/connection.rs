@@ -172,8 +172,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Returns a connection that was ordered, and has to be [`connected`](Connection::connected) by
-    /// `deadline`.
+    /// Returns a connection that was ordered, and has to be open by `deadline`.
     pub fn connecting(id: ConnId, stream: S, deadline: Instant) -> Connection<S> {
         Connection {
             phase: Phase::Connecting,

@@ -19,7 +19,8 @@ pub struct ConnectionTable<S> {
     connections: ConnMap<Connection<S>>,
     clients: usize,
     refused: usize,
-    upstreams: Vec<ConnId>,
+    /// The connections that the handler ordered.
+    pub upstreams: Vec<ConnId>,
     /// Clients that have a turn in this tick, then those that have one in the next.
     ready: Vec<ConnId>,
 }
@@ -74,26 +75,10 @@ impl<S: Stream> ConnectionTable<S> {
         Some(connection)
     }
 
-    /// Returns the number of connections that the handler ordered.
-    pub fn upstreams(&self) -> usize {
-        self.upstreams.len()
-    }
-
-    /// Returns the name of one of these.
-    pub fn upstream(&self, index: usize) -> Option<ConnId> {
-        self.upstreams.get(index).copied()
-    }
-
     /// Returns the names of all clients.
     pub fn client_ids(&self) -> Vec<ConnId> {
         let clients = self.connections.iter().filter(|(_, one)| one.role == Role::Client);
         clients.map(|(id, _)| id).collect()
-    }
-
-    /// Returns whether a turn is due.
-    #[inline]
-    pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
     }
 
     /// Lists a connection that is ready for a turn, unless it is listed.

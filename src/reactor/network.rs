@@ -77,7 +77,7 @@ pub trait Network {
     /// The system has no room for it.
     fn register(&mut self, stream: &mut Self::Stream, id: ConnId) -> io::Result<()>;
 
-    /// Begins to connect, and names the stream. An event reports that it is connected or has failed.
+    /// Begins to connect, and names the stream. An event reports its success or failure.
     ///
     /// # Errors
     /// The attempt fails before it begins.

@@ -3,7 +3,7 @@
 //! Sockets are registered once, edge-triggered, and never again. Other threads and signals reach
 //! the loop as events of the same poll.
 
-use super::network::{Answer, Network, NetworkEvent};
+use super::network::{Network, NetworkEvent};
 use super::resolver;
 use crate::handler::ConnId;
 use crate::reactor::connection::{Readiness, Stream};
@@ -49,23 +49,17 @@ impl Stream for TcpStream {
     }
 }
 
-/// What other threads send to a reactor.
-enum Message {
-    Stop,
-    Resolved(Answer),
-}
-
-/// The sending end, which also wakes the reactor.
+/// The sending end for events of other threads, which also wakes the reactor.
 #[derive(Clone, Debug)]
 struct Mailbox {
-    sender: Sender<Message>,
+    sender: Sender<NetworkEvent>,
     waker: Arc<Waker>,
 }
 
 impl Mailbox {
-    fn send(&self, message: Message) {
-        // A reactor that has ended receives no messages.
-        if self.sender.send(message).is_ok()
+    fn send(&self, event: NetworkEvent) {
+        // A reactor that has ended receives no events.
+        if self.sender.send(event).is_ok()
             && let Err(error) = self.waker.wake()
         {
             warn!("cannot wake the reactor: {error}");
@@ -80,18 +74,18 @@ pub struct Stopper(Mailbox);
 impl Stopper {
     /// Orders the reactor to stop, as SIGTERM does: the first call drains, the second ends at once.
     pub fn stop(&self) {
-        self.0.send(Message::Stop);
+        self.0.send(NetworkEvent::Stop);
     }
 }
 
-/// Sockets, signals and messages of other threads, by way of epoll or what the system has.
+/// Sockets, signals and events of other threads, through epoll or the system's equivalent.
 pub struct Poll {
     poll: mio::Poll,
     events: Events,
     listeners: Vec<TcpListener>,
     signals: Option<Signals>,
     mailbox: Mailbox,
-    messages: Receiver<Message>,
+    mail: Receiver<NetworkEvent>,
 }
 
 impl Poll {
@@ -102,14 +96,14 @@ impl Poll {
     pub fn new() -> io::Result<Poll> {
         let poll = mio::Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let (sender, messages) = mpsc::channel();
+        let (sender, mail) = mpsc::channel();
         Ok(Poll {
             poll,
             events: Events::with_capacity(EVENTS),
             listeners: Vec::new(),
             signals: None,
             mailbox: Mailbox { sender, waker },
-            messages,
+            mail,
         })
     }
 
@@ -151,13 +145,7 @@ impl Network for Poll {
                     let pending = self.signals.iter_mut().flat_map(Signals::pending);
                     events.extend(pending.filter_map(signal_event));
                 }
-                WAKER => {
-                    let messages = self.messages.try_iter();
-                    events.extend(messages.map(|message| match message {
-                        Message::Stop => NetworkEvent::Stop,
-                        Message::Resolved(answer) => NetworkEvent::Resolved(Box::new(answer)),
-                    }));
-                }
+                WAKER => events.extend(self.mail.try_iter()),
                 Token(packed) if packed as u32 == 0 => {
                     events.push(NetworkEvent::Listener(packed >> 32));
                 }
@@ -230,7 +218,8 @@ impl Network for Poll {
 
     fn look_up(&mut self, name: &str) -> io::Result<()> {
         let mailbox = self.mailbox.clone();
-        resolver::look_up(name, move |answer| mailbox.send(Message::Resolved(answer)))
+        let send = move |answer| mailbox.send(NetworkEvent::Resolved(Box::new(answer)));
+        resolver::look_up(name, send)
     }
 
     fn close(&mut self, stream: TcpStream) {

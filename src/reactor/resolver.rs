@@ -1,7 +1,7 @@
 //! Lookups of names, without blocking the loop.
 //!
-//! The system's `getaddrinfo` has no timeout and cannot be cancelled. So each lookup has a thread of
-//! its own, which sends the reactor the addresses. For one name there is at most one such thread:
+//! The system's `getaddrinfo` has no timeout and cannot be cancelled. So each lookup has a thread
+//! of its own, which sends the reactor the addresses. For one name there is at most one of these:
 //! connections that need the same name meanwhile get the same addresses, so that threads do not
 //! accumulate while a name server does not reply.
 
@@ -34,8 +34,7 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// Adds a connection that waits for its address. Returns the name, unless it is being looked up
-    /// already.
+    /// Adds a connection that waits for its address. Returns the name if its lookup must begin.
     pub(super) fn add(&mut self, pending: PendingConnect) -> Option<String> {
         let name = pending.connect.to.clone();
         self.waiting.push(pending);

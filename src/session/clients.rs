@@ -1,13 +1,9 @@
 //! `CLIENT LIST`, `INFO` and `KILL`: what concerns all sessions.
 
 use super::{Names, RequestError, Session};
-use crate::base::clock::Now;
-use crate::base::units;
+use crate::base::{clock::Now, units};
 use crate::handler::ConnId;
-use crate::protocol::Request;
-use crate::protocol::command::TABLE;
-use crate::protocol::resp::Writer;
-use crate::protocol::text::printable;
+use crate::protocol::{Request, command::TABLE, resp::Writer, text::printable};
 use std::net::SocketAddr;
 
 /// The only user.

@@ -116,8 +116,7 @@ fn all_docs<'a>(
     Ok(())
 }
 
-/// Checks the length of a reply: a request may name a command with long documentation a million
-/// times.
+/// Checks the length of a reply: a request may name the same command a million times.
 fn check_length(reply: &Writer<'_>, begin: usize) -> Result<(), RequestError> {
     if reply.len() - begin <= limits::HIGH_WATER {
         return Ok(());

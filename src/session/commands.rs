@@ -12,8 +12,7 @@ use crate::protocol::{Form, Reply, Request};
 use crate::stats::{Stat, Stats};
 use std::time::Duration;
 
-/// The longest name of a client or its library: each connection keeps its own, and `CLIENT LIST`
-/// shows them all.
+/// The longest name of a client or its library; `CLIENT LIST` shows those of all connections.
 pub const MAX_NAME: usize = 1024;
 
 /// The outcome of a connection command.

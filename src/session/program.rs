@@ -1,6 +1,6 @@
 //! `STATS`, `INFO` and `CONFIG`: the commands about the program, shared by server and proxy.
 
-use super::{Origin, RequestError, Style, config, info};
+use super::{Origin, Style, config, info};
 use crate::base::buffer::Buffer;
 use crate::base::output::Output;
 use crate::protocol::command::Verb;
@@ -18,40 +18,27 @@ pub fn answer(
     settings: &mut Settings,
     out: &mut Output,
 ) {
-    let done = try_answer(request, style, program, stats, settings, out);
-    if let Err(error) = done {
-        error.write(style, out, stats);
-    }
-}
-
-/// Executes a request, and writes its reply. After an error nothing is written.
-fn try_answer(
-    request: &Request<'_>,
-    style: Style,
-    program: Program,
-    stats: &mut Stats,
-    settings: &mut Settings,
-    out: &mut Output,
-) -> Result<(), RequestError> {
     let words: Vec<&[u8]> = request.arguments().collect();
     match request.command.verb {
         Verb::Info => {
             let text = info::text(program, stats, settings, &words);
             style.writer(out).verbatim(text.as_bytes());
         }
-        Verb::ConfigGet => {
-            let found = config::get(program, settings, &words[1..])?;
-            let mut reply = style.writer(out);
-            reply.map(found.len());
-            for (name, value) in found {
-                reply.bulk(name);
-                reply.bulk(value.as_bytes());
+        Verb::ConfigGet => match config::get(program, settings, &words[1..]) {
+            Ok(found) => {
+                let mut reply = style.writer(out);
+                reply.map(found.len());
+                for (name, value) in found {
+                    reply.bulk(name);
+                    reply.bulk(value.as_bytes());
+                }
             }
-        }
-        Verb::ConfigSet => {
-            config::set(program, settings, &words[1..])?;
-            style.writer(out).simple("OK");
-        }
+            Err(error) => error.write(style, out, stats),
+        },
+        Verb::ConfigSet => match config::set(program, settings, &words[1..]) {
+            Ok(()) => style.writer(out).simple("OK"),
+            Err(error) => error.write(style, out, stats),
+        },
         Verb::ConfigResetstat => {
             stats.reset();
             style.writer(out).simple("OK");
@@ -63,5 +50,4 @@ fn try_answer(
         }
         verb => unreachable!("{verb:?} does not concern the program"),
     }
-    Ok(())
 }

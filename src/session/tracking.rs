@@ -2,9 +2,8 @@
 //! it has read, and which of its reads count. The keys themselves are in the server.
 
 use super::{RequestError, Session};
-use crate::protocol::Request;
-use crate::protocol::command::Command;
 use crate::protocol::resp::{Version, Writer};
+use crate::protocol::{Request, command::Command};
 
 /// The modes that a client has chosen, in bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

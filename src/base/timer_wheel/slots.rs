@@ -76,8 +76,7 @@ impl Wheel {
         mem::replace(&mut self.slots[at], Slot::Queue(Queue::EMPTY))
     }
 
-    /// Returns the queue in which a timer of this tick belongs, for it to be appended, this being a
-    /// wheel of `level`.
+    /// Returns the queue to which a timer of this tick is to be added, this being of `level`.
     pub fn queue<T>(&mut self, mut level: usize, nodes: &mut Nodes<T>, tick: u64) -> &mut Queue {
         let mut wheel = self;
         loop {

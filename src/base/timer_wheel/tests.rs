@@ -190,7 +190,6 @@ enum Step {
         calls: usize,
     },
     ExpireAtNextDeadline,
-    Clear,
 }
 
 /// From nothing to centuries, every order of magnitude alike, half of them whole milliseconds.
@@ -220,7 +219,6 @@ fn steps() -> impl Strategy<Value = Step> {
         20 => (which(), counts()).prop_map(|(which, count)| Step::Cancel { which, count }),
         20 => (durations(), calls).prop_map(|(after, calls)| Step::Expire { after, calls }),
         20 => Just(Step::ExpireAtNextDeadline),
-        1 => Just(Step::Clear),
     ]
 }
 
@@ -316,10 +314,6 @@ impl Pair {
                 if let Some(next) = self.wheel.next_deadline() {
                     self.expire(next - self.origin, usize::MAX);
                 }
-            }
-            Step::Clear => {
-                self.model.timers.clear();
-                self.wheel.clear();
             }
             _ => {}
         }

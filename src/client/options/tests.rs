@@ -28,9 +28,9 @@ fn host_port_and_command_stand_in_that_order() {
     check(&["[::1]", "1"], options("::1", 1, Task::Interactive));
     let put = Task::Command(b"put 1 -3 --raw".to_vec());
     check(&["h", "7", "put", "1", "-3", "--raw"], options("h", 7, put));
-    let load = Task::Load(RequestSource::Stdin);
+    let load = Task::Load(None);
     check(&["--load", "-", "h"], options("h", 5000, load));
-    let load = Task::Load(RequestSource::File("f".into()));
+    let load = Task::Load(Some("f".into()));
     let origin = Options { origin: true, ..options("127.0.0.1", 5000, load) };
     check(&["--origin", "--load=f"], origin);
     let raw = Options { raw: true, ..options("h", 5000, Task::Interactive) };

@@ -10,18 +10,15 @@ use crate::protocol::command::Verb;
 pub enum Version {
     /// RESP2.
     #[default]
-    Two,
+    Two = 2,
     /// RESP3, which has nulls, maps, sets and pushes of their own.
-    Three,
+    Three = 3,
 }
 
 impl Version {
     /// Returns 2 or 3.
     pub fn number(self) -> i64 {
-        match self {
-            Version::Two => 2,
-            Version::Three => 3,
-        }
+        self as i64
     }
 }
 
@@ -115,8 +112,7 @@ impl<'a> Writer<'a> {
         push_header(self.out.plain(), b'*', len as u64);
     }
 
-    /// Appends the header of a map, whose pairs follow; in RESP2 an array of twice as many
-    /// elements.
+    /// Appends the header of a map, whose pairs follow; in RESP2 an array of twice the length.
     pub fn map(&mut self, pairs: usize) {
         match self.version {
             Version::Two => push_header(self.out.plain(), b'*', 2 * pairs as u64),

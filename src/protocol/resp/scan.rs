@@ -148,8 +148,7 @@ impl ReplyScanner {
         })
     }
 
-    /// Returns the least length of a reply that has begun, in bytes; 0: unknown, or it is dropped
-    /// as it comes.
+    /// Returns the least length of a reply that has begun, in bytes; 0: unknown, or dropped.
     pub fn expected_len(&self) -> usize {
         if self.dropping { 0 } else { self.announced }
     }

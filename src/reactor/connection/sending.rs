@@ -8,8 +8,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 impl<S: Stream> Connection<S> {
-    /// Sends the output of this connection, about `share` bytes of it, and closes the connection if
-    /// that was ordered.
+    /// Sends about `share` bytes of the output, and closes the connection if that was ordered.
     #[inline]
     pub fn settle(
         &mut self,
