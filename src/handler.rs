@@ -299,7 +299,7 @@ impl Outbox {
 impl Outbox {
     /// Adds a connection, and returns its name.
     pub fn admit(&mut self) -> ConnId {
-        // 0 stands for what is not a connection, so the count wraps to 1.
+        // 0 is the number of no connection, so the count wraps to 1.
         self.last_generation = self.last_generation.checked_add(1).unwrap_or(1);
         let generation = self.last_generation;
         let outlet =
@@ -309,7 +309,7 @@ impl Outbox {
         ConnId { slot, generation }
     }
 
-    /// Forgets a connection, with what it has not sent.
+    /// Forgets a connection, and drops its output.
     pub fn release(&mut self, conn: ConnId) {
         if self.outlet(conn).is_some() {
             let mut outlet = self.outlets.remove(conn.slot());
@@ -358,7 +358,7 @@ impl Outbox {
         }
     }
 
-    /// Returns what is to be sent, also after the handler closed the connection.
+    /// Returns the output to be sent, also after the handler closed the connection.
     #[inline]
     pub fn pending(&mut self, conn: ConnId) -> Option<&mut Output> {
         self.outlet_mut(conn).map(|outlet| &mut outlet.output)

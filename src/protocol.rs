@@ -5,7 +5,7 @@
 //! [`Decoder`] gives the same requests however the bytes are split.
 //!
 //! - `command.rs`: the one table of commands
-//! - `request.rs`: a request where it lies · `reply.rs`: a reply before it is encoded
+//! - `request.rs`: a decoded request · `reply.rs`: a reply before it is encoded
 //! - `decoder.rs`: a stream of bytes to requests · `plain.rs`: requests that need no state for it
 //! - `lookahead.rs`: requests decoded before their turn · `refusal.rs`: why one is refused
 //! - `text.rs`: lines and text replies · `telnet.rs`: telnet commands between them

@@ -21,7 +21,7 @@
 //! Nothing is written or closed inside a callback of the handler, so that none can pull the ground
 //! from under another.
 //!
-//! - `network.rs`: what the loop needs of the world around it · `poll.rs`: that world, by mio
+//! - `network.rs`: the interface to the system · `poll.rs`: the system's sockets, by mio
 //! - `connection.rs`: one stream from its opening to its end · `connection_table.rs`: all of them
 //! - `accepting.rs`: clients that come · `connecting.rs`: connections that the handler ordered ·
 //!   `resolver.rs`: names to addresses
@@ -454,7 +454,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         self.connections.get(id).map(|connection| &mut connection.stream)
     }
 
-    /// Reads at most so many bytes at once from now on.
+    /// Sets the most bytes of one read.
     pub fn set_read_size(&mut self, bytes: usize) {
         self.scratch = Buffer::with_capacity(bytes);
     }

@@ -183,7 +183,7 @@ impl Session {
 
     /// Drops a partly received request, and the rest of it as it comes: see [`Decoder::skip`].
     pub fn drop_partial(&mut self, input: &mut Buffer) -> Form {
-        // Its end will not be noticed, and what follows it has its own time.
+        // The end of the request will not be noticed, and the next one has its own timeout.
         self.midway_since = None;
         self.decoder.skip(input)
     }

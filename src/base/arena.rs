@@ -1,4 +1,4 @@
-//! A vector for what is large and read here and there: it never moves, and lies in huge pages.
+//! A vector for large data with random access: it never moves, and is in huge pages.
 //!
 //! To reach a byte that is in no cache, a processor must first find out where its page is; with
 //! hundreds of megabytes in pages of 4 KiB, that is another miss, and in a virtual machine several.
@@ -66,7 +66,7 @@ impl Chunk {
         Ok(Chunk { memory: MmapMut::map_anon(CHUNK)?, touched: 0 })
     }
 
-    /// Counts what is going to be touched.
+    /// Counts the memory up to `end` as touched.
     fn count(&mut self, end: usize) {
         let end = end.next_multiple_of(SMALL_PAGE);
         TOUCHED.fetch_add(end - self.touched, Ordering::Relaxed);

@@ -96,7 +96,7 @@ impl Buffer {
         self.end = 0;
     }
 
-    /// Takes back what was appended last, so that `len` bytes remain.
+    /// Drops the newest bytes, so that `len` bytes remain.
     pub fn truncate(&mut self, len: usize) {
         assert!(len <= self.len(), "truncated to more than there is");
         self.end = self.start + len;

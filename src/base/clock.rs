@@ -44,7 +44,7 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// How long a reading is good for: the clock may be set, and the machine may have slept.
+    /// The age at which a reading is stale: the clock may be set, and the machine may have slept.
     const GOOD_FOR: Duration = Duration::from_secs(1);
 
     /// Returns a clock that showed `unix`, since 1970, at `read_at`.

@@ -248,8 +248,8 @@ impl Index {
         *self = Self::default();
     }
 
-    /// Returns a handle that may be the one with this hash: what the first cache line of the search
-    /// shows, unchecked.
+    /// Returns a handle that may be the one with this hash, unchecked: the first one in the first
+    /// cache line of the search.
     #[inline]
     pub fn likely(&self, hash: u64) -> Option<u32> {
         let bucket = self.home.at(self.home_of(hash));

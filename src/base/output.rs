@@ -22,9 +22,9 @@ use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Values of so many bytes are sent from where they are stored; smaller ones are copied. To copy so
-/// much takes about as long as to keep a list of what is not copied; and together with a few small
-/// replies it just fits the storage of an output.
+/// The bytes from which on a value is sent from where it is stored; smaller ones are copied. To
+/// copy that many takes about as long as to keep a list of shared parts; and together with a few
+/// small replies they just fit the storage of an output.
 pub const SHARED_FROM: usize = 16 * 1024;
 
 /// Bytes with several owners, never changed while there is more than one. Counted atomically, since
@@ -32,7 +32,7 @@ pub const SHARED_FROM: usize = 16 * 1024;
 /// that are written to a socket the difference cannot be measured.
 pub type Block = Arc<Vec<u8>>;
 
-/// The most slices that one write takes: 32 large values with what stands between them.
+/// The most slices of one write: 32 large values, with the plain bytes between them.
 const MAX_SLICES: usize = 64;
 
 /// A value on its way to an output.
@@ -203,7 +203,7 @@ impl Output {
         self.shared = None;
     }
 
-    /// Takes back what was appended last, so that `len` bytes remain.
+    /// Drops the newest bytes, so that `len` bytes remain.
     pub fn truncate(&mut self, len: usize) {
         let (index, plain) = self.cut(len);
         self.plain.truncate(plain);

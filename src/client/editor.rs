@@ -76,7 +76,7 @@ impl Editor {
         }
     }
 
-    /// Keeps what was entered for the next session, if that is possible.
+    /// Saves the history for the next session, if that is possible.
     pub fn save_history(&mut self) {
         if let Some(path) = &self.history {
             let _ = self.inner.append_history(path);

@@ -79,7 +79,7 @@ impl ClientOutput {
         self.out.write_all(b"\n")
     }
 
-    /// Passes what was written so far to the system.
+    /// Writes all text so far to the system.
     ///
     /// # Errors
     /// [`Failure::Output`].

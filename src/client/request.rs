@@ -49,7 +49,7 @@ pub struct Encoder {
     /// The kind of each request, and the end of its bytes.
     requests: Vec<(Kind, usize)>,
     scratch: Scratch,
-    /// The defaults: a server with others refuses in one line what has one line of reply, too.
+    /// The defaults. A server with others refuses in one line, as it replies in one line here.
     limits: Limits,
 }
 

@@ -316,7 +316,7 @@ fn skip_array(scanner: &mut resp::ReplyScanner, rest: &[u8]) -> DecodeStep {
     }
 }
 
-/// The result of one turn of the decoder: the number of bytes consumed, and what was found in them.
+/// The result of one turn of the decoder: the number of bytes consumed, and the finding.
 type DecodeStep = (usize, Finding);
 
 enum Finding {

@@ -4,7 +4,7 @@
 use super::{Decoded, Form, Span, resp, text};
 use crate::settings::limits::Limits;
 
-/// A request that is whole and in its plainest form, its words not looked at.
+/// A request that is whole and in its plainest form, not decoded yet.
 pub struct PlainRequest<'a> {
     bytes: &'a [u8],
     form: Form,

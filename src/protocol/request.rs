@@ -1,4 +1,4 @@
-//! A request as it lies in the bytes that it came in: its form, its command and its words.
+//! A decoded request, which borrows the bytes that it came in: its form, command and words.
 
 use super::Refusal;
 use super::command::{Command, KeyRange};

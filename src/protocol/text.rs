@@ -1,7 +1,7 @@
 //! The line protocol: lines to requests, replies to lines.
 //!
-//! Almost every line is plain, and is used where it lies in the input. A line that holds telnet
-//! commands, backspaces or NUL goes through an [`LineEditor`] first.
+//! Almost every line is plain, and is not copied from the input. A line that holds telnet commands,
+//! backspaces or NUL goes through a [`LineEditor`] first.
 
 use super::telnet::{TelnetEvent, TelnetState};
 use super::{Decoded, Form, Refusal, Reply, Request, Span, Words, bytes};
@@ -40,7 +40,7 @@ pub struct LineEditor {
     /// The line so far; of a line that is too long, its last byte.
     pub line: Vec<u8>,
     telnet: TelnetState,
-    /// The line was too long: what is left of it is dropped.
+    /// The line was too long: the rest of it is dropped.
     skipping: bool,
 }
 
@@ -235,7 +235,7 @@ fn is_http(verb: &[u8], line: &[u8]) -> bool {
         || verb.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"Host:"))
 }
 
-/// The origin that stands before each line of a text reply, if the client has chosen that.
+/// The origin before each line of a text reply, if the client has chosen that; else empty.
 pub type Prefix = &'static [u8];
 
 /// Appends a reply as lines of text, each after `prefix`.

@@ -69,7 +69,7 @@ pub struct Readiness {
     pub broken: bool,
 }
 
-/// Where a connection stands between its opening and its end.
+/// The phase of a connection between its opening and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Connecting,
@@ -107,7 +107,7 @@ pub enum Role {
 pub struct Connection<S> {
     /// The stream.
     pub stream: S,
-    /// When something must have happened: see [`Connection::overdue`].
+    /// The time at which [`Connection::overdue`] is to be called.
     pub deadline: Option<Instant>,
     /// The timer that was set for the deadline or for an earlier one, and its time.
     pub timer: Option<(TimerId, Instant)>,

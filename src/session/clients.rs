@@ -143,7 +143,7 @@ pub fn answer<'a>(
     meant.into_iter().map(|(conn, _)| conn).collect()
 }
 
-/// Returns a client's line in `CLIENT LIST`, with its end: the fields of Redis that are true of us,
+/// Returns a client's line in `CLIENT LIST`, with its end: the fields of Redis that are true here,
 /// and `lib-name` and `lib-ver` of later versions.
 pub(super) fn line(conn: ConnId, session: &Session, seconds: u32) -> String {
     let none = Names::default();

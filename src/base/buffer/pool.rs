@@ -16,11 +16,11 @@ pub struct BufferPool {
 }
 
 impl BufferPool {
-    /// The size of what is lent: a full pipeline of small replies.
+    /// The size of storage for outputs, in bytes: a full pipeline of small replies.
     pub const STORAGE_BYTES: usize = 16 * 1024;
-    /// The most that is kept for later: 2 MiB altogether.
+    /// The most storage for outputs that is kept: 2 MiB altogether.
     const MAX: usize = 128;
-    /// The most that is kept of long inputs, in bytes: for 16 clients that send a megabyte each.
+    /// The most storage for long inputs that is kept, in bytes: 16 clients with a megabyte each.
     const MAX_LONG: usize = 16 * 1024 * 1024;
 
     /// Gives a buffer memory, if it has none.

@@ -25,7 +25,7 @@ pub(super) struct Wheel {
 
 pub(super) enum Slot {
     Queue(Queue),
-    /// Opened: a wheel for the next digit, with so many timers.
+    /// Opened: a wheel for the next digit, and the number of its timers.
     Wheel {
         len: u32,
         wheel: Box<Wheel>,

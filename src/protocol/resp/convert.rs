@@ -14,7 +14,7 @@ use super::scan::{Element, Elements};
 use super::{Version, Writer, encode::push_line, push_header};
 use crate::base::output::{Output, Value};
 
-/// The difference of a reply in RESP2 from what the types of the reply in RESP3 imply.
+/// The difference of a reply in RESP2 from the one that the types in RESP3 imply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyRule {
     /// None.
@@ -22,7 +22,7 @@ pub enum ReplyRule {
     Plain,
     /// Pairs that are arrays of their own in RESP3 stand one behind the other.
     FlatPairs,
-    /// A null stands where an array could be: `*-1`, not `$-1`.
+    /// A null is in place of an array: `*-1`, not `$-1`.
     NullArrays,
     /// As `NullArrays`, only for the last element.
     LastNullArray,

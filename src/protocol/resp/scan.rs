@@ -74,7 +74,7 @@ pub enum ReplyKind {
 pub enum Scanned {
     /// No reply is complete.
     Midway,
-    /// A reply of this length is complete; the scanner stands ready for what follows them.
+    /// A reply of this length is complete; the scanner is ready for the next.
     Whole(usize, ReplyKind),
     /// These bytes are of a reply that is too large to be kept, and can be consumed. `Some`: they
     /// are its last.

@@ -1,4 +1,4 @@
-//! Sending what the outbox holds for a connection, and closing it after that.
+//! Sending the output of a connection, and closing it after that.
 
 use super::{Connection, FLUSH_PATIENCE, InputEnd, LINGER, Phase, Role, StepResult, Stream, Want};
 use crate::handler::{CloseMode, CloseReason, Outbox};
