@@ -1,7 +1,7 @@
 //! A peer can have much to be logged, and not much is.
 
-use crate::support::fake::{Fake, Link};
-use crate::support::process::{PATIENCE, Process, proxy};
+use crate::support::fake::play;
+use crate::support::process::{PATIENCE, Process};
 use crate::support::tools::{start_in_shell, wait_until};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -75,17 +75,15 @@ fn a_client_cannot_flood_the_log() {
 /// Accepts, answers one request and leaves, as fast as it can.
 #[test]
 fn an_upstream_that_flaps_cannot_flood_the_log() {
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), &[]);
-    let mut client = proxy.client();
+    let (fake, proxy, mut link, mut client) = play(&[]);
     let (started, mut count) = (Instant::now(), 0);
     while goes_on(&proxy, started) {
         count += 1;
-        let mut link: Link = fake.accept();
-        client.send("DEL k\r\n");
-        link.expect("DEL k");
+        link.hear(&mut client, "DEL k");
         link.say(":1\r\n");
         assert_eq!(client.line(), "OK", "{count}");
+        drop(link);
+        link = fake.accept();
     }
     check_bounded(&proxy, count);
 }

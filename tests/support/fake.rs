@@ -1,7 +1,7 @@
 //! A scripted upstream: a listener whose connections the test itself speaks on.
 
 use crate::support::lives::Lives;
-use crate::support::process::PATIENCE;
+use crate::support::process::{Client, PATIENCE, Process, proxy};
 use socket2::SockRef;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -50,21 +50,11 @@ impl Fake {
     /// but the proxy's own.
     #[track_caller]
     pub fn accept(&self) -> Link {
-        self.accept_saying("-ERR unknown command 'HELLO'\r\n", "*0\r\n")
-    }
-
-    /// The next connection of the proxy, which is told this when it begins as it always does.
-    #[track_caller]
-    pub fn accept_saying(&self, hello: &str, commands: &str) -> Link {
         let mut link = self.accept_in_silence();
         link.expect("HELLO 3");
-        link.say(hello);
-        if hello.starts_with('%') {
-            link.expect("CLIENT TRACKING ON");
-            link.say("-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n");
-        }
+        link.say("-ERR unknown command 'HELLO'\r\n");
         link.expect("COMMAND");
-        link.say(commands);
+        link.say("*0\r\n");
         link
     }
 
@@ -88,6 +78,27 @@ impl Fake {
         stream.set_nodelay(true).expect("it is a socket");
         Link { stream: BufReader::new(stream), lives: Lives::default() }
     }
+}
+
+/// An upstream that can no more than it must, a proxy in front of it, the connection between them,
+/// and a client of the proxy.
+#[track_caller]
+pub fn play(flags: &[&str]) -> (Fake, Process, Link, Client) {
+    play_greeted(Fake::accept, flags)
+}
+
+/// The same with an upstream that tells of changes.
+#[track_caller]
+pub fn play_telling(flags: &[&str]) -> (Fake, Process, Link, Client) {
+    play_greeted(Fake::accept_telling, flags)
+}
+
+#[track_caller]
+fn play_greeted(greet: fn(&Fake) -> Link, flags: &[&str]) -> (Fake, Process, Link, Client) {
+    let fake = Fake::start();
+    let proxy = proxy(fake.address(), flags);
+    let (link, client) = (greet(&fake), proxy.client());
+    (fake, proxy, link, client)
 }
 
 /// One connection of the proxy, seen from the upstream.
@@ -114,6 +125,21 @@ impl Link {
     #[track_caller]
     pub fn expect(&mut self, request: &str) {
         assert_eq!(self.next().as_deref(), Some(request));
+    }
+
+    /// Hears what a client asks for in these words.
+    #[track_caller]
+    pub fn hear(&mut self, client: &mut Client, request: &str) {
+        client.send(format!("{request}\r\n"));
+        self.expect(request);
+    }
+
+    /// Hears a client ask for a key, and gives it the value.
+    #[track_caller]
+    pub fn serve(&mut self, client: &mut Client, key: &str, value: &str) {
+        self.hear(client, &format!("GET {key}"));
+        self.say_value(value);
+        assert_eq!(client.line(), value);
     }
 
     /// Sends bytes as they are. The proxy may have left.

@@ -1,7 +1,6 @@
 //! What tests measure of a process from outside: how long others wait for it.
 
-use super::process::{Client, Process};
-use super::tools::processor_time;
+use super::process::Client;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -81,12 +80,4 @@ pub fn take_descriptors(count: usize) -> MutexGuard<'static, ()> {
     let granted = rlimit::increase_nofile_limit(count as u64 + 3_000).expect("it can be read");
     assert!(granted >= count as u64 + 100, "only {granted} descriptors for {count} connections");
     turn
-}
-
-/// Lets a second pass, and returns how much processor time the process has used in it.
-pub fn used_in_a_second(process: &Process) -> Duration {
-    let before = processor_time(process.id());
-    // The time itself: how much of it is used.
-    thread::sleep(Duration::from_secs(1));
-    processor_time(process.id()) - before
 }

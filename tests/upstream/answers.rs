@@ -1,75 +1,29 @@
-//! An upstream that answers what is no answer to the question. Garbage and half replies stand in
-//! `garbage.rs` and `cut.rs`.
+//! An upstream that answers what nobody asked for, too early or too much. Replies of the wrong kind
+//! stand in `garbage.rs`, half replies in `cut.rs`.
 
-use crate::support::fake::Fake;
+use crate::support::fake::{Fake, play};
 use crate::support::process::{proxy, server};
 use crate::support::strace::start_traced;
-use crate::support::tools::{own_loopback, stat, wait_until};
+use crate::support::tools::{own_loopback, stat};
 use std::net::{SocketAddr, TcpListener};
-
-const MAYBE: &str = "ERR upstream lost, the write may or may not have happened";
-
-/// The proxy asks `request`, hears `answer` and nothing else; the client reads `expected`, and all
-/// goes on over another connection.
-#[track_caller]
-fn check(request: &str, upstream_request: &str, answer: &str, expected: &str) {
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), &[]);
-    let mut link = fake.accept();
-    let mut client = proxy.client();
-    client.send(format!("{request}\r\n"));
-    link.expect(upstream_request);
-    link.say(answer);
-    assert_eq!(client.line(), expected, "{answer:?}");
-    link.expect_end();
-    let mut link = fake.accept();
-    client.send("GET other\r\n");
-    link.expect("GET other");
-    link.say_value("v");
-    assert_eq!(client.line(), "v");
-}
-
-#[test]
-fn a_reply_of_the_wrong_kind_costs_the_connection() {
-    for answer in [":1\r\n", "+OK\r\n", "*0\r\n", "*1\r\n$1\r\nv\r\n"] {
-        check("GET k", "GET k", answer, "ERR upstream lost");
-    }
-    for answer in [":1\r\n", "$1\r\nv\r\n", "+QUEUED\r\n", "*-1x\r\n"] {
-        check("SET k v", "SET k v", answer, MAYBE);
-        check("PUT k v", "SET k v NX", answer, MAYBE);
-    }
-    for answer in ["+OK\r\n", "$-1\r\n", ":-1\r\n", ":x\r\n"] {
-        check("DEL k", "DEL k", answer, MAYBE);
-    }
-    for answer in ["$-1\r\n", "*1\r\n$1\r\n0\r\n", "*2\r\n$1\r\n0\r\n:1\r\n", ":1\r\n"] {
-        check("DUMP", "SCAN 0 COUNT 500", answer, "ERR upstream lost");
-    }
-}
 
 #[test]
 fn replies_that_nobody_asked_for_reach_nobody() {
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), &[]);
-    let mut client = proxy.client();
+    let (fake, _proxy, mut link, mut client) = play(&[]);
     for round in 0..5 {
-        let mut link = fake.accept();
-        wait_until("it is connected", || stat(&mut client, "upstream_up") == 1);
-        client.send("GET k\r\n");
-        link.expect("GET k");
+        link.hear(&mut client, "GET k");
         link.say("$1\r\nv\r\n$4\r\nevil\r\n");
         assert_eq!(client.line(), "v");
         link.expect_end();
-        let mut link = fake.accept();
-        wait_until("it is connected", || stat(&mut client, "upstream_up") == 1);
-        client.send(format!("GET fresh{round}\r\nDEL k\r\n"));
-        link.expect(&format!("GET fresh{round}"));
-        link.say_value("good");
-        link.expect("DEL k");
+        link = fake.accept();
+        link.serve(&mut client, &format!("fresh{round}"), "good");
+        link.hear(&mut client, "DEL k");
         link.say(":1\r\n");
-        assert_eq!(client.lines(2), ["good", "OK"]);
+        assert_eq!(client.line(), "OK");
         // Said while nothing is asked at all.
         link.say("+OK\r\n");
         link.expect_end();
+        link = fake.accept();
     }
 }
 
@@ -88,12 +42,7 @@ fn what_an_upstream_says_before_it_is_asked_is_not_taken_for_an_answer() {
         let mut link = fake.accept_in_silence();
         link.say(greeting);
         link.finish_sending();
-        let mut link = fake.accept();
-        let mut client = proxy.client();
-        client.send("GET k\r\n");
-        link.expect("GET k");
-        link.say_value("good");
-        assert_eq!(client.line(), "good", "after {greeting:?}");
+        fake.accept().serve(&mut proxy.client(), "k", "good");
     }
 }
 
@@ -114,4 +63,5 @@ fn a_value_too_large_for_the_proxy_is_refused_to_its_client_alone() {
         assert_eq!(other.lines(10), ["v"; 10]);
     }
     assert_eq!(stat(&mut other, "upstream_connects"), 1);
+    assert_eq!(stat(&mut other, "hits"), 0, "nothing is kept where `--ttl` is 0");
 }

@@ -26,15 +26,10 @@ fn proxy_with_environment(variables: &str, upstream: SocketAddr, flags: &[&str])
     start_in_shell(variables, PROXY, &flags, 1)
 }
 
-/// It serves, and what it must not tell is in none of the places where others look.
+/// It serves once it has connected so often, and what it must not tell is in none of the places
+/// where others look.
 #[track_caller]
-fn check_serves(proxy: &Process) {
-    check_serves_again(proxy, 1);
-}
-
-/// The same, once it has connected so often.
-#[track_caller]
-fn check_serves_again(proxy: &Process, connects: u64) {
+fn check_serves(proxy: &Process, connects: u64) {
     let mut client = proxy.client();
     wait_until("it is let in", || {
         stat(&mut client, "upstream_connects") >= connects && stat(&mut client, "upstream_up") == 1
@@ -71,22 +66,22 @@ fn redis_with_password() -> Redis {
 fn a_password_comes_from_a_file_or_the_environment() {
     let redis = redis_with_password();
     let file = OwnFile::new("login-password", &format!("{SECRET}\n"));
-    check_serves(&proxy_with_file(redis.address, &file));
+    check_serves(&proxy_with_file(redis.address, &file), 1);
     let variable = format!("LARDER_UPSTREAM_PASSWORD='{SECRET}'");
-    check_serves(&proxy_with_environment(&variable, redis.address, &[]));
+    check_serves(&proxy_with_environment(&variable, redis.address, &[]), 1);
     // The file goes before the environment.
     let flags = ["--upstream-auth-file", file.path()];
     let wrong = "LARDER_UPSTREAM_PASSWORD=wrong";
-    check_serves(&proxy_with_environment(wrong, redis.address, &flags));
+    check_serves(&proxy_with_environment(wrong, redis.address, &flags), 1);
     // A pipe can be read once only; the connection is made anew all the same.
     let script =
         format!("exec \"$0\" \"$@\" --upstream-auth-file /dev/stdin <<'END'\n{SECRET}\nEND\n");
     let upstream = redis.address.to_string();
     let flags = ["-c", &script, PROXY, "--listen", "127.0.0.1:0", "--upstream", &upstream];
     let proxy = Process::start("sh", &flags, 1);
-    check_serves(&proxy);
+    check_serves(&proxy, 1);
     redis.tell(&format!("AUTH \"{SECRET}\"\r\nCLIENT KILL TYPE normal SKIPME yes"));
-    check_serves_again(&proxy, 2);
+    check_serves(&proxy, 2);
 }
 
 #[test]
@@ -95,12 +90,12 @@ fn a_user_is_named_in_the_file_or_the_environment() {
     redis.tell(&format!("ACL SETUSER app on \">{SECRET}\" ~* +@all"));
     redis.tell("ACL SETUSER default resetpass \">another\"");
     let file = OwnFile::new("login-user", &format!("app\n{SECRET}\n"));
-    check_serves(&proxy_with_file(redis.address, &file));
+    check_serves(&proxy_with_file(redis.address, &file), 1);
     let both = format!("LARDER_UPSTREAM_USER=app LARDER_UPSTREAM_PASSWORD='{SECRET}'");
-    check_serves(&proxy_with_environment(&both, redis.address, &[]));
+    check_serves(&proxy_with_environment(&both, redis.address, &[]), 1);
     file.write(SECRET);
     let flags = ["--upstream-auth-file", file.path()];
-    check_serves(&proxy_with_environment("LARDER_UPSTREAM_USER=app", redis.address, &flags));
+    check_serves(&proxy_with_environment("LARDER_UPSTREAM_USER=app", redis.address, &flags), 1);
 }
 
 #[test]
@@ -116,13 +111,13 @@ fn a_wrong_password_is_told_once_and_the_file_is_read_again() {
     assert_eq!(proxy.log().matches(told).count(), 1, "{}", proxy.log());
     assert!(proxy.log().lines().count() < 8, "{}", proxy.log());
     file.write(&format!("{SECRET}\n"));
-    check_serves(&proxy);
+    check_serves(&proxy, 1);
     // It is changed on both sides while the proxy runs, and so is the connection.
     redis.tell(&format!("AUTH \"{SECRET}\"\r\nCONFIG SET requirepass \"s3cret too\""));
     file.write("s3cret too");
     let connects = stat(&mut client, "upstream_connects");
     redis.tell("AUTH \"s3cret too\"\r\nCLIENT KILL TYPE normal SKIPME yes");
-    check_serves_again(&proxy, connects + 1);
+    check_serves(&proxy, connects + 1);
 }
 
 #[test]
@@ -144,7 +139,7 @@ fn a_file_that_goes_away_is_told_and_one_that_all_can_read_too() {
     let file = OwnFile::new("login-gone", SECRET);
     mode(&file.0, 0o600);
     let proxy = proxy_with_file(redis.address, &file);
-    check_serves(&proxy);
+    check_serves(&proxy, 1);
     assert!(!proxy.log().contains("can be read by all"), "{}", proxy.log());
     mode(&file.0, 0o644);
     proxy_with_file(redis.address, &file).wait_for_log("can be read by all users of this machine");
@@ -154,7 +149,7 @@ fn a_file_that_goes_away_is_told_and_one_that_all_can_read_too() {
     let mut client = proxy.client();
     assert_eq!(client.ask("SET k v"), UNAVAILABLE);
     file.write(SECRET);
-    check_serves(&proxy);
+    check_serves(&proxy, 1);
 }
 
 #[test]

@@ -1,15 +1,12 @@
 //! The proxy in front of a real server, of a scripted upstream, and of a real redis-server.
 
 mod answers;
-mod cache;
 mod cut;
 mod dumps;
 mod flapping;
 mod flights;
-mod full;
 mod garbage;
 mod login;
-mod lost;
 mod names;
 mod pour;
 mod pushes;

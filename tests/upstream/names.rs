@@ -17,15 +17,6 @@ fn proxy_of(upstream: &str) -> Process {
 }
 
 #[test]
-fn a_proxy_finds_its_upstream_by_name() {
-    let server = server(&[]);
-    let proxy = proxy_of(&format!("localhost:{}", server.address().port()));
-    let mut client = proxy.client();
-    wait_until("it is connected", || stat(&mut client, "upstream_up") == 1);
-    assert_eq!(client.ask("SET k v"), "OK");
-}
-
-#[test]
 fn a_proxy_starts_with_an_upstream_that_has_no_address_or_is_not_there() {
     for (upstream, why) in [
         ("no.such.host.invalid:5000", "its name has no address"),

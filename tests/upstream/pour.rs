@@ -1,10 +1,11 @@
-//! Clients that pour in while the upstream is slow.
+//! An upstream that cannot keep up while clients pour in or ask for very much: what does not need
+//! it goes on.
 
 use crate::support::crowd::{Crowd, Guest};
-use crate::support::fake::Fake;
+use crate::support::fake::{Fake, Link, play, play_telling};
 use crate::support::is_full;
-use crate::support::process::proxy;
-use crate::support::tools::{peak_memory, stat};
+use crate::support::process::{Client, Process, proxy};
+use crate::support::tools::{peak_memory, stat, wait_until};
 use larder::base::buffer::SCRATCH_BYTES;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,20 @@ const BOUND: usize = SCRATCH_BYTES + VALUE + (24 << 10);
 const MAYBE: &str = "ERR upstream lost, the write may or may not have happened";
 const ERRORS: [&str; 4] =
     ["ERR upstream unavailable", "ERR upstream lost", "ERR upstream timed out", MAYBE];
+
+/// Far more than a busy machine needs, and far less than the upstream's timeout.
+const PROMPT: Duration = Duration::from_secs(10);
+
+/// A client that was there before, and one that comes, are both served.
+#[track_caller]
+fn check_others_are_served(proxy: &Process, client: &mut Client) {
+    for client in [client, &mut proxy.client()] {
+        client.stream().set_read_timeout(Some(PROMPT)).expect("it is not zero");
+        assert_eq!(client.ask("PING"), "PONG");
+        assert_eq!(client.ask("GET cached"), "kept");
+        assert_eq!(stat(client, "upstream_up"), 1);
+    }
+}
 
 fn crowd() -> usize {
     if is_full() { 3_000 } else { 1_200 }
@@ -69,8 +84,7 @@ fn check(party: &Crowd) -> usize {
 }
 
 /// Answers a request now and then, and at once when told to.
-fn serve(fake: Fake, is_fast: Arc<AtomicBool>) {
-    let mut link = fake.accept_telling();
+fn serve(mut link: Link, is_fast: &AtomicBool) {
     while let Some(request) = link.next() {
         if !is_fast.load(Ordering::Relaxed) {
             // To be slow takes time.
@@ -86,12 +100,12 @@ fn serve(fake: Fake, is_fast: Arc<AtomicBool>) {
 
 #[test]
 fn clients_that_pour_in_at_a_slow_upstream_are_paused_and_then_answered_in_order() {
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), &["--upstream-timeout", "60"]);
+    let flags = ["--upstream-timeout", "60", "--trust", "600", "--ttl", "600"];
+    let (_fake, proxy, mut link, mut watcher) = play_telling(&flags);
+    link.serve(&mut watcher, "cached", "kept");
     let is_fast = Arc::new(AtomicBool::new(false));
     let fast = Arc::clone(&is_fast);
-    let serving = thread::spawn(move || serve(fake, fast));
-    let mut watcher = proxy.client();
+    let serving = thread::spawn(move || serve(link, &fast));
     let base = peak_memory(proxy.id());
     let mut party = party(proxy.address());
     let (mut taken, mut since) = (0, Instant::now());
@@ -105,19 +119,16 @@ fn clients_that_pour_in_at_a_slow_upstream_are_paused_and_then_answered_in_order
     });
     let sent: usize = party.guests.iter().map(|guest| guest.sent).sum();
     let (slow, unanswered) = (peak_memory(proxy.id()), stat(&mut watcher, "upstream_unanswered"));
-    assert_eq!(watcher.ask("PING"), "PONG");
+    check_others_are_served(&proxy, &mut watcher);
     assert!(taken < sent as u64, "nobody was paused");
     is_fast.store(true, Ordering::Relaxed);
     party.run_until("all is answered", are_done);
     assert_eq!(check(&party), 0, "errors, although the upstream was only slow");
     let all = peak_memory(proxy.id());
     println!("{} clients sent {sent} bytes; {taken} taken, {unanswered} unanswered", crowd());
-    println!(
-        "peak memory: {} KiB more, at the end {} KiB",
-        (slow - base) >> 10,
-        (all - base) >> 10
-    );
-    assert!(all - base < crowd() * BOUND + (8 << 20), "{} bytes", all - base);
+    let [slow, all] = [slow, all].map(|peak| peak - base);
+    println!("peak memory: {} KiB more, at the end {} KiB", slow >> 10, all >> 10);
+    assert!(all < crowd() * BOUND + (8 << 20), "{all} bytes");
     drop(proxy);
     serving.join().expect("the upstream did not fail");
 }
@@ -136,4 +147,43 @@ fn clients_that_pour_in_at_a_silent_upstream_are_refused_within_some_timeouts() 
     println!("all are refused after {waited:?}; peak memory: {} KiB more", grown >> 10);
     assert!(grown < crowd() * BOUND + (8 << 20), "{grown} bytes");
     drop(fake);
+}
+
+/// As many small replies as a client may be owed at a time, should the proxy go by experience.
+fn earn_trust(client: &mut Client, link: &mut Link) {
+    client.send("DEL k\r\n".repeat(1_200));
+    for _ in 0..1_200 {
+        link.expect("DEL k");
+        link.say(":1\r\n");
+    }
+    assert_eq!(client.lines(1_200), ["OK"].repeat(1_200));
+}
+
+#[test]
+fn hits_and_the_proxys_own_commands_do_not_wait_for_unanswered_requests() {
+    const CLIENTS: u64 = 80;
+    let (_fake, proxy, mut link, mut other) = play(&["--upstream-timeout", "60"]);
+    link.serve(&mut other, "cached", "kept");
+    let mut greedy: Vec<Client> = (0..CLIENTS).map(|_| proxy.client()).collect();
+    greedy.iter_mut().for_each(|client| earn_trust(client, &mut link));
+    for (number, client) in greedy.iter_mut().enumerate() {
+        let line = |at| format!("GET k{number}.{at}\r\n");
+        client.send((0..1_000).map(line).collect::<String>());
+        // Before the limit is reached, the counters tell how far it is.
+        if number < 60 {
+            // Each asks for the life of the key, too.
+            let taken = 2 * 1_000 * (number as u64 + 1);
+            wait_until("they are sent", || stat(&mut other, "upstream_unanswered") == taken);
+        }
+    }
+    check_others_are_served(&proxy, &mut other);
+    for _ in 0..CLIENTS * 1_000 {
+        let request = link.next().expect("the proxy stays");
+        link.say_value(&request[4..]);
+    }
+    for (number, client) in greedy.iter_mut().enumerate() {
+        for at in 0..1_000 {
+            assert_eq!(client.line(), format!("k{number}.{at}"));
+        }
+    }
 }

@@ -81,24 +81,6 @@ fn twenty_thousand_keys_of_redis_are_dumped() {
     assert!(pairs.iter().all(|pair| pair.split_once(" = ").is_some_and(|(k, v)| k[1..] == v[1..])));
 }
 
-/// Redis can store what would forge replies in a line protocol.
-#[test]
-fn values_and_keys_that_are_not_lines_of_text_forge_nothing() {
-    let (redis, _proxy, mut client) = pair();
-    redis.tell(r#"SET forged "first\r\nsecond""#);
-    redis.tell(r#"SET "a key" "value""#);
-    let refused = "ERR value is not one line of text, read it over RESP";
-    assert_eq!(client.ask("GET forged"), refused);
-    assert_eq!(client.ask("GET forged"), refused, "from the cache");
-    client.send("*2\r\n$3\r\nGET\r\n$6\r\nforged\r\n");
-    assert_eq!(client.lines(3), ["$13", "first", "second"]);
-    client.send("DUMP PAIRS\r\n");
-    let pairs = sorted(client.until_end());
-    assert_eq!(pairs, [r#""a key" = value"#, r#"forged = "first\r\nsecond""#]);
-    let keys = sorted(client.ask("DUMP").split(' ').map(str::to_string).collect());
-    assert_eq!(keys, ["\"a", "forged", "key\""]);
-}
-
 /// `MULTI`, `SET k v`, `EXEC`.
 const TRANSACTION: &str =
     "*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n*1\r\n$4\r\nEXEC\r\n";
@@ -139,6 +121,22 @@ fn the_level_is_told_each_time_that_it_changes() {
     redis.tell("ACL SETUSER default +client|tracking");
     redis.tell("CLIENT KILL TYPE normal");
     wait_until("it is told again", || proxy.log().matches("(level 1)").count() == 2);
+}
+
+/// One that told of none goes on being trusted for `--ttl`.
+#[test]
+fn what_is_cached_of_a_redis_that_tells_nothing_is_served_while_it_is_away() {
+    let redis = Redis::start(&[]);
+    redis.tell("ACL SETUSER default -client|tracking");
+    let proxy = connected_proxy(redis.address, &[]);
+    let mut client = proxy.client();
+    assert_eq!(client.ask("SET k v"), "OK");
+    assert_eq!(client.ask("GET k"), "v");
+    assert_eq!(stat(&mut client, "coherence_level"), 0);
+    drop(redis);
+    wait_until("the loss is noticed", || stat(&mut client, "upstream_up") == 0);
+    assert_eq!(client.ask("GET k"), "v");
+    assert_eq!(client.ask("GET other"), "ERR upstream unavailable");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! An upstream that is slow, silent or not there.
+//! An upstream that is slow, silent or not there. What comes too late stands in `cut.rs`.
 
-use crate::support::fake::Fake;
-use crate::support::process::{Client, PATIENCE, Process, proxy};
-use crate::support::tools::{Reserved, reset, stat, wait_until};
+use crate::support::fake::{Fake, play, play_telling};
+use crate::support::process::{Client, PATIENCE, proxy};
+use crate::support::tools::{Reserved, stat, wait_until};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -22,10 +22,8 @@ fn ask_promptly(client: &mut Client, line: &str) -> String {
 
 #[test]
 fn an_upstream_that_never_answers_is_given_up_and_asked_on_a_new_connection() {
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), IMPATIENT);
-    let (mut reader, mut writer, mut dumper) = (proxy.client(), proxy.client(), proxy.client());
-    let mut link = fake.accept();
+    let (fake, proxy, mut link, mut reader) = play(IMPATIENT);
+    let (mut writer, mut dumper) = (proxy.client(), proxy.client());
     for _ in 0..3 {
         let started = Instant::now();
         reader.send("GET k\r\nGET other\r\nPING\r\n");
@@ -43,60 +41,20 @@ fn an_upstream_that_never_answers_is_given_up_and_asked_on_a_new_connection() {
         link.expect_end();
         link = fake.accept();
     }
-    reader.send("GET k\r\n");
-    link.expect("GET k");
-    link.say_value("at last");
-    assert_eq!(reader.line(), "at last");
+    link.serve(&mut reader, "k", "at last");
 }
 
 /// It is not asked anew on the next connection: that would take the time again.
 #[test]
 fn a_hit_that_nobody_confirms_is_an_error_after_one_timeout() {
-    let fake = Fake::start();
-    let flags = [IMPATIENT, &["--trust", "0"]].concat();
-    let proxy = proxy(fake.address(), &flags);
-    let mut client = proxy.client();
-    let mut link = fake.accept_telling();
-    client.send("GET k\r\n");
-    link.expect("GET k");
-    link.say_value("v");
-    assert_eq!(client.line(), "v");
+    let (fake, _proxy, mut link, mut client) =
+        play_telling(&[IMPATIENT, &["--trust", "0"]].concat());
+    link.serve(&mut client, "k", "v");
     client.send("GET k\r\nPING\r\n");
     link.expect("PING");
     assert_eq!(client.lines(2), ["ERR upstream timed out", "PONG"]);
     assert_eq!((stat(&mut client, "hits"), stat(&mut client, "misses")), (0, 2));
-    let mut link = fake.accept_telling();
-    client.send("GET k\r\n");
-    link.expect("GET k");
-    link.say_value("w");
-    assert_eq!(client.line(), "w");
-}
-
-#[test]
-fn an_answer_after_the_timeout_reaches_nobody() {
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), IMPATIENT);
-    let mut client = proxy.client();
-    let mut link = fake.accept();
-    for round in 0..3 {
-        client.send("GET k\r\n");
-        link.expect("GET k");
-        assert_eq!(client.line(), "ERR upstream timed out");
-        let mut next = fake.accept();
-        client.send("GET other\r\n");
-        link.say_value("late");
-        next.expect("GET other");
-        link.say_value("late again");
-        next.say_value(&round.to_string());
-        assert_eq!(client.line(), round.to_string());
-        client.send("GET k\r\nDEL other\r\n");
-        next.expect("GET k");
-        next.say("$-1\r\n");
-        next.expect("DEL other");
-        next.say(":1\r\n");
-        assert_eq!(client.lines(2), ["Key not found", "OK"]);
-        link = next;
-    }
+    fake.accept_telling().serve(&mut client, "k", "w");
 }
 
 #[test]
@@ -114,10 +72,7 @@ fn a_refusing_upstream_is_unavailable_at_once_and_used_as_soon_as_it_is_there() 
     let fake = Fake::serve_on(TcpListener::bind(place.address).expect("nobody else takes it"));
     let mut link = fake.accept();
     wait_until("it is connected", || stat(&mut client, "upstream_up") == 1);
-    client.send("GET k\r\n");
-    link.expect("GET k");
-    link.say_value("there");
-    assert_eq!(client.line(), "there");
+    link.serve(&mut client, "k", "there");
     let lines = proxy.log().lines().count();
     assert!(lines < 20, "{lines} lines in the log for one upstream that was away");
 }
@@ -141,33 +96,4 @@ fn requests_wait_for_a_connect_that_hangs_but_not_for_longer_than_the_timeout() 
         assert_eq!(ask_promptly(client, "PING"), "PONG");
     }
     drop(queue);
-}
-
-fn forget(proxy: &Process, client: Client) {
-    reset(client);
-    let mut watcher = proxy.client();
-    wait_until("it is gone", || stat(&mut watcher, "connections_now") == 1);
-}
-
-#[test]
-fn a_reply_to_a_client_that_left_finds_nobody() {
-    let fake = Fake::start();
-    let proxy = proxy(fake.address(), &[]);
-    let mut link = fake.accept();
-    for round in 0..200 {
-        let mut leaving = proxy.client();
-        leaving.send(format!("GET k{round}\r\nSET s{round} v\r\nDUMP\r\n"));
-        link.expect(&format!("GET k{round}"));
-        link.expect(&format!("SET s{round} v"));
-        forget(&proxy, leaving);
-        // It takes the place of the one that left.
-        let mut coming = proxy.client();
-        coming.send(format!("GET mine{round}\r\n"));
-        link.expect(&format!("GET mine{round}"));
-        link.say_value("not yours");
-        link.say("+OK\r\n");
-        link.say_value("yours");
-        assert_eq!(coming.line(), "yours");
-        assert_eq!(coming.ask(&format!("GET k{round}")), "not yours", "it is in the cache");
-    }
 }

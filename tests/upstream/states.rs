@@ -1,7 +1,7 @@
 //! All that the proxy can be waiting for when something happens to its upstream.
 
-use crate::support::fake::{Fake, Link, TELLING};
-use crate::support::process::{Client, Process, proxy};
+use crate::support::fake::{Fake, Link, TELLING, play_telling};
+use crate::support::process::{Client, Process};
 use crate::support::tools::{descriptors, resident_memory};
 
 const LOST: &str = "ERR upstream lost";
@@ -23,12 +23,23 @@ pub struct State {
     pub silent: Vec<String>,
     /// Whether any reply at all may be the answer.
     pub takes_any: bool,
+    /// Replies that are no answer to it, if there are some.
+    pub wrong: Vec<String>,
 }
 
 impl State {
     fn new(request: &str, question: &str, answer: &str, replies: &[&str]) -> State {
         let is_write =
             ["SET", "PUT", "DEL", "*1"].contains(&request.split([' ', '\r']).next().unwrap_or(""));
+        let wrong: &[&str] = match question.split_once(' ') {
+            Some(("GET", _)) => &[":1", "+OK", "*0", "*1\r\n$1\r\nv"],
+            Some(("SET", _)) => &[":1", "$1\r\nv", "+QUEUED", "*-1x"],
+            Some(("DEL", _)) => &["+OK", "$-1", ":-1", ":x"],
+            Some(("SCAN", _)) => &["$-1", "*1\r\n$1\r\n0", "*2\r\n$1\r\n0\r\n:1", ":1"],
+            _ => &[],
+        };
+        // The life of a key comes before its value.
+        let before = if answer.starts_with(":-1") { ":-1\r\n" } else { "" };
         State {
             request: format!("{request}\r\n"),
             before: Vec::new(),
@@ -38,6 +49,7 @@ impl State {
             lost: vec![if is_write { MAYBE } else { LOST }.to_string()],
             silent: vec![if is_write { MAYBE } else { SILENT }.to_string()],
             takes_any: false,
+            wrong: wrong.iter().map(|reply| format!("{before}{reply}\r\n")).collect(),
         }
     }
 
@@ -52,9 +64,11 @@ impl State {
         let mut pairs =
             State::new("DUMP PAIRS", &get, &value[5..], &[&format!("{name} = of {name}"), "END"]);
         pairs.before = vec![("SCAN 0 COUNT 500".to_string(), page.clone())];
+        let get_after_a_word =
+            State { answer: word, ..State::new(&get, &get, &value, &[&of_name]) };
         vec![
             State::new(&get, &get, &value, &[&of_name]),
-            State::new(&get, &get, &word, &[&of_name]),
+            get_after_a_word,
             State::new(&format!("SET {name} v"), &format!("SET {name} v"), "+OK\r\n", &["OK"]),
             State::new(
                 &format!("PUT {name} v"),
@@ -118,11 +132,9 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(flags: &[&str]) -> Stage {
-        let fake = Fake::start();
-        let proxy = proxy(fake.address(), &[&["--trust", "60"], flags].concat());
-        let link = Some(fake.accept_telling());
-        let (client, other) = (proxy.client(), proxy.client());
-        let mut stage = Stage { fake, proxy, link, client, other, round: 0 };
+        let (fake, proxy, link, client) = play_telling(&[&["--trust", "60"], flags].concat());
+        let other = proxy.client();
+        let mut stage = Stage { fake, proxy, link: Some(link), client, other, round: 0 };
         stage.check_begins_empty();
         stage
     }
@@ -153,6 +165,23 @@ impl Stage {
         self.link().expect(&state.question);
     }
 
+    /// Has the client ask, and the upstream say what costs the connection: it ends at once, or when
+    /// the upstream leaves, if only that makes nonsense of it.
+    #[track_caller]
+    pub fn spoil(&mut self, state: &State, nonsense: &[u8], ends: bool) {
+        self.ask(state);
+        let mut link = self.take_link();
+        link.push(nonsense);
+        if ends {
+            link.finish_sending();
+        }
+        let shown = nonsense[..nonsense.len().min(60)].escape_ascii();
+        let lines = self.client.lines(state.lost.len());
+        assert_eq!(lines, state.lost, "{shown} for {}", state.question);
+        link.expect_end();
+        self.go_on();
+    }
+
     /// Waits for the next connection, on which the proxy must know nothing.
     #[track_caller]
     pub fn go_on(&mut self) {
@@ -165,10 +194,8 @@ impl Stage {
     fn check_begins_empty(&mut self) {
         self.round += 1;
         let value = format!("kept since {}", self.round);
-        self.other.send("GET kept\r\n");
-        self.link().expect("GET kept");
-        self.link().push(format!(":-1\r\n${}\r\n{value}\r\n", value.len()));
-        assert_eq!(self.other.line(), value);
+        let link = self.link.as_mut().expect("there is another");
+        link.serve(&mut self.other, "kept", &value);
         assert_eq!(self.other.ask("GET kept"), value);
     }
 
