@@ -46,8 +46,8 @@ fn check_lives_on(prelude: &str, redirections: &str) {
             let file = fs::read_link(format!("/proc/{id}/fd/{number}")).expect("it is open");
             assert!(!file.to_string_lossy().starts_with("socket:"), "{redirections}: {file:?}");
         }
-        for _ in 0..20 {
-            signal(id, "HUP");
+        for name in ["HUP", "PIPE"].repeat(10) {
+            signal(id, name);
             assert_eq!(Client::connect(place).ask("SET k v"), "OK", "{redirections}");
         }
         signal(id, "TERM");

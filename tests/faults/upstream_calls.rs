@@ -2,36 +2,13 @@
 
 use crate::support::child::{Exit, run};
 use crate::support::process::{Process, server};
-use crate::support::strace::failures;
+use crate::support::strace::Failing;
 use crate::support::tools::wait_until;
-use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
-
-/// A place for strace's report, and its arguments for calls that fail.
-fn failing(call: &str, error: &str, when: &str) -> (PathBuf, Vec<String>) {
-    // Several tests run at a time.
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("larder-failing-{}-{count}", std::process::id());
-    let report = std::env::temp_dir().join(name);
-    let inject = format!("inject={call}:error={error}:when={when}");
-    let trace = format!("trace={call}");
-    let place = report.to_str().expect("text");
-    let arguments = ["-f", "-qq", "-o", place, "-e", &trace, "-e", &inject];
-    (report.clone(), arguments.map(str::to_string).to_vec())
-}
-
-fn failures_in(report: PathBuf) -> usize {
-    let text = fs::read_to_string(&report).expect("strace wrote it");
-    fs::remove_file(report).expect("it was there");
-    failures(&text)
-}
 
 #[test]
 fn an_upstream_that_cannot_be_connected_to_is_tried_again() {
@@ -46,10 +23,9 @@ fn an_upstream_that_cannot_be_connected_to_is_tried_again() {
         ("getpeername", "1..2", &["EINVAL"]),
     ] {
         for error in errors {
-            let (report, arguments) = failing(call, error, when);
-            let mut flags: Vec<&str> = vec!["-D"];
-            flags.extend(arguments.iter().map(String::as_str));
-            flags.extend([PROXY, "--listen", "127.0.0.1:0", "--upstream", &place]);
+            let faults = Failing::new(call, error, when);
+            let flags = [PROXY, "--listen", "127.0.0.1:0", "--upstream", &place];
+            let flags = [&["-D"], &faults.arguments()[..], &flags].concat();
             let proxy = Process::start("strace", &flags, 1);
             let mut client = proxy.client();
             wait_until("it is connected", || match &client.ask("GET k")[..] {
@@ -62,18 +38,18 @@ fn an_upstream_that_cannot_be_connected_to_is_tried_again() {
             assert_eq!(client.ask("SET k v"), "OK");
             drop(client);
             assert!(proxy.terminate().success());
-            assert_eq!(failures_in(report), 2, "{call} {error}");
+            assert_eq!(faults.count(), 2, "{call} {error}");
         }
     }
 }
 
 /// Runs the client under strace.
 fn client(fault: (&str, &str, &str), words: &[&str], input: &str) -> Exit {
-    let (report, arguments) = failing(fault.0, fault.1, fault.2);
+    let faults = Failing::new(fault.0, fault.1, fault.2);
     let mut command = Command::new("strace");
-    command.args(arguments).arg(CLIENT).args(words);
+    command.args(faults.arguments()).arg(CLIENT).args(words);
     let ended = run(&mut command, input.as_bytes());
-    assert!(failures_in(report) > 0, "{fault:?}");
+    assert!(faults.count() > 0, "{fault:?}");
     ended
 }
 
@@ -102,18 +78,18 @@ fn a_client_goes_on_after_calls_that_fail_in_passing() {
 fn a_client_says_in_one_line_what_stopped_it() {
     let server = server(&[]);
     let [host, port] = words_for(server.address());
-    for (fault, code) in [
-        (("recvfrom", "ECONNRESET", "2"), 2),
-        (("recvfrom", "ENOMEM", "2"), 2),
-        (("sendto", "EPIPE", "2"), 2),
-        (("sendto", "ENOBUFS", "2"), 2),
-        (("connect", "ECONNREFUSED", "1"), 2),
-        (("connect", "ENETUNREACH", "1"), 2),
-        (("socket", "EMFILE", "1"), 2),
-        (("write", "ENOSPC", "1"), 2),
+    for fault in [
+        ("recvfrom", "ECONNRESET", "2"),
+        ("recvfrom", "ENOMEM", "2"),
+        ("sendto", "EPIPE", "2"),
+        ("sendto", "ENOBUFS", "2"),
+        ("connect", "ECONNREFUSED", "1"),
+        ("connect", "ENETUNREACH", "1"),
+        ("socket", "EMFILE", "1"),
+        ("write", "ENOSPC", "1"),
     ] {
         let ended = client(fault, &[&host, &port], "set k v\nget k\nbye\n");
-        assert_eq!(ended.code, Some(code), "{fault:?}: {ended:?}");
+        assert_eq!(ended.code, Some(2), "{fault:?}: {ended:?}");
         assert_eq!(ended.stderr.lines().count(), 1, "{fault:?}: {ended:?}");
         assert!(!ended.stderr.contains("panicked"), "{fault:?}: {ended:?}");
     }

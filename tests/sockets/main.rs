@@ -5,7 +5,6 @@ mod churn;
 mod claims;
 mod crowd;
 mod descriptors;
-mod dump;
 mod each_limit;
 mod limits;
 mod memory;

@@ -1,10 +1,10 @@
 //! `strace` (Debian's package of that name) on a running program: it counts its system calls, or
 //! makes some of them fail.
 
+use super::guards::OwnFile;
 use super::process::Process;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,18 +12,29 @@ use std::thread;
 /// A `strace` that is attached to all threads of a process.
 pub struct Strace {
     strace: Child,
-    report: PathBuf,
+    report: OwnFile,
+}
+
+/// Returns a file for a report.
+fn new_report() -> OwnFile {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    OwnFile::new(&format!("strace-{}", COUNT.fetch_add(1, Ordering::Relaxed)), "")
+}
+
+/// Returns the arguments that make calls of this name fail with this error; `when` tells which of
+/// them, in strace's words.
+fn failing(call: &str, error: &str, when: &str) -> [String; 4] {
+    let inject = format!("inject={call}:error={error}:when={when}");
+    ["-e".to_string(), format!("trace={call}"), "-e".to_string(), inject]
 }
 
 impl Strace {
     /// Attaches, with these arguments besides.
     pub fn attach(process: &Process, arguments: &[&str]) -> Strace {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("larder-strace-{}-{count}", std::process::id());
-        let report = std::env::temp_dir().join(name);
+        let report = new_report();
         let mut command = Command::new("strace");
-        command.args(arguments).args(["-f", "-p", &process.id().to_string(), "-o"]).arg(&report);
+        let id = process.id().to_string();
+        command.args(arguments).args(["-f", "-p", &id, "-o", report.path()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut strace = command.spawn().expect("strace is there: apt-get install strace");
         let mut line = String::new();
@@ -34,15 +45,14 @@ impl Strace {
         Strace { strace, report }
     }
 
-    /// Has calls of this name fail with this error; `when` tells which of them, in strace's words.
+    /// Has calls fail: see [`Failing`].
     pub fn fail(process: &Process, call: &str, error: &str, when: &str) -> Strace {
-        let inject = format!("inject={call}:error={error}:when={when}");
-        Strace::attach(process, &["-e", &format!("trace={call}"), "-e", &inject])
+        Strace::attach(process, &failing(call, error, when).each_ref().map(String::as_str))
     }
 
     /// What was reported so far.
     pub fn report(&self) -> String {
-        fs::read_to_string(&self.report).expect("strace wrote it")
+        fs::read_to_string(self.report.path()).expect("strace wrote it")
     }
 
     /// Lets go of the process; what was reported. A call that is being made to fail in that moment
@@ -59,7 +69,6 @@ impl Drop for Strace {
     fn drop(&mut self) {
         let _ = self.strace.kill();
         let _ = self.strace.wait();
-        let _ = fs::remove_file(&self.report);
     }
 }
 
@@ -68,6 +77,30 @@ impl Drop for Strace {
 pub fn start_traced(arguments: &[&str], program: &str, flags: &[&str]) -> Process {
     let own = ["-D", "-f", "-qq", "-o", "/dev/null"];
     Process::start("strace", &[&own[..], arguments, &[program], flags].concat(), 1)
+}
+
+/// Calls of a program that fail from its start on, if it is started by strace with these arguments.
+pub struct Failing {
+    report: OwnFile,
+    arguments: [String; 4],
+}
+
+impl Failing {
+    /// Calls of this name, with this error; `when` tells which of them, in strace's words.
+    pub fn new(call: &str, error: &str, when: &str) -> Failing {
+        Failing { report: new_report(), arguments: failing(call, error, when) }
+    }
+
+    /// Returns what stands before the program.
+    pub fn arguments(&self) -> Vec<&str> {
+        let own = ["-f", "-qq", "-o", self.report.path()].into_iter();
+        own.chain(self.arguments.iter().map(String::as_str)).collect()
+    }
+
+    /// Returns how many calls have failed.
+    pub fn count(&self) -> usize {
+        failures(&fs::read_to_string(self.report.path()).expect("strace wrote it"))
+    }
 }
 
 /// How many calls in a report were made to fail.
