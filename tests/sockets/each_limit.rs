@@ -1,6 +1,6 @@
 //! Every limit of what one may say or be told, driven one step beyond: the error that is read, and
 //! the counter that tells of it. The limits of how many and how long stand in `limits.rs`,
-//! `timeouts.rs` and `readers.rs`.
+//! `slow.rs` and `readers.rs`.
 
 use crate::support::process::{Client, Process};
 use crate::support::resp::resp_request;

@@ -3,7 +3,6 @@
 mod bursts;
 mod churn;
 mod claims;
-mod crowd;
 mod descriptors;
 mod each_limit;
 mod limits;
@@ -14,6 +13,5 @@ mod slow;
 #[path = "../support/mod.rs"]
 mod support;
 mod system_calls;
-mod timeouts;
 mod waiting;
 mod windows;

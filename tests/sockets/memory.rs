@@ -110,19 +110,8 @@ fn each_way_to_store_is_refused_and_each_way_out_stays_open() {
         for line in ["SET new value", "PUT new value", "SET number 8"] {
             assert_eq!(client.ask(line), REFUSED);
         }
-        for request in [
-            "SET new value",
-            "MSET new value other value",
-            "APPEND number 8",
-            "INCR number",
-            "DECRBY number 2",
-            "GETSET number 8",
-            "SETEX new 10 value",
-            "SETNX new value",
-        ] {
-            let refused = REFUSED.replace("ERR", "-OOM");
-            assert_eq!(resp(&mut client, request), refused, "{request}");
-        }
+        // All others stand in `tests/max_memory.rs`.
+        assert_eq!(resp(&mut client, "APPEND number 8"), REFUSED.replace("ERR", "-OOM"));
         for (request, reply) in [
             ("EXPIRE number 1000", ":1"),
             ("PERSIST number", ":1"),
@@ -170,43 +159,26 @@ fn a_transaction_that_stores_is_refused_as_a_whole() {
     assert_eq!(client.line(), ":1");
 }
 
-/// Asks for several requests as one transaction, and returns the first lines of its replies, the
-/// count before them.
-fn transaction(client: &mut Client, requests: &[String]) -> Vec<String> {
-    assert_eq!(resp(client, "MULTI"), "+OK");
-    for request in requests {
-        assert_eq!(resp(client, request), "+QUEUED");
-    }
-    client.send(resp_request(&["EXEC"]));
-    client.lines(requests.len() + 1)
-}
-
 /// A transaction is checked before, when there is memory enough, and again at each of its requests.
 #[test]
 fn a_transaction_stops_to_store_where_its_memory_ends() {
     let process = server(&["--max-memory", "64MiB"]);
     let mut client = process.client();
-    let requests: Vec<_> =
-        (0..12).map(|number| format!("SETRANGE far{number} 67000000 v")).collect();
-    let replies = transaction(&mut client, &requests);
-    let refused = REFUSED.replace("ERR", "-OOM");
-    assert_eq!(replies[1..], vec![refused.clone(); 12]);
-    let taken = |when: &str| {
-        let bytes = resident_memory(process.id());
-        println!("{when}: {} MiB of 64", bytes >> 20);
-        assert!(bytes < 80 << 20, "{when}: {bytes} bytes taken");
-    };
-    taken("twelve far SETRANGEs");
-
     // What is queued is memory, too: it and the values are more than there is.
     let tail = "v".repeat(500_000);
-    let requests: Vec<_> =
-        (0..60).map(|number| format!("APPEND key{} {tail}", number % 4)).collect();
-    let replies = transaction(&mut client, &requests);
-    let stored = replies.iter().filter(|reply| reply.starts_with(':')).count();
-    assert!((10..60).contains(&stored), "{stored} of 60 are stored");
-    assert_eq!(replies.iter().filter(|reply| **reply == refused).count(), 60 - stored);
-    taken("sixty APPENDs");
+    assert_eq!(resp(&mut client, "MULTI"), "+OK");
+    for number in 0..60 {
+        assert_eq!(resp(&mut client, &format!("APPEND key{} {tail}", number % 4)), "+QUEUED");
+    }
+    assert_eq!(resp(&mut client, "EXEC"), "*60");
+    let refused = REFUSED.replace("ERR", "-OOM");
+    let (stored, others): (Vec<_>, Vec<_>) =
+        client.lines(60).into_iter().partition(|reply| reply.starts_with(':'));
+    assert!((10..60).contains(&stored.len()), "{} of 60 are stored", stored.len());
+    assert!(others.iter().all(|reply| *reply == refused), "{others:?}");
+    let bytes = resident_memory(process.id());
+    println!("sixty APPENDs: {} MiB of 64", bytes >> 20);
+    assert!(bytes < 80 << 20, "{bytes} bytes taken");
     assert_eq!(client.ask("DEL key0"), "OK");
     let length = resp(&mut client, "STRLEN key1");
     assert_eq!(resp(&mut client, "SETRANGE key1 0 w"), length, "what was deleted makes room");
