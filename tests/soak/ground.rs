@@ -5,7 +5,7 @@ use crate::support::random::Random;
 use crate::truth::Slot;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, RwLock, RwLockReadGuard};
 
 /// Threads that work, each with a connection to the proxy and one to the server.
 pub const WORKERS: usize = 8;
@@ -17,9 +17,7 @@ pub struct Ground {
     pub proxy: SocketAddr,
     pub slots: Vec<Slot>,
     pub asked: Asked,
-    /// How often the server has been stopped for a while.
-    pub stops: Arc<AtomicU64>,
-    pub stop: AtomicBool,
+    stop: AtomicBool,
     /// Held for reading by whoever works, for writing while all rest.
     gate: RwLock<()>,
     /// Connections to the proxy that are left as they are for a while.
@@ -48,14 +46,11 @@ impl Ground {
     pub fn new(server: SocketAddr, proxy: SocketAddr) -> Ground {
         // One of each worker's has large values.
         let padding = |number: usize| if number.is_multiple_of(SLOTS) { 200_000 } else { 100 };
-        let stops = Arc::<AtomicU64>::default();
-        let slot = |it| Slot::new(it, padding(it), Arc::clone(&stops));
         Ground {
             server,
             proxy,
-            slots: (0..WORKERS * SLOTS).map(slot).collect(),
+            slots: (0..WORKERS * SLOTS).map(|it| Slot::new(it, padding(it))).collect(),
             asked: Asked::default(),
-            stops,
             stop: AtomicBool::new(false),
             gate: RwLock::default(),
             left: Mutex::default(),
@@ -92,17 +87,13 @@ impl Ground {
         }
     }
 
-    /// Whether the time has passed, or somebody has failed.
+    /// Ends it all: the time has passed, or somebody has failed.
+    pub fn end(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has ended.
     pub fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
-    }
-}
-
-/// Whoever has one ends it all when it ends, be it by a failure.
-pub struct AtEnd<'a>(pub &'a Ground);
-
-impl Drop for AtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
     }
 }

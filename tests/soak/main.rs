@@ -10,10 +10,11 @@ mod truth;
 mod work;
 
 use checks::{Checks, Taken, requests};
-use ground::{AtEnd, Ground, WORKERS, count};
+use ground::{Ground, WORKERS};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::guards::AtEnd;
 use support::process::{proxy, server};
 use support::random::Random;
 use support::tools::{peak_memory, stats};
@@ -49,30 +50,30 @@ fn everything_at_once_mixes_nothing_up_and_leaves_nothing_behind() {
     let server = server(&[]);
     let wire = Wire::to(server.address());
     let proxy = proxy(wire.address, PROXY);
-    let ground = Ground::new(server.address(), proxy.address());
+    let ground = &Ground::new(server.address(), proxy.address());
     let random = |salt: usize| Random(seed.wrapping_add(salt as u64 * 2));
     thread::scope(|scope| {
-        let at_end = AtEnd(&ground);
+        // Whoever ends, be it by a failure, ends it all.
+        let end = || AtEnd(|| ground.end());
+        let end_of_checks = end();
         for number in 0..WORKERS {
-            let worker = Worker::new(&ground, number, random(1 + number));
-            let at_end = AtEnd(&ground);
-            scope.spawn(move || worker.run(at_end));
+            let (worker, end) = (Worker::new(ground, number, random(1 + number)), end());
+            scope.spawn(move || {
+                let _end = end;
+                worker.run();
+            });
         }
         for number in 0..NUISANCES {
-            let (at_end, random) = (AtEnd(&ground), random(1 + WORKERS + number));
-            scope.spawn(move || nuisances::run(at_end, random));
+            let (random, end) = (random(1 + WORKERS + number), end());
+            scope.spawn(move || {
+                let _end = end;
+                nuisances::run(ground, random);
+            });
         }
         let (at_server, at_proxy) = (server.client(), proxy.client());
-        let checks = Checks {
-            ground: &ground,
-            server: &server,
-            proxy: &proxy,
-            wire: &wire,
-            at_server,
-            at_proxy,
-        };
-        soak(checks, random(0));
-        drop(at_end);
+        let (server, proxy, wire) = (&server, &proxy, &wire);
+        soak(Checks { ground, server, proxy, wire, at_server, at_proxy }, random(0));
+        drop(end_of_checks);
     });
     for process in [proxy, server] {
         assert_eq!(process.terminate().code(), Some(0));
@@ -138,7 +139,6 @@ fn fail(checks: &Checks<'_>, random: &mut Random) {
             wire.set_silent(false);
         }
         _ => {
-            count(&checks.ground.stops, 1);
             checks.server.signal("STOP");
             let_pass(random, most);
             checks.server.signal("CONT");

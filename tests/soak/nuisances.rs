@@ -1,6 +1,6 @@
 //! Clients that behave badly, and some that ask for much.
 
-use crate::ground::{AtEnd, Ground, count};
+use crate::ground::{Ground, count};
 use crate::support::process::Client;
 use crate::support::random::Random;
 use crate::support::resp::resp_request;
@@ -9,19 +9,17 @@ use std::thread;
 use std::time::Duration;
 
 /// Goes on until it is over.
-pub fn run(at_end: AtEnd<'_>, mut random: Random) {
-    let ground = at_end.0;
+pub fn run(ground: &Ground, mut random: Random) {
     while !ground.is_over() {
         let at_work = ground.at_work();
         let random_now = &mut random;
-        match random_now.below(9) {
+        match random_now.below(8) {
             0 | 1 => reset_midway(ground, random_now),
             2 => half_sent(ground, random_now),
             3 => read_slowly(ground, random_now),
             4 => speak_http(ground),
             5 => speak_junk(ground, random_now),
             6 => dump(ground),
-            7 => dump_pairs(ground),
             _ => be_told(ground, random_now),
         }
         drop(at_work);
@@ -92,18 +90,6 @@ fn is_of_soak(key: &str) -> bool {
 }
 
 fn dump(ground: &Ground) {
-    let mut client = ground.visit();
-    let keys = client.ask("DUMP");
-    if keys.starts_with("ERR upstream ") {
-        return;
-    }
-    // One that is cut ends in an error; then the connection ends.
-    for key in keys.split(' ').filter(|key| !key.is_empty()) {
-        assert!(is_of_soak(key), "a key of nobody: {key}");
-    }
-}
-
-fn dump_pairs(ground: &Ground) {
     let mut client = ground.visit();
     client.send("DUMP PAIRS\r\n");
     loop {

@@ -1,10 +1,10 @@
 //! Clients that verify every reply.
 
-use crate::ground::{AtEnd, Ground, SLOTS, count};
+use crate::ground::{Ground, SLOTS, count};
 use crate::support::process::Client;
 use crate::support::random::Random;
 use crate::support::resp::resp_request;
-use crate::truth::Outcome;
+use crate::truth::{Outcome, Slot};
 use std::thread;
 use std::time::Duration;
 
@@ -31,12 +31,11 @@ impl<'a> Worker<'a> {
     }
 
     /// Works until it is over.
-    pub fn run(mut self, _at_end: AtEnd<'_>) {
+    pub fn run(mut self) {
         while !self.ground.is_over() {
             let at_work = self.ground.at_work();
             match self.random.below(20) {
-                0..10 => self.read(),
-                10..12 => self.read_together(),
+                number @ 0..12 => self.read(number >= 10),
                 12 if self.random.below(10) == 0 => self.delete_all(),
                 12..18 => self.write(),
                 _ => self.transact(),
@@ -53,44 +52,37 @@ impl<'a> Worker<'a> {
         is_error
     }
 
-    fn any_slots(&mut self, most: usize) -> Vec<usize> {
-        let count = 1 + self.random.below(most);
-        (0..count).map(|_| self.random.below(self.ground.slots.len())).collect()
-    }
-
-    /// A pipeline of `GET`s.
-    fn read(&mut self) {
-        let slots = self.any_slots(8);
-        let begin = |&at: &usize| (at, self.ground.slots[at].begin_read());
-        let readings: Vec<_> = slots.iter().map(begin).collect();
-        let lines = readings.iter().map(|(_, reading)| format!("GET {}\r\n", reading.key));
-        self.proxy.send(lines.collect::<String>());
-        for (at, reading) in &readings {
-            let reply = self.proxy.line();
-            if !self.is_error(&reply) {
-                let saw = (reply != "Key not found").then_some(reply.as_str());
-                self.ground.slots[*at].end_read(reading, saw, &mut self.seen[*at]);
-            }
-        }
-        count(&self.ground.asked.gets, readings.len());
-    }
-
-    /// An `MGET`.
-    fn read_together(&mut self) {
-        let slots = self.any_slots(4);
-        let begin = |&at: &usize| (at, self.ground.slots[at].begin_read());
-        let readings: Vec<_> = slots.iter().map(begin).collect();
+    /// A pipeline of `GET`s, or an `MGET`.
+    fn read(&mut self, is_together: bool) {
+        let slots = 0..=self.random.below(8);
+        let slots = slots.map(|_| self.random.below(self.ground.slots.len()));
+        let begin = |at: usize| (at, self.ground.slots[at].begin_read());
+        let readings: Vec<_> = slots.map(begin).collect();
         let keys = readings.iter().map(|(_, reading)| reading.key.as_str());
-        self.proxy.send(resp_request(&["MGET"].into_iter().chain(keys).collect::<Vec<_>>()));
-        count(&self.ground.asked.gathered, readings.len());
-        let reply = self.proxy.line();
-        if self.is_error(&reply) {
-            return;
+        let asked = &self.ground.asked;
+        if is_together {
+            count(&asked.gathered, readings.len());
+            self.proxy.send(resp_request(&["MGET"].into_iter().chain(keys).collect::<Vec<_>>()));
+            let reply = self.proxy.line();
+            if self.is_error(&reply) {
+                return;
+            }
+            assert_eq!(reply, format!("*{}", readings.len()));
+        } else {
+            count(&asked.gets, readings.len());
+            self.proxy.send(keys.map(|key| format!("GET {key}\r\n")).collect::<String>());
         }
-        assert_eq!(reply, format!("*{}", readings.len()));
         for (at, reading) in &readings {
-            let value = bulk(&mut self.proxy);
-            self.ground.slots[*at].end_read(reading, value.as_deref(), &mut self.seen[*at]);
+            let saw = if is_together {
+                bulk(&mut self.proxy)
+            } else {
+                let reply = self.proxy.line();
+                if self.is_error(&reply) {
+                    continue;
+                }
+                Some(reply).filter(|reply| reply != "Key not found")
+            };
+            self.ground.slots[*at].end_read(reading, saw.as_deref(), &mut self.seen[*at]);
         }
     }
 
@@ -98,26 +90,25 @@ impl<'a> Worker<'a> {
     fn write(&mut self) {
         let slot = &self.ground.slots[self.number * SLOTS + self.random.below(SLOTS)];
         let is_through_proxy = slot.is_through_proxy();
-        let is_delete = self.random.below(6) == 0;
-        let lives = !is_delete && self.random.below(4) == 0;
-        let life = lives.then(|| Duration::from_millis(100 + self.random.below(400) as u64));
-        let (key, value) = slot.begin_write(is_delete, life);
+        let (key, value) = slot.begin_write();
+        let millis = (100 + self.random.below(400)).to_string();
+        let request = match self.random.below(6) {
+            0 if slot.is_volatile() => format!("DEL {key}\r\n").into_bytes(),
+            1 | 2 if slot.is_volatile() => resp_request(&["SET", &key, &value, "PX", &millis]),
+            _ => format!("SET {key} {value}\r\n").into_bytes(),
+        };
         let client = if is_through_proxy { &mut self.proxy } else { &mut self.server };
-        let millis = life.map(|life| life.as_millis().to_string());
-        match &millis {
-            _ if is_delete => client.send(format!("DEL {key}\r\n")),
-            Some(millis) => client.send(resp_request(&["SET", &key, &value, "PX", millis])),
-            None => client.send(format!("SET {key} {value}\r\n")),
-        }
+        client.send(request);
         let outcome = self.outcome(is_through_proxy);
         slot.end_write(outcome);
     }
 
-    /// All keys at once that it writes through the proxy.
+    /// All volatile keys at once that it writes through the proxy.
     fn delete_all(&mut self) {
         let slots = &self.ground.slots[self.number * SLOTS..][..SLOTS];
-        let slots: Vec<_> = slots.iter().filter(|slot| slot.is_through_proxy()).collect();
-        let keys: Vec<_> = slots.iter().map(|slot| slot.begin_write(true, None).0).collect();
+        let is_deleted = |slot: &&Slot| slot.is_through_proxy() && slot.is_volatile();
+        let slots: Vec<_> = slots.iter().filter(is_deleted).collect();
+        let keys: Vec<_> = slots.iter().map(|slot| slot.begin_write().0).collect();
         let keys = keys.iter().map(String::as_str);
         self.proxy.send(resp_request(&["DEL"].into_iter().chain(keys).collect::<Vec<_>>()));
         let outcome = self.outcome(true);
