@@ -5,7 +5,7 @@ use crate::support::tools::{Reserved, signal, wait_until};
 use nix::pty::openpty;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -101,16 +101,14 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
         let (reader, writer) = kind();
         fill(&writer);
         let mut command = Command::new(program);
-        command.args(["--listen", "127.0.0.1:0"]).args(own).env("RUST_LOG", "debug");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(writer);
-        let mut process = Mute(command.spawn().expect("it is there"));
+        let reserved = Reserved::new();
+        let place = reserved.address;
+        command.args(["--listen", &place.to_string()]).args(own).env("RUST_LOG", "debug");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer);
+        let process = Mute(command.spawn().expect("it is there"));
         // The parent's own end of the pipe goes with it.
         drop(command);
-        let stdout = BufReader::new(process.0.stdout.take().expect("it is piped"));
-        let lines = stdout.lines().take(1 + own.len() / 2).map(|line| line.expect("text"));
-        let place = lines.last().expect("it says where it listens");
-        let place = place.split([' ', ',']).nth(3).expect("an address").parse();
-        let place: SocketAddr = place.expect("an address");
+        wait_until("it listens", || TcpStream::connect(place).is_ok());
         let id = process.0.id();
         for _ in 0..50 {
             // A signal may come while a line is being written, too.

@@ -1,8 +1,9 @@
 //! A peer can have much to be logged, and not much is.
 
+use crate::log::talkative;
 use crate::support::fake::play;
 use crate::support::process::{PATIENCE, Process};
-use crate::support::tools::{start_in_shell, wait_until};
+use crate::support::tools::wait_until;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -59,10 +60,10 @@ fn check_bounded(process: &Process, caused: usize) {
 /// At the lowest level every connection is a line, whoever makes it.
 #[test]
 fn a_client_cannot_flood_the_log() {
-    for program in [env!("CARGO_BIN_EXE_server"), env!("CARGO_BIN_EXE_proxy")] {
-        let flags = ["--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1"];
-        let flags = if program.ends_with("proxy") { &flags[..] } else { &flags[..2] };
-        let process = start_in_shell("RUST_LOG=trace", program, flags, 1);
+    for process in [
+        talkative(env!("CARGO_BIN_EXE_server"), &[]),
+        talkative(env!("CARGO_BIN_EXE_proxy"), &["--upstream", "127.0.0.1:1"]),
+    ] {
         let (started, mut count) = (Instant::now(), 0);
         while goes_on(&process, started) {
             count += 1;

@@ -10,7 +10,7 @@ const NASTY: &str =
     "evil\r\n[2026-01-01T00:00:00Z ERROR forged] \x1b[2J\x1b]0;t\x07\"'\\\u{9b}31m\u{202e}\0";
 
 /// Everything is logged that there is to log.
-fn talkative(program: &str, flags: &[&str]) -> Process {
+pub fn talkative(program: &str, flags: &[&str]) -> Process {
     let flags = [&["--listen", "127.0.0.1:0"], flags].concat();
     start_in_shell("RUST_LOG=trace", program, &flags, 1)
 }

@@ -11,7 +11,7 @@ mod work;
 
 use checks::{Checks, Taken, requests};
 use ground::{Ground, WORKERS};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::guards::AtEnd;
@@ -148,25 +148,21 @@ fn fail(checks: &Checks<'_>, random: &mut Random) {
 
 fn report(checks: &mut Checks<'_>, since: Duration, taken: Taken) {
     let stats = stats(&mut checks.at_proxy);
-    let asked = &checks.ground.asked;
-    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let commands = ["get", "set", "mget", "exec", "dump"];
-    let counts = commands.map(|it| format!("{it} {}", requests(&stats, it))).join(", ");
     let [server, proxy] = taken.map(|(open, memory)| format!("{open} open, {} KiB", memory >> 10));
-    let stat = |name: &str| stats[name];
-    println!(
-        "{:>4} s: {counts}, errors {}; connections {}, timed out {}, at the limit {}; upstream \
-         connections {}, invalidations {}, hits {}, misses {}; server {server}; proxy {proxy}, \
-         peak {} KiB",
-        since.as_secs(),
-        load(&asked.errors),
-        stat("connections_total"),
-        stat("connections_timed_out"),
-        stat("output_limit_closes"),
-        stat("upstream_connects"),
-        stat("invalidations_received"),
-        stat("hits"),
-        stat("misses"),
-        peak_memory(checks.proxy.id()) >> 10,
-    );
+    let commands = ["get", "set", "mget", "exec", "dump"];
+    let requests = commands.map(|it| format!("{it} {}", requests(&stats, it))).join(", ");
+    let counters = [
+        "connections_total",
+        "connections_timed_out",
+        "output_limit_closes",
+        "upstream_connects",
+        "invalidations_received",
+        "hits",
+        "misses",
+    ];
+    let counters = counters.map(|name| format!("{name} {}", stats[name])).join(", ");
+    let errors = checks.ground.asked.errors.load(Ordering::Relaxed);
+    let (seconds, peak) = (since.as_secs(), peak_memory(checks.proxy.id()) >> 10);
+    println!("{seconds:>4} s: {requests}, errors {errors}; {counters}");
+    println!("        server {server}; proxy {proxy}, peak {peak} KiB");
 }

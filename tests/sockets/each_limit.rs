@@ -45,19 +45,8 @@ enum By {
     Proxy,
 }
 
-/// What is sent, what is read, and which counter of whose rises by one.
-struct Row {
-    by: By,
-    request: Vec<u8>,
-    reply: &'static str,
-    counter: &'static str,
-    /// It closes the connection.
-    closes: bool,
-}
-
-fn row(by: By, request: Vec<u8>, reply: &'static str, counter: &'static str) -> Row {
-    Row { by, request, reply, counter, closes: reply.contains("Protocol error") }
-}
+/// Where the limit stands, what is sent, what is read, and which counter there rises by one.
+type Row = (By, Vec<u8>, &'static str, &'static str);
 
 fn line(words: &[&str], last: usize) -> Vec<u8> {
     format!("{} {}\r\n", words.join(" "), "x".repeat(last)).into_bytes()
@@ -91,30 +80,30 @@ fn rows() -> Vec<Row> {
     let docs = repeated(&["COMMAND", "DOCS"], "client", HIGH_WATER / 1_000);
     let multi = [resp(&["MULTI"], 0, 0), resp(&["ECHO"], MAX_VALUE, 1).repeat(16)].concat();
     vec![
-        row(Both, line(&[], MAX_LINE), "ERR line longer than 262144 bytes", REQUESTS),
-        row(Both, line(&["GET"], MAX_KEY + 1), "ERR key longer than 65536 bytes", REQUESTS),
-        row(Both, resp(&["GET"], MAX_KEY + 1, 1), "-ERR key longer than 65536 bytes", REQUESTS),
-        row(Both, line(&["SET k"], MAX_VALUE + 1), "ERR value longer than 131072 bytes", REQUESTS),
-        row(Both, resp(&["SET", "k"], MAX_VALUE + 1, 1), "-ERR Protocol error: invalid bulk length", REQUESTS),
-        row(Both, format!("*{}\r\n", MAX_ARGUMENTS + 1).into_bytes(), "-ERR Protocol error: invalid multibulk length", REQUESTS),
-        row(Both, resp(&["MSET"], MAX_VALUE, 16), "-ERR Protocol error: request too large", REQUESTS),
-        row(Both, header("*"), "-ERR Protocol error: too big mbulk count string", REQUESTS),
-        row(Both, header("*1\r\n$"), "-ERR Protocol error: too big bulk count string", REQUESTS),
-        row(Both, resp(&["CLIENT", "SETNAME"], MAX_NAME + 1, 1), "-ERR Client names cannot be longer than 1024 bytes", REQUESTS),
-        row(Both, resp(&["HELLO", "2", "SETNAME"], MAX_NAME + 1, 1), "-ERR Client names cannot be longer than 1024 bytes", REQUESTS),
-        row(Both, resp(&["CLIENT", "SETINFO", "LIB-NAME"], MAX_NAME + 1, 1), "-ERR LIB-NAME cannot be longer than 1024 bytes", REQUESTS),
-        row(Both, resp(&["CONFIG", "GET"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
-        row(Both, resp(&["COMMAND", "LIST", "FILTERBY", "PATTERN"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
-        row(Both, multi, "-ERR transaction too large", REQUESTS),
-        row(Both, docs, "-ERR reply too large", REPLIES),
-        row(Server, resp(&["KEYS"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
-        row(Server, resp(&["SCAN", "0", "MATCH"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
-        row(Server, resp(&["APPEND", "big"], MAX_VALUE - BIG + 1, 1), "-ERR string exceeds maximum allowed size (proto-max-bulk-len)", REQUESTS),
-        row(ServerOnly, watch(100_001), "-ERR too many keys watched", REQUESTS),
-        row(ServerOnly, mget.clone(), "-ERR reply too large, use SCAN", REPLIES),
-        row(Proxy, mget, "-ERR reply too large", REPLIES),
-        row(Proxy, passed_on, "-ERR reply too large", REPLIES),
-        row(Both, resp(&["DUMP", "PAIRS"], 0, 0), "-ERR reply too large, use SCAN", REPLIES),
+        (Both, line(&[], MAX_LINE), "ERR line longer than 262144 bytes", REQUESTS),
+        (Both, line(&["GET"], MAX_KEY + 1), "ERR key longer than 65536 bytes", REQUESTS),
+        (Both, resp(&["GET"], MAX_KEY + 1, 1), "-ERR key longer than 65536 bytes", REQUESTS),
+        (Both, line(&["SET k"], MAX_VALUE + 1), "ERR value longer than 131072 bytes", REQUESTS),
+        (Both, resp(&["SET", "k"], MAX_VALUE + 1, 1), "-ERR Protocol error: invalid bulk length", REQUESTS),
+        (Both, format!("*{}\r\n", MAX_ARGUMENTS + 1).into_bytes(), "-ERR Protocol error: invalid multibulk length", REQUESTS),
+        (Both, resp(&["MSET"], MAX_VALUE, 16), "-ERR Protocol error: request too large", REQUESTS),
+        (Both, header("*"), "-ERR Protocol error: too big mbulk count string", REQUESTS),
+        (Both, header("*1\r\n$"), "-ERR Protocol error: too big bulk count string", REQUESTS),
+        (Both, resp(&["CLIENT", "SETNAME"], MAX_NAME + 1, 1), "-ERR Client names cannot be longer than 1024 bytes", REQUESTS),
+        (Both, resp(&["HELLO", "2", "SETNAME"], MAX_NAME + 1, 1), "-ERR Client names cannot be longer than 1024 bytes", REQUESTS),
+        (Both, resp(&["CLIENT", "SETINFO", "LIB-NAME"], MAX_NAME + 1, 1), "-ERR LIB-NAME cannot be longer than 1024 bytes", REQUESTS),
+        (Both, resp(&["CONFIG", "GET"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
+        (Both, resp(&["COMMAND", "LIST", "FILTERBY", "PATTERN"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
+        (Both, multi, "-ERR transaction too large", REQUESTS),
+        (Both, docs, "-ERR reply too large", REPLIES),
+        (Server, resp(&["KEYS"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
+        (Server, resp(&["SCAN", "0", "MATCH"], MAX_PATTERN + 1, 1), "-ERR pattern longer than 1024 bytes", REQUESTS),
+        (Server, resp(&["APPEND", "big"], MAX_VALUE - BIG + 1, 1), "-ERR string exceeds maximum allowed size (proto-max-bulk-len)", REQUESTS),
+        (ServerOnly, watch(100_001), "-ERR too many keys watched", REQUESTS),
+        (ServerOnly, mget.clone(), "-ERR reply too large, use SCAN", REPLIES),
+        (Proxy, mget, "-ERR reply too large", REPLIES),
+        (Proxy, passed_on, "-ERR reply too large", REPLIES),
+        (Both, resp(&["DUMP", "PAIRS"], 0, 0), "-ERR reply too large, use SCAN", REPLIES),
     ]
 }
 
@@ -125,26 +114,27 @@ fn watchers(process: &Process) -> Vec<(String, Client)> {
 }
 
 fn check(process: &Process, row: &Row, watchers: &mut [(String, Client)]) {
-    let what = row.request[..row.request.len().min(40)].escape_ascii().to_string();
+    let (by, request, due, counter) = row;
+    let what = request[..request.len().min(40)].escape_ascii().to_string();
     let is_proxy = watchers.len() == 2;
-    let (whose, other) = match row.by {
+    let (whose, other) = match by {
         By::Both | By::Proxy if is_proxy => (1, 0),
         By::Server if is_proxy => (0, 1),
         _ => (0, 0),
     };
-    let mut counts = |at: usize| stat(&mut watchers[at].1, row.counter);
+    let mut counts = |at: usize| stat(&mut watchers[at].1, counter);
     let before = (counts(whose), counts(other));
     let mut client = process.client();
     let mut sender = client.stream().try_clone().expect("a descriptor");
-    let request = row.request.clone();
+    let request = request.clone();
     let sending = thread::spawn(move || sender.write_all(&request));
     let mut reply = client.line();
     while matches!(reply.as_str(), "+OK" | "+QUEUED") {
         reply = client.line();
     }
-    assert_eq!(reply, row.reply, "{what}");
+    assert_eq!(reply, *due, "{what}");
     sending.join().expect("it did not fail").expect("all of it is taken, or dropped");
-    if row.closes {
+    if due.contains("Protocol error") {
         assert_eq!(client.until_eof(), b"", "{what}");
     } else {
         // It goes on, if need be within its transaction.
@@ -152,7 +142,7 @@ fn check(process: &Process, row: &Row, watchers: &mut [(String, Client)]) {
         assert!(["+PONG", "+QUEUED"].contains(&reply.as_str()), "{what}: {reply}");
     }
     let after = (counts(whose), counts(other));
-    assert_eq!(after.0, before.0 + 1, "{} of {what}", row.counter);
+    assert_eq!(after.0, before.0 + 1, "{counter} of {what}");
     assert!(whose == other || after.1 == before.1, "{what} is counted once");
 }
 
@@ -169,7 +159,7 @@ fn each_limit_has_an_error_and_a_counter() {
         }
         assert_eq!(loader.ask(&format!("SET middle {}", "v".repeat(MIDDLE))), "OK");
         for row in rows() {
-            let is_there = match row.by {
+            let is_there = match row.0 {
                 By::Both | By::Server => true,
                 By::ServerOnly => !is_proxy,
                 By::Proxy => is_proxy,

@@ -177,7 +177,6 @@ fn a_transaction_stops_to_store_where_its_memory_ends() {
     assert!((10..60).contains(&stored.len()), "{} of 60 are stored", stored.len());
     assert!(others.iter().all(|reply| *reply == refused), "{others:?}");
     let bytes = resident_memory(process.id());
-    println!("sixty APPENDs: {} MiB of 64", bytes >> 20);
     assert!(bytes < 80 << 20, "{bytes} bytes taken");
     assert_eq!(client.ask("DEL key0"), "OK");
     let length = resp(&mut client, "STRLEN key1");

@@ -1,12 +1,12 @@
 //! Connections that can only wait cost no processor time.
 
+use crate::support::clients::send_with_urgent_byte;
 use crate::support::figures::take_descriptors;
 use crate::support::process::{Client, proxy, server};
 use crate::support::rounds;
 use crate::support::tools::{
     Reserved, check_rests, resident_memory, stat, wait_until, wait_until_paused,
 };
-use socket2::SockRef;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -47,10 +47,6 @@ fn thousands_of_idle_clients_cost_no_processor_time_until_they_all_wake_up() {
 /// A few hundredths of a second, in a second: no more than next to nothing.
 const LITTLE: Duration = Duration::from_millis(30);
 
-fn urgent(client: &Client) {
-    SockRef::from(client.stream()).send_out_of_band(b"!").expect("it is connected");
-}
-
 #[test]
 fn readers_that_take_nothing_are_waited_for_in_peace() {
     let process = server(&[]);
@@ -62,12 +58,12 @@ fn readers_that_take_nothing_are_waited_for_in_peace() {
         client.send(&paused);
     }
     clients[1].finish_sending();
-    urgent(&clients[2]);
+    send_with_urgent_byte(&mut clients[2], b"", 0);
     clients[3].send("BYE\r\n".to_string() + &paused);
     clients[4].send("PING\r\n".repeat(30_000));
     let mut half = process.client();
     half.send("*2\r\n$3\r\nGET\r\n$100");
-    urgent(&half);
+    send_with_urgent_byte(&mut half, b"", 0);
     wait_until_paused(&mut watcher);
     check_rests(process.id(), LITTLE);
     for _ in 0..50 {
@@ -87,7 +83,7 @@ fn an_upstream_that_says_nothing_is_waited_for_in_peace() {
         client.send("GET k\r\nSET k v\r\nDUMP\r\nPING\r\n");
     }
     clients[1].finish_sending();
-    urgent(&clients[2]);
+    send_with_urgent_byte(&mut clients[2], b"", 0);
     clients[3].send("GET k\r\n".repeat(2_000));
     clients[4].send("BYE\r\n");
     wait_until("they wait", || stat(&mut watcher, "misses") >= 5);

@@ -14,8 +14,6 @@ pub struct Guest {
     requests: Vec<u8>,
     pub sent: usize,
     pub received: Vec<u8>,
-    /// How many bytes it sends in one turn.
-    pub pace: usize,
 }
 
 impl Guest {
@@ -29,8 +27,7 @@ impl Guest {
 
     /// Sends and receives what can be.
     fn go_on(&mut self) {
-        let rest = &self.requests[self.sent..];
-        match self.stream.write(&rest[..rest.len().min(self.pace)]) {
+        match self.stream.write(&self.requests[self.sent..]) {
             Ok(count) => self.sent += count,
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
@@ -65,8 +62,7 @@ impl Crowd {
             let interest = Interest::READABLE | Interest::WRITABLE;
             let registered = poll.registry().register(&mut stream, Token(number), interest);
             registered.expect("it is registered once");
-            let (requests, received) = (Vec::new(), Vec::new());
-            Guest { stream, requests, sent: 0, received, pace: usize::MAX }
+            Guest { stream, requests: Vec::new(), sent: 0, received: Vec::new() }
         };
         let guests = (0..count).map(connect).collect();
         Crowd { poll, guests }
@@ -77,14 +73,11 @@ impl Crowd {
     pub fn run_until(&mut self, what: &str, mut is_so: impl FnMut(&[Guest]) -> bool) {
         let deadline = Instant::now() + 2 * PATIENCE;
         let mut events = Events::with_capacity(1024);
-        let is_slow = |guest: &&mut Guest| guest.pace < usize::MAX;
         while !is_so(&self.guests) {
             assert!(Instant::now() < deadline, "waited too long until {what}");
             let pause = Some(Duration::from_millis(1));
             self.poll.poll(&mut events, pause).expect("no signal comes");
             events.iter().for_each(|event| self.guests[event.token().0].go_on());
-            // No event says that they may go on.
-            self.guests.iter_mut().filter(is_slow).for_each(Guest::go_on);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! A scripted upstream: a listener whose connections the test itself speaks on.
 
 use crate::support::lives::Lives;
-use crate::support::process::{Client, PATIENCE, Process, proxy};
+use crate::support::process::{Client, PATIENCE, Process, proxy, read_once};
 use socket2::SockRef;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How an upstream is greeted that tells of changes and has transactions.
 pub const TELLING: [(&str, &str); 3] = [
@@ -179,9 +179,15 @@ impl Link {
     /// The proxy leaves, whatever it still says before.
     #[track_caller]
     pub fn expect_end(&mut self) {
-        match io::copy(&mut self.stream, &mut io::sink()) {
-            Ok(_) => {}
-            Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+        let (deadline, mut bytes) = (Instant::now() + PATIENCE, [0; 4096]);
+        loop {
+            // It may say something again and again.
+            assert!(Instant::now() < deadline, "the proxy does not leave");
+            match read_once(&mut self.stream, &mut bytes) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => return assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+            }
         }
     }
 

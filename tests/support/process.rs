@@ -1,6 +1,7 @@
 //! The real programs as child processes, and a raw socket to talk to them. Nothing here waits
 //! without a limit: a test that gets no answer fails after [`PATIENCE`].
 
+use super::tools::signal;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -122,10 +123,9 @@ impl Process {
     }
 
     /// Sends it a signal by name, such as `TERM`.
+    #[track_caller]
     pub fn signal(&self, name: &str) {
-        let arguments = [format!("-{name}"), self.child.id().to_string()];
-        let status = Command::new("kill").args(arguments).status().expect("kill runs");
-        assert!(status.success(), "kill -{name}: {status}");
+        signal(self.id(), name);
     }
 
     /// Asks it to stop, and waits until it has; how it ended.

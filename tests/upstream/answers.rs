@@ -5,7 +5,7 @@ use crate::support::fake::{Fake, play};
 use crate::support::process::{proxy, server};
 use crate::support::strace::start_traced;
 use crate::support::tools::{own_loopback, stat};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
 #[test]
 fn replies_that_nobody_asked_for_reach_nobody() {
@@ -32,8 +32,7 @@ fn replies_that_nobody_asked_for_reach_nobody() {
 #[test]
 fn what_an_upstream_says_before_it_is_asked_is_not_taken_for_an_answer() {
     for greeting in ["$4\r\nevil\r\n", "-ERR max number of clients reached\r\n", ""] {
-        let place = SocketAddr::new(own_loopback(), 0);
-        let listener = TcpListener::bind(place).expect("there is a port");
+        let listener = TcpListener::bind((own_loopback(), 0)).expect("there is a port");
         let fake = Fake::serve_on(listener);
         let upstream = fake.address().to_string();
         let held_up = ["-e", "trace=connect", "-e", "inject=connect:delay_exit=200000:when=1"];

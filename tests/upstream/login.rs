@@ -63,7 +63,7 @@ fn redis_with_password() -> Redis {
 }
 
 #[test]
-fn a_password_comes_from_a_file_or_the_environment() {
+fn a_password_and_a_user_come_from_a_file_or_the_environment() {
     let redis = redis_with_password();
     let file = OwnFile::new("login-password", &format!("{SECRET}\n"));
     check_serves(&proxy_with_file(redis.address, &file), 1);
@@ -73,6 +73,13 @@ fn a_password_comes_from_a_file_or_the_environment() {
     let flags = ["--upstream-auth-file", file.path()];
     let wrong = "LARDER_UPSTREAM_PASSWORD=wrong";
     check_serves(&proxy_with_environment(wrong, redis.address, &flags), 1);
+    redis.tell(&format!("AUTH \"{SECRET}\"\r\nACL SETUSER app on >app-s3cret ~* +@all"));
+    file.write("app\napp-s3cret\n");
+    check_serves(&proxy_with_file(redis.address, &file), 1);
+    let both = "LARDER_UPSTREAM_USER=app LARDER_UPSTREAM_PASSWORD=app-s3cret";
+    check_serves(&proxy_with_environment(both, redis.address, &[]), 1);
+    file.write("app-s3cret");
+    check_serves(&proxy_with_environment("LARDER_UPSTREAM_USER=app", redis.address, &flags), 1);
     // A pipe can be read once only; the connection is made anew all the same.
     let script =
         format!("exec \"$0\" \"$@\" --upstream-auth-file /dev/stdin <<'END'\n{SECRET}\nEND\n");
@@ -82,20 +89,6 @@ fn a_password_comes_from_a_file_or_the_environment() {
     check_serves(&proxy, 1);
     redis.tell(&format!("AUTH \"{SECRET}\"\r\nCLIENT KILL TYPE normal SKIPME yes"));
     check_serves(&proxy, 2);
-}
-
-#[test]
-fn a_user_is_named_in_the_file_or_the_environment() {
-    let redis = Redis::start(&[]);
-    redis.tell(&format!("ACL SETUSER app on \">{SECRET}\" ~* +@all"));
-    redis.tell("ACL SETUSER default resetpass \">another\"");
-    let file = OwnFile::new("login-user", &format!("app\n{SECRET}\n"));
-    check_serves(&proxy_with_file(redis.address, &file), 1);
-    let both = format!("LARDER_UPSTREAM_USER=app LARDER_UPSTREAM_PASSWORD='{SECRET}'");
-    check_serves(&proxy_with_environment(&both, redis.address, &[]), 1);
-    file.write(SECRET);
-    let flags = ["--upstream-auth-file", file.path()];
-    check_serves(&proxy_with_environment("LARDER_UPSTREAM_USER=app", redis.address, &flags), 1);
 }
 
 #[test]
@@ -192,26 +185,20 @@ fn a_redis_without_hello_is_let_in_and_served_and_its_errors_tell_no_password() 
         "-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, \
          `{SECRET}`, \r\n"
     );
-    for refusal in ["-ERR invalid password\r\n", &unknown.replace("HELLO", "AUTH")] {
+    let greet = |answer: &str| {
         let mut link = fake.accept_in_silence();
         link.expect(&hello);
         link.say(&unknown);
         link.expect(&format!("AUTH {SECRET}"));
-        link.say(refusal);
-        link.expect_end();
-    }
-    let mut link = fake.accept_in_silence();
-    link.expect(&hello);
-    link.say(&unknown);
-    link.expect(&format!("AUTH {SECRET}"));
-    link.say("+OK\r\n");
+        link.say(answer);
+        link
+    };
+    greet("-ERR invalid password\r\n").expect_end();
+    greet(&unknown.replace("HELLO", "AUTH")).expect_end();
+    let mut link = greet("+OK\r\n");
     link.expect("COMMAND");
     link.say("*0\r\n");
-    let mut client = proxy.client();
-    client.send("GET k\r\n");
-    link.expect("GET k");
-    link.say_value("v");
-    assert_eq!(client.line(), "v");
+    link.serve(&mut proxy.client(), "k", "v");
     check_silence(&proxy);
     assert_eq!(proxy.log().matches("authentication failed (ERR)").count(), 1);
 }

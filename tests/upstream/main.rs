@@ -4,7 +4,6 @@ mod answers;
 mod cut;
 mod dumps;
 mod flapping;
-mod flights;
 mod garbage;
 mod login;
 mod names;

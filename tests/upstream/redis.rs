@@ -70,10 +70,6 @@ fn twenty_thousand_keys_of_redis_are_dumped() {
         client.send(keys.map(|key| format!("SET k{key} v{key}\r\n")).collect::<String>());
         assert_eq!(client.lines(1_000), ["OK"].repeat(1_000));
     }
-    let mut keys: Vec<String> = client.ask("DUMP").split(' ').map(str::to_string).collect();
-    keys.sort();
-    keys.dedup();
-    assert_eq!(keys.len(), KEYS);
     client.send("DUMP PAIRS\r\n");
     let mut pairs = sorted(client.until_end());
     pairs.dedup();
