@@ -25,8 +25,8 @@ fn check_whole_replies(received: &[u8], expected: &str) -> usize {
 /// So many writes of each writer are acknowledged before the signal comes.
 const BEFORE: usize = 2_500;
 
-/// Writes, always some way ahead of the replies, until the program has closed; how many writes were
-/// acknowledged. It drops `begun` when [`BEFORE`] are, and goes on.
+/// Writes, always some way ahead of the replies, until the program has closed, and returns how many
+/// writes were acknowledged. It drops `begun` when [`BEFORE`] are, and goes on.
 fn write_until_closed(mut client: Client, name: usize, begun: Sender<()>) -> usize {
     let (mut number, mut expected, mut received) = (0, String::new(), Vec::new());
     let (mut lines, mut begun) = (0, Some(begun));

@@ -80,14 +80,14 @@ impl Fake {
     }
 }
 
-/// An upstream that can no more than it must, a proxy in front of it, the connection between them,
-/// and a client of the proxy.
+/// Returns an upstream that can no more than it must, a proxy in front of it, the connection
+/// between them, and a client of the proxy.
 #[track_caller]
 pub fn play(flags: &[&str]) -> (Fake, Process, Link, Client) {
     play_greeted(Fake::accept, flags)
 }
 
-/// The same with an upstream that tells of changes.
+/// Returns the same with an upstream that tells of changes.
 #[track_caller]
 pub fn play_telling(flags: &[&str]) -> (Fake, Process, Link, Client) {
     play_greeted(Fake::accept_telling, flags)

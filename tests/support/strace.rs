@@ -45,7 +45,7 @@ impl Strace {
         Strace { strace, report }
     }
 
-    /// Has calls fail: see [`Failing`].
+    /// Attaches, and has calls of this name fail: see [`failing`].
     pub fn fail(process: &Process, call: &str, error: &str, when: &str) -> Strace {
         Strace::attach(process, &failing(call, error, when).each_ref().map(String::as_str))
     }
@@ -86,7 +86,7 @@ pub struct Failing {
 }
 
 impl Failing {
-    /// Calls of this name, with this error; `when` tells which of them, in strace's words.
+    /// Returns what has calls of this name fail: see [`failing`].
     pub fn new(call: &str, error: &str, when: &str) -> Failing {
         Failing { report: new_report(), arguments: failing(call, error, when) }
     }
