@@ -58,12 +58,9 @@ fn run_out(client: &mut Client) {
 fn check_memory(process: &Process, client: &mut Client, when: &str) {
     let stats = stats(client);
     let (counted, real) = (stats["memory_bytes"] as f64, resident_memory(process.id()) as f64);
-    println!(
-        "{when}: counted {:.1} MiB, of the system's {:.3}",
-        counted / 1048576.,
-        counted / real
-    );
-    assert!((0.9..=1.1).contains(&(counted / real)), "{when}: {counted} counted, {real} taken");
+    let (mebibytes, share) = (counted / 1048576., counted / real);
+    println!("{when}: counted {mebibytes:.1} MiB, of the system's {share:.3}");
+    assert!((0.9..=1.1).contains(&share), "{when}: {counted} counted, {real} taken");
     assert!(real <= 1.1 * LIMIT as f64, "{when}: {real} taken");
 }
 

@@ -6,7 +6,7 @@ use crate::support::guards::OwnFile;
 use crate::support::process::{Process, proxy};
 use crate::support::redis_server::Redis;
 use crate::support::resp::resp_request;
-use crate::support::tools::{start_in_shell, stat, wait_until};
+use crate::support::tools::{connected_proxy, start_in_shell, stat, wait_until};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -148,11 +148,10 @@ fn a_file_that_goes_away_is_told_and_one_that_all_can_read_too() {
 #[test]
 fn each_proxy_keeps_to_its_database() {
     let redis = Redis::start(&[]);
-    let proxies =
-        ["0", "1", "15"].map(|database| proxy(redis.address, &["--upstream-db", database]));
+    let connect = |database| connected_proxy(redis.address, &["--upstream-db", database]);
+    let proxies = ["0", "1", "15"].map(connect);
     for (number, proxy) in proxies.iter().enumerate() {
         let mut client = proxy.client();
-        wait_until("it is connected", || stat(&mut client, "upstream_up") == 1);
         assert_eq!(client.ask("GET k"), "Key not found");
         assert_eq!(client.ask(&format!("SET k {number}")), "OK");
         client.send(
