@@ -34,6 +34,7 @@ mod pages;
 mod walk;
 
 use crate::base::clock::Now;
+use crate::base::dropped::Dropped;
 use crate::base::index::Index;
 use crate::base::output::Value;
 use crate::base::timer_wheel::TimerWheel;
@@ -85,8 +86,8 @@ pub struct Store {
     /// The place of each entry with a lease.
     timers: Box<TimerWheel<Handle>>,
     expired: u64,
-    /// What was cleared and is yet to be given back, piece by piece, as the sizes of the pieces.
-    cleared: Vec<Box<dyn Iterator<Item = usize> + Send>>,
+    /// What [`clear`](Self::clear) has put aside. Its bytes are counted elsewhere.
+    cleared: Dropped,
 }
 
 impl fmt::Debug for Store {
@@ -106,7 +107,7 @@ impl Store {
             value_bytes: 0,
             timers: Box::new(TimerWheel::new(now)),
             expired: 0,
-            cleared: Vec::new(),
+            cleared: Dropped::default(),
         }
     }
 
@@ -325,9 +326,9 @@ impl Store {
         let timers = timers.map(|_| TimerWheel::<Handle>::TIMER_BYTES);
         let pages = mem::replace(&mut self.pages, Pages::new()).into_pieces();
         let index = mem::take(&mut self.index).into_pieces();
-        self.cleared.push(Box::new(pages.chain(index).chain(timers)));
+        self.cleared.put(0, pages.chain(index).chain(timers));
         (self.key_bytes, self.value_bytes) = (0, 0);
-        self.free_some();
+        self.cleared.free(FREED_AT_ONCE);
     }
 
     /// Removes keys whose deadline has come, and reports each before it goes; then gives memory
@@ -340,7 +341,7 @@ impl Store {
     pub fn expire(&mut self, now: Now, mut report: impl FnMut(&[u8])) {
         for _ in 0..EXPIRED_AT_ONCE {
             let Some(handle) = self.timers.expire(now.instant) else {
-                return self.free_some();
+                return self.cleared.free(FREED_AT_ONCE);
             };
             let entry = self.pages.entry(handle);
             if entry.is_live(now.unix_millis) {
@@ -377,7 +378,7 @@ impl Store {
 
     /// Gives back some of what [`clear`](Self::clear) has put aside. Returns whether there is more.
     pub fn give_back(&mut self) -> bool {
-        self.free_some();
+        self.cleared.free(FREED_AT_ONCE);
         !self.cleared.is_empty()
     }
 
@@ -497,20 +498,6 @@ impl Store {
         }
         self.vacate(handle);
         true
-    }
-
-    /// Gives back some of what was cleared.
-    #[cold]
-    fn free_some(&mut self) {
-        let mut freed = 0;
-        while freed < FREED_AT_ONCE
-            && let Some(pieces) = self.cleared.last_mut()
-        {
-            match pieces.next() {
-                Some(bytes) => freed += bytes,
-                None => _ = self.cleared.pop(),
-            }
-        }
     }
 
     /// Panics unless: the index leads to every entry and to nothing else; every lease has a timer

@@ -28,16 +28,14 @@
 //! Nothing here holds the loop for long. What is to be freed, because its deadline has come or
 //! because everything was dropped at once, is freed a bounded piece at a time.
 
-mod dropped;
-
+use crate::base::age_list::{AgeList, LinkedEntries, Links};
+use crate::base::dropped::{Dropped, settling};
 use crate::base::index::Index;
-use crate::base::output::SHARED_FROM;
-use crate::base::output::{Block, Value};
+use crate::base::output::{Block, SHARED_FROM, Value};
 use crate::base::segmented_slab::SEGMENT;
 use crate::base::timer_wheel::TimerWheel;
 use crate::protocol::{KeyLookup, MAX_TOUCHED};
 use ahash::RandomState;
-use dropped::Dropped;
 use std::fmt;
 use std::hint::black_box;
 use std::ops::Range;
@@ -67,9 +65,6 @@ fn allocated(bytes: usize) -> usize {
     (bytes + 8).next_multiple_of(16).max(32)
 }
 
-/// No entry.
-const NONE: u32 = u32::MAX;
-
 /// What the upstream said of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
@@ -87,9 +82,8 @@ struct CacheEntry {
     visited: bool,
     /// Nanoseconds after the origin of the cache: half as long as an `Instant`.
     deadline: u64,
-    /// Neighbours in the queue.
-    newer: u32,
-    older: u32,
+    /// Its neighbours in the queue.
+    links: Links,
 }
 
 /// A key and its value.
@@ -175,10 +169,10 @@ pub struct Cache {
     hasher: RandomState,
     index: Index,
     entries: TimerWheel<CacheEntry>,
-    newest: u32,
-    oldest: u32,
-    /// Where the next eviction begins; [`NONE`]: at the oldest.
-    hand: u32,
+    /// The entries, in the order in which they came.
+    queue: AgeList,
+    /// Where the next eviction begins; `None`: at the oldest.
+    hand: Option<u32>,
     evicted: u64,
     expired: u64,
     too_large: u64,
@@ -219,9 +213,8 @@ impl Cache {
             hasher: RandomState::new(),
             index: Index::default(),
             entries: TimerWheel::new(now),
-            newest: NONE,
-            oldest: NONE,
-            hand: NONE,
+            queue: AgeList::EMPTY,
+            hand: None,
             evicted: 0,
             expired: 0,
             too_large: 0,
@@ -316,15 +309,10 @@ impl Cache {
             absent,
             visited: false,
             deadline: self.since_origin(deadline),
-            newer: NONE,
-            older: self.newest,
+            links: Links::NONE,
         };
         let handle = self.entries.insert(deadline, entry).number();
-        match self.newest {
-            NONE => self.oldest = handle,
-            second => self.entries.value_mut(second).newer = handle,
-        }
-        self.newest = handle;
+        self.queue.push(handle, &mut self.entries);
         let Self { hasher, index, entries, .. } = self;
         let hash_of = |handle| hasher.hash_one(entries.value(handle).key());
         index.insert(hash, handle, hash_of);
@@ -354,14 +342,10 @@ impl Cache {
         let now = self.entries.latest();
         let entries = std::mem::replace(&mut self.entries, TimerWheel::new(now)).into_values();
         let entries = entries.map(|entry| entry.body.bytes() + ENTRY_BYTES);
-        self.dropped.put(bytes, entries, index.into_pieces());
-        (self.newest, self.oldest, self.hand) = (NONE, NONE, NONE);
-        let mut freed = 0;
-        while freed < FREED_AT_ONCE
-            && let Some(bytes) = self.dropped.free_piece()
-        {
-            freed += bytes;
-        }
+        // The index counted by its mean share, and is freed as it is.
+        self.dropped.put(bytes, settling(entries).chain(index.into_pieces()));
+        (self.queue, self.hand) = (AgeList::EMPTY, None);
+        self.dropped.free(FREED_AT_ONCE);
     }
 
     /// Drops entries whose deadline has come, to the millisecond, and frees what was cleared. Does
@@ -423,16 +407,17 @@ impl Cache {
 
     /// One step of SIEVE.
     fn evict(&mut self) {
-        let mut hand = if self.hand == NONE { self.oldest } else { self.hand };
+        let oldest = self.queue.oldest().expect("the cache is over its budget, so it has entries");
+        let mut hand = self.hand.unwrap_or(oldest);
         for _ in 0..HAND_STEPS {
             let entry = self.entries.value_mut(hand);
             if !entry.visited {
                 break;
             }
             entry.visited = false;
-            hand = if entry.newer == NONE { self.oldest } else { entry.newer };
+            hand = entry.links.newer().unwrap_or(oldest);
         }
-        self.hand = hand;
+        self.hand = Some(hand);
         self.take_out(self.hash_of(hand), hand);
         self.evicted += 1;
     }
@@ -445,41 +430,41 @@ impl Cache {
         index.remove(hash, |it| it == handle, hash_of);
         let entry = self.entries.take(handle);
         self.bytes -= entry.cost();
-        match entry.newer {
-            NONE => self.newest = entry.older,
-            newer => self.entries.value_mut(newer).older = entry.older,
-        }
-        match entry.older {
-            NONE => self.oldest = entry.newer,
-            older => self.entries.value_mut(older).newer = entry.newer,
-        }
-        if self.hand == handle {
-            self.hand = entry.newer;
+        self.queue.remove(entry.links, &mut self.entries);
+        if self.hand == Some(handle) {
+            self.hand = entry.links.newer();
         }
         entry.cost()
     }
 
-    /// Panics unless: the queue and the index hold exactly the entries; the queue is
-    /// the same in both directions; the hand is in it; the bytes are right and within the budget.
-    /// For tests.
+    /// Panics unless: the queue and the index hold exactly the entries; the hand is in the queue;
+    /// the bytes are right and within the budget. For tests.
     pub fn check_invariants(&self) {
         self.index.check_invariants(|handle| self.hash_of(handle));
-        let (mut len, mut bytes, mut newer, mut handle) = (0, 0, NONE, self.newest);
-        let mut hand_found = self.hand == NONE;
-        while handle != NONE {
+        self.queue.check_invariants(&self.entries);
+        let (mut len, mut bytes, mut hand_found) = (0, 0, self.hand.is_none());
+        for handle in self.queue.iter(&self.entries) {
             let entry = self.entries.value(handle);
-            assert_eq!(entry.newer, newer);
             assert_eq!(self.find(self.hash_of(handle), entry.key()), Some(handle));
-            hand_found |= self.hand == handle;
+            hand_found |= self.hand == Some(handle);
             len += 1;
             bytes += entry.cost();
-            (newer, handle) = (handle, entry.older);
         }
-        assert_eq!(self.oldest, newer);
         assert!(hand_found, "the hand is at an entry that is gone");
         assert_eq!((len, len), (self.entries.len(), self.index.len()));
         assert_eq!(bytes, self.bytes);
         assert!(self.bytes() <= self.budget);
+    }
+}
+
+impl LinkedEntries for TimerWheel<CacheEntry> {
+    fn links(&self, number: u32) -> Links {
+        self.value(number).links
+    }
+
+    #[inline]
+    fn links_mut(&mut self, number: u32) -> &mut Links {
+        &mut self.value_mut(number).links
     }
 }
 

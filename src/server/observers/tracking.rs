@@ -21,6 +21,7 @@
 //! There are at most as many keys as the limit says. For one more the oldest goes: whoever has read
 //! it receives an invalidation as if it had changed.
 
+use crate::base::age_list::{AgeList, LinkedEntries, Links};
 use crate::base::index::Index;
 use crate::handler::ConnId;
 use ahash::RandomState;
@@ -35,9 +36,6 @@ pub const SWEPT_AT_ONCE: usize = 1000;
 /// From one sweep to the next. A million entries are gone through in a second, for a tenth of the
 /// processor at most.
 const SWEEP_PAUSE: Duration = Duration::from_millis(1);
-
-/// No entry.
-const NONE: u32 = u32::MAX;
 
 /// Names a client for as long as it tracks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,8 +100,7 @@ struct Entry {
     key: Box<[u8]>,
     readers: Readers,
     /// Its neighbours by age.
-    older: u32,
-    newer: u32,
+    links: Links,
 }
 
 #[derive(Debug)]
@@ -118,8 +115,7 @@ pub struct Tracking {
     hasher: RandomState,
     index: Index,
     entries: Slab<Entry>,
-    oldest: u32,
-    newest: u32,
+    by_age: AgeList,
     /// The most entries.
     limit: usize,
     readers: HashMap<ReaderId, Reader, RandomState>,
@@ -150,8 +146,7 @@ impl Tracking {
             hasher: RandomState::new(),
             index: Index::default(),
             entries: Slab::new(),
-            oldest: NONE,
-            newest: NONE,
+            by_age: AgeList::EMPTY,
             limit,
             readers: HashMap::default(),
             last_reader: 0,
@@ -282,8 +277,7 @@ impl Tracking {
         self.next_sweep = now + SWEEP_PAUSE;
         let mut looked = 0;
         while looked < SWEPT_AT_ONCE && self.entries.len() > self.limit {
-            looked += self.entries[self.oldest as usize].readers.all().len();
-            self.drop_oldest();
+            looked += self.drop_oldest();
         }
         while looked < SWEPT_AT_ONCE && self.stale > 0 {
             looked += self.sweep_entry();
@@ -319,31 +313,20 @@ impl Tracking {
     }
 
     fn insert(&mut self, hash: u64, key: &[u8], reader: ReaderId) {
-        let Tracking { hasher, index, entries, newest, .. } = self;
+        let Tracking { hasher, index, entries, by_age, .. } = self;
         let readers = Readers::One([reader]);
-        let entry = Entry { key: key.into(), readers, older: *newest, newer: NONE };
+        let entry = Entry { key: key.into(), readers, links: Links::NONE };
         let at = u32::try_from(entries.insert(entry)).expect("the limit is below");
-        match *newest {
-            NONE => self.oldest = at,
-            before => entries[before as usize].newer = at,
-        }
-        *newest = at;
+        by_age.push(at, entries);
         index.insert(hash, at, |at| hasher.hash_one(&*entries[at as usize].key));
     }
 
     fn take_out(&mut self, at: u32) -> Entry {
-        let Tracking { hasher, index, entries, .. } = self;
+        let Tracking { hasher, index, entries, by_age, .. } = self;
         let hash_of = |at| hasher.hash_one(&*entries[at as usize].key);
         index.remove(hash_of(at), |it| it == at, hash_of);
         let entry = entries.remove(at as usize);
-        match entry.older {
-            NONE => self.oldest = entry.newer,
-            older => entries[older as usize].newer = entry.newer,
-        }
-        match entry.newer {
-            NONE => self.newest = entry.older,
-            newer => entries[newer as usize].older = entry.older,
-        }
+        by_age.remove(entry.links, entries);
         if entries.is_empty() {
             *entries = Slab::new(); // gives the memory back
         }
@@ -370,15 +353,19 @@ impl Tracking {
         }
     }
 
-    fn drop_oldest(&mut self) {
-        self.invalidate(self.oldest, Cause::Nobody);
+    /// Drops the oldest entry, of which there is one. Returns how many readers it had.
+    fn drop_oldest(&mut self) -> usize {
+        let oldest = self.by_age.oldest().expect("there are more entries than the limit");
+        let readers = self.entries[oldest as usize].readers.all().len();
+        self.invalidate(oldest, Cause::Nobody);
         self.dropped += 1;
+        readers
     }
 
     fn forget_all(&mut self) {
         self.index.clear();
         self.entries = Slab::new();
-        (self.oldest, self.newest, self.hand) = (NONE, NONE, 0);
+        (self.by_age, self.hand) = (AgeList::EMPTY, 0);
         (self.pairs, self.stale) = (0, 0);
         self.readers.values_mut().for_each(|reader| reader.keys = 0);
     }
@@ -389,20 +376,26 @@ impl Tracking {
         let hash_of = |at: u32| self.hasher.hash_one(&*self.entries[at as usize].key);
         self.index.check_invariants(hash_of);
         assert_eq!(self.index.len(), self.entries.len());
-        let (mut at, mut older, mut count) = (self.oldest, NONE, 0);
-        while at != NONE {
-            let entry = &self.entries[at as usize];
-            assert_eq!(entry.older, older, "neighbours know each other");
-            assert_eq!(self.index.find(hash_of(at), |it| it == at), Some(at));
-            (older, at, count) = (at, entry.newer, count + 1);
-        }
-        assert_eq!((older, count), (self.newest, self.entries.len()));
+        self.by_age.check_invariants(&self.entries);
+        let listed = self.by_age.iter(&self.entries);
+        let found = listed.filter(|&at| self.index.find(hash_of(at), |it| it == at) == Some(at));
+        assert_eq!(found.count(), self.entries.len());
         let all = || self.entries.iter().flat_map(|(_, entry)| entry.readers.all());
         assert!(self.entries.iter().all(|(_, entry)| entry.readers.all().is_sorted()));
         let stale = all().filter(|reader| !self.readers.contains_key(reader)).count();
         let living: usize = self.readers.values().map(|reader| reader.keys).sum();
         assert_eq!((all().count(), stale), (self.pairs, self.stale));
         assert_eq!(living + stale, self.pairs);
+    }
+}
+
+impl LinkedEntries for Slab<Entry> {
+    fn links(&self, number: u32) -> Links {
+        self[number as usize].links
+    }
+
+    fn links_mut(&mut self, number: u32) -> &mut Links {
+        &mut self[number as usize].links
     }
 }
 

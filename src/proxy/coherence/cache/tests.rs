@@ -33,13 +33,9 @@ fn after(start: Instant, milliseconds: u64) -> Instant {
 
 /// Keys from the newest to the oldest.
 fn queue(cache: &Cache) -> Vec<Vec<u8>> {
-    let mut keys = Vec::new();
-    let mut handle = cache.newest;
-    while handle != NONE {
-        keys.push(cache.entries.value(handle).key().to_vec());
-        handle = cache.entries.value(handle).older;
-    }
-    keys
+    let handles = cache.queue.iter(&cache.entries);
+    let keys = handles.map(|handle| cache.entries.value(handle).key().to_vec());
+    keys.collect::<Vec<_>>().into_iter().rev().collect()
 }
 
 #[track_caller]
