@@ -103,8 +103,6 @@ pub struct Coherence {
     /// A PING is under way.
     is_confirming: bool,
     unconfirmed: Unconfirmed,
-    #[cfg(feature = "mutants")]
-    broken: Option<Rule>,
 }
 
 impl Coherence {
@@ -118,28 +116,19 @@ impl Coherence {
             has_logged_refused_life: false,
             is_confirming: false,
             unconfirmed: Unconfirmed { clients: Vec::new(), since: now },
-            #[cfg(feature = "mutants")]
-            broken: None,
         }
     }
 
     /// Switches a rule off, to see that tests notice.
     #[cfg(feature = "mutants")]
     pub fn switch_off(&mut self, rule: Rule) {
-        self.flights.without(rule);
-        self.broken = Some(rule);
+        self.flights.rules = rules::Rules::without(rule);
     }
 
-    /// Returns whether a rule is in force: always, but in a test that has switched it off.
+    /// Returns whether a rule is in force.
     #[inline]
     pub fn keeps(&self, rule: Rule) -> bool {
-        #[cfg(feature = "mutants")]
-        return self.broken != Some(rule);
-        #[cfg(not(feature = "mutants"))]
-        {
-            _ = rule;
-            true
-        }
+        self.flights.rules.keep(rule)
     }
 
     /// Returns where keys are looked up ahead.

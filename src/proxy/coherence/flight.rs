@@ -17,7 +17,7 @@
 use crate::base::index::Index;
 use crate::handler::ConnId;
 use crate::proxy::client::replies::Ticket;
-use crate::proxy::coherence::rules::Rule;
+use crate::proxy::coherence::rules::{Rule, Rules};
 use ahash::RandomState;
 use slab::Slab;
 use std::collections::HashMap;
@@ -85,8 +85,8 @@ pub struct Flights {
     writes: HashMap<Box<[u8]>, u32, RandomState>,
     writes_of_all: u32,
     poisoned: u64,
-    #[cfg(feature = "mutants")]
-    broken: Option<Rule>,
+    /// The rules in force.
+    pub rules: Rules,
 }
 
 impl Flights {
@@ -149,7 +149,7 @@ impl Flights {
         debug_assert!(self.find(hash, key).is_none(), "there is a flight that could be joined");
         let is_written = !self.writes.is_empty() && self.writes.contains_key(key);
         let overlaps = is_written || self.writes_of_all > 0;
-        let is_detached = overlaps && self.keeps(Rule::DetachAtWrites);
+        let is_detached = overlaps && self.rules.keep(Rule::DetachAtWrites);
         let flight = Flight {
             key: key.into(),
             hash,
@@ -161,7 +161,7 @@ impl Flights {
             joined: Vec::new(),
         };
         let id = self.flights.insert(flight) as u32;
-        if overlaps && self.keeps(Rule::PoisonAtWrites) {
+        if overlaps && self.rules.keep(Rule::PoisonAtWrites) {
             self.poison_flight(id);
         }
         if !is_detached {
@@ -188,10 +188,10 @@ impl Flights {
             }
         }
         if let Some(id) = self.find(hash, key) {
-            if self.keeps(Rule::DetachAtWrites) {
+            if self.rules.keep(Rule::DetachAtWrites) {
                 self.detach(id);
             }
-            if self.keeps(Rule::PoisonAtWrites) {
+            if self.rules.keep(Rule::PoisonAtWrites) {
                 self.poison_flight(id);
             }
         }
@@ -248,23 +248,6 @@ impl Flights {
     /// Returns the sum of `W(k)` over all keys, and `W(*)`.
     pub fn writes(&self) -> (u32, u32) {
         (self.writes.values().sum(), self.writes_of_all)
-    }
-
-    /// Returns whether a rule is in force: always, but in a test that has switched it off.
-    fn keeps(&self, rule: Rule) -> bool {
-        #[cfg(feature = "mutants")]
-        return self.broken != Some(rule);
-        #[cfg(not(feature = "mutants"))]
-        {
-            _ = rule;
-            true
-        }
-    }
-
-    #[cfg(feature = "mutants")]
-    /// Switches a rule off.
-    pub fn without(&mut self, rule: Rule) {
-        self.broken = Some(rule);
     }
 }
 

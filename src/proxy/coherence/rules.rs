@@ -89,3 +89,30 @@ impl Rule {
         Rule::ServeAtReadTime,
     ];
 }
+
+/// The rules in force: all, but in a test that has switched one off.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    #[cfg(feature = "mutants")]
+    broken: Option<Rule>,
+}
+
+impl Rules {
+    /// Returns all rules but this one.
+    #[cfg(feature = "mutants")]
+    pub fn without(rule: Rule) -> Rules {
+        Rules { broken: Some(rule) }
+    }
+
+    /// Returns whether a rule is in force.
+    #[inline]
+    pub fn keep(self, rule: Rule) -> bool {
+        #[cfg(feature = "mutants")]
+        return self.broken != Some(rule);
+        #[cfg(not(feature = "mutants"))]
+        {
+            _ = rule;
+            true
+        }
+    }
+}
