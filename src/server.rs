@@ -182,17 +182,15 @@ impl Server {
                 program::answer(request, style, Program::Server, stats, settings, output);
                 self.keyspace.apply(settings);
             }
-            Outcome::Clients(ask) => {
+            Outcome::Clients(request) => {
                 let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
                 let reply = &mut style.writer(output);
-                let mut leavers = clients::answer(&ask, conn, sessions, now, reply);
-                let leaves = leavers.contains(&conn);
-                leavers.retain(|&leaver| leaver != conn);
-                for leaver in leavers {
-                    self.forget(leaver);
-                    out.abort(leaver);
+                let killed = clients::answer(&request, conn, sessions, now, reply);
+                for other in killed.others {
+                    self.forget(other);
+                    out.abort(other);
                 }
-                return if leaves { Then::Close } else { Then::Continue };
+                return if killed.own { Then::Close } else { Then::Continue };
             }
         }
         Then::Continue

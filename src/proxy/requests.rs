@@ -404,22 +404,20 @@ impl Proxy {
                 program::answer(request, style, Program::Proxy, stats, settings, &mut reply);
                 client.answer_with(out, conn, style, &reply);
             }
-            Outcome::Clients(ask) => {
+            Outcome::Clients(request) => {
                 let there = self.clients.iter().filter(|(_, client)| !client.has_ended);
                 let sessions = there.map(|(conn, client)| (conn, &client.session));
                 let mut writer = style.writer(&mut reply);
-                let mut leavers = clients::answer(&ask, conn, sessions, at, &mut writer);
-                let leaves = leavers.contains(&conn);
-                leavers.retain(|&leaver| leaver != conn);
-                for leaver in leavers {
-                    if let Some(client) = self.clients.get_mut(leaver) {
+                let killed = clients::answer(&request, conn, sessions, at, &mut writer);
+                for other in killed.others {
+                    if let Some(client) = self.clients.get_mut(other) {
                         client.has_ended = true;
                     }
-                    out.abort(leaver);
+                    out.abort(other);
                 }
                 if let Some(client) = self.clients.get_mut(conn) {
                     client.answer_with(out, conn, style, &reply);
-                    if leaves {
+                    if killed.own {
                         client.end(out, conn);
                     }
                 }

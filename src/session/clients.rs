@@ -116,15 +116,23 @@ impl ClientFilter {
     }
 }
 
-/// Executes a request of the client `own`. Returns the connections that are to be closed now, which
-/// may be the client's own.
+/// The clients that `CLIENT KILL` disconnects.
+#[derive(Debug, Default)]
+pub struct KilledClients {
+    /// Those that did not send it: they are forgotten, and their connections closed at once.
+    pub others: Vec<ConnId>,
+    /// Whether it disconnects the client that sent it, which receives its reply first.
+    pub own: bool,
+}
+
+/// Executes a request of the client `own`. Returns the clients that are to be disconnected.
 pub fn answer<'a>(
     request: &ClientsRequest,
     own: ConnId,
     sessions: impl Iterator<Item = (ConnId, &'a Session)>,
     now: Now,
     reply: &mut Writer<'_>,
-) -> Vec<ConnId> {
+) -> KilledClients {
     let mut meant: Vec<_> =
         sessions.filter(|(conn, session)| request.which.passes(*conn, session, own)).collect();
     match request.action {
@@ -134,13 +142,17 @@ pub fn answer<'a>(
             let seconds = now.unix_seconds();
             let lines = meant.iter().map(|(conn, session)| line(*conn, session, seconds));
             reply.verbatim(lines.collect::<String>().as_bytes());
-            return Vec::new();
+            return KilledClients::default();
         }
         ClientsAction::Kill => reply.integer(meant.len() as i64),
         ClientsAction::KillByAddress if meant.is_empty() => reply.error("No such client"),
         ClientsAction::KillByAddress => reply.simple("OK"),
     }
-    meant.into_iter().map(|(conn, _)| conn).collect()
+    let mut killed = meant.iter().map(|(conn, _)| *conn);
+    KilledClients {
+        others: killed.clone().filter(|conn| *conn != own).collect(),
+        own: killed.any(|conn| conn == own),
+    }
 }
 
 /// Returns a client's line in `CLIENT LIST`, with its end: the fields of Redis that are true here,

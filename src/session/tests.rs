@@ -97,7 +97,8 @@ impl Desk {
                         let sessions = self.sessions.iter().map(|(conn, session)| (*conn, session));
                         let mut writer = style.writer(&mut out);
                         let closed = all::answer(&ask, conn, sessions, now, &mut writer);
-                        self.closed.extend(closed.iter().map(|conn| conn.number()));
+                        self.closed.extend(closed.others.iter().map(|conn| conn.number()));
+                        self.closed.extend(closed.own.then(|| conn.number()));
                     }
                 }
             }
