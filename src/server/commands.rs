@@ -15,27 +15,25 @@ pub use scan::DumpStream;
 use super::keyspace::Keyspace;
 use crate::base::clock::Now;
 use crate::base::output::Output;
-use crate::protocol::Reply;
 use crate::protocol::command::Verb;
 use crate::protocol::resp::Writer;
-use crate::protocol::{Form, Key, Refusal, Request};
-use crate::session::{Origin, Style};
+use crate::protocol::{Form, Key, Refusal, Reply, Request};
+use crate::session::{Origin, RequestError, Style};
 use crate::stats::{Stat, Stats};
-use arguments::Refused;
 
 /// Returns the error in place of a reply over the output limit.
-pub fn too_large() -> Refused {
-    Refused::counted(Stat::TooLargeReplies, "reply too large, use SCAN")
+pub fn too_large() -> RequestError {
+    RequestError::counted(Stat::TooLargeReplies, "reply too large, use SCAN")
 }
 
 /// Returns the error in place of a single value over the output limit.
-fn value_too_large() -> Refused {
-    Refused::counted(Stat::TooLargeReplies, "reply too large")
+fn value_too_large() -> RequestError {
+    RequestError::counted(Stat::TooLargeReplies, "reply too large")
 }
 
 /// Returns the error in place of a value that there is no memory for.
-fn out_of_memory() -> Refused {
-    Refused::from(&Refusal::OutOfMemory)
+fn out_of_memory() -> RequestError {
+    RequestError::from(&Refusal::OutOfMemory)
 }
 
 /// One command, and all that it takes to execute it.
@@ -59,7 +57,7 @@ impl<'a> Call<'a> {
 
 /// Executes one command and writes its reply, in RESP. What it has written before it refuses is
 /// taken back.
-type Function = fn(&mut Call<'_>) -> Result<(), Refused>;
+type Function = fn(&mut Call<'_>) -> Result<(), RequestError>;
 
 /// Executes a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
 /// begun, and returned.

@@ -5,19 +5,14 @@ use crate::base::units;
 use crate::protocol::Request;
 use crate::protocol::command::Verb;
 use crate::server::store::Expiry;
-
-/// Why a command fails.
-pub use crate::session::RequestError as Refused;
-
-/// The error for options that do not exist, contradict each other or lack their argument.
-pub const SYNTAX_ERROR: &str = "syntax error";
+use crate::session::RequestError;
 
 /// Reads a number.
 ///
 /// # Errors
 /// It is none, or has more than 64 bits.
-pub fn integer(word: &[u8]) -> Result<i64, Refused> {
-    units::integer(word).ok_or(Refused::new("value is not an integer or out of range"))
+pub fn integer(word: &[u8]) -> Result<i64, RequestError> {
+    units::integer(word).ok_or(RequestError::new("value is not an integer or out of range"))
 }
 
 /// The unit of a number that stands for a time.
@@ -42,7 +37,12 @@ impl TimeUnit {
     ///
     /// # Errors
     /// 63 bits do not hold it.
-    pub fn unix_millis(self, number: i64, request: &Request<'_>, now: Now) -> Result<u64, Refused> {
+    pub fn unix_millis(
+        self,
+        number: i64,
+        request: &Request<'_>,
+        now: Now,
+    ) -> Result<u64, RequestError> {
         let base = if self.from_now { i64::try_from(now.unix_millis).ok() } else { Some(0) };
         let millis = number.checked_mul(self.millis);
         let sum = base.zip(millis).and_then(|(base, millis)| base.checked_add(millis));
@@ -54,7 +54,12 @@ impl TimeUnit {
     ///
     /// # Errors
     /// The word is no such number, or 63 bits do not hold the time.
-    pub fn deadline(self, word: &[u8], request: &Request<'_>, now: Now) -> Result<u64, Refused> {
+    pub fn deadline(
+        self,
+        word: &[u8],
+        request: &Request<'_>,
+        now: Now,
+    ) -> Result<u64, RequestError> {
         let number = integer(word)?;
         if number <= 0 {
             return Err(invalid_time(request));
@@ -63,7 +68,7 @@ impl TimeUnit {
     }
 }
 
-fn invalid_time(request: &Request<'_>) -> Refused {
+fn invalid_time(request: &Request<'_>) -> RequestError {
     let name = request.command.name.to_ascii_lowercase();
     format!("invalid expire time in '{name}' command").into()
 }
@@ -116,7 +121,7 @@ impl<'a> StoreOptions<'a> {
     ///
     /// # Errors
     /// A syntax error.
-    pub fn of(request: &Request<'a>) -> Result<StoreOptions<'a>, Refused> {
+    pub fn of(request: &Request<'a>) -> Result<StoreOptions<'a>, RequestError> {
         let is_set = request.command.verb == Verb::Set;
         let (own, first) = if is_set { (&OF_SET[..], 3) } else { (&OF_GETEX[..], 2) };
         let mut options = StoreOptions::default();
@@ -124,13 +129,13 @@ impl<'a> StoreOptions<'a> {
         while let Some(word) = words.next() {
             let is_meant = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
             let meant = own.iter().chain(&LIFETIMES).find(|(name, _)| is_meant(name));
-            match meant.ok_or(SYNTAX_ERROR)?.1 {
+            match meant.ok_or(RequestError::SYNTAX)?.1 {
                 OptionWord::OnlyIfExists(exists) => set_once(&mut options.only_if_exists, exists)?,
                 OptionWord::Get => options.get = true,
                 OptionWord::Lives(lifetime) => {
                     set_once(&mut options.lifetime, lifetime)?;
                     if let Lifetime::Until(_) = lifetime {
-                        options.number = words.next().ok_or(SYNTAX_ERROR)?;
+                        options.number = words.next().ok_or(RequestError::SYNTAX)?;
                     }
                 }
             }
@@ -142,7 +147,7 @@ impl<'a> StoreOptions<'a> {
     ///
     /// # Errors
     /// See [`TimeUnit::deadline`].
-    pub fn expiry(&self, request: &Request<'_>, now: Now) -> Result<Option<Expiry>, Refused> {
+    pub fn expiry(&self, request: &Request<'_>, now: Now) -> Result<Option<Expiry>, RequestError> {
         Ok(match self.lifetime {
             None => None,
             Some(Lifetime::Keep) => Some(Expiry::Keep),
@@ -155,6 +160,6 @@ impl<'a> StoreOptions<'a> {
 }
 
 /// Sets an option, which may be given again, but not another one in its place.
-fn set_once<T: PartialEq + Copy>(place: &mut Option<T>, word: T) -> Result<(), Refused> {
-    if *place.get_or_insert(word) == word { Ok(()) } else { Err(SYNTAX_ERROR.into()) }
+fn set_once<T: PartialEq + Copy>(place: &mut Option<T>, word: T) -> Result<(), RequestError> {
+    if *place.get_or_insert(word) == word { Ok(()) } else { Err(RequestError::SYNTAX) }
 }

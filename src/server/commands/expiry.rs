@@ -1,9 +1,10 @@
 //! Commands for when keys expire.
 
 use super::Call;
-use super::arguments::{Refused, TimeUnit, integer};
+use super::arguments::{TimeUnit, integer};
 use crate::protocol::command::Verb;
 use crate::protocol::text;
+use crate::session::RequestError;
 
 /// `NX`, `XX`, `GT`, `LT`: the deadlines in place of which a new one is set.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn of<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Conditions, Refused> {
+    fn of<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Conditions, RequestError> {
         let mut conditions = Conditions::default();
         for word in words {
             match &word.to_ascii_uppercase()[..] {
@@ -50,7 +51,7 @@ impl Conditions {
 }
 
 /// `EXPIRE`, `PEXPIRE`, `EXPIREAT`, `PEXPIREAT`.
-pub fn expire(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn expire(call: &mut Call<'_>) -> Result<(), RequestError> {
     let conditions = Conditions::of(call.request.words().skip(3))?;
     let unit = match call.request.command.verb {
         Verb::Expire => TimeUnit::SECONDS,
@@ -70,7 +71,7 @@ pub fn expire(call: &mut Call<'_>) -> Result<(), Refused> {
 }
 
 /// `TTL`, `PTTL`, `EXPIRETIME`, `PEXPIRETIME`.
-pub fn remaining(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn remaining(call: &mut Call<'_>) -> Result<(), RequestError> {
     let verb = call.request.command.verb;
     let number = match call.keyspace.deadline(call.key(), call.now) {
         None => -2,
@@ -87,7 +88,7 @@ pub fn remaining(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-pub fn persist(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn persist(call: &mut Call<'_>) -> Result<(), RequestError> {
     let had_deadline = call.keyspace.persist(call.key(), call.now);
     call.reply.integer(had_deadline.into());
     Ok(())

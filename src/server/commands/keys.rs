@@ -1,12 +1,11 @@
 //! Commands for keys as such: whether they exist, what they are called, that they go.
 
 use super::Call;
-use super::arguments::{Refused, SYNTAX_ERROR};
 use crate::base::clock::Now;
-use crate::protocol::Reply;
-use crate::protocol::Request;
 use crate::protocol::command::Verb;
+use crate::protocol::{Reply, Request};
 use crate::server::keyspace::Keyspace;
+use crate::session::RequestError;
 
 /// `DEL`, `UNLINK`.
 pub fn del(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'static> {
@@ -15,7 +14,7 @@ pub fn del(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'s
 }
 
 /// `EXISTS`, `TOUCH`.
-pub fn exists(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn exists(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (keys, now) = (call.request.hashed_keys(), call.now);
     let count = keys.filter(|key| call.keyspace.get(*key, now).is_some()).count();
     call.reply.integer(count as i64);
@@ -23,14 +22,14 @@ pub fn exists(call: &mut Call<'_>) -> Result<(), Refused> {
 }
 
 /// `TYPE`.
-pub fn kind(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn kind(call: &mut Call<'_>) -> Result<(), RequestError> {
     let exists = call.keyspace.get(call.key(), call.now).is_some();
     call.reply.simple(if exists { "string" } else { "none" });
     Ok(())
 }
 
 /// `RENAME`, `RENAMENX`.
-pub fn rename(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn rename(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (from, to, now) = (call.word(1), call.word(2), call.now);
     let exists = |key: &[u8]| call.keyspace.store().get(key, now).is_some();
     if !exists(from) {
@@ -50,7 +49,7 @@ pub fn rename(call: &mut Call<'_>) -> Result<(), Refused> {
 }
 
 /// `RANDOMKEY`.
-pub fn random(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn random(call: &mut Call<'_>) -> Result<(), RequestError> {
     match call.keyspace.random(call.now) {
         Some(key) => call.reply.bulk(key),
         None => call.reply.null(),
@@ -59,17 +58,17 @@ pub fn random(call: &mut Call<'_>) -> Result<(), Refused> {
 }
 
 /// `DBSIZE`.
-pub fn count(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn count(call: &mut Call<'_>) -> Result<(), RequestError> {
     call.reply.integer(call.keyspace.store().len() as i64);
     Ok(())
 }
 
 /// `FLUSHDB`, `FLUSHALL`.
-pub fn flush(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn flush(call: &mut Call<'_>) -> Result<(), RequestError> {
     let mut words = call.request.arguments();
     let is_mode = |word: &[u8]| matches!(&word.to_ascii_uppercase()[..], b"SYNC" | b"ASYNC");
     if !words.next().is_none_or(is_mode) || words.next().is_some() {
-        return Err(SYNTAX_ERROR.into());
+        return Err(RequestError::SYNTAX);
     }
     call.keyspace.clear(call.now);
     call.reply.simple("OK");

@@ -1,15 +1,14 @@
 //! Commands that go over all keys.
 
-use super::arguments::{Refused, SYNTAX_ERROR, integer};
+use super::arguments::integer;
 use super::{Call, too_large};
 use crate::base::clock::Now;
 use crate::base::glob;
 use crate::base::output::Output;
-use crate::protocol::Request;
 use crate::protocol::resp::Writer;
-use crate::protocol::text;
+use crate::protocol::{Request, text};
 use crate::server::keyspace::Keyspace;
-use crate::session::{Origin, Style, check_pattern};
+use crate::session::{Origin, RequestError, Style, check_pattern};
 use std::ops::ControlFlow;
 
 /// Entries that one step of a walk over the store looks at: at under 100 ns each it stays below a
@@ -76,7 +75,7 @@ impl DumpStream {
 fn write_each(
     call: &mut Call<'_>,
     mut write: impl FnMut(&mut Writer<'_>, &[u8], &[u8]) -> bool,
-) -> Result<usize, Refused> {
+) -> Result<usize, RequestError> {
     let Call { keyspace, reply, now, .. } = call;
     let full = reply.len() + keyspace.output_limit;
     let mut count = 0;
@@ -87,7 +86,7 @@ fn write_each(
     if reply.len() > full { Err(too_large()) } else { Ok(count) }
 }
 
-pub fn keys(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn keys(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (begin, pattern) = (call.reply.len(), pattern(call.word(1))?);
     let count = write_each(call, |reply, key, _| {
         let matches = glob::matches(pattern, key);
@@ -100,7 +99,7 @@ pub fn keys(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn dump(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (begin, pairs) = (call.reply.len(), call.request.dumps_pairs()?);
     let count = write_each(call, |reply, key, value| {
         reply.bulk(key);
@@ -118,7 +117,7 @@ pub fn dump(call: &mut Call<'_>) -> Result<(), Refused> {
 ///
 /// # Errors
 /// It is longer than [`MAX_PATTERN`](crate::settings::limits::MAX_PATTERN).
-fn pattern(word: &[u8]) -> Result<&[u8], Refused> {
+fn pattern(word: &[u8]) -> Result<&[u8], RequestError> {
     check_pattern(word.len())?;
     Ok(word)
 }
@@ -136,20 +135,20 @@ struct ScanOptions<'a> {
 }
 
 impl<'a> ScanOptions<'a> {
-    fn of(request: &Request<'a>) -> Result<ScanOptions<'a>, Refused> {
+    fn of(request: &Request<'a>) -> Result<ScanOptions<'a>, RequestError> {
         let cursor = cursor(request.word(1)).ok_or("invalid cursor")?;
         let mut scan = ScanOptions { cursor, pattern: b"*", count: 10, kind: None };
         let mut words = request.words().skip(2);
         while let Some(option) = words.next() {
-            let argument = words.next().ok_or(SYNTAX_ERROR)?;
+            let argument = words.next().ok_or(RequestError::SYNTAX)?;
             match &option.to_ascii_uppercase()[..] {
                 b"MATCH" => scan.pattern = pattern(argument)?,
                 b"TYPE" => scan.kind = Some(argument),
                 b"COUNT" => {
                     let count = u64::try_from(integer(argument)?).ok().filter(|&count| count > 0);
-                    scan.count = count.ok_or(SYNTAX_ERROR)?;
+                    scan.count = count.ok_or(RequestError::SYNTAX)?;
                 }
-                _ => return Err(SYNTAX_ERROR.into()),
+                _ => return Err(RequestError::SYNTAX),
             }
         }
         Ok(scan)
@@ -171,7 +170,7 @@ fn cursor(word: &[u8]) -> Option<u64> {
     Some(if negative { number.wrapping_neg() } else { number })
 }
 
-pub fn scan(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn scan(call: &mut Call<'_>) -> Result<(), RequestError> {
     let scan = ScanOptions::of(&call.request)?;
     let begin = call.reply.len();
     let full = begin + STREAM_CHUNK;

@@ -1,14 +1,14 @@
 //! Commands for values.
 
-use super::arguments::{Refused, StoreOptions, TimeUnit, integer};
+use super::arguments::{StoreOptions, TimeUnit, integer};
 use super::{Call, out_of_memory, too_large, value_too_large};
 use crate::base::clock::Now;
 use crate::base::output::Value;
-use crate::protocol::Reply;
 use crate::protocol::command::Verb;
-use crate::protocol::{Key, Request};
+use crate::protocol::{Key, Reply, Request};
 use crate::server::keyspace::Keyspace;
 use crate::server::store::Expiry;
+use crate::session::RequestError;
 use crate::settings::PutMode;
 use crate::stats::Stat;
 use std::ops::Range;
@@ -31,7 +31,7 @@ pub fn put(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'s
 
 /// Replies with the value of a key, or null, and returns whether there is one. Nothing may have
 /// changed yet: it refuses what is too large, and then nothing may change.
-fn reply_with_value(call: &mut Call<'_>, key: Key<'_>) -> Result<bool, Refused> {
+fn reply_with_value(call: &mut Call<'_>, key: Key<'_>) -> Result<bool, RequestError> {
     let Call { keyspace, reply, now, .. } = call;
     let most = keyspace.output_limit;
     match keyspace.get(key, *now) {
@@ -45,7 +45,7 @@ fn reply_with_value(call: &mut Call<'_>, key: Key<'_>) -> Result<bool, Refused> 
     Ok(false)
 }
 
-pub fn set(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn set(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (key, value, now) = (call.key(), call.word(2), call.now);
     let options = StoreOptions::of(&call.request)?;
     let expiry = options.expiry(&call.request, now)?.unwrap_or(Expiry::Never);
@@ -63,14 +63,14 @@ pub fn set(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-pub fn setnx(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn setnx(call: &mut Call<'_>) -> Result<(), RequestError> {
     let stored = call.keyspace.put(call.key(), call.word(2), call.now);
     call.reply.integer(stored.into());
     Ok(())
 }
 
 /// `SETEX`, `PSETEX`.
-pub fn setex(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn setex(call: &mut Call<'_>) -> Result<(), RequestError> {
     let in_seconds = call.request.command.verb == Verb::Setex;
     let unit = if in_seconds { TimeUnit::SECONDS } else { TimeUnit::MILLIS };
     let deadline = unit.deadline(call.word(2), &call.request, call.now)?;
@@ -79,20 +79,20 @@ pub fn setex(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-pub fn getset(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn getset(call: &mut Call<'_>) -> Result<(), RequestError> {
     reply_with_value(call, call.key())?;
     call.keyspace.set(call.key(), call.word(2), Expiry::Never, call.now);
     Ok(())
 }
 
-pub fn getdel(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn getdel(call: &mut Call<'_>) -> Result<(), RequestError> {
     if reply_with_value(call, call.key())? {
         call.keyspace.remove(call.key(), call.now);
     }
     Ok(())
 }
 
-pub fn getex(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn getex(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (key, now) = (call.key(), call.now);
     let options = StoreOptions::of(&call.request)?;
     let expiry = options.expiry(&call.request, now);
@@ -106,7 +106,7 @@ pub fn getex(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-pub fn mget(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn mget(call: &mut Call<'_>) -> Result<(), RequestError> {
     let full = call.reply.len() + call.keyspace.output_limit;
     let keys = call.request.hashed_keys();
     call.reply.array(keys.len());
@@ -120,7 +120,7 @@ pub fn mget(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-pub fn mset(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn mset(call: &mut Call<'_>) -> Result<(), RequestError> {
     for (key, value) in pairs(&call.request)? {
         call.keyspace.set(key, value, Expiry::Never, call.now);
     }
@@ -128,7 +128,7 @@ pub fn mset(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-pub fn msetnx(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn msetnx(call: &mut Call<'_>) -> Result<(), RequestError> {
     let pairs = pairs(&call.request)?;
     let mut keys = call.request.hashed_keys();
     let stores = keys.all(|key| call.keyspace.store().get(key, call.now).is_none());
@@ -147,14 +147,14 @@ pub fn msetnx(call: &mut Call<'_>) -> Result<(), Refused> {
 /// The last key has no value.
 fn pairs<'a>(
     request: &Request<'a>,
-) -> Result<impl Iterator<Item = (Key<'a>, &'a [u8])> + use<'a>, Refused> {
+) -> Result<impl Iterator<Item = (Key<'a>, &'a [u8])> + use<'a>, RequestError> {
     if request.len().is_multiple_of(2) {
         return Err(request.command.wrong_arity().into());
     }
     Ok(request.hashed_keys().zip(request.words().skip(2).step_by(2)))
 }
 
-pub fn append(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn append(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (key, tail, now) = (call.key(), call.word(2), call.now);
     let length = call.keyspace.store().get(key, now).map_or(0, Value::len);
     check_length(call, key, length + tail.len())?;
@@ -163,13 +163,13 @@ pub fn append(call: &mut Call<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-pub fn strlen(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn strlen(call: &mut Call<'_>) -> Result<(), RequestError> {
     let length = call.keyspace.get(call.key(), call.now).map_or(0, Value::len);
     call.reply.integer(length as i64);
     Ok(())
 }
 
-pub fn getrange(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn getrange(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (start, end) = (integer(call.word(2))?, integer(call.word(3))?);
     let key = call.key();
     let Call { keyspace, reply, now, .. } = call;
@@ -199,7 +199,7 @@ fn range_of(start: i64, end: i64, length: usize) -> Range<usize> {
     if is_reversed || start >= end { 0..0 } else { start as usize..end as usize }
 }
 
-pub fn setrange(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn setrange(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (key, piece, now) = (call.key(), call.word(3), call.now);
     let offset = integer(call.word(2))?;
     let offset = usize::try_from(offset).map_err(|_| "offset is out of range")?;
@@ -217,17 +217,17 @@ pub fn setrange(call: &mut Call<'_>) -> Result<(), Refused> {
 ///
 /// # Errors
 /// The length is over `--max-value`, or there is no memory.
-fn check_length(call: &mut Call<'_>, key: Key<'_>, length: usize) -> Result<(), Refused> {
+fn check_length(call: &mut Call<'_>, key: Key<'_>, length: usize) -> Result<(), RequestError> {
     if length > call.keyspace.value_limit {
         let message = "string exceeds maximum allowed size (proto-max-bulk-len)";
-        return Err(Refused::counted(Stat::TooLargeRequests, message));
+        return Err(RequestError::counted(Stat::TooLargeRequests, message));
     }
     let growth = call.keyspace.store().growth(key, length, call.now);
     if call.keyspace.has_no_memory_to_grow(growth) { Err(out_of_memory()) } else { Ok(()) }
 }
 
 /// `INCR`, `DECR`, `INCRBY`, `DECRBY`.
-pub fn increment(call: &mut Call<'_>) -> Result<(), Refused> {
+pub fn increment(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (key, now) = (call.key(), call.now);
     let amount = match call.request.command.verb {
         Verb::Incr => 1,
