@@ -30,7 +30,6 @@ use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::{Decoded, Decoder, Form, Midway, Reply, Request, Scratch, text};
 use crate::session::transaction::Transaction;
 use crate::settings::limits::Limits;
-use crate::stats::Stat;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tracking::TrackingModes;
@@ -239,11 +238,10 @@ impl Session {
                 transaction.fail();
                 Collected::Refused("a transaction takes RESP requests only".into())
             }
-            _ if transaction.push(request.words, most) => Collected::Kept,
-            _ => Collected::Refused(RequestError::counted(
-                Stat::TooLargeRequests,
-                "transaction too large",
-            )),
+            _ => match transaction.push(request.words, most) {
+                Ok(()) => Collected::Kept,
+                Err(error) => Collected::Refused(error),
+            },
         }
     }
 

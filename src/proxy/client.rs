@@ -12,7 +12,7 @@ use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::protocol::Reply;
-use crate::session::{Origin, Session, Style};
+use crate::session::{Origin, RequestError, Session, Style};
 use crate::settings::limits;
 use dump::ProxyDump;
 use replies::Replies;
@@ -168,6 +168,19 @@ impl ProxyClient {
         if let Some(output) = out.output(conn) {
             self.replies.answer(output, style, |output| output.push_all(reply));
         }
+    }
+
+    /// Gives an error that nothing was waited for, and counts it if it has a counter.
+    pub fn answer_error(
+        &mut self,
+        out: &mut Outbox,
+        conn: ConnId,
+        style: Style,
+        error: &RequestError,
+    ) {
+        let mut reply = Output::new();
+        error.write(style, &mut reply, &mut out.stats);
+        self.answer_with(out, conn, style, &reply);
     }
 
     /// Goes on after an owed reply was given.

@@ -327,10 +327,10 @@ impl Proxy {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let style = client.session.style(Form::Resp, None);
         if let Some(transaction) = client.session.transaction() {
-            let kept = transaction.push(words, self.settings.limits.max_request);
-            let reply = if kept { QUEUED } else { Reply::Error("transaction too large") };
-            out.stats.add(Stat::TooLargeRequests, (!kept).into());
-            client.answer(out, conn, style, reply);
+            match transaction.push(words, self.settings.limits.max_request) {
+                Ok(()) => client.answer(out, conn, style, QUEUED),
+                Err(error) => client.answer_error(out, conn, style, &error),
+            }
         } else if self.upstream.connection.is_full(out) {
             return Err(Hold::Upstream);
         } else {

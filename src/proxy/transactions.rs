@@ -12,19 +12,21 @@ use super::upstream::purpose::{Purpose, Shape, UpstreamRequest};
 use crate::base::buffer::Buffer;
 use crate::base::output::Value;
 use crate::handler::{ConnId, Outbox};
-use crate::protocol::Reply;
 use crate::protocol::command::{Access, Command, Verb};
-use crate::protocol::{Decoded, Refusal, Request, resp};
-use crate::session::transaction::{Replay, TransactionStep};
+use crate::protocol::{Decoded, Refusal, Reply, Request, resp};
+use crate::session::transaction::{ABORTED, Replay, TransactionStep};
 use crate::session::{Collected, RequestError, Style};
 use crate::settings::Settings;
 use std::time::Instant;
 
-/// Said to what is kept for `EXEC`.
+/// The reply to a request that is kept for `EXEC`.
 pub const QUEUED: Reply<'static> = Reply::Raw(Value::Short(b"+QUEUED\r\n"));
 
-const ABORTED: Reply<'static> =
-    Reply::Failure(b"EXECABORT Transaction discarded because of previous errors.");
+/// The reply to a transaction without requests.
+const NO_REPLIES: Reply<'static> = Reply::Raw(Value::Short(b"*0\r\n"));
+
+const NO_TRANSACTIONS: RequestError =
+    RequestError::new("transactions are not available: the upstream has none");
 
 const UNWATCHED: RequestError = RequestError::new(
     "WATCH is not supported through the proxy: its connection to the server is shared",
@@ -96,16 +98,11 @@ impl Proxy {
             self.refuse(out, conn, request.form, &format!("{what} through the proxy"));
             return true;
         }
-        let reply = match client.session.collect(request, self.settings.limits.max_request) {
+        match client.session.collect(request, self.settings.limits.max_request) {
             Collected::Not => return false,
-            Collected::Kept => QUEUED,
-            Collected::Refused(why) => {
-                let message = why.count_and_message(&mut out.stats);
-                client.answer(out, conn, style, Reply::Error(message));
-                return true;
-            }
-        };
-        client.answer(out, conn, style, reply);
+            Collected::Kept => client.answer(out, conn, style, QUEUED),
+            Collected::Refused(error) => client.answer_error(out, conn, style, &error),
+        }
         true
     }
 
@@ -125,11 +122,10 @@ impl Proxy {
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
-        let reply = match &done {
-            Ok(()) => Reply::Ok,
-            Err(error) => Reply::Error(error.count_and_message(&mut out.stats)),
-        };
-        client.answer(out, conn, style, reply);
+        match done {
+            Ok(()) => client.answer(out, conn, style, Reply::Ok),
+            Err(error) => client.answer_error(out, conn, style, &error),
+        }
         Ok(())
     }
 
@@ -143,24 +139,23 @@ impl Proxy {
     ) -> Result<(), Hold> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let Some(transaction) = client.session.transaction() else { return Ok(()) };
-        let block = if transaction.check().is_err() {
-            Err(ABORTED)
+        let commands = self.upstream.commands.as_ref();
+        let block = if let Err(error) = transaction.check() {
+            Err(error)
         } else if transaction.is_empty() {
-            Err(Reply::Raw(Value::Short(b"*0\r\n")))
-        } else if self.upstream.commands.as_ref().is_some_and(|it| !it.has_transactions()) {
-            Err(Reply::Error("transactions are not available: the upstream has none"))
+            client.session.end_transaction();
+            client.answer(out, conn, style, NO_REPLIES);
+            return Ok(());
+        } else if commands.is_some_and(|it| !it.has_transactions()) {
+            Err(NO_TRANSACTIONS)
         } else if self.upstream.connection.is_full(out) {
             return Err(Hold::Upstream);
         } else {
-            match TransactionBlock::new(
-                transaction.requests(),
-                &self.settings,
-                self.upstream.commands.as_ref(),
-            ) {
+            match TransactionBlock::new(transaction.requests(), &self.settings, commands) {
                 Ok(block) => Ok(block),
                 Err(NoBlock::Refused) => Err(ABORTED),
                 Err(NoBlock::Hold) if self.upstream.connection.is_down() => {
-                    Err(Reply::Error(UpstreamError::Unavailable.message(false)))
+                    Err(UpstreamError::Unavailable.message(false).into())
                 }
                 Err(NoBlock::Hold) => return Err(Hold::Upstream),
             }
@@ -168,8 +163,8 @@ impl Proxy {
         client.session.end_transaction();
         let block = match block {
             Ok(block) => block,
-            Err(reply) => {
-                client.answer(out, conn, style, reply);
+            Err(error) => {
+                client.answer_error(out, conn, style, &error);
                 return Ok(());
             }
         };

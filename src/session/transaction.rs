@@ -6,6 +6,7 @@ use crate::base::buffer::Buffer;
 use crate::protocol::command::{Command, Verb};
 use crate::protocol::{Decoded, Decoder, Refusal, Scratch, Words, resp};
 use crate::settings::limits::Limits;
+use crate::stats::Stat;
 
 /// The step that is left to do for a command whose access is `Transaction`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +62,12 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Adds a request. One with which all have more than `most` bytes is not kept, and the
-    /// transaction fails. Returns whether it was kept.
-    pub fn push(&mut self, words: Words<'_>, most: usize) -> bool {
+    /// Adds a request, of these words.
+    ///
+    /// # Errors
+    /// With it the requests would have more than `most` bytes: it is not kept, and the transaction
+    /// fails.
+    pub fn push(&mut self, words: Words<'_>, most: usize) -> Result<(), RequestError> {
         let mark = self.requests.len();
         resp::push_header(&mut self.requests, b'*', words.len() as u64);
         for word in words.iter() {
@@ -72,10 +76,10 @@ impl Transaction {
         if self.requests.len() > most {
             self.requests.truncate(mark);
             self.failed = true;
-            return false;
+            return Err(RequestError::counted(Stat::TooLargeRequests, "transaction too large"));
         }
         self.count += 1;
-        true
+        Ok(())
     }
 
     /// Notes the command of one of the requests.
@@ -124,7 +128,8 @@ impl Transaction {
     }
 }
 
-const ABORTED: RequestError =
+/// The reply to `EXEC` if one of its requests was refused.
+pub const ABORTED: RequestError =
     RequestError::with_code("EXECABORT", "Transaction discarded because of previous errors.");
 
 /// Returns the reply to `EXEC` where there is no memory for one of its requests.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::command::Command;
+use crate::stats::Stat;
 
 #[test]
 fn commands_are_counted_and_named() {
