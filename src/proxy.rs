@@ -43,8 +43,9 @@ use coherence::{Coherence, is_caching};
 use error::UpstreamError;
 use log::info;
 use std::time::{Duration, Instant};
-use upstream::Upstream;
-use upstream::connection::Due;
+use upstream::connection::{Due, UpstreamConnection};
+use upstream::greeting::Greeter;
+use upstream::purpose::Purpose;
 
 /// The most keys of an `MGET` whose values the proxy gathers from its cache and from single `GET`s;
 /// one with more is sent on as it is. As many as a client may have unanswered.
@@ -55,7 +56,12 @@ pub struct Proxy {
     settings: Settings,
     started: Instant,
     clients: ConnMap<ProxyClient>,
-    upstream: Upstream,
+    upstream: UpstreamConnection<Purpose>,
+    greeter: Greeter,
+    /// Whether the upstream has refused the `MULTI` of the transaction that it answers now.
+    has_refused_multi: bool,
+    /// The clients that wait until the upstream has room, or has sent its commands.
+    held: Vec<ConnId>,
     coherence: Coherence,
     /// Memory for decoding, lent to one client after the other.
     scratch: Option<Box<Scratch>>,
@@ -64,10 +70,14 @@ pub struct Proxy {
 impl Proxy {
     /// Returns a proxy with an empty cache, which connects to its upstream as soon as it runs.
     pub fn new(settings: Settings, upstream: UpstreamOptions, now: Instant) -> Proxy {
+        let UpstreamOptions { address, credentials, database, seed } = upstream;
         Proxy {
             started: now,
             clients: ConnMap::default(),
-            upstream: Upstream::new(upstream, settings.upstream_timeout, now),
+            upstream: UpstreamConnection::new(address, settings.upstream_timeout, seed, now),
+            greeter: Greeter::new(credentials, database),
+            has_refused_multi: false,
+            held: Vec::new(),
             coherence: Coherence::new(settings.cache_bytes, now),
             scratch: None,
             settings,
@@ -89,12 +99,12 @@ impl Handler for Proxy {
                 let client = ProxyClient::new(peer, out.clock.at(now));
                 self.clients.insert(conn, client);
             }
-            Via::Connect if self.upstream.connection.is(conn) => {
-                if !self.upstream.connection.is_retrying() {
+            Via::Connect if self.upstream.is(conn) => {
+                if !self.upstream.is_retrying() {
                     info!("upstream connected");
                 }
                 out.stats.add(Stat::UpstreamConnects, 1);
-                self.upstream.connection.connected(conn, now);
+                self.upstream.connected(conn, now);
             }
             Via::Connect => {}
         }
@@ -107,7 +117,7 @@ impl Handler for Proxy {
         input: &mut Buffer,
         now: Instant,
     ) -> Next {
-        if self.upstream.connection.is(conn) {
+        if self.upstream.is(conn) {
             if self.upstream_received(out, input, now).is_err() {
                 input.clear();
                 self.lose_upstream(out, UpstreamError::Lost, now);
@@ -124,8 +134,8 @@ impl Handler for Proxy {
     }
 
     fn expected_len(&self, conn: ConnId) -> usize {
-        if self.upstream.connection.is(conn) {
-            return self.upstream.connection.expected_len();
+        if self.upstream.is(conn) {
+            return self.upstream.expected_len();
         }
         self.clients.get(conn).map_or(0, |client| client.session.decoder.expected_len())
     }
@@ -133,8 +143,8 @@ impl Handler for Proxy {
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {
         if let Some(client) = self.clients.get_mut(conn) {
             client.end(out, conn);
-        } else if self.upstream.connection.is(conn) {
-            self.upstream.connection.log_failure("it closed the connection".to_string());
+        } else if self.upstream.is(conn) {
+            self.upstream.log_failure("it closed the connection".to_string());
             self.lose_upstream(out, UpstreamError::Lost, now);
         }
     }
@@ -155,17 +165,17 @@ impl Handler for Proxy {
     }
 
     fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) {
-        if self.upstream.connection.is(conn) {
-            self.upstream.connection.log_failure(format!("no connection: {why}"));
+        if self.upstream.is(conn) {
+            self.upstream.log_failure(format!("no connection: {why}"));
             self.lose_upstream(out, UpstreamError::Lost, now);
         } else if self.clients.remove(conn).is_some_and(|client| client.is_waiting) {
-            self.upstream.forget(conn);
+            self.held.retain(|&held| held != conn);
         }
     }
 
     #[inline]
     fn next_deadline(&self) -> Option<Instant> {
-        let upstream = &self.upstream.connection;
+        let upstream = &self.upstream;
         let confirmation = self.coherence.confirmation_due(upstream.sent(), &self.settings);
         let deadlines = [upstream.deadline(), self.coherence.next_deadline(), confirmation];
         deadlines.into_iter().flatten().min()
@@ -173,18 +183,16 @@ impl Handler for Proxy {
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
         self.coherence.expire(now);
-        match self.upstream.connection.deadline_reached(out, now) {
+        match self.upstream.deadline_reached(out, now) {
             Due::Nothing => {}
             Due::Connecting => {
-                if let Err(why) = self.upstream.greet(out) {
-                    self.upstream.connection.log_failure(why);
+                if let Err(why) = self.greeter.greet(&mut self.upstream, out) {
+                    self.upstream.log_failure(why);
                     self.lose_upstream(out, UpstreamError::Unavailable, now);
                 }
             }
             Due::Overdue => {
-                self.upstream
-                    .connection
-                    .log_failure("it has not answered within the timeout".to_string());
+                self.upstream.log_failure("it has not answered within the timeout".to_string());
                 self.lose_upstream(out, UpstreamError::TimedOut, now);
             }
         }
@@ -193,7 +201,7 @@ impl Handler for Proxy {
 
     fn check_invariants(&self) {
         self.coherence.check_invariants();
-        self.upstream.connection.check_invariants();
+        self.upstream.check_invariants();
         self.clients.iter().for_each(|(_, client)| client.check_invariants());
         self.check_unanswered_requests();
     }

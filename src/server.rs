@@ -23,13 +23,11 @@ mod transactions;
 use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
-use crate::protocol::Reply;
 use crate::protocol::command::Verb;
-use crate::protocol::{Request, Scratch};
+use crate::protocol::{Reply, Scratch};
 use crate::server::memory::Memory;
-use crate::session::{Origin, Outcome, Session, Style, clients, program};
-use crate::settings::Program;
-use crate::settings::Settings;
+use crate::session::{Origin, Outcome, RequestContext, Session, clients, program};
+use crate::settings::{Program, Settings};
 use crate::stats::{Stat, Stats};
 use client::Client;
 use keyspace::Keyspace;
@@ -143,14 +141,8 @@ impl Handler for Server {
 }
 
 impl Server {
-    fn connection_command(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        style: Style,
-        now: Now,
-    ) -> Then {
+    fn connection_command(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Then {
+        let RequestContext { conn, request, style, now } = *context;
         let unix = out.clock.unix(now.instant);
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };

@@ -25,6 +25,7 @@ pub use error::{RequestError, check_pattern};
 use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
 use crate::base::output::Output;
+use crate::handler::ConnId;
 use crate::protocol::command::Verb;
 use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::{Decoded, Decoder, Form, Midway, Reply, Request, Scratch, text};
@@ -87,6 +88,19 @@ impl Style {
             (true, Origin::Cache) => b"proxy: ",
         }
     }
+}
+
+/// A request that is executed, with what its execution needs to know of its client.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestContext<'a> {
+    /// The connection of the client.
+    pub conn: ConnId,
+    /// The request itself.
+    pub request: &'a Request<'a>,
+    /// The style of its reply.
+    pub style: Style,
+    /// The time at which it is executed.
+    pub now: Now,
 }
 
 /// The result of [`Session::collect`].

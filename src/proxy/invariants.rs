@@ -54,7 +54,7 @@ impl Proxy {
     /// upstream. For tests and debug builds.
     pub(super) fn check_unanswered_requests(&self) {
         let mut requests = UnansweredRequests::default();
-        self.upstream.connection.purposes().for_each(|purpose| requests.add(purpose));
+        self.upstream.purposes().for_each(|purpose| requests.add(purpose));
         let flights = self.coherence.flights();
         for (id, flight) in flights.iter() {
             assert!(requests.fetches.remove(&id), "a flight is fetched until it lands");

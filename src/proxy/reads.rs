@@ -7,98 +7,85 @@ use super::coherence::cache::Found;
 use super::coherence::flight::Waiter;
 use super::coherence::{Coherence, Confirmation, Writes, is_caching};
 use super::error::Hold;
-use super::upstream::Upstream;
+use super::upstream::connection::UpstreamConnection;
 use super::upstream::purpose::{Purpose, Shape};
 use crate::base::output::Output;
-use crate::handler::{ConnId, Outbox};
-use crate::protocol::{Reply, Request};
-use crate::session::{Origin, Style};
+use crate::handler::Outbox;
+use crate::protocol::{Key, Reply};
+use crate::session::{Origin, RequestContext};
 use crate::settings::Settings;
-use crate::stats::{Stat, Stats};
+use crate::stats::Stat;
 use std::time::Instant;
 
 /// Returns the hash of a key under which it may be cached; `None`: nothing is cached.
 #[inline]
-pub(super) fn hash(coherence: &Coherence, settings: &Settings, key: &[u8]) -> Option<u64> {
-    is_caching(settings).then(|| coherence.hash(key))
-}
-
-/// Returns what is cached of a key, for a client that asks for it now; `None`: nothing is. The
-/// error: it may not be served yet.
-#[inline]
-pub(super) fn look_up<'a>(
-    client: &ProxyClient,
-    coherence: &'a mut Coherence,
-    upstream: &Upstream,
-    settings: &Settings,
-    stats: &mut Stats,
-    (hash, key): (Option<u64>, &[u8]),
-    now: Instant,
-) -> Option<Result<Found<'a>, Hold>> {
-    let hash = hash?;
-    if client.reads_sent > 0 {
-        coherence.forget_before_own_read(stats, hash, key);
-    }
-    coherence.look_up(hash, key, known_to(client, upstream), settings, now)
+pub(super) fn hash(coherence: &Coherence, settings: &Settings, key: Key<'_>) -> Option<u64> {
+    is_caching(settings).then(|| key.hash(|key| coherence.hash(key)))
 }
 
 /// Returns what is known of the upstream's answers for the present request of a client.
 #[inline]
-fn known_to(client: &ProxyClient, upstream: &Upstream) -> Confirmation {
-    Confirmation { is_covered: client.is_covered, confirmed: upstream.connection.confirmed() }
+fn known_to(client: &ProxyClient, upstream: &UpstreamConnection<Purpose>) -> Confirmation {
+    Confirmation { is_covered: client.is_covered, confirmed: upstream.confirmed() }
 }
 
-/// Answers a `GET` from the cache.
+/// Answers a `GET` from the cache, where `hash` is that of its key. Returns how many bytes the
+/// client has not taken then; `None`: the key is not cached. The error: it may not be served yet.
 #[inline]
-pub(super) fn answer_hit(
+pub(super) fn answer_from_cache(
     client: &mut ProxyClient,
-    output: &mut Output,
-    stats: &mut Stats,
-    style: Style,
-    found: Found<'_>,
-) {
+    coherence: &mut Coherence,
+    upstream: &UpstreamConnection<Purpose>,
+    settings: &Settings,
+    out: &mut Outbox,
+    context: &RequestContext<'_>,
+    hash: Option<u64>,
+) -> Option<Result<usize, Hold>> {
+    let (hash, key, style) = (hash?, context.request.word(1), context.style);
+    if client.reads_sent > 0 {
+        coherence.forget_before_own_read(&mut out.stats, hash, key);
+    }
+    let known = known_to(client, upstream);
+    let found = match coherence.look_up(hash, key, known, settings, context.now.instant)? {
+        Ok(found) => found,
+        Err(hold) => return Some(Err(hold)),
+    };
+    let Some((output, stats)) = out.output_and_stats(context.conn) else { return Some(Ok(0)) };
     stats.add(Stat::Hits, 1);
     let write = |output: &mut Output| style.write(output, Origin::Cache, found.reply());
     client.replies.answer(output, style, write);
+    Some(Ok(output.len()))
 }
 
 impl Proxy {
-    /// `GET`.
+    /// Executes a `GET`.
     pub(super) fn get(
         &mut self,
         out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        key: &[u8],
-        now: Instant,
+        context: &RequestContext<'_>,
     ) -> Result<(), Hold> {
         let Proxy { settings, clients, upstream, coherence, .. } = self;
-        let Some(client) = clients.get_mut(conn) else { return Ok(()) };
-        let hash = hash(coherence, settings, key);
-        match look_up(client, coherence, upstream, settings, &mut out.stats, (hash, key), now) {
-            Some(found) => {
-                let found = found?;
-                if let Some((output, stats)) = out.output_and_stats(conn) {
-                    answer_hit(client, output, stats, style, found);
-                }
-                Ok(())
-            }
-            None => self.fetch(out, conn, style, (hash, key), now),
+        let Some(client) = clients.get_mut(context.conn) else { return Ok(()) };
+        let hash = hash(coherence, settings, context.request.key());
+        match answer_from_cache(client, coherence, upstream, settings, out, context, hash) {
+            Some(answered) => answered.map(|_| ()),
+            None => self.fetch(out, context, hash),
         }
     }
 
-    /// Answers a `GET` of what is not cached: by a flight, or by a request of the client's own.
+    /// Answers a `GET` of a key that is not cached: by a flight, or by a request of the client's
+    /// own.
     pub(super) fn fetch(
         &mut self,
         out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        (hash, key): (Option<u64>, &[u8]),
-        now: Instant,
+        context: &RequestContext<'_>,
+        hash: Option<u64>,
     ) -> Result<(), Hold> {
+        let RequestContext { conn, request, style, now } = *context;
+        let (key, now) = (request.word(1), now.instant);
         let Proxy { settings, clients, upstream, coherence, .. } = self;
         let Some(client) = clients.get_mut(conn) else { return Ok(()) };
-        if upstream.connection.is_full(out) {
+        if upstream.is_full(out) {
             return Err(Hold::Upstream);
         }
         if let Some(hash) = hash
@@ -118,15 +105,15 @@ impl Proxy {
         Ok(())
     }
 
-    /// `MGET`: gathers values from the cache, and from a flight for each that is not there.
+    /// Executes an `MGET`: gathers values from the cache, and from a flight for each that is not
+    /// there.
     pub(super) fn mget(
         &mut self,
         out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        request: &Request<'_>,
-        now: Instant,
+        context: &RequestContext<'_>,
     ) -> Result<(), Hold> {
+        let RequestContext { conn, request, style, now } = *context;
+        let now = now.instant;
         let Proxy { settings, clients, upstream, coherence, .. } = self;
         let Some(client) = clients.get_mut(conn) else { return Ok(()) };
         let known = known_to(client, upstream);
@@ -135,11 +122,11 @@ impl Proxy {
                 coherence.forget_before_own_read(&mut out.stats, coherence.hash(key), key);
             }
         }
-        let keys = || request.keys().enumerate();
-        let mut gather = Gather::new(keys().len(), settings.limits.output_limit / 2);
+        let count = request.keys().len();
+        let mut gather = Gather::new(count, settings.limits.output_limit / 2);
         let (mut missing, mut is_too_large) = (Vec::new(), false);
-        for (index, key) in keys() {
-            let hash = coherence.hash(key);
+        for (index, key) in request.hashed_keys().enumerate() {
+            let (hash, key) = (key.hash(|key| coherence.hash(key)), key.bytes);
             if let Some(found) = coherence.look_up(hash, key, known, settings, now) {
                 is_too_large |= gather.take(index, found?.reply());
             } else if coherence.may_fetch(hash, key, known, settings, now) {
@@ -148,12 +135,12 @@ impl Proxy {
                 return Err(Hold::Confirmation);
             }
         }
-        if !missing.is_empty() && upstream.connection.is_full(out) {
+        if !missing.is_empty() && upstream.is_full(out) {
             return Err(Hold::Upstream);
         }
         let Some((output, stats)) = out.output_and_stats(conn) else { return Ok(()) };
         stats.add(Stat::TooLargeReplies, is_too_large.into());
-        stats.add(Stat::Hits, (keys().len() - missing.len()) as u64);
+        stats.add(Stat::Hits, (count - missing.len()) as u64);
         stats.add(Stat::Misses, missing.len() as u64);
         if missing.is_empty() {
             let write = |output: &mut Output| gather.write(output, style.version);
@@ -169,8 +156,8 @@ impl Proxy {
 
     /// Joins the flight of a key, or begins one.
     ///
-    /// The life of the key is asked for first: so the value is the last that is read, whatever
-    /// changes it later is told later, and it can be stored at once.
+    /// The life of the key is requested first: so the value is read last, whatever changes it later
+    /// is reported later, and it can be stored at once.
     fn join_or_send(
         &mut self,
         out: &mut Outbox,

@@ -4,14 +4,14 @@
 //!   serve_requests ─▶ serve_batch ─▶ a hit: answered where it is decoded
 //!                        │
 //!                        ├─▶ get, mget (reads.rs) ─▶ fetch
-//!                        └─▶ execute_slow ─▶ collect_or_execute ─▶ execute ─▶ forward
+//!                        └─▶ execute_slow ─▶ collect, or execute ─▶ forward
 //! ```
 
 use super::client::dump::{DumpProgress, DumpRequest, ProxyDump};
 use super::coherence::flight::Waiter;
 use super::coherence::is_caching;
 use super::error::{Hold, UpstreamError};
-use super::reads::{answer_hit, hash, look_up};
+use super::reads::{answer_from_cache, hash};
 use super::transactions::QUEUED;
 use super::upstream::purpose::{DumpPart, Purpose, UpstreamRequest, reads};
 use super::{MAX_GATHERED, Proxy};
@@ -19,12 +19,10 @@ use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
-use crate::protocol::Reply;
 use crate::protocol::command::{Access, Verb};
-use crate::protocol::{Decoded, Form, Refusal, Request, Scratch, Words};
-use crate::session::{Outcome, Style, clients, program};
-use crate::settings::Program;
-use crate::settings::limits;
+use crate::protocol::{Decoded, Form, Refusal, Reply, Scratch, Words};
+use crate::session::{Outcome, RequestContext, Style, clients, program};
+use crate::settings::{Program, limits};
 use crate::stats::Stat;
 use std::time::{Duration, Instant};
 
@@ -104,26 +102,24 @@ impl Proxy {
             };
             out.stats.count_request(request.command);
             client.is_covered = client.covers(consumed);
+            let style = client.session.style(request.form, Some(request.command.verb));
+            let context = RequestContext { conn, request: &request, style, now: at };
             let outcome = if request.command.verb == Verb::Get && client.is_plain() {
                 client.session.note_command(Verb::Get);
-                let style = client.session.style(request.form, Some(Verb::Get));
-                let key = request.word(1);
-                let key = (hash(coherence, settings, key), key);
-                match look_up(client, coherence, upstream, settings, &mut out.stats, key, now) {
-                    Some(Ok(found)) => {
-                        if let Some((output, stats)) = out.output_and_stats(conn) {
-                            answer_hit(client, output, stats, style, found);
-                            unsent = output.len();
-                        }
+                let hash = hash(coherence, settings, request.key());
+                match answer_from_cache(client, coherence, upstream, settings, out, &context, hash)
+                {
+                    Some(Ok(left)) => {
+                        unsent = left;
                         input.consume(consumed);
                         client.consumed(consumed);
                         continue;
                     }
                     Some(Err(hold)) => Err(hold),
-                    None => self.fetch(out, conn, style, key, now),
+                    None => self.fetch(out, &context, hash),
                 }
             } else {
-                self.execute_slow(out, conn, &request, now)
+                self.execute_slow(out, &context)
             };
             match outcome {
                 Ok(()) => {
@@ -206,7 +202,7 @@ impl Proxy {
         client.consumed(consumed);
         client.is_waiting = true;
         match why {
-            Hold::Upstream => self.upstream.hold(conn),
+            Hold::Upstream => self.held.push(conn),
             Hold::Confirmation => {
                 out.stats.add(Stat::HeldForConfirmation, 1);
                 if client.await_confirmation(input.len()) {
@@ -233,70 +229,42 @@ impl Proxy {
     }
 
     /// Carries out a request that is not a plain `GET`, or one that was held in vain.
-    fn execute_slow(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        now: Instant,
-    ) -> Result<(), Hold> {
+    fn execute_slow(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Result<(), Hold> {
+        let RequestContext { conn, request, style, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let verb = request.command.verb;
         if let Some(failure) = client.take_up() {
             if matches!(verb, Verb::Get | Verb::Mget) {
                 out.stats.add(Stat::Misses, request.keys().len() as u64);
             }
-            let style = client.session.style(request.form, Some(verb));
             client.answer(out, conn, style, Reply::Error(failure.message(false)));
             client.session.end_request();
             return Ok(());
         }
         client.session.note_command(verb);
-        let style = client.session.style(request.form, Some(verb));
-        self.collect_or_execute(out, conn, style, request, now)?;
+        if !self.collect(out, context) {
+            self.execute(out, context)?;
+        }
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.end_request();
         }
         Ok(())
     }
 
-    /// Collects a request for `EXEC` if a transaction is open, or else executes it.
-    fn collect_or_execute(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        request: &Request<'_>,
-        now: Instant,
-    ) -> Result<(), Hold> {
-        if self.collect(out, conn, style, request) {
-            return Ok(());
-        }
-        self.execute(out, conn, style, request, now)
-    }
-
-    fn execute(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        request: &Request<'_>,
-        now: Instant,
-    ) -> Result<(), Hold> {
+    fn execute(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Result<(), Hold> {
+        let request = context.request;
         match (request.command.access, request.command.verb) {
-            (Access::Connection, _) => self.connection_command(out, conn, style, request, now),
-            (Access::Transaction, verb) => {
-                return self.transaction_command(out, conn, style, verb, now);
-            }
-            (_, Verb::Get) => return self.get(out, conn, style, request.word(1), now),
-            (_, Verb::Dump) => self.dump(out, conn, style, request),
+            (Access::Connection, _) => self.connection_command(out, context),
+            (Access::Transaction, _) => return self.transaction_command(out, context),
+            (_, Verb::Get) => return self.get(out, context),
+            (_, Verb::Dump) => self.dump(out, context),
             (_, Verb::Mget) if is_caching(&self.settings) && request.len() <= MAX_GATHERED + 1 => {
-                return self.mget(out, conn, style, request, now);
+                return self.mget(out, context);
             }
-            _ if self.upstream.connection.is_full(out) => return Err(Hold::Upstream),
+            _ if self.upstream.is_full(out) => return Err(Hold::Upstream),
             _ => {
                 let request = UpstreamRequest::new(request, self.settings.put_mode);
-                self.forward(out, conn, style, request, now);
+                self.forward(out, context.conn, context.style, request, context.now.instant);
             }
         }
         Ok(())
@@ -310,9 +278,9 @@ impl Proxy {
         words: Words<'_>,
         now: Instant,
     ) -> Result<(), Hold> {
-        let admitted = match &self.upstream.commands {
+        let admitted = match &self.greeter.commands {
             Some(commands) => commands.admit(words),
-            None if self.upstream.connection.is_down() => {
+            None if self.upstream.is_down() => {
                 Err(format!("ERR {}", UpstreamError::Unavailable.message(false)))
             }
             None => return Err(Hold::Upstream),
@@ -331,7 +299,7 @@ impl Proxy {
                 Ok(()) => client.answer(out, conn, style, QUEUED),
                 Err(error) => client.answer_error(out, conn, style, &error),
             }
-        } else if self.upstream.connection.is_full(out) {
+        } else if self.upstream.is_full(out) {
             return Err(Hold::Upstream);
         } else {
             self.forward(out, conn, style, request, now);
@@ -361,7 +329,8 @@ impl Proxy {
         self.send(out, &words, Purpose::Request(waiter, writes, shape), now);
     }
 
-    fn dump(&mut self, out: &mut Outbox, conn: ConnId, style: Style, request: &Request<'_>) {
+    fn dump(&mut self, out: &mut Outbox, context: &RequestContext<'_>) {
+        let RequestContext { conn, request, style, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return };
         client.dumps = client.dumps.wrapping_add(1);
         match ProxyDump::new(client.dumps, style, request) {
@@ -371,17 +340,11 @@ impl Proxy {
         }
     }
 
-    fn connection_command(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        mut style: Style,
-        request: &Request<'_>,
-        now: Instant,
-    ) {
+    fn connection_command(&mut self, out: &mut Outbox, context: &RequestContext<'_>) {
+        let RequestContext { conn, request, mut style, now } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return };
-        let (mut reply, at) = (Output::new(), out.clock.at(now));
-        let unix = out.clock.unix(now);
+        let mut reply = Output::new();
+        let unix = out.clock.unix(now.instant);
         let outcome =
             client.session.connection_command(request, conn, unix, &mut reply, &mut out.stats);
         // It may be the command that says so.
@@ -393,10 +356,10 @@ impl Proxy {
                 client.end(out, conn);
             }
             Outcome::Program => {
-                let (stats, upstream) = (&mut out.stats, &self.upstream.connection);
-                stats.set(Stat::UptimeSeconds, (now - self.started).as_secs());
+                let (stats, upstream) = (&mut out.stats, &self.upstream);
+                stats.set(Stat::UptimeSeconds, (now.instant - self.started).as_secs());
                 self.coherence.write_stats(stats);
-                let age = upstream.confirmed().map_or(Duration::ZERO, |at| now - at);
+                let age = upstream.confirmed().map_or(Duration::ZERO, |at| now.instant - at);
                 stats.set(Stat::ConfirmedAgeMs, age.as_millis() as u64);
                 stats.set(Stat::UpstreamUp, u64::from(upstream.is_up()));
                 stats.set(Stat::UpstreamUnanswered, upstream.unanswered() as u64);
@@ -408,7 +371,7 @@ impl Proxy {
                 let there = self.clients.iter().filter(|(_, client)| !client.has_ended);
                 let sessions = there.map(|(conn, client)| (conn, &client.session));
                 let mut writer = style.writer(&mut reply);
-                let killed = clients::answer(&request, conn, sessions, at, &mut writer);
+                let killed = clients::answer(&request, conn, sessions, now, &mut writer);
                 for other in killed.others {
                     if let Some(client) = self.clients.get_mut(other) {
                         client.has_ended = true;
@@ -437,9 +400,9 @@ impl Proxy {
             return Some(Next::Drain);
         }
         let upstream = &mut self.upstream;
-        if upstream.connection.is_full(out) {
+        if upstream.is_full(out) {
             client.is_waiting = true;
-            upstream.hold(conn);
+            self.held.push(conn);
             return Some(Next::Wait);
         }
         let part = DumpPart { conn, dump: dump.number() };
@@ -448,7 +411,7 @@ impl Proxy {
                 DumpRequest::Keys => Purpose::DumpKeys(part),
                 DumpRequest::Value => Purpose::DumpValue(part),
             };
-            upstream.connection.send(out, words, purpose, now).is_ok()
+            upstream.send(out, words, purpose, now).is_ok()
         });
         match progress {
             DumpProgress::All => {

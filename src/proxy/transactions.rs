@@ -11,13 +11,12 @@ use super::upstream::foreign::ForeignCommands;
 use super::upstream::purpose::{Purpose, Shape, UpstreamRequest};
 use crate::base::buffer::Buffer;
 use crate::base::output::Value;
-use crate::handler::{ConnId, Outbox};
+use crate::handler::Outbox;
 use crate::protocol::command::{Access, Command, Verb};
-use crate::protocol::{Decoded, Refusal, Reply, Request, resp};
+use crate::protocol::{Decoded, Refusal, Reply, resp};
 use crate::session::transaction::{ABORTED, Replay, TransactionStep};
-use crate::session::{Collected, RequestError, Style};
+use crate::session::{Collected, RequestContext, RequestError};
 use crate::settings::Settings;
-use std::time::Instant;
 
 /// The reply to a request that is kept for `EXEC`.
 pub const QUEUED: Reply<'static> = Reply::Raw(Value::Short(b"+QUEUED\r\n"));
@@ -81,13 +80,8 @@ impl TransactionBlock {
 impl Proxy {
     /// Keeps a request for `EXEC`, or refuses it, if a transaction is open that it does not end.
     /// `false`: it is to be carried out now.
-    pub(super) fn collect(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        request: &Request<'_>,
-    ) -> bool {
+    pub(super) fn collect(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> bool {
+        let RequestContext { conn, request, style, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return true };
         if client.session.transaction().is_none() {
             return false;
@@ -109,14 +103,12 @@ impl Proxy {
     pub(super) fn transaction_command(
         &mut self,
         out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        verb: Verb,
-        now: Instant,
+        context: &RequestContext<'_>,
     ) -> Result<(), Hold> {
+        let RequestContext { conn, request, style, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        let done = match client.session.transaction_command(verb) {
-            Ok(TransactionStep::Exec) => return self.exec(out, conn, style, now),
+        let done = match client.session.transaction_command(request.command.verb) {
+            Ok(TransactionStep::Exec) => return self.exec(out, context),
             Ok(TransactionStep::Watch) => Err(UNWATCHED),
             // No key is ever watched.
             Ok(_) => Ok(()),
@@ -130,16 +122,11 @@ impl Proxy {
     }
 
     /// Sends a transaction, all of it at once.
-    fn exec(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        style: Style,
-        now: Instant,
-    ) -> Result<(), Hold> {
+    fn exec(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Result<(), Hold> {
+        let RequestContext { conn, style, now, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let Some(transaction) = client.session.transaction() else { return Ok(()) };
-        let commands = self.upstream.commands.as_ref();
+        let commands = self.greeter.commands.as_ref();
         let block = if let Err(error) = transaction.check() {
             Err(error)
         } else if transaction.is_empty() {
@@ -148,13 +135,13 @@ impl Proxy {
             return Ok(());
         } else if commands.is_some_and(|it| !it.has_transactions()) {
             Err(NO_TRANSACTIONS)
-        } else if self.upstream.connection.is_full(out) {
+        } else if self.upstream.is_full(out) {
             return Err(Hold::Upstream);
         } else {
             match TransactionBlock::new(transaction.requests(), &self.settings, commands) {
                 Ok(block) => Ok(block),
                 Err(NoBlock::Refused) => Err(ABORTED),
-                Err(NoBlock::Hold) if self.upstream.connection.is_down() => {
+                Err(NoBlock::Hold) if self.upstream.is_down() => {
                     Err(UpstreamError::Unavailable.message(false).into())
                 }
                 Err(NoBlock::Hold) => return Err(Hold::Upstream),
@@ -174,7 +161,7 @@ impl Proxy {
         self.coherence.write_begun(&mut out.stats, &writes);
         let before = block.shapes.len();
         let purpose = Purpose::Request(waiter, writes, Shape::Each(block.shapes.into()));
-        self.send_transaction(out, block.requests.bytes(), before, purpose, now);
+        self.send_transaction(out, block.requests.bytes(), before, purpose, now.instant);
         Ok(())
     }
 }

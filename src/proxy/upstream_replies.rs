@@ -34,13 +34,13 @@ impl Proxy {
         // The other half is for what the client has not taken yet.
         let most = self.settings.limits.output_limit / 2;
         loop {
-            let came = self.upstream.connection.next_reply(input, most).map_err(|error| {
+            let came = self.upstream.next_reply(input, most).map_err(|error| {
                 warn!("the upstream sends what is no reply: {error}");
                 UnexpectedReply
             })?;
             match came {
                 // Who has answered everything before all of it was sent has not read it.
-                None if self.upstream.connection.is_ahead(out) => return Err(UnexpectedReply),
+                None if self.upstream.is_ahead(out) => return Err(UnexpectedReply),
                 None => return Ok(()),
                 Some(Received::Push(length)) => {
                     let understood =
@@ -80,12 +80,18 @@ impl Proxy {
     ) -> Result<(), UnexpectedReply> {
         let bytes = reply.bytes();
         if !matches!(purpose, Some(Purpose::Greeting(_))) {
-            self.upstream.connection.has_answered();
+            self.upstream.has_answered();
         }
         match purpose {
             Some(Purpose::Greeting(question)) => {
                 let tracking = self.settings.cache_bytes > 0;
-                let level = self.upstream.greeting_answered(out, question, bytes, tracking, now)?;
+                let level = self.greeter.answered(
+                    &mut self.upstream,
+                    out,
+                    (question, bytes),
+                    tracking,
+                    now,
+                )?;
                 if let Some(level) = level {
                     self.coherence.begin_level(&mut out.stats, level);
                 }
@@ -100,17 +106,17 @@ impl Proxy {
                 Ok(())
             }
             Some(Purpose::Multi) => {
-                self.upstream.has_refused_multi =
+                self.has_refused_multi =
                     matches!(Elements::new(bytes).next(), Some(Element::Error(_)));
                 expect(bytes, b"OK")
             }
             // Then each request was carried out by itself.
-            None if self.upstream.has_refused_multi => Ok(()),
+            None if self.has_refused_multi => Ok(()),
             None => expect(bytes, b"QUEUED"),
             Some(Purpose::Fetch(id)) => self.fetched(out, id, reply, now),
             Some(Purpose::Request(waiter, writes, shape)) => {
                 self.request_ended(out, waiter, &writes, &shape);
-                let (reply, from) = (shape.read(reply), self.upstream.version);
+                let (reply, from) = (shape.read(reply), self.greeter.version);
                 let lost = Reply::Error(UpstreamError::Lost.message(writes.is_some()));
                 let shown = reply.unwrap_or(lost);
                 self.fulfil_with(out, waiter, bytes.len(), |replies, output| {
@@ -218,12 +224,12 @@ impl Proxy {
         out.stats.add(Stat::UpstreamErrors, 1);
         #[cfg(feature = "mutants")]
         if why == UpstreamError::TimedOut && !self.coherence.keeps(Rule::AbandonLateConnection) {
-            for purpose in self.upstream.connection.wait_no_longer() {
+            for purpose in self.upstream.wait_no_longer() {
                 self.fail(out, purpose, why);
             }
             return;
         }
-        let (failure, waiting) = self.upstream.connection.lose(out, why, now);
+        let (failure, waiting) = self.upstream.lose(out, why, now);
         let waiting_for_ping = self.coherence.connection_lost(&mut out.stats);
         self.confirmation_ended(out, waiting_for_ping, Some(failure));
         for purpose in waiting {
@@ -234,7 +240,10 @@ impl Proxy {
 
     /// Lets the clients go on that waited for room at the upstream, if there is room.
     pub(super) fn release_held_back(&mut self, out: &mut Outbox) {
-        for conn in self.upstream.release(out) {
+        if self.held.is_empty() || !self.upstream.has_room(out) {
+            return;
+        }
+        for conn in std::mem::take(&mut self.held) {
             if let Some(client) = self.clients.get_mut(conn) {
                 client.go_on(out, conn);
             }

@@ -15,7 +15,7 @@ impl Proxy {
         purpose: Purpose,
         now: Instant,
     ) {
-        if let Err(purpose) = self.upstream.connection.send(out, words, purpose, now) {
+        if let Err(purpose) = self.upstream.send(out, words, purpose, now) {
             self.fail(out, purpose, UpstreamError::Unavailable);
         }
     }
@@ -31,7 +31,7 @@ impl Proxy {
         now: Instant,
     ) {
         self.send(out, &[b"MULTI"], Purpose::Multi, now);
-        let connection = &mut self.upstream.connection;
+        let connection = &mut self.upstream;
         if let Err(purpose) = connection.send_block(out, requests, before, purpose, now) {
             self.fail(out, purpose, UpstreamError::Unavailable);
         }
@@ -39,7 +39,7 @@ impl Proxy {
 
     /// Sends the PING that hits wait for, if it is due.
     pub(super) fn send_confirmation(&mut self, out: &mut Outbox, now: Instant) {
-        let sent = self.upstream.connection.sent();
+        let sent = self.upstream.sent();
         if self.coherence.confirmation_due(sent, &self.settings).is_some_and(|due| due <= now) {
             let waiting = self.coherence.begin_confirmation();
             self.send(out, &[b"PING"], Purpose::Confirmation(waiting), now);

@@ -1,7 +1,9 @@
 //! One client, as the server knows it.
 
 use super::commands::DumpStream;
+use super::keyspace::Keyspace;
 use super::observers::tracking::{ReaderId, Tracking};
+use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::protocol::Request;
 use crate::protocol::command::Access;
@@ -60,6 +62,17 @@ impl Client {
         if let Some(dump) = dump {
             self.change_rare(|rare| rare.dumping = Some(Dumping { dump, held: Output::new() }));
         }
+    }
+
+    /// Sends the next piece of the text `DUMP` that is under way. Returns `false` if there is none.
+    #[inline]
+    pub fn step_dump(&mut self, keyspace: &Keyspace, output: &mut Output, now: Now) -> bool {
+        let Some(dumping) = self.dumping() else { return false };
+        if dumping.dump.step(keyspace, output, now) {
+            output.push_all(&dumping.held);
+            self.end_dump();
+        }
+        true
     }
 
     /// Ends the text `DUMP` that is under way.

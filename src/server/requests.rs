@@ -8,14 +8,13 @@
 
 use super::client::Client;
 use super::{Server, Then, commands};
-use crate::base::buffer::Buffer;
-use crate::base::buffer::SCRATCH_BYTES;
+use crate::base::buffer::{Buffer, SCRATCH_BYTES};
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::protocol::command::{Access, Verb};
-use crate::protocol::{Decoded, Form, Refusal, Request, Scratch};
-use crate::session::{Collected, RequestError, Style};
+use crate::protocol::{Decoded, Form, Refusal, Scratch};
+use crate::session::{Collected, RequestContext, RequestError, Style};
 use crate::settings::limits;
 use crate::stats::{Stat, Stats};
 
@@ -80,14 +79,7 @@ impl Server {
         let limits = &self.settings.limits;
         client.session.note_activity(now);
         loop {
-            if output.len() > limits::HIGH_WATER {
-                return BatchEnd::Stop(Next::Drain);
-            }
-            if let Some(dumping) = client.dumping() {
-                if dumping.dump.step(&self.keyspace, output, now) {
-                    output.push_all(&dumping.held);
-                    client.end_dump();
-                }
+            if output.len() > limits::HIGH_WATER || client.step_dump(&self.keyspace, output, now) {
                 return BatchEnd::Stop(Next::Drain);
             }
             client.session.decoder.look_ahead(input.bytes(), scratch, limits, &self.keyspace);
@@ -96,10 +88,10 @@ impl Server {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
                     client.session.note_command(request.command.verb);
+                    let style = client.session.style(request.form, Some(request.command.verb));
                     if self.keyspace.has_no_memory_for(request.command) {
                         client.refuse(output, stats, request.form, &Refusal::OutOfMemory);
                     } else if client.session.is_plain() && request.command.is_for_keys() {
-                        let style = client.session.style(request.form, Some(request.command.verb));
                         let keys = &mut self.keyspace;
                         client.begin(commands::execute(keys, &request, style, output, stats, now));
                         let tracking = &mut self.keyspace.observers.tracking;
@@ -109,9 +101,10 @@ impl Server {
                             return BatchEnd::Pause;
                         }
                     } else {
-                        let closes = self.execute_slow(out, conn, &request, now) == Then::Close;
+                        let context = RequestContext { conn, request: &request, style, now };
+                        let then = self.execute_slow(out, &context);
                         input.consume(consumed);
-                        return if closes { BatchEnd::Close } else { BatchEnd::Pause };
+                        return if then == Then::Close { BatchEnd::Close } else { BatchEnd::Pause };
                     }
                 }
                 Decoded::Incomplete => {
@@ -147,15 +140,10 @@ impl Server {
     }
 
     /// Executes a request that concerns more than the keys, or whose reply may not be wanted.
-    fn execute_slow(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        now: Now,
-    ) -> Then {
+    fn execute_slow(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Then {
+        let RequestContext { conn, request, .. } = *context;
         let mark = out.unsent(conn);
-        let then = self.collect_or_execute(out, conn, request, now);
+        let then = self.collect_or_execute(out, context);
         // In a transaction that is executed, what is wanted may change from reply to reply.
         if request.command.verb != Verb::Exec {
             self.discard_unwanted_reply(out, conn, mark);
@@ -179,18 +167,12 @@ impl Server {
     }
 
     /// Keeps a request for `EXEC`, if a transaction is open, or executes it.
-    fn collect_or_execute(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        now: Now,
-    ) -> Then {
+    fn collect_or_execute(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Then {
+        let RequestContext { conn, request, style, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
-        let style = client.session.style(request.form, Some(request.command.verb));
         match client.session.collect(request, self.settings.limits.max_request) {
-            Collected::Not => return self.execute(out, conn, request, style, now),
+            Collected::Not => return self.execute(out, context),
             Collected::Kept => style.writer(output).simple("QUEUED"),
             Collected::Refused(error) => error.write(style, output, stats),
         }
@@ -198,17 +180,11 @@ impl Server {
     }
 
     /// Executes a request of any kind.
-    pub(super) fn execute(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        style: Style,
-        now: Now,
-    ) -> Then {
+    pub(super) fn execute(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Then {
+        let RequestContext { conn, request, style, now } = *context;
         match request.command.access {
-            Access::Connection => self.connection_command(out, conn, request, style, now),
-            Access::Transaction => self.transaction_command(out, conn, request, style, now),
+            Access::Connection => self.connection_command(out, context),
+            Access::Transaction => self.transaction_command(out, context),
             Access::Read | Access::Write | Access::WriteAll => {
                 if let Some(client) = self.clients.get_mut(conn)
                     && let Some((output, stats)) = out.output_and_stats(conn)

@@ -3,12 +3,11 @@
 
 use super::{Server, Then, commands};
 use crate::base::buffer::Buffer;
-use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Outbox};
-use crate::protocol::{Decoded, Form, Refusal, Request};
+use crate::protocol::{Decoded, Form, Refusal};
 use crate::session::transaction::{Replay, TransactionStep, aborted_for_memory};
-use crate::session::{RequestError, Style};
+use crate::session::{RequestContext, RequestError, Style};
 use crate::stats::Stat;
 
 /// A reply of so many bytes is given in a transaction, whatever came before it.
@@ -19,17 +18,15 @@ impl Server {
     pub(super) fn transaction_command(
         &mut self,
         out: &mut Outbox,
-        conn: ConnId,
-        request: &Request<'_>,
-        style: Style,
-        now: Now,
+        context: &RequestContext<'_>,
     ) -> Then {
+        let RequestContext { conn, request, style, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
         let mark = output.len();
         let done = match client.session.transaction_command(request.command.verb) {
-            Ok(TransactionStep::Exec) => return self.exec(out, conn, style, now),
-            Ok(TransactionStep::Watch) => self.watch(conn, request, now),
+            Ok(TransactionStep::Exec) => return self.exec(out, context),
+            Ok(TransactionStep::Watch) => self.watch(context),
             Ok(TransactionStep::Discarded | TransactionStep::Unwatch) => {
                 self.keyspace.observers.watches.forget(conn);
                 Ok(())
@@ -45,7 +42,8 @@ impl Server {
         Then::Continue
     }
 
-    fn watch(&mut self, conn: ConnId, request: &Request<'_>, now: Now) -> Result<(), RequestError> {
+    fn watch(&mut self, context: &RequestContext<'_>) -> Result<(), RequestError> {
+        let RequestContext { conn, request, now, .. } = *context;
         if request.keys().all(|key| self.keyspace.watch(conn, key, now)) {
             return Ok(());
         }
@@ -53,10 +51,11 @@ impl Server {
     }
 
     /// Executes a client's transaction: all of it, or nothing.
-    fn exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style, now: Now) -> Then {
+    fn exec(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Then {
+        let RequestContext { conn, style, .. } = *context;
         let begin = out.unsent(conn);
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
-        let requests = self.begin_exec(conn, output, style, now).unwrap_or_else(|error| {
+        let requests = self.begin_exec(context, output).unwrap_or_else(|error| {
             error.write(style, output, stats);
             Buffer::new()
         });
@@ -76,7 +75,9 @@ impl Server {
             self.keyspace.output_limit = room;
             if self.keyspace.has_no_memory_for(request.command) {
                 self.refuse_in_exec(out, conn, style);
-            } else if self.execute(out, conn, &request, style, now) == Then::Close {
+            } else if self.execute(out, &RequestContext { request: &request, style, ..*context })
+                == Then::Close
+            {
                 then = Then::Close;
             }
             if out.unsent(conn) - mark > room
@@ -106,11 +107,10 @@ impl Server {
     /// watched key has changed.
     fn begin_exec(
         &mut self,
-        conn: ConnId,
+        context: &RequestContext<'_>,
         output: &mut Output,
-        style: Style,
-        now: Now,
     ) -> Result<Buffer, RequestError> {
+        let RequestContext { conn, style, now, .. } = *context;
         let changed = self.keyspace.forget_watches(conn, now);
         let client = self.clients.get_mut(conn);
         let Some(transaction) = client.and_then(|client| client.session.transaction()) else {

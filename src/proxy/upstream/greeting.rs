@@ -19,7 +19,8 @@
 //! come; each is told in the log once. A password is never in the log: where it was in the
 //! question, the words of the error, which may repeat the question, are not told either.
 
-use super::Upstream;
+use super::connection::UpstreamConnection;
+use super::credentials::{Credentials, Source};
 use super::foreign::ForeignCommands;
 use super::purpose::{Purpose, Question};
 use crate::handler::Outbox;
@@ -33,20 +34,47 @@ use std::time::Instant;
 /// How many bytes of an upstream's error the log shows.
 const MAX_SHOWN: usize = 128;
 
-impl Upstream {
+/// Greets each new connection to the upstream, and keeps what is known of the upstream from that.
+pub struct Greeter {
+    source: Source,
+    /// The number of the database.
+    database: u32,
+    /// Who the proxy is, while a connection is greeted.
+    credentials: Option<Credentials>,
+    /// The version of RESP that the upstream speaks on this connection.
+    pub version: Version,
+    /// The upstream's own commands, once it has sent them on this connection.
+    pub commands: Option<ForeignCommands>,
+}
+
+impl Greeter {
+    /// Returns a greeter for connections that have not begun.
+    pub fn new(source: Source, database: u32) -> Greeter {
+        Greeter { source, database, credentials: None, version: Version::Two, commands: None }
+    }
+
     /// Begins to greet a connection that is being made.
     ///
     /// # Errors
     /// The credentials cannot be read: says why.
-    pub fn greet(&mut self, out: &mut Outbox) -> Result<(), String> {
+    pub fn greet(
+        &mut self,
+        connection: &mut UpstreamConnection<Purpose>,
+        out: &mut Outbox,
+    ) -> Result<(), String> {
         self.version = Version::Two;
         self.commands = None;
         self.credentials = self.source.ask()?;
-        self.put_question(out, Question::Hello);
+        self.put_question(connection, out, Question::Hello);
         Ok(())
     }
 
-    fn put_question(&mut self, out: &mut Outbox, question: Question) {
+    fn put_question(
+        &self,
+        connection: &mut UpstreamConnection<Purpose>,
+        out: &mut Outbox,
+        question: Question,
+    ) {
         let database = self.database.to_string();
         let mut words: Vec<&[u8]> = match question {
             Question::Hello => vec![b"HELLO", b"3"],
@@ -65,7 +93,7 @@ impl Upstream {
             _ => {}
         }
         // It fails where the connection has gone, and all that waited on it has been told.
-        let _ = self.connection.greet(out, &words, Purpose::Greeting(question));
+        let _ = connection.greet(out, &words, Purpose::Greeting(question));
     }
 
     /// Goes on with the next question. Returns the level of the cache, once that is known; it is
@@ -73,18 +101,18 @@ impl Upstream {
     ///
     /// # Errors
     /// The connection is of no use.
-    pub fn greeting_answered(
+    pub fn answered(
         &mut self,
+        connection: &mut UpstreamConnection<Purpose>,
         out: &mut Outbox,
-        question: Question,
-        reply: &[u8],
+        (question, reply): (Question, &[u8]),
         wants_tracking: bool,
         now: Instant,
     ) -> Result<Option<Level>, UnexpectedReply> {
-        let is_early = self.connection.is_ahead(out);
+        let is_early = connection.is_ahead(out);
         let (next, level) = match (question, Elements::new(reply).next()) {
             (_, Some(Element::Error(error))) if is_early || !is_passable(question, error) => {
-                self.connection.log_failure(self.refusal(question, error));
+                connection.log_failure(self.refusal(question, error));
                 return Err(UnexpectedReply);
             }
             _ if is_early => return Err(UnexpectedReply),
@@ -93,7 +121,7 @@ impl Upstream {
                 self.after_login(wants_tracking)
             }
             (Question::Hello, Some(Element::Error(_))) => {
-                if !self.connection.is_retrying() {
+                if !connection.is_retrying() {
                     info!("the upstream speaks RESP2");
                 }
                 match self.credentials {
@@ -109,17 +137,15 @@ impl Upstream {
             (Question::Tracking, Some(Element::Error(_))) => {
                 (Question::Commands, Some(Level::Zero))
             }
-            (Question::Commands, Some(Element::Array(_))) => {
-                self.greeted(out, ForeignCommands::read(reply), now);
-                return Ok(None);
-            }
-            (Question::Commands, Some(Element::Error(_))) => {
-                self.greeted(out, ForeignCommands::default(), now);
+            (Question::Commands, Some(Element::Array(_) | Element::Error(_))) => {
+                self.commands = Some(ForeignCommands::read(reply));
+                self.credentials = None;
+                connection.greeted(out, now);
                 return Ok(None);
             }
             _ => return Err(UnexpectedReply),
         };
-        self.put_question(out, next);
+        self.put_question(connection, out, next);
         Ok(level)
     }
 
@@ -139,12 +165,6 @@ impl Upstream {
             Version::Three => (Question::Tracking, None),
             Version::Two => (Question::Commands, Some(Level::Zero)),
         }
-    }
-
-    fn greeted(&mut self, out: &mut Outbox, commands: ForeignCommands, now: Instant) {
-        self.commands = Some(commands);
-        self.credentials = None;
-        self.connection.greeted(out, now);
     }
 
     /// Returns why there is no upstream, in plain words.
