@@ -212,19 +212,18 @@ impl Keyspace {
         removed
     }
 
-    /// Appends to a value, or stores one. Returns its new length.
-    pub fn append(&mut self, key: Key<'_>, tail: &[u8], now: Now) -> usize {
-        let len = self.store.append(key, tail, now);
-        self.observers.changed(key.bytes);
-        len
-    }
-
-    /// Writes over a part of a value, or stores one: see [`Store::set_range`]. Returns its new
+    /// Writes over a part of a value, or extends it: see [`Store::write_at`]. Returns its new
     /// length.
-    pub fn set_range(&mut self, key: Key<'_>, offset: usize, piece: &[u8], now: Now) -> usize {
-        let len = self.store.set_range(key, offset, piece, now);
+    pub fn write_at(
+        &mut self,
+        key: Key<'_>,
+        offset: Option<usize>,
+        piece: &[u8],
+        now: Now,
+    ) -> usize {
+        let length = self.store.write_at(key, offset, piece, now);
         self.observers.changed(key.bytes);
-        len
+        length
     }
 
     /// Sets when a key expires, in Unix milliseconds; a time that has come deletes it. Returns

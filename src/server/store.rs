@@ -30,6 +30,8 @@
 //! that come for many at a time) is done in parts by [`Store::expire`].
 
 mod entry;
+mod expiry;
+mod growth;
 mod pages;
 mod walk;
 
@@ -41,20 +43,13 @@ use crate::base::timer_wheel::TimerWheel;
 use crate::protocol::{Key, MAX_TOUCHED};
 use ahash::RandomState;
 use entry::{Lease, Parts, StoredEntry};
+pub use expiry::EXPIRED_AT_ONCE;
+use expiry::renew;
 pub use pages::MAX_PAGED;
 use pages::{Handle, Moved, Pages};
 use std::fmt;
 use std::hint::black_box;
-use std::mem;
-use std::sync::Arc;
 use std::time::Instant;
-
-/// The most timers that one [`Store::expire`] takes: at some 600 ns each it ends within half a
-/// millisecond.
-pub const EXPIRED_AT_ONCE: usize = 500;
-
-/// The memory that one [`Store::expire`] gives back of what was cleared, in bytes: some 200 µs.
-const FREED_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// The lifetime of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,85 +196,6 @@ impl Store {
         absent
     }
 
-    /// Sets or removes the deadline of a key, in Unix milliseconds. Returns whether there is such a
-    /// key. With a time that has come already, the key is absent at once: better to
-    /// [`remove`](Self::remove) it.
-    pub fn set_deadline<'k>(
-        &mut self,
-        key: impl Into<Key<'k>>,
-        deadline: Option<u64>,
-        now: Now,
-    ) -> bool {
-        let (hash, key) = self.hashed(key.into());
-        let found = self.find(hash, key).filter(|(_, entry)| entry.is_live(now.unix_millis));
-        let Some((handle, entry)) = found else { return false };
-        let old = entry.lease();
-        let lease = renew(&mut self.timers, handle, old, deadline, now);
-        if !self.pages.set_lease(handle, lease) {
-            let value = self.pages.entry(handle).value().to_vec();
-            self.rewrite(hash, handle, &Parts { key, value: &value, lease });
-        }
-        true
-    }
-
-    /// Appends to the value of a key, which lives as long as before; an absent one counts as
-    /// empty, and lives for ever. Returns the new length in bytes.
-    pub fn append<'k>(&mut self, key: impl Into<Key<'k>>, tail: &[u8], now: Now) -> usize {
-        self.write_at(key.into(), None, tail, now)
-    }
-
-    /// Writes `piece` over a part of the value of a key, from `offset` on, as with
-    /// [`append`](Self::append); a value that ends before is filled with zeros up to there. Returns
-    /// the new length in bytes.
-    pub fn set_range<'k>(
-        &mut self,
-        key: impl Into<Key<'k>>,
-        offset: usize,
-        piece: &[u8],
-        now: Now,
-    ) -> usize {
-        self.write_at(key.into(), Some(offset), piece, now)
-    }
-
-    /// Writes over a part of a value, or at its end.
-    fn write_at(&mut self, key: Key<'_>, offset: Option<usize>, piece: &[u8], now: Now) -> usize {
-        let (hash, key) = self.hashed(key);
-        let found = self.find_to_write(hash, key, now);
-        let handle = match (found, offset) {
-            (Some(handle), _) => handle,
-            (None, None | Some(0)) => {
-                self.insert(hash, key, piece, None, now);
-                return piece.len();
-            }
-            (None, Some(_)) => self.insert(hash, key, b"", None, now),
-        };
-        let old_length = self.pages.entry(handle).value().len();
-        let offset = offset.unwrap_or(old_length);
-        let length = old_length.max(offset + piece.len());
-        self.value_bytes += (length - old_length) as u64;
-        if !self.pages.set_range(handle, offset, piece) {
-            let entry = self.pages.entry(handle);
-            let (lease, value) = (entry.lease(), entry.value().to_vec());
-            let new = self.pages.insert_padded(&Parts { key, value: &value, lease }, length);
-            let has_room = self.pages.set_range(new, offset, piece);
-            debug_assert!(has_room, "it was padded for that");
-            self.relocate(hash, handle, new, lease);
-        }
-        length
-    }
-
-    /// Returns the memory that a value takes beyond what it has when it is written over or extended
-    /// to `length` bytes, in bytes: all of it, if a reply still refers to what it was.
-    pub fn growth(&self, key: Key<'_>, length: usize, now: Now) -> usize {
-        match self.get(key, now) {
-            Some(value @ Value::Long(block, ..)) if Arc::strong_count(block) > 1 => {
-                length.max(value.len())
-            }
-            Some(value) => length.saturating_sub(value.len()),
-            None => length,
-        }
-    }
-
     /// Moves a value and its deadline to another key, in place of what is there. Returns whether
     /// there was a value to move; else nothing changes.
     pub fn rename(&mut self, from: &[u8], to: &[u8], now: Now) -> bool {
@@ -302,69 +218,6 @@ impl Store {
         self.take_out(hash, |_, entry| entry.key() == key && entry.is_live(now.unix_millis))
     }
 
-    /// Deletes a key that has expired, before [`expire`](Self::expire) does. Returns whether it
-    /// has: else it lives, or there is none.
-    pub fn purge<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> bool {
-        let (hash, key) = self.hashed(key.into());
-        let found = self.find(hash, key);
-        let expired = found.filter(|(_, entry)| !entry.is_live(now.unix_millis));
-        if let Some((handle, _)) = expired {
-            self.take_out_expired(handle);
-            return true;
-        }
-        false
-    }
-
-    /// Deletes all keys. Takes no longer for many than for some: the rest of their memory is put
-    /// aside, for [`expire`](Self::expire) to give back. The count of the expired stays.
-    pub fn clear(&mut self) {
-        if self.is_empty() {
-            return;
-        }
-        let timers = TimerWheel::new(self.timers.latest());
-        let timers = mem::replace(&mut self.timers, Box::new(timers)).into_values();
-        let timers = timers.map(|_| TimerWheel::<Handle>::TIMER_BYTES);
-        let pages = mem::replace(&mut self.pages, Pages::new()).into_pieces();
-        let index = mem::take(&mut self.index).into_pieces();
-        self.cleared.put(0, pages.chain(index).chain(timers));
-        (self.key_bytes, self.value_bytes) = (0, 0);
-        self.cleared.free(FREED_AT_ONCE);
-    }
-
-    /// Removes keys whose deadline has come, and reports each before it goes; then gives memory
-    /// back that [`clear`](Self::clear) has put aside. Does a bounded part of it (of the keys,
-    /// [`EXPIRED_AT_ONCE`]): after it, [`next_deadline`](Self::next_deadline) returns when there
-    /// is more to do, which may be now.
-    ///
-    /// A key is removed at most 2 ms after its deadline, if the wall clock is not set forward and
-    /// the calls come when they should.
-    pub fn expire(&mut self, now: Now, mut report: impl FnMut(&[u8])) {
-        for _ in 0..EXPIRED_AT_ONCE {
-            let Some(handle) = self.timers.expire(now.instant) else {
-                return self.cleared.free(FREED_AT_ONCE);
-            };
-            let entry = self.pages.entry(handle);
-            if entry.is_live(now.unix_millis) {
-                let deadline = entry.lease().map(|lease| lease.deadline);
-                let lease = renew(&mut self.timers, handle, None, deadline, now);
-                assert!(self.pages.set_lease(handle, lease), "it has room for a lease");
-            } else {
-                report(entry.key());
-                self.take_out_expired(handle);
-            }
-        }
-    }
-
-    /// Returns the time of the next call of [`expire`](Self::expire); `None`: no need while no
-    /// deadline is set and nothing was cleared.
-    #[inline]
-    pub fn next_deadline(&self) -> Option<Instant> {
-        match self.cleared.is_empty() {
-            true => self.timers.next_deadline(),
-            false => Some(self.timers.latest()),
-        }
-    }
-
     /// Returns the memory that it has and that entries of up to 16 KiB can still fill, in bytes.
     pub fn spare_bytes(&self) -> usize {
         self.pages.spare_bytes()
@@ -374,12 +227,6 @@ impl Store {
     #[inline]
     pub fn is_full(&self) -> bool {
         self.pages.is_full()
-    }
-
-    /// Gives back some of what [`clear`](Self::clear) has put aside. Returns whether there is more.
-    pub fn give_back(&mut self) -> bool {
-        self.cleared.free(FREED_AT_ONCE);
-        !self.cleared.is_empty()
     }
 
     /// Returns the hash of a key, in this process.
@@ -472,13 +319,6 @@ impl Store {
         }
     }
 
-    #[cold]
-    fn take_out_expired(&mut self, handle: Handle) {
-        let hash = self.hash(self.pages.entry(handle).key());
-        self.take_out(hash, |it, _| it == handle);
-        self.expired += 1;
-    }
-
     /// Removes the entry that `is_it` accepts from everything. Returns whether there was one.
     #[inline]
     fn take_out(&mut self, hash: u64, is_it: impl Fn(Handle, StoredEntry<'_>) -> bool) -> bool {
@@ -530,25 +370,6 @@ fn point(timers: &mut TimerWheel<Handle>, lease: Option<Lease>, handle: Handle) 
     if let Some(lease) = lease {
         *timers.value_mut(lease.timer.number()) = handle;
     }
-}
-
-/// Returns the lease of an entry until a new deadline, with its timer, in place of an old lease.
-fn renew(
-    timers: &mut TimerWheel<Handle>,
-    handle: Handle,
-    old: Option<Lease>,
-    deadline: Option<u64>,
-    now: Now,
-) -> Option<Lease> {
-    match (old, deadline) {
-        (Some(old), Some(deadline)) if old.deadline <= deadline => {
-            return Some(Lease { deadline, ..old });
-        }
-        (Some(old), _) => _ = timers.cancel(old.timer),
-        (None, _) => {}
-    }
-    let deadline = deadline?;
-    Some(Lease { deadline, timer: timers.insert(now.instant_of(deadline), handle) })
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ pub fn append(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (key, tail, now) = (call.key(), call.word(2), call.now);
     let length = call.keyspace.store().get(key, now).map_or(0, Value::len);
     check_length(call, key, length + tail.len())?;
-    let length = call.keyspace.append(key, tail, now);
+    let length = call.keyspace.write_at(key, None, tail, now);
     call.reply.integer(length as i64);
     Ok(())
 }
@@ -207,7 +207,7 @@ pub fn setrange(call: &mut Call<'_>) -> Result<(), RequestError> {
         call.keyspace.store().get(key, now).map_or(0, Value::len)
     } else {
         check_length(call, key, offset.saturating_add(piece.len()))?;
-        call.keyspace.set_range(key, offset, piece, now)
+        call.keyspace.write_at(key, Some(offset), piece, now)
     };
     call.reply.integer(length as i64);
     Ok(())

@@ -153,8 +153,8 @@ fn what_is_written_to_an_expired_key_is_new() {
         (|store, now| assert!(store.put(b"k", b"new", now)), b"new"),
         (|store, now| store.set(b"k", b"new", Expiry::Keep, now), b"new"),
         (|store, now| store.set(b"k", b"new", NEVER, now), b"new"),
-        (|store, now| assert_eq!(store.append(b"k", b"tail", now), 4), b"tail"),
-        (|store, now| assert_eq!(store.set_range(b"k", 1, b"ew", now), 3), b"\0ew"),
+        (|store, now| assert_eq!(store.write_at(b"k", None, b"tail", now), 4), b"tail"),
+        (|store, now| assert_eq!(store.write_at(b"k", Some(1), b"ew", now), 3), b"\0ew"),
         (|store, now| assert!(store.rename(b"from", b"k", now)), b"moved"),
     ];
     for (write, expected) in writes {
@@ -177,7 +177,7 @@ fn a_deadline_is_kept_moved_and_taken_away() {
     let at = |millis| Some(now.unix_millis + millis);
     store.set(b"k", b"v", in_millis(now, 1000), now);
     store.set(b"k", b"longer", Expiry::Keep, now);
-    assert_eq!(store.append(b"k", b"!", now), 7);
+    assert_eq!(store.write_at(b"k", None, b"!", now), 7);
     assert_eq!(store.deadline(b"k", now), Some(at(1000)));
     assert!(store.rename(b"k", b"l", now));
     assert_eq!(

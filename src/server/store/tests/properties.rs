@@ -160,7 +160,7 @@ impl Pair {
                 let Held { mut value, deadline, .. } =
                     self.live(&key(of)).cloned().unwrap_or_default();
                 value.extend(&tail);
-                assert_eq!(self.store.append(&key(of), &tail, now), value.len());
+                assert_eq!(self.store.write_at(&key(of), None, &tail, now), value.len());
                 self.write(key(of), value, deadline);
             }
             Change::SetRange(of, offset, piece) => {
@@ -168,7 +168,7 @@ impl Pair {
                     self.live(&key(of)).cloned().unwrap_or_default();
                 value.resize(value.len().max(offset + piece.len()), 0);
                 value[offset..][..piece.len()].copy_from_slice(&piece);
-                assert_eq!(self.store.set_range(&key(of), offset, &piece, now), value.len());
+                assert_eq!(self.store.write_at(&key(of), Some(offset), &piece, now), value.len());
                 self.write(key(of), value, deadline);
             }
             Change::Rename(from, to) => {
