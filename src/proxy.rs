@@ -1,4 +1,4 @@
-//! The proxy: answers a repeated `GET` from its cache, and asks the server behind it for all else.
+//! The proxy: answers a repeated `GET` from its cache, and sends all else to the server behind it.
 //!
 //! [`Proxy`] is the [`Handler`]. It decodes clients' requests as the server does, and sends what it
 //! cannot answer over one pipelined connection to the upstream, as standard Redis commands.
@@ -13,11 +13,11 @@
 //! - `client.rs`: one client: its session, its replies in order, its `DUMP`
 //! - `coherence.rs`: the cache, and whether it may be used: `docs/coherence.md` has the promise and
 //!   the rules
-//! - `upstream.rs`: the connection to the server behind, its greeting, what it can do
-//! - `requests.rs`, `reads.rs`, `transactions.rs`: requests on their way up
-//! - `upstream_requests.rs`: what the proxy sends upstream, or fails where there is no connection
-//! - `upstream_replies.rs`: replies on their way down · `error.rs`: why there is none
-//! - `invariants.rs`: what holds between the owners of all this
+//! - `upstream.rs`: the connection to the server behind, its greeting, its commands
+//! - `requests.rs`, `reads.rs`, `transactions.rs`: the requests of clients
+//! - `upstream_requests.rs`, `upstream_replies.rs`: requests to the upstream, and its replies
+//! - `error.rs`: the reasons for which there is no reply
+//! - `invariants.rs`: the invariants between all these
 
 mod client;
 pub mod coherence;
@@ -47,8 +47,8 @@ use upstream::connection::{Due, UpstreamConnection};
 use upstream::greeting::Greeter;
 use upstream::purpose::Purpose;
 
-/// The most keys of an `MGET` whose values the proxy gathers from its cache and from single `GET`s;
-/// one with more is sent on as it is. As many as a client may have unanswered.
+/// The most keys of an `MGET` whose values the proxy gathers from its cache and from single `GET`s:
+/// as many as a client may have unanswered requests. An `MGET` with more is sent on as it is.
 pub const MAX_GATHERED: usize = limits::MAX_UNANSWERED;
 
 /// The proxy's policy.
@@ -63,7 +63,7 @@ pub struct Proxy {
     /// The clients that wait until the upstream has room, or has sent its commands.
     held: Vec<ConnId>,
     coherence: Coherence,
-    /// Memory for decoding, lent to one client after the other.
+    /// The memory for decoding, lent to one client after the other.
     scratch: Option<Box<Scratch>>,
 }
 
@@ -84,7 +84,7 @@ impl Proxy {
         }
     }
 
-    /// Returns the same without one of its rules, to see that tests notice.
+    /// Returns the proxy without one of its rules, to see that tests notice.
     #[cfg(feature = "mutants")]
     pub fn without(mut self, rule: Rule) -> Proxy {
         self.coherence.switch_off(rule);
@@ -153,7 +153,7 @@ impl Handler for Proxy {
         let client = self.clients.get_mut(conn)?;
         let reply = client.session.timed_out(&self.settings.limits);
         if reply.is_none() && !client.replies.is_empty() {
-            // Whoever waits for a reply is not idle.
+            // A client that waits for a reply is not idle.
             return Some(now + self.settings.limits.idle_timeout);
         }
         out.stats.add(Stat::ConnectionsTimedOut, 1);

@@ -1,4 +1,4 @@
-//! One client of the proxy: its session, what it is owed, and what keeps it from going on.
+//! One client of the proxy: its session, the replies that it is owed, and what it waits for.
 //!
 //! - `replies.rs`: its replies, in the order of its requests · `gather.rs`: the values of an `MGET`
 //! - `dump.rs`: its `DUMP`, made of `SCAN`s and `GET`s
@@ -18,43 +18,44 @@ use dump::ProxyDump;
 use replies::Replies;
 use std::net::SocketAddr;
 
-/// One client.
+/// A client of the proxy; see the head of the file.
 #[derive(Debug)]
 pub struct ProxyClient {
     /// Its protocol state.
     pub session: Session,
     /// The replies that it waits for.
     pub replies: Replies,
-    /// Its `DUMP` that waits or is under way; nothing is read meanwhile.
+    /// Its `DUMP` that waits or is under way; no request is read meanwhile.
     pub dump: Option<Box<ProxyDump>>,
-    /// How many it has begun.
+    /// The number of `DUMP`s that it has begun.
     pub dumps: u32,
-    /// The size of the value that came last: those to come may be as large.
+    /// The bytes of the reply that came last: those to come may be as large.
     pub last_bytes: usize,
-    /// Told the reactor to wait: `resume` is owed once there is something to do.
+    /// Whether the reactor waits for [`Outbox::resume`] before it calls again.
     pub is_waiting: bool,
-    /// No request follows: close once every owed reply is given.
+    /// Whether its requests have ended: it is closed once every owed reply is given.
     pub has_ended: bool,
-    /// How many of the replies that it waits for are to reads that were sent on as they are. What
-    /// is kept may be older than they, and so is not looked up before they have come.
+    /// The number of its unanswered reads that were sent on. A cached value may be older than their
+    /// replies, so none is served before they have come.
     pub reads_sent: u32,
-    /// Whether a confirmation has come that was asked for after its present request had come.
+    /// Whether a confirmation has come that was requested after its present request had come.
     pub is_covered: bool,
-    /// Bytes of its input that have been consumed, from its beginning.
+    /// The bytes of its input that were consumed, since it connected.
     taken: u64,
-    /// Whether it waits for a confirmation, and how far its input had come when it was asked for.
+    /// Whether it waits for a confirmation.
     is_unconfirmed: bool,
+    /// The bytes of its input that had come when it began to wait for the last confirmation.
     awaited_to: u64,
-    /// The same of the confirmation that came last.
+    /// The bytes of its input that had come before the last confirmation that has come.
     confirmed_to: u64,
-    /// Whether its present request is what waits.
+    /// Whether its present request waits for a confirmation.
     is_held: bool,
-    /// Why what its present request has waited for will not come.
+    /// The error of its present request, whose confirmation will not come.
     failure: Option<UpstreamError>,
 }
 
 impl ProxyClient {
-    /// A client that has just come from `peer`.
+    /// Returns a client that has just connected from `peer`.
     pub fn new(peer: SocketAddr, now: Now) -> ProxyClient {
         ProxyClient {
             session: Session::new(peer, now),
@@ -75,20 +76,20 @@ impl ProxyClient {
         }
     }
 
-    /// Returns whether its session is plain, and its present request not one that was held.
+    /// Returns whether its session is plain, and its present request was not held.
     #[inline]
     pub fn is_plain(&self) -> bool {
         !self.is_held && self.session.is_plain()
     }
 
-    /// Notes that so many bytes of its input are consumed.
+    /// Counts bytes of its input that are consumed.
     #[inline]
     pub fn consumed(&mut self, bytes: usize) {
         self.taken += bytes as u64;
     }
 
-    /// Returns whether the last of the next `bytes` of its input had come before a confirmation was
-    /// asked for that has come since.
+    /// Returns whether the next `bytes` of its input had come before a confirmation was requested
+    /// that has come since.
     #[inline]
     pub fn covers(&self, bytes: usize) -> bool {
         self.taken + bytes as u64 <= self.confirmed_to
@@ -106,7 +107,7 @@ impl ProxyClient {
         true
     }
 
-    /// The confirmation has come, or will not.
+    /// Ends to wait for a confirmation, which has come; with `failure`, it will not.
     pub fn confirmation_ended(&mut self, failure: Option<UpstreamError>) {
         debug_assert!(self.is_unconfirmed, "it waits for one at most");
         self.is_unconfirmed = false;
@@ -124,14 +125,14 @@ impl ProxyClient {
         self.failure.take()
     }
 
-    /// Returns what it waits for if its own replies, of which so many bytes are not sent, keep it
-    /// from going on.
+    /// Returns what it waits for before its next request, if that is its own replies, of which
+    /// `unsent` bytes are in the output.
     #[inline]
     pub fn blocked(&mut self, unsent: usize, output_limit: usize) -> Option<Next> {
         if unsent > limits::HIGH_WATER {
             return Some(Next::Drain);
         }
-        // Replies that are owed are not bounded by what has come: go by the last one.
+        // The size of owed replies is not known: the last one is the estimate.
         let expected = self.last_bytes.saturating_mul(self.replies.len());
         if self.has_room() && expected <= output_limit / 4 {
             return None;
@@ -150,27 +151,27 @@ impl ProxyClient {
     }
 
     fn has_room(&self) -> bool {
-        // Once it waits, it waits until half of them have come: not for each anew.
+        // Once it waits, it waits until half of them have come.
         let most =
             if self.is_waiting { limits::MAX_UNANSWERED / 2 } else { limits::MAX_UNANSWERED };
         self.replies.len() < most && self.replies.parked_bytes() <= limits::HIGH_WATER
     }
 
-    /// Gives a reply that nothing was waited for.
+    /// Answers its present request.
     pub fn answer(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: Reply<'_>) {
         if let Some(output) = out.output(conn) {
             self.replies.answer(output, style, |output| style.write(output, Origin::Server, reply));
         }
     }
 
-    /// Gives a reply that is written already.
+    /// Answers its present request with a reply that is encoded already.
     pub fn answer_with(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: &Output) {
         if let Some(output) = out.output(conn) {
             self.replies.answer(output, style, |output| output.push_all(reply));
         }
     }
 
-    /// Gives an error that nothing was waited for, and counts it if it has a counter.
+    /// Answers its present request with an error, and counts that if it has a counter.
     pub fn answer_error(
         &mut self,
         out: &mut Outbox,
@@ -183,7 +184,7 @@ impl ProxyClient {
         self.answer_with(out, conn, style, &reply);
     }
 
-    /// Goes on after an owed reply was given.
+    /// Goes on after an owed reply was given, if there is room now.
     pub fn replied(&mut self, out: &mut Outbox, conn: ConnId) {
         if self.has_ended {
             self.end(out, conn);
@@ -196,13 +197,13 @@ impl ProxyClient {
         }
     }
 
-    /// Has the reactor call again, after waiting.
+    /// Has the reactor call again.
     pub fn go_on(&mut self, out: &mut Outbox, conn: ConnId) {
         self.is_waiting = false;
         out.resume(conn);
     }
 
-    /// No request follows: closes once every owed reply is given.
+    /// Ends its requests, and closes it once every owed reply is given.
     pub fn end(&mut self, out: &mut Outbox, conn: ConnId) {
         self.has_ended = true;
         if self.replies.is_empty() {

@@ -1,10 +1,10 @@
-//! What keeps the cache true: the cache itself, what is under way for each key, and when the
-//! upstream was last known to have told everything.
+//! Cache coherence: the cache itself, the fetches and writes under way, and the time up to which
+//! the upstream has reported all changes.
 //!
 //! [`Coherence`] decides whether a cached value may be served; it neither sends nor answers
 //! anything. `docs/coherence.md` has the rules, their reasons and the races that they close.
 //!
-//! - `cache.rs`: answers that are kept · `flight.rs`: fetches and writes under way, by key
+//! - `cache.rs`: the values that are kept · `flight.rs`: fetches and writes under way, by key
 //! - `rules.rs`: the rules that tests can switch off
 
 pub mod cache;
@@ -23,24 +23,24 @@ use log::{info, warn};
 use rules::Rule;
 use std::time::{Duration, Instant};
 
-/// The parts into which `--trust` is divided: a PING is sent after one of them without traffic.
+/// The number of PINGs in `--trust`, where no other requests are sent.
 const PINGS_PER_TRUST: u32 = 3;
 /// The shortest time between two such PINGs.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 
-/// What keeps the cache true on a connection.
+/// The level of coherence on a connection: see `docs/coherence.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Time alone, and the writes that come through the proxy.
+    /// Values are bounded by their age, and by the writes through the proxy.
     Zero,
-    /// The upstream tells of changes.
+    /// The upstream reports changes, too.
     One,
 }
 
 /// The keys that a request may change.
 #[derive(Debug)]
 pub enum Writes {
-    /// None: it only reads.
+    /// No keys: it only reads.
     Nothing,
     /// These.
     Keys(Vec<Box<[u8]>>),
@@ -54,8 +54,8 @@ impl Writes {
         !matches!(self, Writes::Nothing)
     }
 
-    /// Returns what is to be remembered of them: without a cache, no keys. A `ttl` of 0 is not
-    /// enough, since it may be set to another.
+    /// Returns what is to be tracked of them: without a cache, no keys. With a `ttl` of 0 there is
+    /// one, since the `ttl` may change.
     pub fn tracked(self, settings: &Settings) -> Writes {
         match self {
             Writes::Keys(_) if settings.cache_bytes == 0 => Writes::Keys(Vec::new()),
@@ -73,34 +73,34 @@ impl Writes {
     }
 }
 
-/// What is known of the upstream's answers when a request is looked at.
+/// What a request may rely on of the upstream's answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Confirmation {
-    /// A PING is answered that was sent after the request had come.
+    /// Whether a PING is answered that was sent after the request had come.
     pub is_covered: bool,
-    /// When the newest answered request was sent on this connection.
+    /// The time at which the newest request that is answered was sent on this connection.
     pub confirmed: Option<Instant>,
 }
 
-/// Hits that wait until the upstream has answered a PING that was sent after they came.
+/// Hits that wait for the answer to a PING that is sent after they came.
 #[derive(Debug)]
 struct Unconfirmed {
-    /// The clients that are held for it, in the order in which they came.
+    /// Their clients, in the order in which they came.
     clients: Vec<ConnId>,
-    /// When the first of them came.
+    /// The time at which the first came.
     since: Instant,
 }
 
-/// The cache of one upstream connection, with all that decides whether it may be used.
+/// The cache of an upstream, with all that decides whether a value of it may be served.
 pub struct Coherence {
     cache: Cache,
     flights: Flights,
     level: Level,
-    /// The level that the log has told last.
+    /// The level that was logged last.
     logged_level: Option<Level>,
-    /// The log has told that nothing can be cached for want of `PTTL`.
+    /// Whether it was logged that nothing is cached for want of `PTTL`.
     has_logged_refused_life: bool,
-    /// A PING is under way.
+    /// Whether a PING is under way.
     is_confirming: bool,
     unconfirmed: Unconfirmed,
 }
@@ -131,14 +131,14 @@ impl Coherence {
         self.flights.rules.keep(rule)
     }
 
-    /// Returns where keys are looked up ahead.
+    /// Returns the cache, for the look-ahead of keys.
     #[inline]
     pub fn cache(&self) -> &Cache {
         &self.cache
     }
 
-    /// Returns the hash of a key, which the functions below take, so that it is computed once for
-    /// each request.
+    /// Returns the hash of a key, which the functions below take: it is computed once for a
+    /// request.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
         self.cache.hash(key)
@@ -164,8 +164,8 @@ impl Coherence {
     }
 
     /// Returns whether a key can be fetched now: there is no flight of it, or one that may be
-    /// joined. One that is too old for that is left behind at level 0; at level 1 it will have
-    /// landed when the upstream has confirmed.
+    /// joined. If that is too old, level 0 has another one begin; level 1 waits for a confirmation,
+    /// with which the flight has landed.
     pub fn may_fetch(
         &mut self,
         hash: u64,
@@ -185,7 +185,7 @@ impl Coherence {
             || !self.keeps(Rule::ConfirmJoins)
     }
 
-    /// Joins the flight of a key, or begins one: then returns it, to be sent.
+    /// Joins the flight of a key, or begins one. Returns one that has begun, to be sent.
     pub fn join_or_begin(
         &mut self,
         hash: u64,
@@ -197,10 +197,10 @@ impl Coherence {
         (!has_joined).then(|| self.flights.begin(hash, key, waiter, now))
     }
 
-    /// Notes how long the key of a flight lives.
+    /// Sets the remaining life of a flight's key.
     pub fn life_received(&mut self, id: FlightId, life: Life) {
         if life == Life::Unknown && !std::mem::replace(&mut self.has_logged_refused_life, true) {
-            warn!("the upstream refuses PTTL: nothing is cached, for want of knowing how long");
+            warn!("the upstream refuses PTTL: nothing is cached, since no lifetime is known");
         }
         self.flights.set_life(id, life);
     }
@@ -210,7 +210,8 @@ impl Coherence {
         self.flights.land(id)
     }
 
-    /// Ends a flight with a reply, which is kept if it may be. Returns it with those who wait.
+    /// Ends a flight with a reply, which is stored if it may be. Returns the flight, with its
+    /// waiters.
     pub fn land(
         &mut self,
         id: FlightId,
@@ -230,7 +231,7 @@ impl Coherence {
             (Some(Reply::Value(value)), Life::Forever | Life::For(_)) => {
                 self.cache.insert(flight.hash, &flight.key, Found::Value(value), until, now);
             }
-            // Where nobody tells of changes, it would hide that the key has come to be.
+            // Without reports of changes, it would hide that the key comes to exist.
             (Some(Reply::NotFound), Life::Absent) if self.level == Level::One => {
                 self.cache.insert(flight.hash, &flight.key, Found::Absent, until, now);
             }
@@ -239,8 +240,7 @@ impl Coherence {
         flight
     }
 
-    /// Begins a level: the upstream tells of changes on this connection from now on, or it does
-    /// not.
+    /// Begins a level, once it is known whether the upstream reports changes on this connection.
     pub fn begin_level(&mut self, stats: &mut Stats, level: Level) {
         if level == Level::One && self.keeps(Rule::BeginEmpty) {
             self.drop_all(stats, Stat::FlushesByTrackingStart);
@@ -248,19 +248,19 @@ impl Coherence {
         self.level = level;
         if self.logged_level.replace(level) != Some(level) {
             if level == Level::One {
-                info!("the upstream tells of changes: cached values are coherent (level 1)");
+                info!("the upstream reports changes: cached values are coherent (level 1)");
             } else {
                 let age = "cached values may be old by as much as --ttl";
-                warn!("the upstream cannot tell of changes: {age} (level 0)");
+                warn!("the upstream cannot report changes: {age} (level 0)");
             }
         }
     }
 
-    /// Takes a push of the upstream: keys were changed, or all of them; anything else is passed
-    /// over.
+    /// Drops what a push of the upstream invalidates: some keys, or all. A push of another kind is
+    /// ignored.
     ///
     /// # Errors
-    /// Something was changed, and it is not understood what.
+    /// It is an invalidation, but malformed.
     pub fn push_received(&mut self, stats: &mut Stats, push: &[u8]) -> Result<(), UnexpectedReply> {
         let mut elements = Elements::new(push);
         let head = elements.next();
@@ -294,9 +294,9 @@ impl Coherence {
         }
     }
 
-    /// Forgets what is known of a key, before a client is given it although a read that it sent
-    /// before is not answered: what is known may be older than what that read finds. A new flight
-    /// is not. At level 0, what is cached may be older in any case.
+    /// Drops a key's entry, and poisons its flight, for a client that waits for the reply to an
+    /// earlier read: they may be older than that reply, and a new flight is not. At level 0 an
+    /// entry may be older in any case.
     pub fn forget_before_own_read(&mut self, stats: &mut Stats, hash: u64, key: &[u8]) {
         if self.keeps(Rule::ReadBehindOwnReads) {
             self.flights.poison(hash, key);
@@ -314,8 +314,8 @@ impl Coherence {
         self.unconfirmed.clients.push(conn);
     }
 
-    /// Returns when a PING is due: at once, if hits wait for it. All that came in one tick share
-    /// it. `sent`: when the newest request was sent upstream.
+    /// Returns the time at which a PING is due: at once, if hits wait for it. Those of one tick
+    /// share one. `sent` is the time at which the newest request was sent upstream.
     pub fn confirmation_due(&self, sent: Instant, settings: &Settings) -> Option<Instant> {
         if !self.unconfirmed.clients.is_empty() {
             return Some(self.unconfirmed.since);
@@ -339,8 +339,8 @@ impl Coherence {
         self.is_confirming = false;
     }
 
-    /// Drops what the lost connection would have told of. Returns the clients that wait for a PING
-    /// that was never sent.
+    /// Drops the cache that relied on the reports of the lost connection. Returns the clients that
+    /// wait for a PING that was never sent.
     pub fn connection_lost(&mut self, stats: &mut Stats) -> Vec<ConnId> {
         if self.level == Level::One && self.keeps(Rule::DropWithConnection) {
             self.drop_all(stats, Stat::FlushesByDisconnect);
@@ -350,7 +350,7 @@ impl Coherence {
         std::mem::take(&mut self.unconfirmed.clients)
     }
 
-    /// Begins a write, `W` + 1: what it may change is dropped, and not kept until it is answered.
+    /// Begins a write, `W` + 1: drops the entries that it may change.
     pub fn write_begun(&mut self, stats: &mut Stats, writes: &Writes) {
         match writes {
             Writes::Nothing => {}
@@ -368,7 +368,7 @@ impl Coherence {
         }
     }
 
-    /// Ends a write, `W` − 1: it is answered, or never will be.
+    /// Ends a write, `W` − 1, which is answered, or never will be.
     pub fn write_ended(&mut self, stats: &mut Stats, writes: &Writes) {
         match writes {
             Writes::Nothing => {}
@@ -385,7 +385,7 @@ impl Coherence {
         }
     }
 
-    /// Returns when [`expire`](Self::expire) is to be called.
+    /// Returns the time at which [`expire`](Self::expire) is to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.cache.next_deadline()
     }
@@ -443,7 +443,7 @@ pub fn is_caching(settings: &Settings) -> bool {
     settings.cache_bytes > 0 && settings.ttl > Duration::ZERO
 }
 
-/// Returns whether what was true at `at` is good enough now.
+/// Returns whether what was current at this time may be served now, by `--trust`.
 #[inline]
 fn is_trusted(at: Instant, settings: &Settings, now: Instant) -> bool {
     now.saturating_duration_since(at) < settings.trust

@@ -1,6 +1,6 @@
-//! Why a request is not answered as it was asked.
+//! The reasons for which a request has no reply, or none yet.
 
-/// Why a request has no reply of the upstream.
+/// The reason for which the upstream does not answer a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamError {
     /// It was never sent: there is no connection.
@@ -23,12 +23,12 @@ impl UpstreamError {
     }
 }
 
-/// Why a request cannot be carried out yet.
+/// The reason for which a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// The upstream can take no more for now, or has not told its commands.
+    /// The upstream has no room for it, or has not sent its commands yet.
     Upstream,
-    /// A cached value is not known to be still true.
+    /// The upstream has to confirm first that a cached value is current.
     Confirmation,
 }
 

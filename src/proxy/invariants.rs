@@ -1,4 +1,4 @@
-//! What holds between the owners of the proxy's state, each of which checks its own.
+//! The invariants between the parts of the proxy; each part checks its own.
 
 use super::Proxy;
 use super::coherence::Writes;
@@ -7,16 +7,16 @@ use super::upstream::purpose::{Purpose, reads};
 use crate::handler::ConnId;
 use std::collections::{HashMap, HashSet};
 
-/// What the requests that the upstream has not answered are for.
+/// The purposes of the requests that the upstream has not answered, counted.
 #[derive(Default)]
 struct UnansweredRequests<'a> {
     fetches: HashSet<FlightId>,
     writes: HashMap<&'a [u8], u32>,
     writes_of_all: u32,
-    /// Replies that each client is owed, and of them those to reads.
+    /// The replies that each client is owed, and of them those to reads.
     owed: HashMap<ConnId, usize>,
     reads: HashMap<ConnId, u32>,
-    /// Parts of its `DUMP` that each client is owed.
+    /// The parts of its `DUMP` that each client is owed.
     dump_parts: HashMap<(ConnId, u32), usize>,
     confirmations: usize,
 }

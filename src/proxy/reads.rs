@@ -1,4 +1,4 @@
-//! `GET` and `MGET`: from the cache, or from flights that several clients may wait for.
+//! `GET` and `MGET`: answered from the cache, or by flights that several clients may wait for.
 
 use super::Proxy;
 use super::client::ProxyClient;
@@ -23,7 +23,7 @@ pub(super) fn hash(coherence: &Coherence, settings: &Settings, key: Key<'_>) -> 
     is_caching(settings).then(|| key.hash(|key| coherence.hash(key)))
 }
 
-/// Returns what is known of the upstream's answers for the present request of a client.
+/// Returns what the present request of a client may rely on.
 #[inline]
 fn known_to(client: &ProxyClient, upstream: &UpstreamConnection<Purpose>) -> Confirmation {
     Confirmation { is_covered: client.is_covered, confirmed: upstream.confirmed() }

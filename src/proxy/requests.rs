@@ -1,4 +1,4 @@
-//! Clients' requests on their way up: answered here, or sent upstream.
+//! Clients' requests: each is answered here, or sent upstream.
 //!
 //! ```text
 //!   serve_requests ─▶ serve_batch ─▶ a hit: answered where it is decoded
@@ -26,18 +26,19 @@ use crate::settings::{Program, limits};
 use crate::stats::Stat;
 use std::time::{Duration, Instant};
 
-/// How far a client's requests were carried out.
+/// What follows after a batch of requests.
 enum Progress {
-    /// There may be more.
+    /// There may be more requests.
     Continue,
-    /// No further for now.
+    /// There is nothing more to do for now.
     Stop(Next),
     /// No request follows.
     Ended,
 }
 
 impl Proxy {
-    /// Carries out all that can be: see [`Handler::received`](crate::handler::Handler::received).
+    /// Executes all requests that can be: see
+    /// [`Handler::received`](crate::handler::Handler::received).
     pub(super) fn serve_requests(
         &mut self,
         out: &mut Outbox,
@@ -63,7 +64,7 @@ impl Proxy {
         next
     }
 
-    /// Answers hits, one after the other, until another request has been carried out.
+    /// Answers hits, one after the other, until another request has been executed.
     fn serve_batch(
         &mut self,
         out: &mut Outbox,
@@ -143,7 +144,7 @@ impl Proxy {
         }
     }
 
-    /// Deals with what is no request of our own table.
+    /// Handles input that is no request of our own table.
     fn serve_other(
         &mut self,
         out: &mut Outbox,
@@ -174,7 +175,7 @@ impl Proxy {
                 self.refuse(out, conn, Form::Resp, &refusal.to_string());
                 self.end(out, conn);
             }
-            // Not a reply to a request, so it keeps no order among them.
+            // It is no reply to a request, so it needs no place among them.
             Decoded::Telnet(answer) => {
                 if let Some(output) = out.output(conn) {
                     output.push(&answer);
@@ -186,7 +187,7 @@ impl Proxy {
         Ok(Progress::Continue)
     }
 
-    /// Has a client wait for the upstream, its last request taken back.
+    /// Holds a client, whose last request is decoded again later.
     fn hold_back(
         &mut self,
         out: &mut Outbox,
@@ -213,7 +214,7 @@ impl Proxy {
         Next::Wait
     }
 
-    /// Refuses a request, and the transaction that it stands in. The message has its prefix.
+    /// Refuses a request, and the transaction around it, with a whole message.
     pub(super) fn refuse(&mut self, out: &mut Outbox, conn: ConnId, form: Form, message: &str) {
         out.stats.add(Stat::RequestErrors, 1);
         if let Some(client) = self.clients.get_mut(conn) {
@@ -228,7 +229,7 @@ impl Proxy {
         }
     }
 
-    /// Carries out a request that is not a plain `GET`, or one that was held in vain.
+    /// Executes a request that is not a plain `GET`, or fails one that was held in vain.
     fn execute_slow(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Result<(), Hold> {
         let RequestContext { conn, request, style, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
@@ -270,7 +271,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Sends a request on that only the upstream knows, if it may be.
+    /// Sends on a request of a foreign command, if that may be sent.
     fn execute_foreign(
         &mut self,
         out: &mut Outbox,
@@ -311,7 +312,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Sends a request for one client.
+    /// Sends a request of one client upstream.
     fn forward(
         &mut self,
         out: &mut Outbox,
@@ -347,7 +348,7 @@ impl Proxy {
         let unix = out.clock.unix(now.instant);
         let outcome =
             client.session.connection_command(request, conn, unix, &mut reply, &mut out.stats);
-        // It may be the command that says so.
+        // The command may be the one that changes it.
         style.quiet = client.session.is_quiet();
         match outcome {
             Outcome::Answered | Outcome::Reset => client.answer_with(out, conn, style, &reply),
@@ -388,11 +389,11 @@ impl Proxy {
         }
     }
 
-    /// Goes on with a client's `DUMP`, if it can. Returns `None` once it has ended.
+    /// Goes on with a client's `DUMP`. Returns what it waits for; `None`: it has ended.
     fn advance_dump(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Next> {
         let client = self.clients.get_mut(conn)?;
         let dump = client.dump.as_deref_mut()?;
-        if dump.is_waiting() || !client.replies.is_empty() {
+        if dump.unanswered() > 0 || !client.replies.is_empty() {
             client.is_waiting = true;
             return Some(Next::Wait);
         }

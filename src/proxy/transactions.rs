@@ -1,7 +1,7 @@
-//! `MULTI` to `EXEC`: kept here, and sent upstream as one block that nothing else comes between.
+//! `MULTI` to `EXEC`: the requests are kept here, and sent upstream as one block.
 //!
-//! The connection is shared, so a transaction that was open on it while its client thinks would
-//! take up everybody's requests.
+//! The connection is shared: in a transaction that was open on it, the requests of all clients
+//! would be queued.
 
 use super::Proxy;
 use super::coherence::Writes;
@@ -33,17 +33,17 @@ const UNWATCHED: RequestError = RequestError::new(
 
 /// A transaction as it goes upstream, after `MULTI`.
 struct TransactionBlock {
-    /// All requests, and `EXEC` behind them.
+    /// All requests, encoded, and `EXEC` behind them.
     requests: Buffer,
     writes: Writes,
     shapes: Vec<Shape>,
 }
 
-/// Why a block is not to be had.
+/// The reason for which a block cannot be made.
 enum NoBlock {
-    /// The upstream has not told its commands.
+    /// The upstream has not sent its commands yet.
     Hold,
-    /// It has told others meanwhile.
+    /// The upstream is another now, without one of the commands.
     Refused,
 }
 
@@ -79,7 +79,7 @@ impl TransactionBlock {
 
 impl Proxy {
     /// Keeps a request for `EXEC`, or refuses it, if a transaction is open that it does not end.
-    /// `false`: it is to be carried out now.
+    /// Returns `false` if it is to be executed now.
     pub(super) fn collect(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> bool {
         let RequestContext { conn, request, style, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return true };
@@ -100,6 +100,7 @@ impl Proxy {
         true
     }
 
+    /// Executes a command whose access is `Transaction`.
     pub(super) fn transaction_command(
         &mut self,
         out: &mut Outbox,
@@ -110,7 +111,7 @@ impl Proxy {
         let done = match client.session.transaction_command(request.command.verb) {
             Ok(TransactionStep::Exec) => return self.exec(out, context),
             Ok(TransactionStep::Watch) => Err(UNWATCHED),
-            // No key is ever watched.
+            // `UNWATCH` has nothing to do, since no key is watched.
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
@@ -121,7 +122,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Sends a transaction, all of it at once.
+    /// Sends the block of a client's transaction, or answers why there is none.
     fn exec(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Result<(), Hold> {
         let RequestContext { conn, style, now, .. } = *context;
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
@@ -166,8 +167,8 @@ impl Proxy {
     }
 }
 
-/// Returns whether a command cannot be sent on in a transaction: the proxy answers it itself, or
-/// asks more than once for it.
+/// Returns whether a command cannot be part of a block: the proxy answers it itself, or by several
+/// requests.
 fn is_the_proxys(command: &Command) -> bool {
     match command.verb {
         Verb::Ping | Verb::Echo | Verb::Reset | Verb::Bye | Verb::Quit | Verb::Exit => false,

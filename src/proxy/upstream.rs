@@ -1,8 +1,8 @@
-//! The server behind the proxy: one connection to it, how that begins, and what it can do.
+//! The server behind the proxy: the connection to it, its greeting and its commands.
 //!
 //! - `connection.rs`: the connection, as a queue of requests whose replies come in order
-//! - `greeting.rs`: what a new connection begins with · `credentials.rs`: who the proxy is to it
-//! - `purpose.rs`: what each request on it is for, and what its reply means
+//! - `greeting.rs`: the greeting of a new connection · `credentials.rs`: user and password
+//! - `purpose.rs`: the purpose of each request, and the shape of its reply
 //! - `foreign.rs`: the upstream's own commands
 
 pub mod connection;
@@ -13,15 +13,15 @@ pub mod purpose;
 
 use credentials::Source;
 
-/// Which upstream, and who the proxy is to it.
+/// The upstream of a proxy: its address, user and database.
 #[derive(Clone, Debug)]
 pub struct UpstreamOptions {
-    /// `HOST:PORT`, looked up and connected to anew when it was lost.
+    /// `HOST:PORT`; the host is looked up for each connection.
     pub address: String,
-    /// Who the proxy is to it.
+    /// The source of user and password.
     pub credentials: Source,
-    /// The number of its database.
+    /// The number of the database.
     pub database: u32,
-    /// Drives what is random: the jitter of the backoff.
+    /// The seed of the jitter of the backoff.
     pub seed: u64,
 }

@@ -1,5 +1,5 @@
-//! The upstream's replies on their way down, and what becomes of requests when there will be none:
-//! each is given to those who wait for it.
+//! The upstream's replies, and the errors in their place where there is none: each is delivered to
+//! the clients that wait for it.
 
 use super::Proxy;
 use super::client::dump::ProxyDump;
@@ -9,11 +9,10 @@ use super::coherence::flight::{FlightId, Life, Waiter};
 #[cfg(feature = "mutants")]
 use super::coherence::rules::Rule;
 use super::error::{UnexpectedReply, UpstreamError};
-use super::upstream::connection::{Received, UpstreamReply};
+use super::upstream::connection::Received;
 use super::upstream::purpose::{DumpPart, Purpose, Shape, reads};
 use crate::base::buffer::Buffer;
-use crate::base::output::SHARED_FROM;
-use crate::base::output::{Block, Output, Value};
+use crate::base::output::{Block, Output, SHARED_FROM, Value};
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::Reply;
 use crate::protocol::resp::{Element, Elements};
@@ -21,10 +20,14 @@ use crate::stats::Stat;
 use log::warn;
 use std::time::{Duration, Instant};
 
-/// In place of a reply that is larger than what a client may leave unread.
+/// The error in place of a reply that is larger than what a client may leave unread.
 const TOO_LARGE: &[u8] = b"-ERR reply too large\r\n";
 
 impl Proxy {
+    /// Delivers all replies and pushes of the upstream that are whole.
+    ///
+    /// # Errors
+    /// One is malformed, or belongs to no request: the connection is of no use any more.
     pub(super) fn upstream_received(
         &mut self,
         out: &mut Outbox,
@@ -34,12 +37,12 @@ impl Proxy {
         // The other half is for what the client has not taken yet.
         let most = self.settings.limits.output_limit / 2;
         loop {
-            let came = self.upstream.next_reply(input, most).map_err(|error| {
-                warn!("the upstream sends what is no reply: {error}");
+            let received = self.upstream.next_reply(input, most).map_err(|error| {
+                warn!("the upstream sent a malformed reply: {error}");
                 UnexpectedReply
             })?;
-            match came {
-                // Who has answered everything before all of it was sent has not read it.
+            match received {
+                // It has answered requests that it cannot have read.
                 None if self.upstream.is_ahead(out) => return Err(UnexpectedReply),
                 None => return Ok(()),
                 Some(Received::Push(length)) => {
@@ -48,19 +51,19 @@ impl Proxy {
                     input.consume(length);
                     understood?;
                 }
-                Some(Received::Reply(UpstreamReply { purpose, length: None })) => {
+                Some(Received::Reply { purpose, length: None }) => {
                     out.stats.add(Stat::TooLargeReplies, 1);
                     self.deliver(out, purpose, Value::Short(TOO_LARGE), now)?;
                 }
-                Some(Received::Reply(UpstreamReply { purpose, length: Some(length) }))
+                Some(Received::Reply { purpose, length: Some(length) })
                     if length >= SHARED_FROM && input.bytes()[0] == b'$' =>
                 {
-                    // All who wait for it share the memory that it came to, and the cache does.
+                    // Its waiters and the cache share the memory that it was read to.
                     let (block, range) = input.take(length);
                     let block = Block::new(block);
                     self.deliver(out, purpose, Value::long(&block, range), now)?;
                 }
-                Some(Received::Reply(UpstreamReply { purpose, length: Some(length) })) => {
+                Some(Received::Reply { purpose, length: Some(length) }) => {
                     let reply = Value::Short(&input.bytes()[..length]);
                     let delivered = self.deliver(out, purpose, reply, now);
                     input.consume(length);
@@ -70,7 +73,10 @@ impl Proxy {
         }
     }
 
-    /// Gives the upstream's reply to whom it is for.
+    /// Delivers a reply by the purpose of its request.
+    ///
+    /// # Errors
+    /// It cannot be the reply to such a request.
     fn deliver(
         &mut self,
         out: &mut Outbox,
@@ -83,15 +89,10 @@ impl Proxy {
             self.upstream.has_answered();
         }
         match purpose {
-            Some(Purpose::Greeting(question)) => {
+            Some(Purpose::Greeting(step)) => {
                 let tracking = self.settings.cache_bytes > 0;
-                let level = self.greeter.answered(
-                    &mut self.upstream,
-                    out,
-                    (question, bytes),
-                    tracking,
-                    now,
-                )?;
+                let level =
+                    self.greeter.answered(&mut self.upstream, out, (step, bytes), tracking, now)?;
                 if let Some(level) = level {
                     self.coherence.begin_level(&mut out.stats, level);
                 }
@@ -110,7 +111,7 @@ impl Proxy {
                     matches!(Elements::new(bytes).next(), Some(Element::Error(_)));
                 expect(bytes, b"OK")
             }
-            // Then each request was carried out by itself.
+            // Without `MULTI`, each request of the block was executed by itself.
             None if self.has_refused_multi => Ok(()),
             None => expect(bytes, b"QUEUED"),
             Some(Purpose::Fetch(id)) => self.fetched(out, id, reply, now),
@@ -135,7 +136,7 @@ impl Proxy {
         }
     }
 
-    /// A request that was sent for one client is answered, or never will be.
+    /// Notes that a request of one client is answered, or never will be.
     fn request_ended(&mut self, out: &mut Outbox, waiter: Waiter, writes: &Writes, shape: &Shape) {
         self.coherence.write_ended(&mut out.stats, writes);
         if reads(writes, shape)
@@ -146,7 +147,10 @@ impl Proxy {
         }
     }
 
-    /// A flight lands: its value is stored, if it may be, and given to all who wait for it.
+    /// Lands a flight: stores its value, if it may be stored, and sends it to its waiters.
+    ///
+    /// # Errors
+    /// The reply is none to a `GET`.
     fn fetched(
         &mut self,
         out: &mut Outbox,
@@ -163,7 +167,7 @@ impl Proxy {
         reply.map(|_| ()).ok_or(UnexpectedReply)
     }
 
-    /// Tells whoever waits for a reply that there will be none.
+    /// Answers the waiters of a request with an error, since there will be no reply.
     pub(super) fn fail(&mut self, out: &mut Outbox, purpose: Purpose, failure: UpstreamError) {
         match purpose {
             Purpose::Fetch(id) => {
@@ -188,7 +192,7 @@ impl Proxy {
         }
     }
 
-    /// Gives an owed reply, or a part of one, unless its client has left.
+    /// Answers a waiter, or gives it a part of its reply, unless the client has left.
     fn fulfil(&mut self, out: &mut Outbox, waiter: Waiter, reply: Reply<'_>) {
         let bytes = if let Reply::Value(value) = reply { value.len() } else { 0 };
         let mut is_too_large = false;
@@ -207,8 +211,7 @@ impl Proxy {
     ) {
         let Some(client) = self.clients.get_mut(waiter.conn) else { return };
         let Some(output) = out.output(waiter.conn) else { return };
-        // One value may have many waiters, and all its copies are made here at once: who is over
-        // the limit gets no more of them.
+        // A value may have many waiters, and all its copies are made at once.
         if output.len() + client.replies.parked_bytes() > self.settings.limits.output_limit {
             out.stats.add(Stat::OutputLimitCloses, 1);
             client.has_ended = true;
@@ -219,7 +222,7 @@ impl Proxy {
         client.replied(out, waiter.conn);
     }
 
-    /// Gives up the upstream's connection, and tells all who wait on it.
+    /// Gives up the upstream's connection, and answers all that wait for it with an error.
     pub(super) fn lose_upstream(&mut self, out: &mut Outbox, why: UpstreamError, now: Instant) {
         out.stats.add(Stat::UpstreamErrors, 1);
         #[cfg(feature = "mutants")]
@@ -238,7 +241,7 @@ impl Proxy {
         self.release_held_back(out);
     }
 
-    /// Lets the clients go on that waited for room at the upstream, if there is room.
+    /// Goes on with the clients that are held for the upstream, if it has room.
     pub(super) fn release_held_back(&mut self, out: &mut Outbox) {
         if self.held.is_empty() || !self.upstream.has_room(out) {
             return;
@@ -250,8 +253,8 @@ impl Proxy {
         }
     }
 
-    /// Lets the clients look again that waited for a PING; or fails what they ask, if it will not
-    /// be answered.
+    /// Goes on with the clients that waited for the answer to a PING; with `failure`, there will be
+    /// none, and their requests fail.
     fn confirmation_ended(
         &mut self,
         out: &mut Outbox,
@@ -269,7 +272,10 @@ impl Proxy {
         }
     }
 
-    /// Something has come for a client's `DUMP`.
+    /// Takes a reply for a client's `DUMP` by `take`, and goes on with it or ends it.
+    ///
+    /// # Errors
+    /// It is not the reply to such a request.
     fn dump_part_received(
         &mut self,
         out: &mut Outbox,
@@ -308,7 +314,7 @@ impl Proxy {
         let most = self.settings.limits.output_limit;
         let Some(client) = self.clients.get_mut(conn) else { return };
         match &client.dump {
-            Some(dump) if dump.is_waiting() => {}
+            Some(dump) if dump.unanswered() > 0 => {}
             Some(dump) if dump.gathered_bytes() > most => {
                 out.stats.add(Stat::TooLargeReplies, 1);
                 self.dump_failed(out, conn, "reply too large, use SCAN");
@@ -317,8 +323,8 @@ impl Proxy {
         }
     }
 
-    /// Ends a `DUMP` with an error. One that the client has a part of cannot be mended: the
-    /// connection is closed after the error, lest the part be taken for the whole.
+    /// Ends a `DUMP` with an error. If the client has a part of the reply, its connection is closed
+    /// after the error, lest the part be taken for the whole.
     pub(super) fn dump_failed(&mut self, out: &mut Outbox, conn: ConnId, message: &str) {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let (Some(dump), Some(output)) = (client.dump.take(), out.output(conn)) else { return };
@@ -330,12 +336,12 @@ impl Proxy {
     }
 }
 
-/// The reply to `PTTL`: milliseconds, -1 if the key does not expire, -2 if there is none.
+/// Reads the reply to `PTTL`: milliseconds, -1 if the key does not expire, -2 if there is no key.
 fn life(bytes: &[u8]) -> Result<Life, UnexpectedReply> {
     match Elements::new(bytes).next() {
         Some(Element::Integer(-2)) => Ok(Life::Absent),
         Some(Element::Integer(-1)) => Ok(Life::Forever),
-        // Counted from the beginning of the millisecond, of which most may have passed.
+        // Most of the present millisecond may have passed.
         Some(Element::Integer(millis)) => u64::try_from(millis)
             .map(|it| Life::For(Duration::from_millis(it.saturating_sub(1))))
             .map_err(|_| UnexpectedReply),
@@ -344,10 +350,10 @@ fn life(bytes: &[u8]) -> Result<Life, UnexpectedReply> {
     }
 }
 
-/// A reply that says this word, or an error.
-fn expect(bytes: &[u8], word: &[u8]) -> Result<(), UnexpectedReply> {
+/// Checks that a reply is this status, or an error.
+fn expect(bytes: &[u8], expected: &[u8]) -> Result<(), UnexpectedReply> {
     match Elements::new(bytes).next() {
-        Some(Element::Simple(said)) if said == word => Ok(()),
+        Some(Element::Simple(status)) if status == expected => Ok(()),
         Some(Element::Error(_)) => Ok(()),
         _ => Err(UnexpectedReply),
     }

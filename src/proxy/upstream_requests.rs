@@ -1,4 +1,4 @@
-//! The proxy's requests to its upstream: sent, or failed at once where there is no connection.
+//! The proxy's requests to its upstream: each is sent, or fails at once without a connection.
 
 use super::Proxy;
 use super::error::UpstreamError;
@@ -20,8 +20,8 @@ impl Proxy {
         }
     }
 
-    /// Sends a transaction upstream: `MULTI`, and the encoded `requests`, of which the last is for
-    /// `purpose` and stands after `before` others. Fails it if there is no connection.
+    /// Sends a block upstream: `MULTI`, and the encoded `requests`, of which the last has the
+    /// purpose and follows `before` others. Fails it if there is no connection.
     pub(super) fn send_transaction(
         &mut self,
         out: &mut Outbox,

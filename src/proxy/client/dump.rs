@@ -1,5 +1,5 @@
 //! `DUMP` through the proxy: pages of keys by `SCAN`, and for `PAIRS` their values by `GET`, a
-//! batch at a time, each sent on as soon as it is there and the client has taken the last.
+//! batch at a time. The next batch is requested once the client has taken the last.
 //!
 //! It begins when every earlier request of its client is answered, and no later one is read before
 //! it has ended; so its replies need no place among others.
@@ -7,65 +7,65 @@
 use crate::base::buffer::Buffer;
 use crate::base::output::Output;
 use crate::protocol::resp::{self, Element, Elements};
-use crate::protocol::{Form, Request};
-use crate::protocol::{Reply, text};
+use crate::protocol::{Form, Reply, Request, text};
 use crate::session::{Origin, Style};
 use std::collections::VecDeque;
 
-/// Keys that one `SCAN` asks for.
+/// The number of keys that a `SCAN` requests.
 const PAGE: &[u8] = b"500";
-/// The values of one batch: as many as fit this, going by the last batch.
+/// The bytes that a batch of values should have, by the size of the last batch.
 const BATCH_BYTES: usize = 128 * 1024;
 const MAX_BATCH: usize = 16;
 
-/// What a request of a `DUMP` asks for.
+/// A request to the upstream for a `DUMP`.
 #[derive(Clone, Copy, Debug)]
 pub enum DumpRequest {
     /// A page of keys.
     Keys,
-    /// The value of one.
+    /// The value of a key.
     Value,
 }
 
-/// What remains to be done for a `DUMP` after its next requests.
+/// The progress of a `DUMP`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DumpProgress {
-    /// All requests were sent.
+    /// The next requests were sent.
     All,
     /// There is no upstream to send them to.
     Unavailable,
-    /// All is there: the reply can be ended.
+    /// Everything has come: the reply can be ended.
     Nothing,
 }
 
 /// A `DUMP` under way.
 #[derive(Debug)]
 pub struct ProxyDump {
-    /// Which of its client's it is.
+    /// Its number among the client's.
     number: u32,
     style: Style,
     pairs: bool,
-    /// The upstream's word for where to go on; `None` when all keys have come.
+    /// The cursor of the next `SCAN`; `None`: all keys have come.
     cursor: Option<Box<[u8]>>,
-    /// Keys whose values have not come: those that were requested stand first.
+    /// The keys whose values have not come, those that were requested first.
     keys: VecDeque<Box<[u8]>>,
-    /// Requests to the upstream that are not answered.
+    /// The number of its unanswered requests to the upstream.
     unanswered: usize,
-    /// Values to request at a time, and the bytes that came of this batch.
+    /// The number of values to request at a time.
     batch: usize,
+    /// The bytes of this batch that have come.
     batch_bytes: usize,
     /// Whether the client has been sent a part of the reply.
     begun: bool,
-    /// A RESP reply, which says how long it is first, is gathered here, with its elements counted.
+    /// The body of a RESP reply, gathered until the number of elements is known.
     body: Buffer,
     elements: u64,
 }
 
 impl ProxyDump {
-    /// Reads the request.
+    /// Returns a `DUMP` that has not begun.
     ///
     /// # Errors
-    /// Its usage, if it is wrong.
+    /// The request is wrong: returns the usage.
     pub fn new(
         number: u32,
         style: Style,
@@ -132,27 +132,22 @@ impl ProxyDump {
         self.batch_bytes = 0;
     }
 
-    /// Returns which of its client's it is.
+    /// Returns its number among the client's.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// Returns how many of its requests to the upstream are not answered.
+    /// Returns the number of its unanswered requests to the upstream.
     pub fn unanswered(&self) -> usize {
         self.unanswered
     }
 
-    /// Returns whether something that was requested has not come.
-    pub fn is_waiting(&self) -> bool {
-        self.unanswered > 0
-    }
-
-    /// The bytes of a RESP reply that is being gathered.
+    /// Returns the bytes of the RESP reply that are gathered.
     pub fn gathered_bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// Requests what is needed next by `send`, which returns whether the request was sent.
+    /// Requests the next keys or values by `send`, which returns whether a request was sent.
     pub fn request_next(
         &mut self,
         mut send: impl FnMut(&[&[u8]], DumpRequest) -> bool,
@@ -171,10 +166,10 @@ impl ProxyDump {
         if sent { DumpProgress::All } else { DumpProgress::Unavailable }
     }
 
-    /// A page of keys has come.
+    /// Takes the reply to a `SCAN`.
     ///
     /// # Errors
-    /// The upstream refused, with its message; or, without one, the reply makes no sense.
+    /// It is an error: returns the message. It is malformed: returns `None`.
     pub fn keys_received(
         &mut self,
         mut elements: Elements<'_>,
@@ -184,9 +179,7 @@ impl ProxyDump {
             [Some(Element::Array(2)), Some(Element::Bulk(cursor)), Some(Element::Array(count))] => {
                 (cursor, count)
             }
-            [Some(Element::Error(message)), ..] => {
-                return Err(Some(refusal(message)));
-            }
+            [Some(Element::Error(message)), ..] => return Err(Some(refusal(message))),
             _ => return Err(None),
         };
         debug_assert_eq!(self.unanswered, 1, "one page is requested at a time");
@@ -203,10 +196,10 @@ impl ProxyDump {
         Ok(())
     }
 
-    /// The value of the first key has come.
+    /// Takes the reply to the `GET` of the first key.
     ///
     /// # Errors
-    /// As for `keys_received`.
+    /// As for [`keys_received`](Self::keys_received).
     pub fn value_received(
         &mut self,
         mut elements: Elements<'_>,
@@ -221,9 +214,8 @@ impl ProxyDump {
                 self.write_pair(output, &key, value);
                 Ok(())
             }
-            // Deleted since its key was named.
+            // The key was deleted since, or its value is not a string.
             Some(Element::Null) => Ok(()),
-            // Not a plain value.
             Some(Element::Error(message)) if message.starts_with(b"WRONGTYPE") => Ok(()),
             Some(Element::Error(message)) => Err(Some(refusal(message))),
             _ => Err(None),
@@ -234,7 +226,7 @@ impl ProxyDump {
         outcome
     }
 
-    /// Ends the reply with an error; whether the client has a part of it.
+    /// Ends the reply with an error. Returns whether the client has a part of it.
     pub fn write_error(&self, output: &mut Output, message: &str) -> bool {
         if self.begun && !self.pairs {
             output.push(b"\r\n");
@@ -244,7 +236,7 @@ impl ProxyDump {
     }
 }
 
-/// The upstream's error as a message without its leading `ERR `.
+/// Returns an error of the upstream as a message, without a leading `ERR `.
 fn refusal(message: &[u8]) -> String {
     let message = text::printable(message, message.len()).to_string();
     message.strip_prefix("ERR ").unwrap_or(&message).to_string()

@@ -1,8 +1,7 @@
 //! The values of one `MGET`, gathered until all have come, in whatever order they come.
 
 use crate::base::buffer::Buffer;
-use crate::base::output::SHARED_FROM;
-use crate::base::output::{Block, Output, Value};
+use crate::base::output::{Block, Output, SHARED_FROM, Value};
 use crate::protocol::Reply;
 use crate::protocol::resp::{self, Version, Writer};
 use std::ops::Range;
@@ -28,25 +27,25 @@ enum GatheredValue {
 }
 
 impl Gather {
-    /// So many values, all to come. The reply is an error if they have more than `most_bytes`.
+    /// Returns so many values, all to come. With more than `most_bytes`, the reply is an error.
     pub fn new(count: usize, most_bytes: usize) -> Gather {
         let values = vec![GatheredValue::Nothing; count];
         let bytes = Buffer::new();
         Gather { values, bytes, shared_bytes: 0, most_bytes, owed: count, failure: None }
     }
 
-    /// Returns how many values are still to come.
+    /// Returns the number of values that are still to come.
     pub fn owed(&self) -> usize {
         self.owed
     }
 
-    /// The bytes that have been gathered.
+    /// Returns the bytes that are gathered.
     pub fn bytes(&self) -> usize {
         self.bytes.len() + self.shared_bytes
     }
 
-    /// Takes the reply to the `GET` of one value. Where `GET` fails since there is no plain value,
-    /// `MGET` has none. Says whether it is this value that is too much.
+    /// Takes the reply to the `GET` of one value. Where `GET` fails since the value is not a
+    /// string, `MGET` has null. Returns whether this value makes the reply too large.
     pub fn take(&mut self, place: usize, reply: Reply<'_>) -> bool {
         debug_assert!(self.owed > 0, "each value comes once");
         self.owed -= 1;
@@ -91,7 +90,7 @@ impl Gather {
         assert!(self.bytes() == 0 || self.failure.is_none(), "nothing is kept beside an error");
     }
 
-    /// Appends the reply, once nothing is owed.
+    /// Appends the reply, once all values have come.
     pub fn write(&self, out: &mut Output, version: Version) {
         if let Some(message) = &self.failure {
             return resp::reply(out, version, None, Reply::Failure(message));

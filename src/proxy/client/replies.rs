@@ -6,10 +6,10 @@
 //!   tickets         7         8        (9)        10
 //! ```
 //!
-//! `b` comes first: it is written aside into its place. Then `a` comes: it goes straight to the
-//! output, and after it the ready ones behind it, `b` and PONG. `c` is now the front. A reply that
-//! is ready while nothing is owed is never queued at all; one that its client does not want is
-//! given like any other, and is empty.
+//! `b` comes first: it is kept in its place. Then `a` comes: it goes straight to the output, and
+//! after it the ready ones behind it, `b` and PONG. `c` is now the front. A reply that is ready
+//! while no other is owed is never queued; one that its client does not want is given like any
+//! other, and is empty.
 //!
 //! The reply to an `MGET` is gathered in its place: each part has a ticket of its own.
 
@@ -27,7 +27,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// The ticket for a part of a reply that is gathered.
+    /// Returns the ticket for a part of a reply that is gathered.
     pub fn part(self, part: usize) -> Ticket {
         Ticket { part: part as u32, ..self }
     }
@@ -44,20 +44,20 @@ enum ReplySlot {
 #[derive(Debug, Default)]
 pub struct Replies {
     queue: VecDeque<ReplySlot>,
-    /// The ticket of the front.
+    /// The number of the ticket of the front.
     first: u32,
-    /// Bytes of what is ready or gathered.
+    /// The bytes of replies that are ready, or gathered.
     parked_bytes: usize,
-    /// Parts of replies that are to come.
+    /// The number of parts of replies that are to come.
     parts: u32,
 }
 
 impl Replies {
-    /// The memory that an idle client's queue may keep, in places.
+    /// The most places that the queue of an idle client keeps.
     const KEPT_PLACES: usize = 4;
 
-    /// Returns how many requests are unanswered, or answered behind one that is not; of a reply
-    /// that is gathered, each part that is to come counts too.
+    /// Returns the number of replies that are owed or wait for an earlier one; of a reply that is
+    /// gathered, each part that is to come counts, too.
     pub fn len(&self) -> usize {
         self.queue.len() + self.parts as usize
     }
@@ -68,17 +68,18 @@ impl Replies {
         self.queue.is_empty()
     }
 
-    /// Bytes of replies that wait for an earlier one.
+    /// Returns the bytes of replies that wait for an earlier one.
     pub fn parked_bytes(&self) -> usize {
         self.parked_bytes
     }
 
-    /// Owes a reply.
+    /// Owes a reply, and returns its ticket.
     pub fn owe(&mut self, style: Style) -> Ticket {
         self.queue_up(ReplySlot::Owed(style))
     }
 
     /// Owes a reply of which parts are to come, each by [`Replies::fulfil`] with its own ticket.
+    /// Returns the ticket of the whole.
     pub fn gather(&mut self, style: Style, gather: Gather) -> Ticket {
         self.parts += gather.owed() as u32;
         self.parked_bytes += gather.bytes();
@@ -91,7 +92,7 @@ impl Replies {
         Ticket { number, part: 0 }
     }
 
-    /// Gives a reply that nothing was waited for: at once, or behind those that are owed.
+    /// Gives the reply to the present request: at once, or behind those that are owed.
     #[inline]
     pub fn answer(&mut self, output: &mut Output, style: Style, write: impl FnOnce(&mut Output)) {
         if style.quiet {
@@ -105,8 +106,8 @@ impl Replies {
         }
     }
 
-    /// Gives an owed reply, or a part of one; and after it those that waited for it. Says whether
-    /// it is this part that makes the reply too large.
+    /// Gives an owed reply, or a part of one; and after it those that waited for it. Returns
+    /// whether this part makes the reply too large.
     pub fn fulfil(&mut self, ticket: Ticket, output: &mut Output, reply: Reply<'_>) -> bool {
         let index = ticket.number.wrapping_sub(self.first) as usize;
         let Some(ReplySlot::Gathering(style, gather)) = self.queue.get_mut(index) else {
@@ -161,7 +162,7 @@ impl Replies {
         }
     }
 
-    /// Returns how many replies, or parts of replies, are to be given by their tickets.
+    /// Returns the number of replies, or parts of replies, that are to be given by their tickets.
     pub fn owed(&self) -> usize {
         let owed = self.queue.iter().filter(|slot| matches!(slot, ReplySlot::Owed(_))).count();
         owed + self.parts as usize

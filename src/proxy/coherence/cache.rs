@@ -1,9 +1,9 @@
-//! The cache: answers of the upstream, bounded by bytes and by time.
+//! The cache: values of the upstream, bounded by bytes and by time.
 //!
-//! What has to go when the bytes run out is decided by SIEVE (Zhang et al., *SIEVE is Simpler than
-//! LRU*, NSDI 2024). The entries stand in a queue in the order in which they came. A hit only sets
-//! the entry's *visited* bit; it moves nothing. An eviction sends a *hand* along the queue, from
-//! the oldest towards the newest: it clears the bits that it passes, and takes the first entry
+//! SIEVE decides which entry is evicted when the bytes run out (Zhang et al., *SIEVE is Simpler
+//! than LRU*, NSDI 2024). The entries stand in a queue in the order in which they came. A hit only
+//! sets the entry's *visited* bit; it moves nothing. An eviction sends a *hand* along the queue,
+//! from the oldest towards the newest: it clears the bits that it passes, and takes the first entry
 //! without one. There it stays until next time. From the newest it goes on at the oldest.
 //!
 //! ```text
@@ -14,19 +14,18 @@
 //!                       ^
 //!  get D        E   D•  C•  A
 //!                       ^
-//!  insert F     F   D   C   A        C and D lose theirs; E is evicted: it came last, and nobody
-//!                           ^        asked for it; beyond the newest, the hand is back at A
+//!  insert F     F   D   C   A        C and D lose theirs; E is evicted: it came last, and was not
+//!                           ^        read since; beyond the newest, the hand is back at A
 //! ```
 //!
-//! Newcomers that are read once are sieved out soon, while LRU
-//! would let a scan of many keys push out everything that is read often.
+//! Entries that are read once are evicted soon, while in LRU a scan of many keys would evict all
+//! that are read often.
 //!
-//! Time is the other bound. The entries live in a timer wheel, and the deadline of one is also
-//! looked at when it is found: it is never served at its deadline or later, however late the wheel
-//! is turned.
+//! Time is the other bound. The entries are in a timer wheel, and a lookup compares the deadline,
+//! too: an entry is never served at its deadline or later, however late the wheel is turned.
 //!
-//! Nothing here holds the loop for long. What is to be freed, because its deadline has come or
-//! because everything was dropped at once, is freed a bounded piece at a time.
+//! No call holds the loop for long: memory of entries whose deadline has come, and of a cache that
+//! was cleared, is freed a bounded piece at a time.
 
 use crate::base::age_list::{AgeList, LinkedEntries, Links};
 use crate::base::dropped::{Dropped, settling};
@@ -49,8 +48,8 @@ const LARGEST_SHARE: usize = 8;
 /// for 10 to 100 ms in a cache of a million entries. This many take a thousandth of it.
 const HAND_STEPS: usize = 1024;
 
-/// What one call of [`Cache::expire`] or [`Cache::clear`] frees, or little more: a thousand small
-/// entries, which take some 200 µs, or one large one.
+/// The bytes that one call of [`Cache::expire`] or [`Cache::clear`] frees, or little more: a
+/// thousand small entries, which take some 200 µs, or one large one.
 const FREED_AT_ONCE: usize = 128 << 10;
 
 /// An entry's place in the wheel, which is where it lives.
@@ -59,25 +58,25 @@ const ENTRY_BYTES: usize = TimerWheel::<CacheEntry>::TIMER_BYTES;
 /// The share of an entry in the index; see `GROW_ABOVE` there.
 const INDEX_BYTES: usize = 12;
 
-/// Returns what an allocation takes in the allocator of glibc: eight bytes more than asked for, in
-/// multiples of sixteen, at least 32.
+/// Returns the bytes that an allocation takes in glibc: eight more than are requested, in multiples
+/// of sixteen, at least 32.
 fn allocated(bytes: usize) -> usize {
     (bytes + 8).next_multiple_of(16).max(32)
 }
 
-/// What the upstream said of a key.
+/// The upstream's answer to a `GET`, as it is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     /// Its value.
     Value(Value<'a>),
-    /// That there is no such key.
+    /// There is no such key.
     Absent,
 }
 
 struct CacheEntry {
     body: Body,
     key_length: u32,
-    /// There is no such key; the value is empty.
+    /// Whether there is no such key; then the value is empty.
     absent: bool,
     visited: bool,
     /// Nanoseconds after the origin of the cache: half as long as an `Instant`.
@@ -88,9 +87,9 @@ struct CacheEntry {
 
 /// A key and its value.
 enum Body {
-    /// One behind the other.
+    /// In one piece, the value behind the key.
     Own(Box<[u8]>),
-    /// The value where it came to, for whoever sends it as well.
+    /// The value in a block that replies share.
     Shared(Box<SharedBody>),
 }
 
@@ -113,7 +112,7 @@ impl Body {
         }
     }
 
-    /// Returns what it takes in memory. A block is counted in full, also while an output shares it.
+    /// Returns the bytes that it takes. A block counts in full, also while an output shares it.
     fn bytes(&self) -> usize {
         match self {
             Body::Own(bytes) => allocated(bytes.len()),
@@ -127,7 +126,7 @@ impl Body {
     }
 }
 
-/// The counts of a block's owners, and its vector.
+/// The bytes of a block beside its content: the counts of its owners, and its vector.
 const BLOCK_HEAD: usize = 2 * size_of::<usize>() + size_of::<Vec<u8>>();
 
 impl CacheEntry {
@@ -152,7 +151,7 @@ impl CacheEntry {
     }
 }
 
-/// Of an entry whose key and value take so much memory.
+/// Returns the cost of an entry whose key and value take so many bytes.
 fn cost(bytes: usize) -> usize {
     bytes + ENTRY_BYTES + INDEX_BYTES
 }
@@ -162,7 +161,7 @@ fn cost(bytes: usize) -> usize {
 /// Keys shorter than 4 GiB; fewer than 2^32 entries. A hit allocates nothing.
 pub struct Cache {
     budget: usize,
-    /// What the entries cost, one by one.
+    /// The sum of the entries' costs.
     bytes: usize,
     origin: Instant,
     /// Random per process, so that nobody can choose keys that collide.
@@ -203,8 +202,8 @@ impl KeyLookup for Cache {
 }
 
 impl Cache {
-    /// An empty cache that takes at most `budget_bytes` (see [`bytes`](Self::bytes)); 0: nothing.
-    /// No deadline may lie before `now`.
+    /// Returns an empty cache that takes at most `budget_bytes` (see [`bytes`](Self::bytes)); 0: it
+    /// stays empty. No deadline may lie before `now`.
     pub fn new(budget_bytes: usize, now: Instant) -> Self {
         Self {
             budget: budget_bytes,
@@ -222,7 +221,8 @@ impl Cache {
         }
     }
 
-    /// The number of entries, also those past their deadline that nobody has noticed.
+    /// Returns the number of entries, also of those whose deadline has come and that are not
+    /// removed yet.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -232,10 +232,10 @@ impl Cache {
         self.entries.is_empty()
     }
 
-    /// Returns what it takes in memory: of each entry key and value as allocated, the entry itself
+    /// Returns the bytes that it takes: of each entry key and value as allocated, the entry itself
     /// and its share of the index; the slots that the wheel has opened; the places of entries that
-    /// have left, and what [`clear`](Self::clear) has dropped, until they are given back. Never
-    /// more than the budget.
+    /// have left, and what [`clear`](Self::clear) has dropped, until they are freed. Never more
+    /// than the budget.
     ///
     /// Not counted are the 80 KiB of an empty cache, places for 64 entries, and what the allocator
     /// cannot use because it lies in pieces between what is used.
@@ -243,7 +243,7 @@ impl Cache {
         self.bytes + self.spare_bytes() + self.dropped.bytes()
     }
 
-    /// Returns the number of entries that had to make room for others.
+    /// Returns the number of entries that were evicted.
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -253,13 +253,13 @@ impl Cache {
         self.expired
     }
 
-    /// Returns how often something was too large to be kept.
+    /// Returns the number of values that were too large to be kept.
     pub fn too_large(&self) -> u64 {
         self.too_large
     }
 
-    /// Returns what is known of a key, unless the deadline of that has come. Marks the entry as
-    /// visited. Here and below, `hash` is that of the key: the [`KeyLookup::hash`] of this cache.
+    /// Returns what is cached of a key, unless its deadline has come. Marks the entry as visited.
+    /// Here and below, `hash` is that of the key: the [`KeyLookup::hash`] of this cache.
     #[inline]
     pub fn get(&mut self, hash: u64, key: &[u8], now: Instant) -> Option<Found<'_>> {
         let handle = self.find(hash, key)?;
@@ -274,11 +274,11 @@ impl Cache {
         Some(self.entries.value(handle).found())
     }
 
-    /// Keeps what was found of a key until `deadline`, as the newest entry, in place of an older
-    /// one. Evicts others until it fits.
+    /// Keeps the answer for a key until `deadline`, as the newest entry, in place of an older one.
+    /// Evicts others until it fits.
     ///
     /// Returns `false` if it is not kept, since it would cost more than an eighth of the budget or
-    /// its deadline is not after `now`; nothing is then known of the key.
+    /// its deadline is not after `now`; then the key has no entry.
     pub fn insert(
         &mut self,
         hash: u64,
@@ -349,7 +349,7 @@ impl Cache {
     }
 
     /// Drops entries whose deadline has come, to the millisecond, and frees what was cleared. Does
-    /// a bounded part of it: after it, [`next_deadline`](Self::next_deadline) says when there is
+    /// a bounded part of it: after it, [`next_deadline`](Self::next_deadline) returns when there is
     /// more to do, which may be now.
     pub fn expire(&mut self, now: Instant) {
         let mut freed = 0;
@@ -377,14 +377,14 @@ impl Cache {
 
     fn make_room(&mut self, bytes: usize) {
         while self.bytes() + bytes > self.budget {
-            // What is dead goes before what lives.
+            // Before an entry is evicted, dropped ones are freed.
             if self.dropped.free_piece().is_none() {
                 self.evict();
             }
         }
     }
 
-    /// Returns what the wheel takes beside its entries.
+    /// Returns the bytes that the wheel takes beside its entries.
     fn spare_bytes(&self) -> usize {
         let places = self.entries.vacant().saturating_sub(SEGMENT) * ENTRY_BYTES;
         places + self.entries.opened() * allocated(TimerWheel::<CacheEntry>::OPENED_BYTES)
@@ -405,7 +405,7 @@ impl Cache {
         self.index.find(hash, |handle| self.entries.value(handle).key() == key)
     }
 
-    /// One step of SIEVE.
+    /// Evicts an entry, by a step of SIEVE.
     fn evict(&mut self) {
         let oldest = self.queue.oldest().expect("the cache is over its budget, so it has entries");
         let mut hand = self.hand.unwrap_or(oldest);
@@ -422,8 +422,8 @@ impl Cache {
         self.evicted += 1;
     }
 
-    /// Removes an entry from everything, and returns what it cost. A hand that stood at it stands
-    /// at its newer neighbour.
+    /// Removes an entry, and returns its cost. A hand that stood at it moves to its newer
+    /// neighbour.
     fn take_out(&mut self, hash: u64, handle: u32) -> usize {
         let Self { hasher, index, entries, .. } = self;
         let hash_of = |handle| hasher.hash_one(entries.value(handle).key());

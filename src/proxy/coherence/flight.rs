@@ -1,5 +1,5 @@
-//! What is under way for each key: flights, each one fetch that several clients may wait for, and
-//! writes.
+//! The requests under way for each key: flights, each a fetch that several clients may wait for,
+//! and writes.
 //!
 //! ```text
 //!              begin                     land
@@ -11,8 +11,8 @@
 //!
 //! `W(k)` counts the writes of a key that are dispatched and not answered. While it is above 0
 //! every flight of the key is poisoned from its beginning: whether such a flight saw the write or
-//! not, its value is never kept. `W(*)` counts those whose keys are not known: they are of every
-//! key.
+//! not, its value is never kept. `W(*)` counts the writes of keys that are not known, and holds for
+//! every key.
 
 use crate::base::index::Index;
 use crate::handler::ConnId;
@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub struct Waiter {
     /// Its connection.
     pub conn: ConnId,
-    /// Which of its replies.
+    /// The ticket of the reply.
     pub ticket: Ticket,
 }
 
@@ -36,41 +36,41 @@ pub struct Waiter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlightId(u32);
 
-/// How long a key lives, as the upstream told it before it told the value.
+/// The remaining life of a key, when its value was read or before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// It has not told.
+    /// It is not known.
     Unknown,
     /// There was no such key.
     Absent,
-    /// For ever.
+    /// The key does not expire.
     Forever,
-    /// So long from then on.
+    /// The key expires after this time.
     For(Duration),
 }
 
 /// One fetch.
 #[derive(Debug)]
 pub struct Flight {
-    /// What is fetched.
+    /// The key that is fetched.
     pub key: Box<[u8]>,
     /// The hash of the key.
     pub hash: u64,
-    /// When its request was sent.
+    /// The time at which its request was sent.
     pub sent_at: Instant,
     /// Whether its value must not be stored: the key was changed meanwhile, or it took too long.
     pub is_poisoned: bool,
-    /// Whether nobody else may join it.
+    /// Whether no more clients may join it.
     is_detached: bool,
-    /// How long the key lives.
+    /// The remaining life of the key.
     pub life: Life,
     first: Waiter,
-    /// Those who joined: most flights have none, and then it owns no memory.
+    /// The waiters that joined: none for most flights, and then it has no memory.
     joined: Vec<Waiter>,
 }
 
 impl Flight {
-    /// All who wait for it, in the order in which they came.
+    /// Returns its waiters, in the order in which they came.
     pub fn waiters(&self) -> impl Iterator<Item = Waiter> + '_ {
         std::iter::once(self.first).chain(self.joined.iter().copied())
     }
@@ -90,8 +90,8 @@ pub struct Flights {
 }
 
 impl Flights {
-    /// Returns when the flight of `key` was sent that can be joined, if there is one. Here and
-    /// below, `hash` is that of the key, by whichever function, but always the same.
+    /// Returns the time at which the flight of `key` was sent that can be joined, if there is one.
+    /// Here and below, `hash` is that of the key, by the same function for all.
     pub fn joinable(&self, hash: u64, key: &[u8]) -> Option<Instant> {
         self.find(hash, key).map(|id| self.flights[id as usize].sent_at)
     }
@@ -109,8 +109,8 @@ impl Flights {
         self.joinable.find(hash, |id| *self.flights[id as usize].key == *key)
     }
 
-    /// The key has changed, or its flight took too long: the flight is not joined any more, and its
-    /// value not stored.
+    /// Poisons the flight of a key, which has changed, or whose flight took too long: its value is
+    /// not stored, and it is not joined any more.
     pub fn poison(&mut self, hash: u64, key: &[u8]) {
         if let Some(id) = self.find(hash, key) {
             self.detach(id);
@@ -118,7 +118,7 @@ impl Flights {
         }
     }
 
-    /// Any key may have changed.
+    /// Poisons all flights: any key may have changed.
     pub fn poison_all(&mut self) {
         if !self.joinable.is_empty() {
             self.poisoned += self.joinable.len() as u64;
@@ -139,7 +139,7 @@ impl Flights {
         self.poisoned
     }
 
-    /// Notes how long the key of a flight lives.
+    /// Sets the remaining life of a flight's key.
     pub fn set_life(&mut self, id: FlightId, life: Life) {
         self.flights[id.0 as usize].life = life;
     }
@@ -171,7 +171,7 @@ impl Flights {
         FlightId(id)
     }
 
-    /// Ends a flight, with or without a value.
+    /// Ends a flight, with or without a value, and returns it.
     pub fn land(&mut self, id: FlightId) -> Flight {
         if !self.flights[id.0 as usize].is_detached {
             self.detach(id.0);
@@ -179,7 +179,7 @@ impl Flights {
         self.flights.remove(id.0 as usize)
     }
 
-    /// A write of `key` is dispatched: `W(k)` + 1, and the key's flight is poisoned.
+    /// Begins a write of `key`: `W(k)` + 1, and the key's flight is poisoned.
     pub fn write_begun(&mut self, hash: u64, key: &[u8]) {
         match self.writes.get_mut(key) {
             Some(count) => *count += 1,
@@ -197,7 +197,7 @@ impl Flights {
         }
     }
 
-    /// A write of `key` is answered, or never will be: `W(k)` − 1.
+    /// Ends a write of `key`, which is answered, or never will be: `W(k)` − 1.
     pub fn write_ended(&mut self, key: &[u8]) {
         let count = self.writes.get_mut(key).expect("an ended write was begun");
         debug_assert!(*count > 0, "a key whose writes have ended is not kept");
@@ -207,13 +207,13 @@ impl Flights {
         }
     }
 
-    /// A write of keys that are not known is dispatched: `W(*)` + 1, and every flight is poisoned.
+    /// Begins a write of keys that are not known: `W(*)` + 1, and every flight is poisoned.
     pub fn write_of_all_begun(&mut self) {
         self.writes_of_all += 1;
         self.poison_all();
     }
 
-    /// It is answered, or never will be: `W(*)` − 1.
+    /// Ends a write of keys that are not known: `W(*)` − 1.
     pub fn write_of_all_ended(&mut self) {
         debug_assert!(self.writes_of_all > 0, "an ended write was begun");
         self.writes_of_all -= 1;

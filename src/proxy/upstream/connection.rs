@@ -8,12 +8,12 @@
 //! ```
 //!
 //! A connection that has left `Up` is never used again: what its requests came to is not known, and
-//! every reply still on its way is ignored with it. What a request is *for* is the caller's: the
-//! queue keeps a `P` for each and gives it back with the reply.
+//! every reply still on its way is ignored with it. The *purpose* of a request is the caller's: the
+//! queue keeps a `P` for each request and returns it with the reply.
 //!
-//! A connection begins with a *greeting*: a few questions, one after the other. Until it is over,
-//! what clients ask is held here, so that it is never carried out by an upstream to which the proxy
-//! has not shown who it is, or in the wrong database.
+//! A connection begins with a *greeting*: a few requests, one after the other. Until it is over,
+//! the requests of clients are held here, so that none is executed before the proxy has
+//! authenticated, or in the wrong database.
 //!
 //! ```text
 //!   the wire    HELLO 3 ▸        AUTH … ▸         GET a ▸ DEL b ▸
@@ -21,8 +21,7 @@
 //!   held        GET a, DEL b ─────────────────────┘ greeted
 //! ```
 //!
-//! A connection that stands is not yet one that answers: greetings are answered also by an upstream
-//! that then closes, and do not end the backoff.
+//! Replies to a greeting do not end the backoff: an upstream may answer it and then close.
 
 use crate::base::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
@@ -39,10 +38,9 @@ pub const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// The shortest wait before the proxy connects to its upstream again; it doubles with each failure.
 pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Requests that may be unanswered before clients are held back.
+/// The most requests that are unanswered before clients are held back.
 const MAX_UPSTREAM_UNANSWERED: usize = 128 * 1024;
-/// Reasons for which it is away that are logged before it answers again; it stays away for a few at
-/// the most, however often it is tried.
+/// The most reasons for lost connections that are logged before the upstream answers again.
 const MAX_LOGGED_FAILURES: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,30 +50,27 @@ enum LinkState {
     Up(ConnId),
 }
 
-/// A reply, and what it is for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct UpstreamReply<P> {
-    /// What was given with the request; `None`: it is for one of a block, before the last.
-    pub purpose: Option<P>,
-    /// The bytes of the reply, to be consumed by the caller; `None`: it was too large, and is gone.
-    pub length: Option<usize>,
-}
-
-/// What has come from the upstream.
+/// A message that has come from the upstream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<P> {
-    /// A reply.
-    Reply(UpstreamReply<P>),
-    /// Word that nobody asked for, of so many bytes, to be consumed by the caller.
+    /// The reply to a request.
+    Reply {
+        /// The purpose of the request; `None`: it is one of a block, before the last.
+        purpose: Option<P>,
+        /// The bytes of the reply, which the caller consumes; `None`: it was too large, and is
+        /// dropped.
+        length: Option<usize>,
+    },
+    /// A push, of so many bytes, which the caller consumes.
     Push(usize),
 }
 
-/// What came of a deadline.
+/// What is due at a deadline.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
     /// Nothing.
     Nothing,
-    /// A connection is being made: what is sent now comes first on it.
+    /// A connection is being made: the first request that is sent now comes first on it.
     Connecting,
     /// A reply is overdue: [`UpstreamConnection::lose`] is to be called.
     Overdue,
@@ -85,49 +80,57 @@ pub enum Due {
 #[derive(Debug)]
 struct Unanswered<P> {
     sent_at: Instant,
-    /// Replies to others of the block that come before the one with the purpose.
+    /// The unanswered requests of the block before the last, which has the purpose.
     before: usize,
     purpose: P,
 }
 
-/// How a connection begins.
+/// The beginning of a connection.
 #[derive(Debug)]
 struct Greeting {
-    /// When the connection stood, or was asked for. The whole of it has one timeout.
+    /// The time at which the connection was requested, or stood. All of it has one timeout.
     since: Instant,
-    /// Its questions that are not answered. They stand before all else in the queue.
+    /// The number of its unanswered requests, which come first in the queue.
     unanswered: usize,
-    /// The requests that wait for its end, encoded.
+    /// The requests of clients that wait for its end, encoded.
     held: Buffer,
 }
 
 /// The connection to the upstream, with the requests that are not answered on it.
 #[derive(Debug)]
 pub struct UpstreamConnection<P> {
-    /// `HOST:PORT`. All addresses that the host has are tried in turn.
-    place: String,
+    /// `HOST:PORT`.
+    address: String,
+    /// The number of the attempt: all addresses that the host has are tried in turn.
     turn: usize,
     timeout: Duration,
     link: LinkState,
-    /// `None`: it is over, or there is no connection.
+    /// The greeting; `None`: it is over, or there is no connection.
     greeting: Option<Greeting>,
     unanswered: VecDeque<Unanswered<P>>,
     scanner: ReplyScanner,
-    /// When the newest request was sent, and the newest that is answered, on this connection.
+    /// The time at which the newest request was sent on this connection.
     sent: Instant,
+    /// The time at which the newest request that is answered was sent on this connection.
     confirmed: Option<Instant>,
-    /// Connections lost or not made since the last reply.
+    /// The number of connections lost or not made since the last reply.
     failures: u32,
-    /// The reasons of them that were logged.
+    /// Their reasons that were logged.
     logged_failures: Vec<String>,
     random: u64,
 }
 
 impl<P> UpstreamConnection<P> {
-    /// An upstream that is to be connected at once. `seed` drives the jitter of the backoff.
-    pub fn new(place: String, timeout: Duration, seed: u64, now: Instant) -> UpstreamConnection<P> {
+    /// Returns an upstream that is to be connected at once, without requests. `seed` drives the
+    /// jitter of the backoff.
+    pub fn new(
+        address: String,
+        timeout: Duration,
+        seed: u64,
+        now: Instant,
+    ) -> UpstreamConnection<P> {
         UpstreamConnection {
-            place,
+            address,
             turn: 0,
             timeout,
             link: LinkState::Down { until: now },
@@ -142,7 +145,7 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// The connection that stands or is being made.
+    /// Returns the connection that stands or is being made.
     fn conn(&self) -> Option<ConnId> {
         match self.link {
             LinkState::Down { .. } => None,
@@ -156,7 +159,7 @@ impl<P> UpstreamConnection<P> {
         self.conn() == Some(conn)
     }
 
-    /// Returns whether it is connected, and requests go out to it.
+    /// Returns whether it is connected and greeted.
     pub fn is_up(&self) -> bool {
         matches!(self.link, LinkState::Up(_)) && self.greeting.is_none()
     }
@@ -176,7 +179,7 @@ impl<P> UpstreamConnection<P> {
         self.unanswered.len()
     }
 
-    /// Returns whether clients are to be held back: too much is unanswered, or unsent.
+    /// Returns whether clients are to be held back, since too much is unanswered or unsent.
     #[inline]
     pub fn is_full(&self, out: &Outbox) -> bool {
         self.unanswered.len() >= MAX_UPSTREAM_UNANSWERED || self.unsent(out) > limits::HIGH_WATER
@@ -192,10 +195,10 @@ impl<P> UpstreamConnection<P> {
         self.conn().map_or(0, |conn| out.unsent(conn)) + held
     }
 
-    /// Asks a question of the greeting, which goes out before all that is held.
+    /// Sends a request of the greeting, before all that are held.
     ///
     /// # Errors
-    /// There is no connection, or its greeting is over: gives back what it was for.
+    /// There is no connection, or its greeting is over: returns the purpose.
     pub fn greet(&mut self, out: &mut Outbox, words: &[&[u8]], purpose: P) -> Result<(), P> {
         let output = self.conn().and_then(|conn| out.output(conn));
         let (Some(output), Some(greeting)) = (output, &mut self.greeting) else {
@@ -208,13 +211,16 @@ impl<P> UpstreamConnection<P> {
         Ok(())
     }
 
-    /// The greeting is over: what was held is sent.
+    /// Ends the greeting, and sends the requests that were held.
     pub fn greeted(&mut self, out: &mut Outbox, now: Instant) {
         let output = self.conn().and_then(|conn| out.output(conn));
         if let (Some(output), Some(greeting)) = (output, self.greeting.take()) {
-            debug_assert_eq!(greeting.unanswered, 0, "each question is answered before the next");
+            debug_assert_eq!(
+                greeting.unanswered, 0,
+                "each of its requests is answered before the next is sent"
+            );
             output.push(greeting.held.bytes());
-            // Whoever waited for the connection has the whole timeout for the reply.
+            // The timeout of a request that was held begins now.
             self.sent = self.sent.max(now);
             for request in &mut self.unanswered {
                 request.sent_at = self.sent;
@@ -225,7 +231,7 @@ impl<P> UpstreamConnection<P> {
     /// Sends a request; until the connection stands and is greeted, it is held.
     ///
     /// # Errors
-    /// There is no connection, and none is being made: gives back what the request was for.
+    /// There is no connection, and none is being made: returns the purpose.
     pub fn send(
         &mut self,
         out: &mut Outbox,
@@ -266,13 +272,13 @@ impl<P> UpstreamConnection<P> {
             (Some(_), Some(greeting)) => write(&mut greeting.held),
             (Some(output), None) => write(output.plain()),
         }
-        // Within a tick the time that callers know may go back; that of the queue does not.
+        // Within a tick `now` may go back; the times of the queue do not.
         self.sent = self.sent.max(now);
         self.unanswered.push_back(Unanswered { sent_at: self.sent, before, purpose });
         Ok(())
     }
 
-    /// The connection stands.
+    /// Notes that the connection stands.
     pub fn connected(&mut self, conn: ConnId, now: Instant) {
         debug_assert!(self.is(conn), "another connection was asked for");
         self.link = LinkState::Up(conn);
@@ -286,24 +292,24 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// Returns when the newest request was sent that is answered on this connection. What was
-    /// changed and acknowledged before is told by now, if the upstream tells of changes: it does so
-    /// before it answers anything that comes later.
+    /// Returns the time at which the newest request that is answered was sent on this connection.
+    /// An upstream that reports changes has reported each that it acknowledged before that time: it
+    /// does so before it answers a request that comes later.
     #[inline]
     pub fn confirmed(&self) -> Option<Instant> {
         self.confirmed
     }
 
-    /// Returns when the newest request was sent on this connection.
+    /// Returns the time at which the newest request was sent on this connection.
     pub fn sent(&self) -> Instant {
         self.sent
     }
 
-    /// Returns what stands at the front of `input`. `None`: it is not whole; what is too large of
-    /// it has been consumed.
+    /// Returns the message at the front of `input`; `None`: it is not whole. What has come of one
+    /// that has more than `most` bytes is consumed.
     ///
     /// # Errors
-    /// It is no reply, or nothing was asked; or it is unasked word of more than `most` bytes.
+    /// It is malformed, or no request is unanswered, or it is a push of more than `most` bytes.
     #[inline]
     pub fn next_reply(
         &mut self,
@@ -324,19 +330,19 @@ impl<P> UpstreamConnection<P> {
             return Ok(Some(Received::Push(length.ok_or(ProtocolError::TooLarge)?)));
         }
         if let Some(greeting) = &mut self.greeting {
-            // What is held is not sent.
+            // Requests that are held were not sent.
             let left = greeting.unanswered.checked_sub(1);
             greeting.unanswered = left.ok_or(ProtocolError::UnknownType(first))?;
         }
         match self.unanswered.front_mut() {
             Some(request) if request.before > 0 => {
                 request.before -= 1;
-                Ok(Some(Received::Reply(UpstreamReply { purpose: None, length })))
+                Ok(Some(Received::Reply { purpose: None, length }))
             }
             _ => match self.unanswered.pop_front() {
                 Some(Unanswered { sent_at, purpose, .. }) => {
                     self.confirmed = Some(sent_at);
-                    Ok(Some(Received::Reply(UpstreamReply { purpose: Some(purpose), length })))
+                    Ok(Some(Received::Reply { purpose: Some(purpose), length }))
                 }
                 None => Err(ProtocolError::UnknownType(first)),
             },
@@ -348,7 +354,7 @@ impl<P> UpstreamConnection<P> {
         self.scanner.expected_len()
     }
 
-    /// It has answered more than a greeting.
+    /// Notes that it has answered more than a greeting, which ends the backoff.
     #[inline]
     pub fn has_answered(&mut self) {
         if std::mem::take(&mut self.failures) > 0 {
@@ -357,22 +363,23 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// Logs why there is no upstream; the same only once until it answers again.
+    /// Logs why there is no upstream; each reason only once until it answers again.
     pub fn log_failure(&mut self, why: String) {
         if self.logged_failures.len() < MAX_LOGGED_FAILURES && !self.logged_failures.contains(&why)
         {
-            warn!("upstream {}: {why}", self.place);
+            warn!("upstream {}: {why}", self.address);
             self.logged_failures.push(why);
         }
     }
 
-    /// Returns whether everything is answered, although not everything was sent.
+    /// Returns whether it has answered requests that it cannot have read: every request is
+    /// answered, but not every one is sent.
     pub fn is_ahead(&self, out: &Outbox) -> bool {
         let sent = self.greeting.as_ref().map_or(self.unanswered.len(), |it| it.unanswered);
         sent == 0 && self.conn().is_some_and(|conn| out.unsent(conn) > 0)
     }
 
-    /// Returns when something is due: an attempt to connect, or a reply.
+    /// Returns the time at which something is due: an attempt to connect, or a reply.
     #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         match self.link {
@@ -384,22 +391,22 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// Does what is due: connects, or finds that a reply is overdue.
+    /// Begins to connect, if that is due. Returns what is due.
     pub fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) -> Due {
         if self.deadline().is_none_or(|deadline| deadline > now) {
             return Due::Nothing;
         }
         if let LinkState::Down { .. } = self.link {
-            self.link = LinkState::Connecting(out.connect(&self.place, self.turn, self.timeout));
+            self.link = LinkState::Connecting(out.connect(&self.address, self.turn, self.timeout));
             self.greeting = Some(Greeting { since: now, unanswered: 0, held: Buffer::new() });
             return Due::Connecting;
         }
         Due::Overdue
     }
 
-    /// Gives the connection up for good; whoever waits on it is in the return value, with the
-    /// reason to be told. The next attempt is made at once and at the same address if this one had
-    /// answered, else at the next address after a backoff.
+    /// Gives the connection up. Returns the error for its unanswered requests, and their purposes.
+    /// The next attempt is made at once and at the same address if the upstream had answered on
+    /// this connection, else at the next address after a backoff.
     pub fn lose(
         &mut self,
         out: &mut Outbox,
@@ -421,7 +428,8 @@ impl<P> UpstreamConnection<P> {
         (why, waiting.into_iter().map(|request| request.purpose))
     }
 
-    /// Waits for no reply any more, and goes on with the connection: wrongly.
+    /// Forgets the unanswered requests, but goes on with the connection, which is wrong. Returns
+    /// their purposes.
     #[cfg(feature = "mutants")]
     pub fn wait_no_longer(&mut self) -> impl Iterator<Item = P> + use<P> {
         if let Some(greeting) = &mut self.greeting {
@@ -430,7 +438,7 @@ impl<P> UpstreamConnection<P> {
         std::mem::take(&mut self.unanswered).into_iter().map(|request| request.purpose)
     }
 
-    /// Returns what the unanswered requests are for, in the order in which they are answered.
+    /// Returns the purposes of the unanswered requests, in the order in which they are answered.
     pub fn purposes(&self) -> impl Iterator<Item = &P> {
         self.unanswered.iter().map(|request| &request.purpose)
     }
@@ -449,26 +457,30 @@ impl<P> UpstreamConnection<P> {
             }
             (LinkState::Up(_), None) => {
                 let times = self.unanswered.iter().map(|request| request.sent_at);
-                assert!(times.is_sorted(), "the first that is overdue stands in front");
+                assert!(times.is_sorted(), "the oldest is in front");
             }
             (LinkState::Up(_), Some(_)) => {}
         }
         if let Some(greeting) = &self.greeting {
-            assert!(greeting.unanswered <= self.unanswered.len(), "questions stand in the queue");
+            assert!(greeting.unanswered <= self.unanswered.len(), "its requests are in the queue");
             let is_empty = self.unanswered.len() == greeting.unanswered;
-            assert_eq!(greeting.held.is_empty(), is_empty, "what is held stands in the queue");
+            assert_eq!(
+                greeting.held.is_empty(),
+                is_empty,
+                "requests that are held are in the queue"
+            );
         }
     }
 
-    /// Returns how long to wait before the next attempt: doubled by each failure, up to a most, of
-    /// which a random half is taken off, so that many proxies do not come back in step.
+    /// Returns how long to wait before the next attempt: doubled by each failure, up to
+    /// [`MAX_BACKOFF`], less a random part of up to half, so that proxies do not connect in step.
     fn backoff(&mut self) -> Duration {
         if self.failures == 0 {
             return Duration::ZERO;
         }
         let doubled = MIN_BACKOFF * (1 << (self.failures - 1).min(10));
         let most = doubled.min(MAX_BACKOFF);
-        // Xorshift (Marsaglia 2003) will do for a jitter.
+        // Xorshift (Marsaglia 2003).
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;

@@ -1,26 +1,26 @@
-//! Who the proxy is to its upstream: a user's name and a password, which never show.
+//! The proxy's credentials at its upstream: a user's name and a password, which are never printed.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The user whose name nobody gives.
+/// The user of a client that gives no name.
 const DEFAULT_USER: &[u8] = b"default";
 
-/// A user and a password. What is printed of them is nothing.
+/// A user and a password; `Debug` prints neither.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// `None`: the upstream's default user.
+    /// The name of the user; `None`: the upstream's default user.
     pub user: Option<Vec<u8>>,
-    /// Not empty.
+    /// The password, which is not empty.
     pub password: Vec<u8>,
 }
 
 impl Credentials {
-    /// Reads a file of one or two lines: the password; or the user, then the password. The user of
-    /// a file that names none is the one given.
+    /// Reads a file of one line, the password, or of two, the user and the password. Of one line,
+    /// `user` is the user.
     ///
     /// # Errors
-    /// What is wrong with it, without anything that stands in it.
+    /// It has another form: returns what is wrong, without any of its text.
     pub fn read(text: &[u8], user: Option<Vec<u8>>) -> Result<Credentials, &'static str> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let lines: Vec<&[u8]> = text
@@ -38,7 +38,7 @@ impl Credentials {
         }
     }
 
-    /// The user's name, also where it is the default one.
+    /// Returns the user's name, also if it is the default user.
     pub fn user_name(&self) -> &[u8] {
         self.user.as_deref().unwrap_or(DEFAULT_USER)
     }
@@ -50,26 +50,26 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Where credentials come from. It is asked for each connection anew, so that a password that was
-/// changed is found without a restart.
+/// The source of the credentials, from which they are loaded for each connection: a password that
+/// was changed is found without a restart.
 #[derive(Clone, Default)]
-pub struct Source(Option<Arc<Ask>>);
+pub struct Source(Option<Arc<Load>>);
 
-type Ask = dyn Fn() -> Result<Credentials, String> + Send + Sync;
+type Load = dyn Fn() -> Result<Credentials, String> + Send + Sync;
 
 impl Source {
-    /// Asks `ask`, which fails with one line that says why. The event loop waits for it: it may
-    /// read a small file, and nothing slower.
-    pub fn new(ask: impl Fn() -> Result<Credentials, String> + Send + Sync + 'static) -> Source {
-        Source(Some(Arc::new(ask)))
+    /// Returns a source that calls `load`, which fails with a reason of one line. The event loop
+    /// waits for it: it may read a small file, and nothing slower.
+    pub fn new(load: impl Fn() -> Result<Credentials, String> + Send + Sync + 'static) -> Source {
+        Source(Some(Arc::new(load)))
     }
 
-    /// The credentials, if there is any need of them.
+    /// Returns the credentials; `None`: the upstream needs none.
     ///
     /// # Errors
-    /// One line that says why they cannot be had.
-    pub fn ask(&self) -> Result<Option<Credentials>, String> {
-        self.0.as_ref().map(|ask| ask()).transpose()
+    /// They cannot be loaded: returns the reason, in one line.
+    pub fn load(&self) -> Result<Option<Credentials>, String> {
+        self.0.as_ref().map(|load| load()).transpose()
     }
 }
 

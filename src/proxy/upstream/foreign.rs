@@ -1,10 +1,10 @@
-//! The upstream's own commands, as its `COMMAND` tells them: what may be sent on for a client that
-//! our table does not know.
+//! Foreign commands, which are in the reply to `COMMAND` of the upstream and not in our own table,
+//! and whether a client's request for one is sent on.
 //!
-//! All clients share one connection. A command that changes its state, that is answered later, more
-//! than once or not at all, would give every later reply to a wrong client; so what is sent on is
-//! only what is known to be harmless there: what the upstream flags as reading or writing keys, and
-//! neither as `blocking`, nor `pubsub`, nor `admin`.
+//! All clients share one connection. After a command that changes its state, or is answered late,
+//! more than once or not at all, every later reply would go to a wrong client. So a command is sent
+//! on only if the upstream flags it as reading or writing keys, and as none of `blocking`, `pubsub`
+//! and `admin`.
 
 use super::purpose::{Shape, UpstreamRequest};
 use crate::protocol::command::{Access, KeyRange};
@@ -13,15 +13,15 @@ use crate::protocol::{Form, Refusal, Words, text};
 use crate::proxy::coherence::Writes;
 use std::collections::HashMap;
 
-/// How many fields an entry has since Redis 7, which is when `blocking` became a flag. In those
-/// before, what is not for scripts and yet for keys is what blocks; in Redis 6 not all of it, but
-/// there the categories tell.
+/// The number of fields of an entry since Redis 7, which has the flag `blocking`. Before, a command
+/// that is for keys and not for scripts blocks; in Redis 6 others do, too, which are in the
+/// category `@blocking`.
 const FIELDS_WITH_BLOCKING: usize = 10;
 /// The field with the categories, since Redis 6.
 const CATEGORIES: usize = 6;
 /// The field with the entries of the subcommands.
 const SUBCOMMANDS: usize = 9;
-/// No name is longer.
+/// The most bytes of a name.
 const MAX_NAME_LEN: usize = 64;
 
 /// The commands of an upstream.
@@ -32,17 +32,17 @@ pub struct ForeignCommands {
 
 #[derive(Debug)]
 struct ForeignCommand {
-    /// As the upstream calls it: `object|encoding`.
+    /// The upstream's name for it: `object|encoding`.
     name: String,
     arity: i64,
-    /// `None`: it is not sent on.
+    /// Its effect on keys; `None`: it is not sent on.
     access: Option<Access>,
     keys: KeyRange,
     subcommands: ForeignCommands,
 }
 
 impl ForeignCommands {
-    /// Reads the reply to `COMMAND`. What is not understood of it is left out.
+    /// Reads the reply to `COMMAND`. An entry that is malformed is left out.
     pub fn read(reply: &[u8]) -> ForeignCommands {
         let mut elements = Elements::new(reply);
         let Some(Element::Array(count)) = elements.next() else {
@@ -57,7 +57,7 @@ impl ForeignCommands {
         ForeignCommands { by_name: rows.collect() }
     }
 
-    /// Returns whether the upstream can carry out transactions, as far as it has told.
+    /// Returns whether the upstream has transactions, as far as is known.
     pub fn has_transactions(&self) -> bool {
         self.by_name.is_empty() || [&b"multi"[..], b"exec"].iter().all(|it| self.find(it).is_some())
     }
@@ -69,10 +69,10 @@ impl ForeignCommands {
         self.by_name.get(&name.to_ascii_lowercase())
     }
 
-    /// Returns what becomes of a request that our table does not know.
+    /// Returns the upstream's request for a client's, whose command is not in our own table.
     ///
     /// # Errors
-    /// Why it is not sent on, in a whole message.
+    /// It is not sent on: returns the whole message for the client.
     pub fn admit<'a>(&self, words: Words<'a>) -> Result<UpstreamRequest<'a>, String> {
         let verb = words.get(0).unwrap_or_default();
         let Some(mut row) = self.find(verb) else {
@@ -147,6 +147,13 @@ impl ForeignCommand {
     }
 }
 
+fn count(element: Element<'_>) -> Option<usize> {
+    match element {
+        Element::Array(count) | Element::Set(count) => Some(count),
+        _ => None,
+    }
+}
+
 fn name(element: Element<'_>) -> Option<&[u8]> {
     match element {
         Element::Bulk(name) | Element::Simple(name) if name.len() <= MAX_NAME_LEN => Some(name),
@@ -154,7 +161,7 @@ fn name(element: Element<'_>) -> Option<&[u8]> {
     }
 }
 
-/// The flags that matter here.
+/// The flags and categories that decide whether a command is sent on.
 #[derive(Debug, Default)]
 struct Flags {
     reads: bool,
@@ -166,11 +173,8 @@ struct Flags {
 
 impl Flags {
     fn read(elements: &mut Elements<'_>) -> Option<Flags> {
-        let Some(Element::Array(count) | Element::Set(count)) = elements.next() else {
-            return None;
-        };
         let mut flags = Flags { is_for_scripts: true, is_harmless: true, ..Flags::default() };
-        for _ in 0..count {
+        for _ in 0..count(elements.next()?)? {
             match name(elements.next()?)? {
                 b"readonly" => flags.reads = true,
                 b"write" => flags.writes = true,
@@ -184,16 +188,13 @@ impl Flags {
     }
 
     fn read_categories(&mut self, elements: &mut Elements<'_>) -> Option<()> {
-        let Some(Element::Array(count) | Element::Set(count)) = elements.next() else {
-            return None;
-        };
-        for _ in 0..count {
+        for _ in 0..count(elements.next()?)? {
             self.is_harmless &= name(elements.next()?)? != b"@blocking";
         }
         Some(())
     }
 
-    /// Returns what a command with these flags does, if it is sent on.
+    /// Returns the effect on keys of a command with these flags; `None`: it is not sent on.
     fn access(&self, fields: usize) -> Option<Access> {
         let may_block = !self.is_for_scripts && fields < FIELDS_WITH_BLOCKING;
         match (self.reads, self.writes) {

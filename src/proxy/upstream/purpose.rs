@@ -1,76 +1,76 @@
-//! What a client's request is upstream: its words there, what it may change, and what its reply has
-//! to be and means to the client.
+//! Requests to the upstream: the purpose and the words of each, the keys that it may change, and
+//! the shape of its reply.
 
 use crate::base::output::{Output, Value};
 use crate::handler::ConnId;
-use crate::protocol::Reply;
-use crate::protocol::Request;
 use crate::protocol::command::{Access, Verb};
 use crate::protocol::resp::{self, Element, Elements, ReplyRule, Version};
+use crate::protocol::{Reply, Request};
 use crate::proxy::coherence::Writes;
 use crate::proxy::coherence::flight::{FlightId, Waiter};
 use crate::session::{Origin, Style};
 use crate::settings::PutMode;
 
-/// What a request to the upstream is for.
+/// The purpose of a request to the upstream.
 #[derive(Debug)]
 pub enum Purpose {
-    /// The greeting of a new connection.
-    Greeting(Question),
-    /// Whether it is still there; the clients that wait for the answer.
+    /// Part of the greeting of a new connection.
+    Greeting(GreetingStep),
+    /// A `PING`, with the clients that wait for its answer.
     Confirmation(Vec<ConnId>),
-    /// How long the key of a fetch still lives: asked before its value.
+    /// The `PTTL` of a flight, sent before its `GET`.
     Life(FlightId),
-    /// The begin of a transaction that is sent whole.
+    /// The `MULTI` before a block.
     Multi,
-    /// A fetch whose value may be kept.
+    /// The `GET` of a flight.
     Fetch(FlightId),
-    /// A request of one client.
+    /// A request of one client, or the block of its transaction.
     Request(Waiter, Writes, Shape),
     /// A page of keys for a client's `DUMP`.
     DumpKeys(DumpPart),
-    /// The value of a key, for the same.
+    /// The value of a key for a client's `DUMP`.
     DumpValue(DumpPart),
 }
 
-/// Names the `DUMP` that a part is for, so that the parts of one that has failed are not taken for
-/// those of the next.
+/// Names the `DUMP` that a reply belongs to: replies to one that has failed are not taken for those
+/// to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DumpPart {
-    /// Whose it is.
+    /// The connection of the client.
     pub conn: ConnId,
-    /// Which of the client's it is.
+    /// The number of the `DUMP` among the client's.
     pub dump: u32,
 }
 
-/// What the upstream is asked first.
+/// A request of the greeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Whether it speaks RESP3, and lets us in.
+pub enum GreetingStep {
+    /// `HELLO 3`, with the credentials.
     Hello,
-    /// Whether it lets us in, where it does not know the other way.
+    /// `AUTH`, where `HELLO` is not known.
     Auth,
-    /// Whether it has our database.
+    /// `SELECT`.
     Select,
-    /// Whether it tells of changes.
+    /// `CLIENT TRACKING ON`.
     Tracking,
-    /// Its own commands.
+    /// `COMMAND`.
     Commands,
 }
 
-/// A request as it is sent upstream.
+/// A client's request as it is sent upstream.
 #[derive(Debug)]
 pub struct UpstreamRequest<'a> {
     /// The words of a standard Redis command.
     pub words: Vec<&'a [u8]>,
-    /// What it may change.
+    /// The keys that it may change.
     pub writes: Writes,
-    /// What its reply has to be.
+    /// The shape of its reply.
     pub shape: Shape,
 }
 
 impl<'a> UpstreamRequest<'a> {
-    /// Returns what becomes of a request for keys that our table knows.
+    /// Returns the upstream's request for a client's, whose command is in our table and is for
+    /// keys.
     pub fn new(request: &Request<'a>, put_mode: PutMode) -> UpstreamRequest<'a> {
         let writes = match request.command.access {
             Access::WriteAll => Writes::Everything,
@@ -96,21 +96,21 @@ impl<'a> UpstreamRequest<'a> {
     }
 }
 
-/// What a reply of the upstream must be, and what it means to the client. Anything but this or an
-/// error belongs to some other request.
+/// The shape of a reply of the upstream, and its meaning to the client. A reply of another shape
+/// belongs to another request, unless it is an error.
 #[derive(Debug)]
 pub enum Shape {
-    /// A value, or null: not found.
+    /// A value; null: the key is not found.
     Value,
-    /// OK, or null: not done.
+    /// `OK`; null: nothing was done.
     Done,
-    /// OK, or null: the key was there already.
+    /// `OK`; null: the key existed.
     Created,
-    /// How many keys were deleted.
+    /// The number of keys that were deleted.
     Deleted,
-    /// Passed on as it stands, but in the client's version of RESP.
+    /// Any reply, which is passed on in the client's version of RESP.
     Any(ReplyRule),
-    /// The replies to all requests of a transaction.
+    /// An array of the replies to all requests of a transaction.
     Each(Box<[Shape]>),
 }
 
@@ -120,8 +120,7 @@ pub fn reads(writes: &Writes, shape: &Shape) -> bool {
 }
 
 impl Shape {
-    /// Reads a reply as what it means to the client. `None`: it belongs to some other
-    /// request.
+    /// Returns a reply as the client is to see it; `None`: it belongs to another request.
     pub fn read<'a>(&self, reply: Value<'a>) -> Option<Reply<'a>> {
         let mut elements = Elements::new(reply.bytes());
         match (elements.next()?, self) {
@@ -136,7 +135,7 @@ impl Shape {
             (Element::Integer(count), Shape::Deleted) => {
                 u64::try_from(count).ok().map(Reply::Deleted)
             }
-            // No transaction is open but those that are sent whole.
+            // Outside a block, no transaction is open.
             (Element::Simple(b"QUEUED"), _) => None,
             (_, Shape::Any(_)) => Some(Reply::Raw(reply)),
             (Element::Array(count), Shape::Each(shapes)) if count == shapes.len() => {
@@ -148,7 +147,7 @@ impl Shape {
         }
     }
 
-    /// Appends a reply that was read, and came in version `from`, as its client wants it.
+    /// Appends a reply that [`read`](Self::read) has returned, and that came in version `from`.
     pub fn write(&self, out: &mut Output, reply: Reply<'_>, from: Version, style: Style) {
         match (self, reply) {
             (Shape::Any(rule), Reply::Raw(bytes)) => {

@@ -40,7 +40,7 @@ fn it_is_connected_at_once_and_replies_come_back_in_order() {
     input.push(b"$1\r\n");
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
     input.push(b"v\r\n$100\r\n");
-    let whole = Received::Reply(UpstreamReply { purpose: Some(1), length: Some(7) });
+    let whole = Received::Reply { purpose: Some(1), length: Some(7) };
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
     input.consume(7);
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
@@ -48,9 +48,9 @@ fn it_is_connected_at_once_and_replies_come_back_in_order() {
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(None));
     assert!(input.is_empty(), "what is too large is not kept");
     input.push(b"\r\n+OK\r\n");
-    let too_large = Received::Reply(UpstreamReply { purpose: Some(2), length: None });
+    let too_large = Received::Reply { purpose: Some(2), length: None };
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(too_large)));
-    let whole = Received::Reply(UpstreamReply { purpose: Some(3), length: Some(5) });
+    let whole = Received::Reply { purpose: Some(3), length: Some(5) };
     assert_eq!(upstream.next_reply(&mut input, 99), Ok(Some(whole)));
     assert!(upstream.next_reply(&mut input, 99).is_err(), "nobody asked for this");
 }
@@ -69,9 +69,7 @@ fn requests_are_held_until_the_greeting_is_over_and_no_reply_is_taken_for_theirs
     assert_eq!(upstream.deadline(), Some(later + Duration::from_secs(5)));
     let mut input = Buffer::new();
     input.push(b"+1\r\n+2\r\n");
-    let answered = |purpose| {
-        Ok(Some(Received::Reply(UpstreamReply { purpose: Some(purpose), length: Some(4) })))
-    };
+    let answered = |purpose| Ok(Some(Received::Reply { purpose: Some(purpose), length: Some(4) }));
     assert_eq!(upstream.next_reply(&mut input, 99), answered(1));
     input.consume(4);
     upstream.greet(&mut out, &[b"AUTH"], 2).expect("it is up");

@@ -32,6 +32,6 @@ fn nothing_of_them_is_printed() {
     let secret = Credentials { user: Some(b"me".to_vec()), password: b"hidden".to_vec() };
     let again = secret.clone();
     let source = Source::new(move || Ok(again.clone()));
-    assert_eq!(source.ask(), Ok(Some(secret.clone())));
+    assert_eq!(source.load(), Ok(Some(secret.clone())));
     assert_eq!(format!("{secret:?} {source:#?}"), "Credentials Source");
 }
