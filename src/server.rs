@@ -1,15 +1,14 @@
-//! The server: keys and values that everybody shares.
+//! The server: keys and values that all clients share.
 //!
 //! [`Server`] is the [`Handler`] that decodes requests, executes them and appends the
 //! replies; it knows of no socket and no clock.
 //!
 //! - `commands/`: what each command does to the keys
-//! - `keyspace.rs`: the keys, with everybody who wants to know when one changes
+//! - `keyspace.rs`: the keys, with the clients that observe their changes
 //! - `store.rs`: how keys and values are kept
 //! - `client.rs`: one client      - `requests.rs`: its requests, one after the other
 //! - `transactions.rs`: `MULTI` to `EXEC`
-//! - `observers.rs`: who is notified of changes: `watch.rs` for `WATCH`, `tracking.rs` for
-//!   `CLIENT TRACKING`, whose `invalidations.rs` sends them
+//! - `observers.rs`: the clients that are notified of changes, by `WATCH` and `CLIENT TRACKING`
 
 mod client;
 pub mod commands;
@@ -34,7 +33,6 @@ use keyspace::Keyspace;
 use std::time::{Duration, Instant};
 
 /// The server's policy.
-#[derive(Debug)]
 pub struct Server {
     settings: Settings,
     started: Instant,
@@ -62,8 +60,8 @@ impl Server {
         }
     }
 
-    /// Returns the same with all of the process's memory counted for `--max-memory`; otherwise only
-    /// that of entries of up to 16 KiB is.
+    /// Returns the server with all of the process's memory counted for `--max-memory`; otherwise
+    /// only that of entries of up to 16 KiB is.
     pub fn counting(mut self, memory: Memory) -> Server {
         self.keyspace.memory = memory;
         self
@@ -188,7 +186,7 @@ impl Server {
         Then::Continue
     }
 
-    /// Closes a connection once its output has gone: no request follows.
+    /// Forgets a client, and closes its connection once its output is sent.
     fn end(&mut self, out: &mut Outbox, conn: ConnId) {
         self.forget(conn);
         out.close(conn);
@@ -202,7 +200,7 @@ impl Server {
         }
     }
 
-    /// Brings the gauges up to date.
+    /// Sets the gauges.
     fn publish(&self, stats: &mut Stats, now: Now) {
         let store = self.keyspace.store();
         stats.set(Stat::UptimeSeconds, (now.instant - self.started).as_secs());

@@ -5,7 +5,7 @@
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
 //! - `command_docs.rs`: `COMMAND`, the table of commands
 //! - `tracking.rs`: `CLIENT TRACKING`, which reads a client tracks
-//! - `error.rs`: why a request fails
+//! - `error.rs`: why a request fails · `text_dump.rs`: the reply to a `DUMP` in text
 //! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
 //! - `info.rs`, `config.rs`: two of these
 
@@ -16,16 +16,18 @@ mod config;
 mod error;
 mod info;
 pub mod program;
+mod text_dump;
 mod tracking;
 pub mod transaction;
 
 pub use commands::{MAX_NAME, Outcome, help};
 pub use error::{RequestError, check_pattern};
+pub use text_dump::TextDump;
 
 use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
 use crate::base::output::Output;
-use crate::handler::ConnId;
+use crate::handler::{ConnId, Next};
 use crate::protocol::command::Verb;
 use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::{Decoded, Decoder, Form, Midway, Reply, Request, Scratch, text};
@@ -101,6 +103,16 @@ pub struct RequestContext<'a> {
     pub style: Style,
     /// The time at which it is executed.
     pub now: Now,
+}
+
+/// The end of a batch of requests, which are executed without a pause.
+pub enum BatchEnd {
+    /// It ends for what comes before the next request: there may be more.
+    Pause,
+    /// There is nothing more to do for now.
+    Stop(Next),
+    /// No request follows.
+    Close,
 }
 
 /// The result of [`Session::collect`].

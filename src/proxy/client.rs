@@ -11,9 +11,10 @@ use super::error::UpstreamError;
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
-use crate::protocol::Reply;
+use crate::protocol::{Form, Reply};
 use crate::session::{Origin, RequestError, Session, Style};
 use crate::settings::limits;
+use crate::stats::Stat;
 use dump::ProxyDump;
 use replies::Replies;
 use std::net::SocketAddr;
@@ -182,6 +183,13 @@ impl ProxyClient {
         let mut reply = Output::new();
         error.write(style, &mut reply, &mut out.stats);
         self.answer_with(out, conn, style, &reply);
+    }
+
+    /// Refuses its present request with an error, and with it the transaction around it.
+    pub fn refuse(&mut self, out: &mut Outbox, conn: ConnId, form: Form, error: &RequestError) {
+        out.stats.add(Stat::RequestErrors, 1);
+        let style = self.session.refuse(form);
+        self.answer_error(out, conn, style, error);
     }
 
     /// Goes on after an owed reply was given, if there is room now.

@@ -82,15 +82,6 @@ pub struct Confirmation {
     pub confirmed: Option<Instant>,
 }
 
-/// Hits that wait for the answer to a PING that is sent after they came.
-#[derive(Debug)]
-struct Unconfirmed {
-    /// Their clients, in the order in which they came.
-    clients: Vec<ConnId>,
-    /// The time at which the first came.
-    since: Instant,
-}
-
 /// The cache of an upstream, with all that decides whether a value of it may be served.
 pub struct Coherence {
     cache: Cache,
@@ -102,7 +93,11 @@ pub struct Coherence {
     has_logged_refused_life: bool,
     /// Whether a PING is under way.
     is_confirming: bool,
-    unconfirmed: Unconfirmed,
+    /// The clients whose hits wait for a PING that is yet to be sent, in the order in which they
+    /// came.
+    unconfirmed: Vec<ConnId>,
+    /// The time at which the first of them came.
+    unconfirmed_since: Instant,
 }
 
 impl Coherence {
@@ -115,7 +110,8 @@ impl Coherence {
             logged_level: None,
             has_logged_refused_life: false,
             is_confirming: false,
-            unconfirmed: Unconfirmed { clients: Vec::new(), since: now },
+            unconfirmed: Vec::new(),
+            unconfirmed_since: now,
         }
     }
 
@@ -308,17 +304,17 @@ impl Coherence {
 
     /// Holds a client until the upstream has answered a PING that is sent after now.
     pub fn hold(&mut self, conn: ConnId, now: Instant) {
-        if self.unconfirmed.clients.is_empty() {
-            self.unconfirmed.since = now;
+        if self.unconfirmed.is_empty() {
+            self.unconfirmed_since = now;
         }
-        self.unconfirmed.clients.push(conn);
+        self.unconfirmed.push(conn);
     }
 
     /// Returns the time at which a PING is due: at once, if hits wait for it. Those of one tick
     /// share one. `sent` is the time at which the newest request was sent upstream.
     pub fn confirmation_due(&self, sent: Instant, settings: &Settings) -> Option<Instant> {
-        if !self.unconfirmed.clients.is_empty() {
-            return Some(self.unconfirmed.since);
+        if !self.unconfirmed.is_empty() {
+            return Some(self.unconfirmed_since);
         }
         let keeps_confirming = self.level == Level::One
             && !self.is_confirming
@@ -331,7 +327,7 @@ impl Coherence {
     /// Begins a PING; returns the clients that wait for its answer.
     pub fn begin_confirmation(&mut self) -> Vec<ConnId> {
         self.is_confirming = true;
-        std::mem::take(&mut self.unconfirmed.clients)
+        std::mem::take(&mut self.unconfirmed)
     }
 
     /// Ends a PING, answered or not.
@@ -347,7 +343,7 @@ impl Coherence {
         }
         self.level = Level::Zero;
         self.is_confirming = false;
-        std::mem::take(&mut self.unconfirmed.clients)
+        std::mem::take(&mut self.unconfirmed)
     }
 
     /// Begins a write, `W` + 1: drops the entries that it may change.

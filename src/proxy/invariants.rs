@@ -36,7 +36,7 @@ impl<'a> UnansweredRequests<'a> {
                     Writes::Everything => self.writes_of_all += 1,
                 }
             }
-            Purpose::DumpKeys(part) | Purpose::DumpValue(part) => {
+            Purpose::Dump(part) => {
                 *self.dump_parts.entry((part.conn, part.dump)).or_default() += 1;
             }
             Purpose::Confirmation(_) => self.confirmations += 1,

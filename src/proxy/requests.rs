@@ -7,7 +7,7 @@
 //!                        └─▶ execute_slow ─▶ collect, or execute ─▶ forward
 //! ```
 
-use super::client::dump::{DumpProgress, DumpRequest, ProxyDump};
+use super::client::dump::{DumpProgress, ProxyDump};
 use super::coherence::flight::Waiter;
 use super::coherence::is_caching;
 use super::error::{Hold, UpstreamError};
@@ -21,20 +21,10 @@ use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::protocol::command::{Access, Verb};
 use crate::protocol::{Decoded, Form, Refusal, Reply, Scratch, Words};
-use crate::session::{Outcome, RequestContext, Style, clients, program};
+use crate::session::{BatchEnd, Outcome, RequestContext, RequestError, Style, clients, program};
 use crate::settings::{Program, limits};
 use crate::stats::Stat;
 use std::time::{Duration, Instant};
-
-/// What follows after a batch of requests.
-enum Progress {
-    /// There may be more requests.
-    Continue,
-    /// There is nothing more to do for now.
-    Stop(Next),
-    /// No request follows.
-    Ended,
-}
 
 impl Proxy {
     /// Executes all requests that can be: see
@@ -52,9 +42,9 @@ impl Proxy {
         let at = out.clock.at(now);
         let next = loop {
             match self.serve_batch(out, conn, input, &mut scratch, at) {
-                Progress::Continue => {}
-                Progress::Stop(next) => break next,
-                Progress::Ended => {
+                BatchEnd::Pause => {}
+                BatchEnd::Stop(next) => break next,
+                BatchEnd::Close => {
                     input.clear();
                     break Next::Wait;
                 }
@@ -72,11 +62,11 @@ impl Proxy {
         input: &mut Buffer,
         scratch: &mut Scratch,
         at: Now,
-    ) -> Progress {
+    ) -> BatchEnd {
         let Proxy { settings, clients, upstream, coherence, .. } = self;
         let now = at.instant;
         let Some(client) = clients.get_mut(conn).filter(|client| !client.has_ended) else {
-            return Progress::Ended;
+            return BatchEnd::Close;
         };
         let limits = &settings.limits;
         client.session.note_activity(at);
@@ -84,19 +74,19 @@ impl Proxy {
         let mut unsent = out.unsent(conn);
         let hold = loop {
             if let Some(next) = client.blocked(unsent, limits.output_limit) {
-                return Progress::Stop(next);
+                return BatchEnd::Stop(next);
             }
             if client.dump.is_some() {
                 let next = self.advance_dump(out, conn, now);
-                return next.map_or(Progress::Continue, Progress::Stop);
+                return next.map_or(BatchEnd::Pause, BatchEnd::Stop);
             }
             client.session.decoder.look_ahead(input.bytes(), scratch, limits, coherence.cache());
             let (consumed, decoded) = client.session.decode(input.bytes(), scratch, limits);
             let Decoded::Request(request) = decoded else {
                 match self.serve_other(out, conn, input.bytes(), consumed, decoded, now) {
-                    Ok(progress) => {
+                    Ok(end) => {
                         self.consume(conn, input, consumed);
-                        return progress;
+                        return end;
                     }
                     Err(hold) => break hold,
                 }
@@ -125,7 +115,7 @@ impl Proxy {
             match outcome {
                 Ok(()) => {
                     self.consume(conn, input, consumed);
-                    return Progress::Continue;
+                    return BatchEnd::Pause;
                 }
                 Err(hold) => {
                     // It will be decoded, and counted, again.
@@ -134,7 +124,7 @@ impl Proxy {
                 }
             }
         };
-        Progress::Stop(self.hold_back(out, conn, input, scratch, hold, now))
+        BatchEnd::Stop(self.hold_back(out, conn, input, scratch, hold, now))
     }
 
     fn consume(&mut self, conn: ConnId, input: &mut Buffer, bytes: usize) {
@@ -153,12 +143,12 @@ impl Proxy {
         consumed: usize,
         decoded: Decoded<'_>,
         now: Instant,
-    ) -> Result<Progress, Hold> {
-        let Some(client) = self.clients.get_mut(conn) else { return Ok(Progress::Ended) };
+    ) -> Result<BatchEnd, Hold> {
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(BatchEnd::Close) };
         match decoded {
             Decoded::Incomplete => {
                 let until = client.session.patience(&input[consumed..], now, &self.settings.limits);
-                return Ok(Progress::Stop(Next::Read(until)));
+                return Ok(BatchEnd::Stop(Next::Read(until)));
             }
             Decoded::Refused(Form::Resp, Refusal::Unknown(words, _)) => {
                 self.execute_foreign(out, conn, words, now)?;
@@ -167,13 +157,11 @@ impl Proxy {
                 if refusal.discards_transaction() {
                     client.session.end_transaction();
                 }
-                out.stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
-                self.refuse(out, conn, form, &refusal.to_string());
+                client.refuse(out, conn, form, &RequestError::from(&refusal));
             }
             Decoded::Broken(refusal) => {
-                out.stats.add(Stat::TooLargeRequests, refusal.is_over_limit().into());
-                self.refuse(out, conn, Form::Resp, &refusal.to_string());
-                self.end(out, conn);
+                client.refuse(out, conn, Form::Resp, &RequestError::from(&refusal));
+                client.end(out, conn);
             }
             // It is no reply to a request, so it needs no place among them.
             Decoded::Telnet(answer) => {
@@ -181,10 +169,10 @@ impl Proxy {
                     output.push(&answer);
                 }
             }
-            Decoded::Http => self.end(out, conn),
+            Decoded::Http => client.end(out, conn),
             Decoded::Request(_) => unreachable!("requests are served elsewhere"),
         }
-        Ok(Progress::Continue)
+        Ok(BatchEnd::Pause)
     }
 
     /// Holds a client, whose last request is decoded again later.
@@ -212,21 +200,6 @@ impl Proxy {
             }
         }
         Next::Wait
-    }
-
-    /// Refuses a request, and the transaction around it, with a whole message.
-    pub(super) fn refuse(&mut self, out: &mut Outbox, conn: ConnId, form: Form, message: &str) {
-        out.stats.add(Stat::RequestErrors, 1);
-        if let Some(client) = self.clients.get_mut(conn) {
-            let style = client.session.refuse(form);
-            client.answer(out, conn, style, Reply::Failure(message.as_bytes()));
-        }
-    }
-
-    fn end(&mut self, out: &mut Outbox, conn: ConnId) {
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.end(out, conn);
-        }
     }
 
     /// Executes a request that is not a plain `GET`, or fails one that was held in vain.
@@ -279,21 +252,21 @@ impl Proxy {
         words: Words<'_>,
         now: Instant,
     ) -> Result<(), Hold> {
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let admitted = match &self.greeter.commands {
             Some(commands) => commands.admit(words),
             None if self.upstream.is_down() => {
-                Err(format!("ERR {}", UpstreamError::Unavailable.message(false)))
+                Err(UpstreamError::Unavailable.message(false).into())
             }
             None => return Err(Hold::Upstream),
         };
         let request = match admitted {
             Ok(request) => request,
-            Err(message) => {
-                self.refuse(out, conn, Form::Resp, &message);
+            Err(error) => {
+                client.refuse(out, conn, Form::Resp, &error);
                 return Ok(());
             }
         };
-        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let style = client.session.style(Form::Resp, None);
         if let Some(transaction) = client.session.transaction() {
             match transaction.push(words, self.settings.limits.max_request) {
@@ -406,12 +379,9 @@ impl Proxy {
             self.held.push(conn);
             return Some(Next::Wait);
         }
-        let part = DumpPart { conn, dump: dump.number() };
-        let progress = dump.request_next(|words, wanted| {
-            let purpose = match wanted {
-                DumpRequest::Keys => Purpose::DumpKeys(part),
-                DumpRequest::Value => Purpose::DumpValue(part),
-            };
+        let number = dump.number();
+        let progress = dump.request_next(|words, request| {
+            let purpose = Purpose::Dump(DumpPart { conn, dump: number, request });
             upstream.send(out, words, purpose, now).is_ok()
         });
         match progress {
@@ -424,7 +394,7 @@ impl Proxy {
                 None
             }
             DumpProgress::Nothing => {
-                if let (Some(mut dump), Some(output)) = (client.dump.take(), out.output(conn)) {
+                if let (Some(dump), Some(output)) = (client.dump.take(), out.output(conn)) {
                     dump.write_end(output);
                 }
                 None

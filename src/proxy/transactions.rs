@@ -88,8 +88,9 @@ impl Proxy {
         }
         if is_the_proxys(request.command) {
             let name = request.command.name.to_ascii_lowercase();
-            let what = format!("ERR command '{name}' is not available in a transaction");
-            self.refuse(out, conn, request.form, &format!("{what} through the proxy"));
+            let what = format!("command '{name}' is not available in a transaction");
+            let error = format!("{what} through the proxy").into();
+            client.refuse(out, conn, request.form, &error);
             return true;
         }
         match client.session.collect(request, self.settings.limits.max_request) {

@@ -127,12 +127,7 @@ impl Proxy {
                 });
                 reply.map(|_| ()).ok_or(UnexpectedReply)
             }
-            Some(Purpose::DumpKeys(part)) => self.dump_part_received(out, part, |dump, output| {
-                dump.keys_received(Elements::new(bytes), output)
-            }),
-            Some(Purpose::DumpValue(part)) => self.dump_part_received(out, part, |dump, output| {
-                dump.value_received(Elements::new(bytes), output)
-            }),
+            Some(Purpose::Dump(part)) => self.dump_part_received(out, part, Elements::new(bytes)),
         }
     }
 
@@ -180,7 +175,7 @@ impl Proxy {
                 self.request_ended(out, waiter, &writes, &shape);
                 self.fulfil(out, waiter, Reply::Error(failure.message(writes.is_some())));
             }
-            Purpose::DumpKeys(part) | Purpose::DumpValue(part) => {
+            Purpose::Dump(part) => {
                 if self.dump_of(out, part).is_some() {
                     self.dump_failed(out, part.conn, failure.message(false));
                 }
@@ -272,7 +267,7 @@ impl Proxy {
         }
     }
 
-    /// Takes a reply for a client's `DUMP` by `take`, and goes on with it or ends it.
+    /// Takes a reply for a client's `DUMP`, and goes on with that or ends it.
     ///
     /// # Errors
     /// It is not the reply to such a request.
@@ -280,11 +275,11 @@ impl Proxy {
         &mut self,
         out: &mut Outbox,
         part: DumpPart,
-        take: impl FnOnce(&mut ProxyDump, &mut Output) -> Result<(), Option<String>>,
+        reply: Elements<'_>,
     ) -> Result<(), UnexpectedReply> {
         let Some((dump, output)) = self.dump_of(out, part) else { return Ok(()) };
         let conn = part.conn;
-        match take(dump, output) {
+        match dump.received(part.request, reply, output) {
             Ok(()) => {
                 self.go_on_with_dump(out, conn);
                 Ok(())

@@ -11,30 +11,30 @@ use crate::protocol::resp::{Version, Writer};
 use crate::session::Session;
 use crate::settings::limits;
 
-/// See the head of the file.
+/// A client of the server.
 #[derive(Debug)]
 pub struct Client {
     /// Its protocol state.
     pub session: Session,
-    /// What few clients have, so that the others need no room for it.
+    /// The state that few clients have, so that the others need no memory for it.
     rare: Option<Box<Rare>>,
 }
 
-/// What few clients have.
+/// The state that few clients have.
 #[derive(Debug, Default)]
 pub struct Rare {
     /// A text `DUMP` that is under way.
     pub dumping: Option<Dumping>,
-    /// While it tracks what it reads.
+    /// Its number in the tracking table, while it tracks what it reads.
     pub reader: Option<ReaderId>,
 }
 
 /// A `DUMP` that is under way.
 #[derive(Debug)]
 pub struct Dumping {
-    /// How far it has come.
+    /// The stream of its reply.
     pub dump: DumpStream,
-    /// Invalidations that are sent when it is over: nothing may stand within a reply.
+    /// The invalidations that wait for its end, since none may be sent within a reply.
     pub held: Output,
 }
 
@@ -83,7 +83,7 @@ impl Client {
         }
     }
 
-    /// Changes what few clients have, and keeps it only while there is any of it.
+    /// Changes the state that few clients have, and keeps it only while there is any.
     pub fn change_rare(&mut self, change: impl FnOnce(&mut Rare)) {
         let mut rare = self.rare.take().unwrap_or_default();
         change(&mut rare);
@@ -95,8 +95,7 @@ impl Client {
         self.reader().filter(|_| !self.session.tracks_own_changes())
     }
 
-    /// Tracks what a plain request has read. Returns whether invalidations are pending, which the
-    /// request may have caused.
+    /// Tracks the keys that a plain request has read. Returns whether invalidations are pending.
     #[cold]
     pub fn track_reads(&mut self, tracking: &mut Tracking, request: &Request<'_>) -> bool {
         self.track_keys(tracking, request);
@@ -116,7 +115,7 @@ impl Client {
 }
 
 impl Dumping {
-    /// Holds an invalidation back; too many become the one that everything has changed.
+    /// Holds an invalidation; too many become one of all keys.
     pub fn hold(&mut self, key: Option<&[u8]>) {
         if key.is_none() || self.held.len() > limits::HIGH_WATER {
             self.held.clear();

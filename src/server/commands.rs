@@ -36,7 +36,7 @@ fn out_of_memory() -> RequestError {
     RequestError::from(&Refusal::OutOfMemory)
 }
 
-/// One command, and all that it takes to execute it.
+/// A request that is executed, with the keys and the reply.
 struct Call<'a> {
     keyspace: &'a mut Keyspace,
     request: Request<'a>,
@@ -55,8 +55,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Executes one command and writes its reply, in RESP. What it has written before it refuses is
-/// taken back.
+/// Executes a command and writes its reply, in RESP. If it fails, what it has written is taken
+/// back.
 type Function = fn(&mut Call<'_>) -> Result<(), RequestError>;
 
 /// Executes a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
@@ -72,7 +72,7 @@ pub fn execute(
 ) -> Option<DumpStream> {
     let mark = out.len();
     match request.command.verb {
-        // Those of the text protocol reply in the form they came in.
+        // The commands of the text protocol reply in either form.
         Verb::Get => {
             let reply = keyspace.get(request.key(), now).map_or(Reply::NotFound, Reply::Value);
             style.write(out, Origin::Server, reply);

@@ -1,4 +1,4 @@
-//! The keys, with everybody who wants to know when one changes.
+//! The keys, with the clients that observe their changes.
 //!
 //! Commands look at the store through [`Keyspace::store`] and change it by the methods here, each
 //! of which informs the observers of the keys that it changes. So no change goes unnoticed.
@@ -11,40 +11,37 @@ use crate::handler::ConnId;
 use crate::protocol::command::Command;
 use crate::protocol::{Key, KeyLookup};
 use crate::server::memory::Memory;
-use crate::settings::PutMode;
-use crate::settings::{Settings, limits};
+use crate::settings::{PutMode, Settings, limits};
 use std::time::Instant;
 
 /// All keys; see the head of the file.
-#[derive(Debug)]
 pub struct Keyspace {
     store: Store,
-    /// Who is to know of changes.
+    /// The clients that are notified of changes.
     pub observers: Observers,
-    /// The effect of PUT on a key that exists.
+    /// The effect of `PUT` on a key that exists.
     pub put_mode: PutMode,
-    /// A reply may have so many bytes.
+    /// The most bytes of a reply.
     pub output_limit: usize,
-    /// A value may have so many bytes.
+    /// The most bytes of a value.
     pub value_limit: usize,
-    /// The process may take so many bytes of memory; 0: any.
+    /// The most bytes of memory that the process may take; 0: any number.
     memory_limit: usize,
-    /// The memory that it takes.
+    /// Measures the memory that the process takes.
     pub memory: Memory,
-    /// The bytes that it took at the last reading of what the system counts.
+    /// The bytes that the process took when the system's count was read last.
     read_at: usize,
-    /// By that reading it takes far more than it may.
+    /// Whether it took far more than the limit then.
     is_far_over: bool,
-    /// The keys that were drawn at random.
+    /// The number of keys that were drawn at random.
     draws: u64,
-    /// Lookups that found a key, and those that did not.
+    /// The number of lookups that found a key.
     pub hits: u64,
-    /// Lookups that found no key.
+    /// The number of lookups that found no key.
     pub misses: u64,
 }
 
-/// The change in bytes after which the memory that the system counts is read again: that takes some
-/// 15 µs.
+/// The change in bytes after which the system's count is read again, which takes some 15 µs.
 const READ_AGAIN_AFTER: usize = 1024 * 1024;
 
 impl KeyLookup for Keyspace {
@@ -86,7 +83,7 @@ impl Keyspace {
         self.observers.tracking.set_limit(settings.limits.tracking_keys);
     }
 
-    /// Returns the keys, to look at.
+    /// Returns the store, which is not to be changed.
     #[inline]
     pub fn store(&self) -> &Store {
         &self.store
@@ -96,16 +93,14 @@ impl Keyspace {
     #[inline]
     pub fn get<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> Option<Value<'_>> {
         let value = self.store.get(key, now);
-        let count = if value.is_some() { &mut self.hits } else { &mut self.misses };
-        *count += 1;
+        *if value.is_some() { &mut self.hits } else { &mut self.misses } += 1;
         value
     }
 
     /// Returns the deadline of a key (see [`Store::deadline`]), and counts a hit or a miss.
     pub fn deadline<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> Option<Option<u64>> {
         let deadline = self.store.deadline(key, now);
-        let count = if deadline.is_some() { &mut self.hits } else { &mut self.misses };
-        *count += 1;
+        *if deadline.is_some() { &mut self.hits } else { &mut self.misses } += 1;
         deadline
     }
 
@@ -115,7 +110,7 @@ impl Keyspace {
         self.store.random(self.draws, now)
     }
 
-    /// Sets what the process may take of memory, in bytes; 0: any.
+    /// Sets the most bytes of memory that the process may take; 0: any number.
     pub fn limit_memory(&mut self, bytes: usize) {
         self.memory_limit = bytes;
         self.read_at = 0;
@@ -182,7 +177,8 @@ impl Keyspace {
         self.is_far_over
     }
 
-    /// Stores a value, in place of one that is there; one whose time has come is gone at once.
+    /// Stores a value, in place of the one that is there; one whose deadline has come only removes
+    /// that.
     #[inline]
     pub fn set(&mut self, key: Key<'_>, value: &[u8], expiry: Expiry, now: Now) {
         if matches!(expiry, Expiry::At(deadline) if deadline <= now.unix_millis) {
@@ -197,19 +193,13 @@ impl Keyspace {
     /// whether it was stored.
     pub fn put(&mut self, key: Key<'_>, value: &[u8], now: Now) -> bool {
         let stored = self.store.put(key, value, now);
-        if stored {
-            self.observers.changed(key.bytes);
-        }
-        stored
+        self.changed_if(stored, key.bytes)
     }
 
     /// Deletes a key, and returns whether it existed.
     pub fn remove(&mut self, key: Key<'_>, now: Now) -> bool {
         let removed = self.store.remove(key, now);
-        if removed {
-            self.observers.changed(key.bytes);
-        }
-        removed
+        self.changed_if(removed, key.bytes)
     }
 
     /// Writes over a part of a value, or extends it: see [`Store::write_at`]. Returns its new
@@ -233,10 +223,7 @@ impl Keyspace {
             return self.remove(key, now);
         }
         let exists = self.store.set_deadline(key, Some(deadline), now);
-        if exists {
-            self.observers.changed(key.bytes);
-        }
-        exists
+        self.changed_if(exists, key.bytes)
     }
 
     /// Removes the expiry of a key, and returns whether it had one.
@@ -244,19 +231,22 @@ impl Keyspace {
         let expires = matches!(self.store.deadline(key, now), Some(Some(_)));
         if expires {
             self.store.set_deadline(key, None, now);
-            self.observers.changed(key.bytes);
         }
-        expires
+        self.changed_if(expires, key.bytes)
     }
 
     /// Gives a value another key, in place of what is there. Returns whether there was one.
     pub fn rename(&mut self, from: &[u8], to: &[u8], now: Now) -> bool {
         let renamed = self.store.rename(from, to, now);
-        if renamed {
-            self.observers.changed(from);
-            self.observers.changed(to);
+        self.changed_if(renamed, from) && self.changed_if(renamed, to)
+    }
+
+    /// Notifies the observers of a key, if it has changed. Returns whether it has.
+    fn changed_if(&mut self, changed: bool, key: &[u8]) -> bool {
+        if changed {
+            self.observers.changed(key);
         }
-        renamed
+        changed
     }
 
     /// Deletes all keys.
@@ -280,15 +270,15 @@ impl Keyspace {
         self.observers.watches.forget(client)
     }
 
-    /// Deletes a key whose time has come, where it matters now.
+    /// Deletes a key if it has expired, before [`expire`](Self::expire) does.
     fn purge(&mut self, key: &[u8], now: Now) {
         if self.store.purge(key, now) {
             self.observers.expired(key);
         }
     }
 
-    /// Deletes some of the keys whose time has come, and what clients have left behind that tracked
-    /// keys; [`Keyspace::next_deadline`] returns when to go on.
+    /// Deletes some of the keys that have expired, and some of the stale entries of the tracking
+    /// table; [`Keyspace::next_deadline`] returns when to go on.
     pub fn expire(&mut self, now: Now) {
         let Keyspace { store, observers, .. } = self;
         store.expire(now, |key| observers.expired(key));

@@ -1,9 +1,9 @@
 //! The memory that this process takes.
 //!
-//! Three parts are counted, which costs nothing: what the allocator has given out, as its own
-//! counter shows; what lies in arenas; and what was there from the start (code, stacks, libraries).
-//! What the allocator keeps of freed memory is not: it gives that out again, though not to arenas.
-//! The system knows of that, too, and takes longer to count.
+//! Three parts are counted, which costs nothing: the memory that the allocator has given out, by
+//! its own counter; that of arenas; and that which was there from the start (code, stacks,
+//! libraries). Freed memory that the allocator keeps is not counted: it gives that out again,
+//! though not to arenas. The system counts that, too, which takes longer.
 
 use crate::base::arena;
 
@@ -26,7 +26,7 @@ impl Allocated {
     }
 }
 
-/// Measures it; see the head of the file.
+/// Measures the memory of the process; see the head of the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     allocated: fn() -> Allocated,
@@ -36,8 +36,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Measures from now on. `allocated`: what the allocator has given out; `resident`: the bytes
-    /// of the process that the system counts.
+    /// Returns a measure that begins now. `allocated` returns the memory that the allocator has
+    /// given out; `resident` the bytes of the process that the system counts.
     pub fn new(allocated: fn() -> Allocated, resident: fn() -> usize) -> Memory {
         let rest = resident().saturating_sub(allocated().taken() + arena::memory_bytes());
         Memory { allocated, resident, rest }

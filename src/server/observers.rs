@@ -1,5 +1,5 @@
-//! Everybody who is notified when a key changes: whoever watches it, and whoever has read it and
-//! tracks what it reads.
+//! The clients that are notified when a key changes: those that watch it, and those that track what
+//! they read and have read it.
 //!
 //! - `watch.rs`: `WATCH`      - `tracking.rs`: `CLIENT TRACKING`
 //! - `invalidations.rs`: sends invalidations to the clients that track
@@ -13,8 +13,7 @@ use std::time::Instant;
 use tracking::{Cause, Tracking};
 use watch::Watches;
 
-/// See the head of the file.
-#[derive(Debug)]
+/// The clients that are notified of changes; see the head of the file.
 pub struct Observers {
     /// `WATCH`.
     pub watches: Watches,
@@ -41,11 +40,11 @@ impl Observers {
     #[inline]
     pub fn expired(&mut self, key: &[u8]) {
         if self.any() {
-            self.notify(key, Cause::Nobody);
+            self.notify(key, Cause::NoClient);
         }
     }
 
-    /// Returns whether anybody may have to be notified: one branch, for all writes.
+    /// Returns whether a client may have to be notified: one branch, for all writes.
     #[inline]
     fn any(&self) -> bool {
         !(self.watches.is_empty() & self.tracking.is_empty())

@@ -14,19 +14,9 @@ use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::protocol::command::{Access, Verb};
 use crate::protocol::{Decoded, Form, Refusal, Scratch};
-use crate::session::{Collected, RequestContext, RequestError, Style};
+use crate::session::{BatchEnd, Collected, RequestContext, RequestError, Style};
 use crate::settings::limits;
 use crate::stats::{Stat, Stats};
-
-/// Why a batch of requests ends.
-enum BatchEnd {
-    /// For what comes before the next request: there may be more.
-    Pause,
-    /// There is nothing more to do for now.
-    Stop(Next),
-    /// No request follows.
-    Close,
-}
 
 impl Server {
     /// Executes all requests that are there: see
@@ -63,7 +53,7 @@ impl Server {
         next
     }
 
-    /// Executes requests until none is left, or one came that concerns more than the keys.
+    /// Executes requests up to the first that concerns more than the keys.
     fn serve_batch(
         &mut self,
         out: &mut Outbox,

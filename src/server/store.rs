@@ -47,7 +47,6 @@ pub use expiry::EXPIRED_AT_ONCE;
 use expiry::renew;
 pub use pages::MAX_PAGED;
 use pages::{Handle, Moved, Pages};
-use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -72,7 +71,7 @@ pub enum Expiry {
 ///
 /// `now` may not go back on the monotonic clock; on the wall clock it may.
 pub struct Store {
-    /// Random per process, so that nobody can choose keys that collide.
+    /// Random for each process, so that no client can choose keys that collide.
     hasher: RandomState,
     index: Index,
     pages: Pages,
@@ -83,12 +82,6 @@ pub struct Store {
     expired: u64,
     /// What [`clear`](Self::clear) has put aside. Its bytes are counted elsewhere.
     cleared: Dropped,
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("len", &self.len()).finish_non_exhaustive()
-    }
 }
 
 impl Store {

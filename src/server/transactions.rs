@@ -10,7 +10,7 @@ use crate::session::transaction::{Replay, TransactionStep, aborted_for_memory};
 use crate::session::{RequestContext, RequestError, Style};
 use crate::stats::Stat;
 
-/// A reply of so many bytes is given in a transaction, whatever came before it.
+/// The bytes of a reply that is sent in a transaction, however long those before it are.
 const SHORT_REPLY: usize = 256;
 
 impl Server {

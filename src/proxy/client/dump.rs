@@ -8,7 +8,7 @@ use crate::base::buffer::Buffer;
 use crate::base::output::Output;
 use crate::protocol::resp::{self, Element, Elements};
 use crate::protocol::{Form, Reply, Request, text};
-use crate::session::{Origin, Style};
+use crate::session::{Origin, Style, TextDump};
 use std::collections::VecDeque;
 
 /// The number of keys that a `SCAN` requests.
@@ -43,7 +43,8 @@ pub struct ProxyDump {
     /// Its number among the client's.
     number: u32,
     style: Style,
-    pairs: bool,
+    /// The reply in text.
+    text: TextDump,
     /// The cursor of the next `SCAN`; `None`: all keys have come.
     cursor: Option<Box<[u8]>>,
     /// The keys whose values have not come, those that were requested first.
@@ -54,11 +55,9 @@ pub struct ProxyDump {
     batch: usize,
     /// The bytes of this batch that have come.
     batch_bytes: usize,
-    /// Whether the client has been sent a part of the reply.
-    begun: bool,
-    /// The body of a RESP reply, gathered until the number of elements is known.
+    /// The body of a reply in RESP, gathered until the number of entries is known.
     body: Buffer,
-    elements: u64,
+    entries: usize,
 }
 
 impl ProxyDump {
@@ -74,55 +73,40 @@ impl ProxyDump {
         Ok(ProxyDump {
             number,
             style,
-            pairs: request.dumps_pairs()?,
+            text: TextDump::new(style, request)?,
             cursor: Some(b"0".as_slice().into()),
             keys: VecDeque::new(),
             unanswered: 0,
             batch: 2,
             batch_bytes: 0,
-            begun: false,
             body: Buffer::new(),
-            elements: 0,
+            entries: 0,
         })
     }
 
-    fn write_key(&mut self, output: &mut Output, key: &[u8]) {
-        if self.style.form == Form::Resp {
-            self.elements += 1;
-            return resp::push_bulk(&mut self.body, key);
+    fn write(&mut self, output: &mut Output, key: &[u8], value: &[u8]) {
+        if self.style.form == Form::Text {
+            return self.text.write(output, key, value);
         }
-        output.push(if self.begun { b" " } else { self.style.prefix(Origin::Server) });
-        text::push_key(output, key);
-        self.begun = true;
-    }
-
-    fn write_pair(&mut self, output: &mut Output, key: &[u8], value: &[u8]) {
-        if self.style.form == Form::Resp {
-            self.elements += 2;
-            resp::push_bulk(&mut self.body, key);
-            return resp::push_bulk(&mut self.body, value);
+        self.entries += 1;
+        resp::push_bulk(&mut self.body, key);
+        if self.text.pairs {
+            resp::push_bulk(&mut self.body, value);
         }
-        text::push_pair(output, self.style.prefix(Origin::Server), key, value);
-        self.begun = true;
     }
 
     /// Ends the reply: everything has come.
-    pub fn write_end(&mut self, output: &mut Output) {
-        if self.style.form == Form::Resp {
-            let mut reply = self.style.writer(output);
-            match self.elements as usize {
-                elements if self.pairs => reply.map(elements / 2),
-                elements => reply.array(elements),
-            }
-            return output.push(self.body.bytes());
+    pub fn write_end(&self, output: &mut Output) {
+        if self.style.form == Form::Text {
+            return self.text.write_end(output);
         }
-        if self.pairs {
-            output.push(self.style.prefix(Origin::Server));
-            output.push(b"END");
-        } else if !self.begun {
-            output.push(self.style.prefix(Origin::Server));
+        let mut reply = self.style.writer(output);
+        if self.text.pairs {
+            reply.map(self.entries);
+        } else {
+            reply.array(self.entries);
         }
-        output.push(b"\r\n");
+        output.push(self.body.bytes());
     }
 
     /// Sizes the next batch by the last.
@@ -166,11 +150,23 @@ impl ProxyDump {
         if sent { DumpProgress::All } else { DumpProgress::Unavailable }
     }
 
-    /// Takes the reply to a `SCAN`.
+    /// Takes the reply to a request.
     ///
     /// # Errors
     /// It is an error: returns the message. It is malformed: returns `None`.
-    pub fn keys_received(
+    pub fn received(
+        &mut self,
+        request: DumpRequest,
+        reply: Elements<'_>,
+        output: &mut Output,
+    ) -> Result<(), Option<String>> {
+        match request {
+            DumpRequest::Keys => self.keys_received(reply, output),
+            DumpRequest::Value => self.value_received(reply, output),
+        }
+    }
+
+    fn keys_received(
         &mut self,
         mut elements: Elements<'_>,
         output: &mut Output,
@@ -187,20 +183,17 @@ impl ProxyDump {
         self.cursor = (cursor != b"0").then(|| cursor.into());
         for element in elements.take(count) {
             let Element::Bulk(key) = element else { return Err(None) };
-            if self.pairs {
+            if self.text.pairs {
                 self.keys.push_back(key.into());
             } else {
-                self.write_key(output, key);
+                self.write(output, key, b"");
             }
         }
         Ok(())
     }
 
     /// Takes the reply to the `GET` of the first key.
-    ///
-    /// # Errors
-    /// As for [`keys_received`](Self::keys_received).
-    pub fn value_received(
+    fn value_received(
         &mut self,
         mut elements: Elements<'_>,
         output: &mut Output,
@@ -211,7 +204,7 @@ impl ProxyDump {
         let outcome = match elements.next() {
             Some(Element::Bulk(value)) => {
                 self.batch_bytes += value.len();
-                self.write_pair(output, &key, value);
+                self.write(output, &key, value);
                 Ok(())
             }
             // The key was deleted since, or its value is not a string.
@@ -228,11 +221,11 @@ impl ProxyDump {
 
     /// Ends the reply with an error. Returns whether the client has a part of it.
     pub fn write_error(&self, output: &mut Output, message: &str) -> bool {
-        if self.begun && !self.pairs {
+        if self.text.has_begun() && !self.text.pairs {
             output.push(b"\r\n");
         }
         self.style.write(output, Origin::Server, Reply::Error(message));
-        self.begun
+        self.text.has_begun()
     }
 }
 

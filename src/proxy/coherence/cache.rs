@@ -35,7 +35,6 @@ use crate::base::segmented_slab::SEGMENT;
 use crate::base::timer_wheel::TimerWheel;
 use crate::protocol::{KeyLookup, MAX_TOUCHED};
 use ahash::RandomState;
-use std::fmt;
 use std::hint::black_box;
 use std::ops::Range;
 use std::time::Instant;
@@ -164,7 +163,7 @@ pub struct Cache {
     /// The sum of the entries' costs.
     bytes: usize,
     origin: Instant,
-    /// Random per process, so that nobody can choose keys that collide.
+    /// Random for each process, so that no client can choose keys that collide.
     hasher: RandomState,
     index: Index,
     entries: TimerWheel<CacheEntry>,
@@ -176,12 +175,6 @@ pub struct Cache {
     expired: u64,
     too_large: u64,
     dropped: Dropped,
-}
-
-impl fmt::Debug for Cache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("len", &self.len()).finish_non_exhaustive()
-    }
 }
 
 impl KeyLookup for Cache {

@@ -11,6 +11,7 @@ use crate::protocol::command::{Access, KeyRange};
 use crate::protocol::resp::{Element, Elements, ReplyRule};
 use crate::protocol::{Form, Refusal, Words, text};
 use crate::proxy::coherence::Writes;
+use crate::session::RequestError;
 use std::collections::HashMap;
 
 /// The number of fields of an entry since Redis 7, which has the flag `blocking`. Before, a command
@@ -72,22 +73,22 @@ impl ForeignCommands {
     /// Returns the upstream's request for a client's, whose command is not in our own table.
     ///
     /// # Errors
-    /// It is not sent on: returns the whole message for the client.
-    pub fn admit<'a>(&self, words: Words<'a>) -> Result<UpstreamRequest<'a>, String> {
+    /// It is not sent on.
+    pub fn admit<'a>(&self, words: Words<'a>) -> Result<UpstreamRequest<'a>, RequestError> {
         let verb = words.get(0).unwrap_or_default();
         let Some(mut row) = self.find(verb) else {
-            return Err(Refusal::Unknown(words, Form::Resp).to_string());
+            return Err(RequestError::from(&Refusal::Unknown(words, Form::Resp)));
         };
         if !row.subcommands.by_name.is_empty() {
             let Some(word) = words.get(1) else { return Err(row.wrong_arity()) };
             row = row.subcommands.find(word).ok_or_else(|| {
                 let (word, verb) = (text::printable(word, 128), row.name.to_ascii_uppercase());
-                format!("ERR unknown subcommand '{word}'. Try {verb} HELP.")
+                format!("unknown subcommand '{word}'. Try {verb} HELP.")
             })?;
         }
         let Some(access) = row.access else {
             let name = &row.name;
-            return Err(format!("ERR command '{name}' is not available through the proxy"));
+            return Err(format!("command '{name}' is not available through the proxy").into());
         };
         let least = usize::try_from(row.arity.unsigned_abs()).unwrap_or(usize::MAX);
         if words.len() < least || (row.arity > 0 && words.len() > least) {
@@ -142,8 +143,8 @@ impl ForeignCommand {
         Some((own, ForeignCommand { name: shown, arity, access, keys, subcommands }))
     }
 
-    fn wrong_arity(&self) -> String {
-        format!("ERR wrong number of arguments for '{}' command", self.name)
+    fn wrong_arity(&self) -> RequestError {
+        format!("wrong number of arguments for '{}' command", self.name).into()
     }
 }
 

@@ -6,6 +6,7 @@ use crate::handler::ConnId;
 use crate::protocol::command::{Access, Verb};
 use crate::protocol::resp::{self, Element, Elements, ReplyRule, Version};
 use crate::protocol::{Reply, Request};
+use crate::proxy::client::dump::DumpRequest;
 use crate::proxy::coherence::Writes;
 use crate::proxy::coherence::flight::{FlightId, Waiter};
 use crate::session::{Origin, Style};
@@ -26,20 +27,20 @@ pub enum Purpose {
     Fetch(FlightId),
     /// A request of one client, or the block of its transaction.
     Request(Waiter, Writes, Shape),
-    /// A page of keys for a client's `DUMP`.
-    DumpKeys(DumpPart),
-    /// The value of a key for a client's `DUMP`.
-    DumpValue(DumpPart),
+    /// A request for a client's `DUMP`.
+    Dump(DumpPart),
 }
 
-/// Names the `DUMP` that a reply belongs to: replies to one that has failed are not taken for those
-/// to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A request for a `DUMP`, with the number of that: replies to one that has failed are not taken
+/// for those to the next.
+#[derive(Clone, Copy, Debug)]
 pub struct DumpPart {
     /// The connection of the client.
     pub conn: ConnId,
     /// The number of the `DUMP` among the client's.
     pub dump: u32,
+    /// The request.
+    pub request: DumpRequest,
 }
 
 /// A request of the greeting.

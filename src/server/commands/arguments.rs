@@ -1,4 +1,4 @@
-//! Words read as numbers, times and options, and the errors for those that are none.
+//! How words are read as numbers, times and options, and the errors for words that are none.
 
 use crate::base::clock::Now;
 use crate::base::units;
@@ -10,7 +10,7 @@ use crate::session::RequestError;
 /// Reads a number.
 ///
 /// # Errors
-/// It is none, or has more than 64 bits.
+/// The word is no number, or it has more than 64 bits.
 pub fn integer(word: &[u8]) -> Result<i64, RequestError> {
     units::integer(word).ok_or(RequestError::new("value is not an integer or out of range"))
 }
@@ -36,7 +36,7 @@ impl TimeUnit {
     /// command of the request.
     ///
     /// # Errors
-    /// 63 bits do not hold it.
+    /// The time has more than 63 bits.
     pub fn unix_millis(
         self,
         number: i64,
@@ -53,7 +53,7 @@ impl TimeUnit {
     /// Returns the time at which a value expires that a command stores: the number is above 0.
     ///
     /// # Errors
-    /// The word is no such number, or 63 bits do not hold the time.
+    /// The word is no such number, or the time has more than 63 bits.
     pub fn deadline(
         self,
         word: &[u8],
@@ -92,52 +92,42 @@ enum Lifetime {
     Until(TimeUnit),
 }
 
-#[derive(Clone, Copy)]
-enum OptionWord {
-    OnlyIfExists(bool),
-    Get,
-    Lives(Lifetime),
-}
-
-const LIFETIMES: [(&str, OptionWord); 4] = [
-    ("EX", OptionWord::Lives(Lifetime::Until(TimeUnit::SECONDS))),
-    ("PX", OptionWord::Lives(Lifetime::Until(TimeUnit::MILLIS))),
-    ("EXAT", OptionWord::Lives(Lifetime::Until(TimeUnit::UNIX_SECONDS))),
-    ("PXAT", OptionWord::Lives(Lifetime::Until(TimeUnit::UNIX_MILLIS))),
-];
-
-const OF_SET: [(&str, OptionWord); 4] = [
-    ("NX", OptionWord::OnlyIfExists(false)),
-    ("XX", OptionWord::OnlyIfExists(true)),
-    ("GET", OptionWord::Get),
-    ("KEEPTTL", OptionWord::Lives(Lifetime::Keep)),
-];
-
-const OF_GETEX: [(&str, OptionWord); 1] = [("PERSIST", OptionWord::Lives(Lifetime::Persist))];
-
 impl<'a> StoreOptions<'a> {
     /// Reads the words behind the value of a `SET`, or behind the key of a `GETEX`. Numbers are not
-    /// looked at yet.
+    /// read yet.
     ///
     /// # Errors
     /// A syntax error.
     pub fn of(request: &Request<'a>) -> Result<StoreOptions<'a>, RequestError> {
         let is_set = request.command.verb == Verb::Set;
-        let (own, first) = if is_set { (&OF_SET[..], 3) } else { (&OF_GETEX[..], 2) };
         let mut options = StoreOptions::default();
-        let mut words = request.words().skip(first);
+        let mut words = request.words().skip(if is_set { 3 } else { 2 });
         while let Some(word) = words.next() {
-            let is_meant = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-            let meant = own.iter().chain(&LIFETIMES).find(|(name, _)| is_meant(name));
-            match meant.ok_or(RequestError::SYNTAX)?.1 {
-                OptionWord::OnlyIfExists(exists) => set_once(&mut options.only_if_exists, exists)?,
-                OptionWord::Get => options.get = true,
-                OptionWord::Lives(lifetime) => {
-                    set_once(&mut options.lifetime, lifetime)?;
-                    if let Lifetime::Until(_) = lifetime {
-                        options.number = words.next().ok_or(RequestError::SYNTAX)?;
-                    }
-                }
+            let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+            let lifetime = if is("EX") {
+                Lifetime::Until(TimeUnit::SECONDS)
+            } else if is("PX") {
+                Lifetime::Until(TimeUnit::MILLIS)
+            } else if is("EXAT") {
+                Lifetime::Until(TimeUnit::UNIX_SECONDS)
+            } else if is("PXAT") {
+                Lifetime::Until(TimeUnit::UNIX_MILLIS)
+            } else if is_set && is("KEEPTTL") {
+                Lifetime::Keep
+            } else if !is_set && is("PERSIST") {
+                Lifetime::Persist
+            } else if is_set && (is("NX") || is("XX")) {
+                set_once(&mut options.only_if_exists, is("XX"))?;
+                continue;
+            } else if is_set && is("GET") {
+                options.get = true;
+                continue;
+            } else {
+                return Err(RequestError::SYNTAX);
+            };
+            set_once(&mut options.lifetime, lifetime)?;
+            if let Lifetime::Until(_) = lifetime {
+                options.number = words.next().ok_or(RequestError::SYNTAX)?;
             }
         }
         Ok(options)

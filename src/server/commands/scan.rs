@@ -5,10 +5,10 @@ use super::{Call, too_large};
 use crate::base::clock::Now;
 use crate::base::glob;
 use crate::base::output::Output;
+use crate::protocol::Request;
 use crate::protocol::resp::Writer;
-use crate::protocol::{Request, text};
 use crate::server::keyspace::Keyspace;
-use crate::session::{Origin, RequestError, Style, check_pattern};
+use crate::session::{RequestError, Style, TextDump, check_pattern};
 use std::ops::ControlFlow;
 
 /// Entries that one step of a walk over the store looks at: at under 100 ns each it stays below a
@@ -21,50 +21,32 @@ pub const STREAM_CHUNK: usize = 64 * 1024;
 /// A text `DUMP`, sent a piece at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct DumpStream {
-    pairs: bool,
-    prefix: text::Prefix,
+    text: TextDump,
     cursor: u64,
-    /// A key stands on the line already.
-    begun: bool,
 }
 
 impl DumpStream {
-    /// Reads the request.
+    /// Returns a `DUMP` that has not begun.
     ///
     /// # Errors
-    /// Its usage, if it is wrong.
+    /// The request is wrong: returns the usage.
     pub fn new(style: Style, request: &Request<'_>) -> Result<DumpStream, &'static str> {
-        let pairs = request.dumps_pairs()?;
-        Ok(DumpStream { pairs, prefix: style.prefix(Origin::Server), cursor: 0, begun: false })
+        Ok(DumpStream { text: TextDump::new(style, request)?, cursor: 0 })
     }
 
     /// Sends the next piece, and returns whether that was the last.
     pub fn step(&mut self, keyspace: &Keyspace, output: &mut Output, now: Now) -> bool {
         let full = output.len() + STREAM_CHUNK;
-        if !self.begun && !self.pairs && self.cursor == 0 {
-            output.push(self.prefix);
-        }
-        let DumpStream { pairs, prefix, cursor, .. } = *self;
-        self.cursor = keyspace.store().scan(cursor, SCAN_STEP, now, |key, value| {
-            if pairs {
-                text::push_pair(output, prefix, key, value);
-            } else {
-                if self.begun {
-                    output.push(b" ");
-                }
-                self.begun = true;
-                text::push_key(output, key);
-            }
+        let DumpStream { text, cursor } = self;
+        *cursor = keyspace.store().scan(*cursor, SCAN_STEP, now, |key, value| {
+            text.write(output, key, value);
             if output.len() < full { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        if self.cursor == 0 {
-            if pairs {
-                output.push(prefix);
-                output.push(b"END");
-            }
-            output.push(b"\r\n");
+        let is_over = *cursor == 0;
+        if is_over {
+            text.write_end(output);
         }
-        self.cursor == 0
+        is_over
     }
 }
 

@@ -15,11 +15,11 @@
 //!
 //! A reader that leaves only takes its number with it: its keys may be a million, and are not gone
 //! through at once. What it leaves behind is counted, and [`Tracking::sweep`] goes over the entries
-//! until the count is 0, a bounded number at a time. A number is not used again, so that nobody
-//! receives invalidations of what another has read.
+//! until the count is 0, a bounded number at a time. A number is not used again, so that no client
+//! receives invalidations of keys that another has read.
 //!
-//! There are at most as many keys as the limit says. For one more the oldest goes: whoever has read
-//! it receives an invalidation as if it had changed.
+//! The number of keys has a limit. For one more the oldest goes, and its readers receive an
+//! invalidation as if it had changed.
 
 use crate::base::age_list::{AgeList, LinkedEntries, Links};
 use crate::base::index::Index;
@@ -27,7 +27,6 @@ use crate::handler::ConnId;
 use ahash::RandomState;
 use slab::Slab;
 use std::collections::HashMap;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 /// What one [`Tracking::sweep`] looks at, in entries and in readers of these: some 100 µs.
@@ -41,13 +40,13 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReaderId(u32);
 
-/// Why a key is not what it was.
+/// The cause of an invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The client that is served now changed it; see [`Tracking::set_author`].
     Client,
     /// It has expired, or is tracked no longer.
-    Nobody,
+    NoClient,
 }
 
 /// A change that readers are notified of.
@@ -61,13 +60,13 @@ pub struct Invalidation {
 }
 
 impl Invalidation {
-    /// Returns who receives it; some may have left.
+    /// Returns the readers that receive it; some may have left.
     pub fn readers(&self) -> impl Iterator<Item = ReaderId> {
         self.readers.all().iter().copied().filter(|reader| Some(*reader) != self.except)
     }
 }
 
-/// Who has read a key: in order of their numbers, and mostly one.
+/// The readers of a key, in order of their numbers; mostly one.
 #[derive(Debug)]
 enum Readers {
     One([ReaderId; 1]),
@@ -106,7 +105,7 @@ struct Entry {
 #[derive(Debug)]
 struct Reader {
     conn: ConnId,
-    /// In how many entries it stands.
+    /// The number of entries that it is in.
     keys: usize,
 }
 
@@ -120,23 +119,18 @@ pub struct Tracking {
     limit: usize,
     readers: HashMap<ReaderId, Reader, RandomState>,
     last_reader: u32,
-    /// How many pairs of entry and reader there are, and of how many the reader has left.
+    /// The number of pairs of entry and reader.
     pairs: usize,
+    /// The number of pairs whose reader has left.
     stale: usize,
-    /// The entry at which the next sweep begins, and when that is.
+    /// The entry at which the next sweep begins.
     hand: usize,
     next_sweep: Instant,
     pending: Vec<Invalidation>,
-    /// Who is served now, if it wants no invalidations of its own changes.
+    /// The client that is served now, if it wants no invalidations of its own changes.
     author: Option<ReaderId>,
-    /// Keys that made room.
+    /// The number of keys that were dropped because of the limit.
     dropped: u64,
-}
-
-impl fmt::Debug for Tracking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracking").field("len", &self.len()).finish_non_exhaustive()
-    }
 }
 
 impl Tracking {
@@ -166,12 +160,12 @@ impl Tracking {
         !self.readers.is_empty()
     }
 
-    /// Returns how many readers there are.
+    /// Returns the number of readers.
     pub fn readers(&self) -> usize {
         self.readers.len()
     }
 
-    /// Returns how many keys are tracked.
+    /// Returns the number of keys that are tracked.
     #[inline]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -182,17 +176,17 @@ impl Tracking {
         self.entries.is_empty()
     }
 
-    /// Returns how many keys are tracked, each counted as often as it has readers.
+    /// Returns the number of keys that are tracked, each counted as often as it has readers.
     pub fn pairs(&self) -> usize {
         self.pairs
     }
 
-    /// Returns how many keys were forgotten so far because there were too many.
+    /// Returns the number of keys that were dropped so far because there were too many.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Limits the keys that are tracked; those that are too many go little by little.
+    /// Limits the number of keys that are tracked; those above it are dropped by and by.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
@@ -237,7 +231,7 @@ impl Tracking {
             None => self.insert(hash, key, reader),
         }
         self.pairs += 1;
-        self.readers.get_mut(&reader).expect("who reads has not left").keys += 1;
+        self.readers.get_mut(&reader).expect("a client that reads has not left").keys += 1;
         if self.entries.len() > self.limit {
             self.drop_oldest();
         }
@@ -271,8 +265,8 @@ impl Tracking {
         std::mem::take(&mut self.pending)
     }
 
-    /// Takes out some of what readers have left behind, and of the keys that are too many;
-    /// [`Tracking::next_sweep`] returns when to go on.
+    /// Removes some of the stale pairs, and of the keys above the limit; [`Tracking::next_sweep`]
+    /// returns when to go on.
     pub fn sweep(&mut self, now: Instant) {
         self.next_sweep = now + SWEEP_PAUSE;
         let mut looked = 0;
@@ -284,13 +278,13 @@ impl Tracking {
         }
     }
 
-    /// Returns when [`Tracking::sweep`] has something to do.
+    /// Returns the time at which [`Tracking::sweep`] has something to do.
     #[inline]
     pub fn next_sweep(&self) -> Option<Instant> {
         (self.stale > 0 || self.entries.len() > self.limit).then_some(self.next_sweep)
     }
 
-    /// Takes out what is stale in the next entry. Returns how much was looked at.
+    /// Removes the stale pairs of the next entry. Returns the number of pairs that it looked at.
     fn sweep_entry(&mut self) -> usize {
         let at = if self.hand < self.entries.capacity() { self.hand } else { 0 };
         self.hand = at + 1;
@@ -357,7 +351,7 @@ impl Tracking {
     fn drop_oldest(&mut self) -> usize {
         let oldest = self.by_age.oldest().expect("there are more entries than the limit");
         let readers = self.entries[oldest as usize].readers.all().len();
-        self.invalidate(oldest, Cause::Nobody);
+        self.invalidate(oldest, Cause::NoClient);
         self.dropped += 1;
         readers
     }

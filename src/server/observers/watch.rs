@@ -1,4 +1,4 @@
-//! `WATCH`: who is to know that a key has changed.
+//! `WATCH`: the keys that clients watch, and whether one of them has changed.
 
 use crate::handler::ConnId;
 use ahash::RandomState;
@@ -15,15 +15,15 @@ pub struct Watches {
 #[derive(Debug, Default)]
 struct Watching {
     keys: Vec<Arc<[u8]>>,
-    /// The length of all of them together.
+    /// The length of all keys together.
     bytes: usize,
     changed: bool,
 }
 
 impl Watches {
-    /// Keys that one client may watch, and the bytes that they may have together.
+    /// The most keys that one client may watch.
     pub const MAX: usize = 100_000;
-    /// See [`Watches::MAX`].
+    /// The most bytes of the keys that one client watches.
     pub const MAX_BYTES: usize = 4 << 20;
 
     /// Adds a key to those that a client watches. Returns `false` if it watches too many.

@@ -17,8 +17,8 @@
 //! When an eighth of the pages is free, the last page moves to the first free one, and the memory
 //! at the end goes back to the system.
 //!
-//! The price is that entries move: whoever keeps a handle must learn of it ([`Pages::remove`],
-//! [`Pages::move_last`]).
+//! The price is that entries move: [`Pages::remove`] and [`Pages::move_last`] return the handles
+//! that have changed.
 //!
 //! A handle is the number of a page (20 bits) and of a place in it (12 bits); the highest ones are
 //! the numbers of what is large.
@@ -40,7 +40,7 @@ const MAX_PLACES: usize = 1 << PLACE_BITS;
 /// The first handle of what is large. 60 GiB of pages are before it, and 2^28 large entries behind.
 const LARGE_FROM: Handle = 0xf000_0000;
 
-/// From here on no more should come.
+/// The entries in pages, and the large ones, with which the pages count as full.
 const MAX_IN_PAGES: usize = LARGE_FROM as usize / 8 * 7;
 const MAX_LARGE: usize = (Handle::MAX - LARGE_FROM) as usize / 8 * 7;
 
@@ -65,7 +65,7 @@ const SIZES: [u16; CLASSES] = sizes();
 
 const _: () = assert!(SMALLEST == 16 && MAX_PAGED - 1 <= entry::MAX_SLACK);
 
-/// The class of entries of this length.
+/// Returns the class of entries of this length.
 #[inline]
 const fn class_of(length: usize) -> usize {
     if length <= SMALLEST {
@@ -416,7 +416,7 @@ impl Pages {
 }
 
 impl Class {
-    /// Its last entry.
+    /// Returns its last entry.
     #[inline]
     fn last(&self) -> Option<Handle> {
         let page = *self.pages.last()?;

@@ -68,7 +68,7 @@ fn admit(commands: &ForeignCommands, request: &str) -> String {
         panic!("{request} is in our table");
     };
     match commands.admit(words) {
-        Err(message) => message,
+        Err(error) => error.to_string(),
         Ok(sent) => {
             assert_eq!(sent.words, words.iter().collect::<Vec<_>>());
             match sent.writes {

@@ -121,7 +121,7 @@ fn who_is_not_told_of_its_own_changes_is_told_of_what_nobody_did() {
     table.change(&["k", "l"]);
     assert_eq!(table.news(), [told("l", &[other])]);
     table.track(author, &["k", "l", "m"]);
-    table.tracking.changed(b"l", Cause::Nobody);
+    table.tracking.changed(b"l", Cause::NoClient);
     table.tracking.all_changed();
     let everyone = [author, other];
     assert_eq!(table.news(), [told("k", &[author]), told("l", &[author]), told("*", &everyone)]);
