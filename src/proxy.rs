@@ -126,7 +126,7 @@ impl Handler for Proxy {
             }
             return Next::Read(None);
         }
-        self.serve_requests(out, conn, input, now)
+        self.serve_requests(out, conn, input, out.clock.at(now))
     }
 
     fn idle_timeout(&self) -> Duration {

@@ -59,10 +59,10 @@ impl Dropped {
     }
 }
 
-/// Returns the same pieces; as they are taken, the allocator does in small parts what it puts off
-/// until it is asked for something large: glibc joins small freed pieces only then. All at once,
-/// when a request happens to need something large, that takes milliseconds; see `docs/design.md`.
-/// There is no call for it, so something large is allocated, and given back untouched.
+/// Returns the same pieces, and has the allocator settle as they are taken: glibc joins small freed
+/// pieces only when something large is allocated. All at once, for a request that happens to need
+/// that, it takes milliseconds; see `docs/design.md`. There is no call for it, so something large
+/// is allocated now and then, and given back untouched.
 pub fn settling(pieces: impl Iterator<Item = usize>) -> impl Iterator<Item = usize> {
     pieces.enumerate().map(|(number, bytes)| {
         if number % SETTLED_AFTER == 0 {

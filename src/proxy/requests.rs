@@ -34,14 +34,13 @@ impl Proxy {
         out: &mut Outbox,
         conn: ConnId,
         input: &mut Buffer,
-        now: Instant,
+        now: Now,
     ) -> Next {
         // Lent out, so that a request does not borrow all of the proxy.
         let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.forget();
-        let at = out.clock.at(now);
         let next = loop {
-            match self.serve_batch(out, conn, input, &mut scratch, at) {
+            match self.serve_batch(out, conn, input, &mut scratch, now) {
                 BatchEnd::Pause => {}
                 BatchEnd::Stop(next) => break next,
                 BatchEnd::Close => {

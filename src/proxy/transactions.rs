@@ -125,7 +125,7 @@ impl Proxy {
 
     /// Sends the block of a client's transaction, or answers why there is none.
     fn exec(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Result<(), Hold> {
-        let RequestContext { conn, style, now, .. } = *context;
+        let (conn, style, now) = (context.conn, context.style, context.now.instant);
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let Some(transaction) = client.session.transaction() else { return Ok(()) };
         let commands = self.greeter.commands.as_ref();
@@ -163,7 +163,11 @@ impl Proxy {
         self.coherence.write_begun(&mut out.stats, &writes);
         let before = block.shapes.len();
         let purpose = Purpose::Request(waiter, writes, Shape::Each(block.shapes.into()));
-        self.send_transaction(out, block.requests.bytes(), before, purpose, now.instant);
+        self.send(out, &[b"MULTI"], Purpose::Multi, now);
+        let requests = block.requests.bytes();
+        if let Err(purpose) = self.upstream.send_block(out, requests, before, purpose, now) {
+            self.fail(out, purpose, UpstreamError::Unavailable);
+        }
         Ok(())
     }
 }

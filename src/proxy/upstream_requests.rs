@@ -20,23 +20,6 @@ impl Proxy {
         }
     }
 
-    /// Sends a block upstream: `MULTI`, and the encoded `requests`, of which the last has the
-    /// purpose and follows `before` others. Fails it if there is no connection.
-    pub(super) fn send_transaction(
-        &mut self,
-        out: &mut Outbox,
-        requests: &[u8],
-        before: usize,
-        purpose: Purpose,
-        now: Instant,
-    ) {
-        self.send(out, &[b"MULTI"], Purpose::Multi, now);
-        let connection = &mut self.upstream;
-        if let Err(purpose) = connection.send_block(out, requests, before, purpose, now) {
-            self.fail(out, purpose, UpstreamError::Unavailable);
-        }
-    }
-
     /// Sends the PING that hits wait for, if it is due.
     pub(super) fn send_confirmation(&mut self, out: &mut Outbox, now: Instant) {
         let sent = self.upstream.sent();

@@ -13,11 +13,12 @@ mod strings;
 pub use scan::DumpStream;
 
 use super::keyspace::Keyspace;
+use super::store::Expiry;
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::protocol::command::Verb;
 use crate::protocol::resp::Writer;
-use crate::protocol::{Form, Key, Refusal, Reply, Request};
+use crate::protocol::{Form, Key, Reply, Request};
 use crate::session::{Origin, RequestError, Style};
 use crate::stats::{Stat, Stats};
 
@@ -29,11 +30,6 @@ pub fn too_large() -> RequestError {
 /// Returns the error in place of a single value over the output limit.
 fn value_too_large() -> RequestError {
     RequestError::counted(Stat::TooLargeReplies, "reply too large")
-}
-
-/// Returns the error in place of a value that there is no memory for.
-fn out_of_memory() -> RequestError {
-    RequestError::from(&Refusal::OutOfMemory)
 }
 
 /// A request that is executed, with the keys and the reply.
@@ -78,7 +74,7 @@ pub fn execute(
             style.write(out, Origin::Server, reply);
         }
         Verb::Set if request.len() == 3 => {
-            strings::plain_set(keyspace, request, now);
+            keyspace.set(request.key(), request.word(2), Expiry::Never, now);
             style.write(out, Origin::Server, Reply::Ok);
         }
         Verb::Put => style.write(out, Origin::Server, strings::put(keyspace, request, now)),

@@ -119,7 +119,9 @@ impl Server {
                 }
                 Decoded::Broken(refusal) => {
                     stats.add(Stat::RequestErrors, 1);
-                    write_protocol_error(output, stats, &refusal);
+                    // In RESP2, whatever version the client has chosen.
+                    let style = Style::plain(Form::Resp);
+                    RequestError::from(&refusal).write(style, output, stats);
                     return BatchEnd::Close;
                 }
                 Decoded::Telnet(answer) => output.push(&answer),
@@ -212,9 +214,4 @@ impl Client {
             error.write(style, output, stats);
         }
     }
-}
-
-/// Appends a protocol error in RESP2, whatever the client has chosen.
-fn write_protocol_error(output: &mut Output, stats: &mut Stats, refusal: &Refusal<'_>) {
-    RequestError::from(refusal).write(Style::plain(Form::Resp), output, stats);
 }

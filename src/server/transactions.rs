@@ -4,10 +4,10 @@
 use super::{Server, Then, commands};
 use crate::base::buffer::Buffer;
 use crate::base::output::Output;
-use crate::handler::{ConnId, Outbox};
+use crate::handler::Outbox;
 use crate::protocol::{Decoded, Form, Refusal};
 use crate::session::transaction::{Replay, TransactionStep, aborted_for_memory};
-use crate::session::{RequestContext, RequestError, Style};
+use crate::session::{RequestContext, RequestError};
 use crate::stats::Stat;
 
 /// The bytes of a reply that is sent in a transaction, however long those before it are.
@@ -74,7 +74,10 @@ impl Server {
             let room = output_limit.saturating_sub(mark - begin).max(SHORT_REPLY);
             self.keyspace.output_limit = room;
             if self.keyspace.has_no_memory_for(request.command) {
-                self.refuse_in_exec(out, conn, style);
+                // The other requests go on.
+                if let Some((output, stats)) = out.output_and_stats(conn) {
+                    RequestError::from(&Refusal::OutOfMemory).write(style, output, stats);
+                }
             } else if self.execute(out, &RequestContext { request: &request, style, ..*context })
                 == Then::Close
             {
@@ -93,14 +96,6 @@ impl Server {
             client.session.end_transaction();
         }
         then
-    }
-
-    /// Refuses one request of a transaction, for which there is no memory; the others go on.
-    #[cold]
-    fn refuse_in_exec(&mut self, out: &mut Outbox, conn: ConnId, style: Style) {
-        if let Some((output, stats)) = out.output_and_stats(conn) {
-            RequestError::from(&Refusal::OutOfMemory).write(style, output, stats);
-        }
     }
 
     /// Writes the head of a transaction's reply, and returns the requests to execute: none if a

@@ -69,7 +69,8 @@ fn write_each(
 }
 
 pub fn keys(call: &mut Call<'_>) -> Result<(), RequestError> {
-    let (begin, pattern) = (call.reply.len(), pattern(call.word(1))?);
+    let (begin, pattern) = (call.reply.len(), call.word(1));
+    check_pattern(pattern.len())?;
     let count = write_each(call, |reply, key, _| {
         let matches = glob::matches(pattern, key);
         if matches {
@@ -94,16 +95,6 @@ pub fn dump(call: &mut Call<'_>) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// Returns a pattern, if it is short enough: the search takes up to as many steps for each key as
-/// pattern times key have bytes.
-///
-/// # Errors
-/// It is longer than [`MAX_PATTERN`](crate::settings::limits::MAX_PATTERN).
-fn pattern(word: &[u8]) -> Result<&[u8], RequestError> {
-    check_pattern(word.len())?;
-    Ok(word)
-}
-
 /// Steps of matching after which one `SCAN` ends: some ten milliseconds.
 const MAX_SCAN_WORK: usize = 1 << 24;
 
@@ -124,7 +115,10 @@ impl<'a> ScanOptions<'a> {
         while let Some(option) = words.next() {
             let argument = words.next().ok_or(RequestError::SYNTAX)?;
             match &option.to_ascii_uppercase()[..] {
-                b"MATCH" => scan.pattern = pattern(argument)?,
+                b"MATCH" => {
+                    check_pattern(argument.len())?;
+                    scan.pattern = argument;
+                }
                 b"TYPE" => scan.kind = Some(argument),
                 b"COUNT" => {
                     let count = u64::try_from(integer(argument)?).ok().filter(|&count| count > 0);

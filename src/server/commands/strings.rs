@@ -1,23 +1,17 @@
 //! Commands for values.
 
 use super::arguments::{StoreOptions, TimeUnit, integer};
-use super::{Call, out_of_memory, too_large, value_too_large};
+use super::{Call, too_large, value_too_large};
 use crate::base::clock::Now;
 use crate::base::output::Value;
 use crate::protocol::command::Verb;
-use crate::protocol::{Key, Reply, Request};
+use crate::protocol::{Key, Refusal, Reply, Request};
 use crate::server::keyspace::Keyspace;
 use crate::server::store::Expiry;
 use crate::session::RequestError;
 use crate::settings::PutMode;
 use crate::stats::Stat;
 use std::ops::Range;
-
-/// `SET` without options.
-#[inline]
-pub fn plain_set(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) {
-    keyspace.set(request.key(), request.word(2), Expiry::Never, now);
-}
 
 /// `PUT`.
 pub fn put(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'static> {
@@ -223,7 +217,10 @@ fn check_length(call: &mut Call<'_>, key: Key<'_>, length: usize) -> Result<(), 
         return Err(RequestError::counted(Stat::TooLargeRequests, message));
     }
     let growth = call.keyspace.store().growth(key, length, call.now);
-    if call.keyspace.has_no_memory_to_grow(growth) { Err(out_of_memory()) } else { Ok(()) }
+    if call.keyspace.has_no_memory_to_grow(growth) {
+        return Err(RequestError::from(&Refusal::OutOfMemory));
+    }
+    Ok(())
 }
 
 /// `INCR`, `DECR`, `INCRBY`, `DECRBY`.

@@ -72,12 +72,8 @@ impl Parts<'_> {
         written.expect("there is room");
     }
 
-    /// Returns the entry as bytes of its own, with room for a lease in any case.
-    pub fn to_vec(self) -> Vec<u8> {
-        self.to_padded_vec(0)
-    }
-
-    /// Returns the same with so many zeros at the end of the value.
+    /// Returns the entry as bytes of its own, with room for a lease in any case, and with so many
+    /// zeros at the end of the value.
     pub fn to_padded_vec(self, padding: usize) -> Vec<u8> {
         let length = HEAD + LEASE + self.key.len() + self.value.len() + padding;
         let mut bytes = Vec::with_capacity(length);

@@ -173,7 +173,7 @@ impl Pages {
     pub fn insert(&mut self, parts: &Parts<'_>) -> Handle {
         let class = class_of(parts.len());
         if class == CLASSES {
-            return self.push_large(parts.to_vec());
+            return self.push_large(parts.to_padded_vec(0));
         }
         let it = &self.classes[class];
         if it.pages.is_empty() || it.last_used as usize == places(class) {
@@ -345,7 +345,7 @@ impl Pages {
                 entry.set_value(parts.value);
                 entry.set_lease(parts.lease);
             }
-            _ => *entry = Arc::new(parts.to_vec()),
+            _ => *entry = Arc::new(parts.to_padded_vec(0)),
         }
         true
     }

@@ -28,7 +28,7 @@ fn only_what_expires_pays_for_it() {
 
 #[test]
 fn what_is_large_has_room_for_a_lease_that_comes_and_goes() {
-    let mut bytes = Parts { key: b"k", value: b"v", lease: None }.to_vec();
+    let mut bytes = Parts { key: b"k", value: b"v", lease: None }.to_padded_vec(0);
     assert_eq!((bytes.len(), StoredEntry(&bytes).lease()), (4 + 16 + 1 + 1, None));
     for lease in [lease(7), None, lease(0)] {
         assert!(StoredEntryMut(&mut bytes).has_room());
