@@ -164,8 +164,8 @@ impl Proxy {
         let before = block.shapes.len();
         let purpose = Purpose::Request(waiter, writes, Shape::Each(block.shapes.into()));
         self.send(out, &[b"MULTI"], Purpose::Multi, now);
-        let requests = block.requests.bytes();
-        if let Err(purpose) = self.upstream.send_block(out, requests, before, purpose, now) {
+        let write = |output: &mut Buffer| output.push(block.requests.bytes());
+        if let Err(purpose) = self.upstream.send_with(out, write, before, purpose, now) {
             self.fail(out, purpose, UpstreamError::Unavailable);
         }
         Ok(())

@@ -79,7 +79,7 @@ impl Keyspace {
     pub fn apply(&mut self, settings: &Settings) {
         self.put_mode = settings.put_mode;
         self.value_limit = settings.limits.max_value;
-        self.limit_memory(settings.limits.max_memory);
+        (self.memory_limit, self.read_at) = (settings.limits.max_memory, 0);
         self.observers.tracking.set_limit(settings.limits.tracking_keys);
     }
 
@@ -108,12 +108,6 @@ impl Keyspace {
     pub fn random(&mut self, now: Now) -> Option<&[u8]> {
         self.draws += 1;
         self.store.random(self.draws, now)
-    }
-
-    /// Sets the most bytes of memory that the process may take; 0: any number.
-    pub fn limit_memory(&mut self, bytes: usize) {
-        self.memory_limit = bytes;
-        self.read_at = 0;
     }
 
     /// Returns whether a request for this command is to be refused for want of memory: see

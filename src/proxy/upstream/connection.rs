@@ -242,23 +242,12 @@ impl<P> UpstreamConnection<P> {
         self.send_with(out, |output| resp::push_request(output, words), 0, purpose, now)
     }
 
-    /// Sends a block of requests that are encoded already, the last of which is for `purpose` and
-    /// stands after `before` others.
+    /// Sends a request that `write` encodes, or a block of them, of which the last has the purpose
+    /// and follows `before` others.
     ///
     /// # Errors
-    /// As for [`UpstreamConnection::send`].
-    pub fn send_block(
-        &mut self,
-        out: &mut Outbox,
-        requests: &[u8],
-        before: usize,
-        purpose: P,
-        now: Instant,
-    ) -> Result<(), P> {
-        self.send_with(out, |output| output.push(requests), before, purpose, now)
-    }
-
-    fn send_with(
+    /// As for [`send`](Self::send).
+    pub fn send_with(
         &mut self,
         out: &mut Outbox,
         write: impl FnOnce(&mut Buffer),
@@ -280,7 +269,7 @@ impl<P> UpstreamConnection<P> {
 
     /// Notes that the connection stands.
     pub fn connected(&mut self, conn: ConnId, now: Instant) {
-        debug_assert!(self.is(conn), "another connection was asked for");
+        debug_assert!(self.is(conn), "another connection was requested");
         self.link = LinkState::Up(conn);
         self.scanner = ReplyScanner::default();
         self.sent = now;
