@@ -2,6 +2,7 @@
 
 use crate::places::{Place, everywhere};
 use crate::support::child::{Exit, Screen, Terminal, run};
+use crate::support::resp::resp_request;
 use crate::support::rounds;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -80,18 +81,17 @@ fn last_line(screen: &Screen<'_>) -> String {
 }
 
 /// A file for `--pipe`: so many keys, and one with a longer value.
-fn mass(keys: usize) -> String {
-    let set = |key: &str, value: &str| {
-        format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n{value}\r\n", key.len(), value.len())
-    };
-    (0..keys).map(|at| set(&format!("key:{at}"), "v")).collect::<String>() + &set("big", "lengthy")
+fn mass(keys: usize) -> Vec<u8> {
+    let set = |key: &str, value: &str| resp_request(&["SET", key, value]);
+    let sets = (0..keys).map(|at| set(&format!("key:{at}"), "v"));
+    sets.chain([set("big", "lengthy")]).flatten().collect()
 }
 
 #[test]
 fn mass_insertion_and_scans() {
     everywhere(|address, _| {
         let keys = rounds(100_000);
-        let report = printed(address, &["--pipe"], mass(keys).as_bytes());
+        let report = printed(address, &["--pipe"], &mass(keys));
         let expected = format!(
             "All data transferred. Waiting for the last reply...\n\
              Last reply received from server.\nerrors: 0, replies: {}\n",

@@ -2,6 +2,7 @@
 //! tell: which of its commands were refused.
 
 use crate::support::process::{PATIENCE, read_once};
+use crate::support::resp::Value;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -71,47 +72,15 @@ fn copy(mut from: TcpStream, mut to: TcpStream) -> Vec<u8> {
     all
 }
 
-/// Each request that was answered with an error, and the error.
+/// Returns each request that was answered with an error, and the error.
 fn errors(requests: &[u8], replies: &[u8]) -> Vec<String> {
     // An empty line is no request: redis-cli sends one, in case that a file ends within a line.
-    let requests = values(requests).filter(|request| request != b"\r\n");
-    let replies = values(replies).filter(|reply| !reply.starts_with(b">"));
-    let refused = requests.zip(replies).filter(|(_, reply)| reply.starts_with(b"-"));
-    refused.map(|(request, reply)| format!("{}: {}", words(request), words(reply))).collect()
-}
-
-/// The values of RESP, each as it stands there.
-fn values(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (value, rest) = bytes.split_at(end(bytes)?);
-        bytes = rest;
-        Some(value)
-    })
-}
-
-/// Where the first value ends, if it has an end.
-fn end(bytes: &[u8]) -> Option<usize> {
-    let line = bytes.windows(2).position(|pair| pair == b"\r\n")? + 2;
-    let count = || str::from_utf8(&bytes[1..line - 2]).ok()?.parse::<isize>().ok();
-    let parts = match bytes[0] {
-        b'$' | b'=' | b'!' => {
-            let end = usize::try_from(count()?).map_or(line, |length| line + length + 2);
-            return (end <= bytes.len()).then_some(end);
-        }
-        b'*' | b'~' | b'>' => count()?,
-        b'%' => 2 * count()?,
-        _ => 0,
-    };
-    (0..parts).try_fold(line, |at, _| Some(at + end(&bytes[at..])?))
-}
-
-/// For people: an array of words as one line, and a line as it is.
-fn words(value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(value);
-    let lines = text.trim_end().split("\r\n");
-    let is_word = |at: usize| !text.starts_with('*') || at > 0 && at.is_multiple_of(2);
-    let words = lines.enumerate().filter_map(|(at, line)| is_word(at).then_some(line));
-    words.collect::<Vec<_>>().join(" ")
+    let requests = Value::read_all(requests).filter(|request| *request != Value::Line(b' ', b""));
+    let replies = Value::read_all(replies).filter(|reply| !matches!(reply, Value::Array(b'>', _)));
+    let refused = requests.zip(replies).filter(|(_, reply)| matches!(reply, Value::Line(b'-', _)));
+    let words =
+        |request: &Value<'_>| request.parts().iter().map(Value::text).collect::<Vec<_>>().join(" ");
+    refused.map(|(request, reply)| format!("{}: -{}", words(&request), reply.text())).collect()
 }
 
 #[test]
@@ -131,5 +100,5 @@ fn it_tells_what_was_refused() {
     ];
     let (requests, replies) = (requests.concat(), replies.concat());
     assert_eq!(errors(requests.as_bytes(), replies.as_bytes()), ["FOO bar: -ERR unknown"]);
-    assert_eq!(values(replies.as_bytes()).count(), 4);
+    assert_eq!(Value::read_all(replies.as_bytes()).count(), 4);
 }

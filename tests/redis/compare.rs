@@ -1,10 +1,11 @@
 //! Runs a script on two servers at once and says where their replies differ first.
 
-use super::reply::{Value, alike, alike_in_exec, complaints, likeness};
+use super::reply::{alike, alike_in_exec, complaints, likeness};
 use super::script::{MARKS, Request, Script, Step, Word, shown};
 use super::wire::{Answer, Wire};
 use crate::support::process::server;
 use crate::support::redis_server::Redis;
+use crate::support::resp::Value;
 use crate::support::tools::connected_proxy;
 use std::any::Any;
 use std::fmt::Write;

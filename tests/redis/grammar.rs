@@ -1,10 +1,10 @@
-//! From the lines of `commands.rs` to random scripts.
+//! From the lines of `commands.txt` to random scripts.
 //!
 //! A line is one command, or several with `;` between them that stay together:
 //!
 //! - a number before it is its weight among the lines, else 1
 //! - words in capitals, numbers and marks stand for themselves, most often in capitals
-//! - other words stand for what `words.rs` has of that name: one word or several
+//! - other words stand for what `words.txt` has of that name: one word or several
 //! - `word?` comes once or not at all, `word*` up to four times, `word+` one to four times
 //!
 //! Some requests are then spoilt: a word is missing, replaced or too many.
@@ -14,17 +14,32 @@ use super::words;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
+/// A line for each form of a command.
+pub const COMMANDS: &str = include_str!("commands.txt");
+
 /// How many of the requests are spoilt.
 const SPOILT: f64 = 0.05;
 
+/// Lines of a script.
+const LENGTH: usize = 25;
+
 type Words = BoxedStrategy<Vec<Word>>;
 
-/// Scripts of up to `length` lines of `commands`, in RESP2 and RESP3.
-pub fn scripts(commands: &[&[&'static str]], length: usize) -> BoxedStrategy<Script> {
-    let lines = commands.concat();
-    let element = Union::new_weighted(lines.into_iter().map(line).collect());
+/// Returns the lines of some parts of `commands.txt`.
+pub fn lines(parts: &[&str]) -> Vec<&'static str> {
+    let lines_of = |part: &&str| {
+        let (_, after) = COMMANDS.split_once(&format!("\n{part}:\n")).expect("there is that part");
+        let part = after.split_once("\n\n").map_or(after, |(part, _)| part);
+        part.lines().filter(|line| !line.starts_with('#'))
+    };
+    parts.iter().flat_map(lines_of).collect()
+}
+
+/// Returns random scripts of these lines, in RESP2 and RESP3.
+pub fn scripts(lines: &[&'static str]) -> BoxedStrategy<Script> {
+    let element = Union::new_weighted(lines.iter().map(|it| line(it)).collect());
     let by = prop::bool::weighted(0.2).prop_map(usize::from);
-    let steps = prop::collection::vec((by, element), 1..=length);
+    let steps = prop::collection::vec((by, element), 1..=LENGTH);
     let pipeline = prop_oneof![2 => Just(1), 1 => 2..9_usize];
     let script = (steps, any::<bool>(), pipeline).prop_map(|(elements, resp3, pipeline)| {
         let steps = elements.into_iter().flat_map(|(by, requests): (_, Vec<Request>)| {
@@ -34,11 +49,6 @@ pub fn scripts(commands: &[&[&'static str]], length: usize) -> BoxedStrategy<Scr
         if resp3 { script.in_resp3() } else { script }
     });
     script.boxed()
-}
-
-/// The same in RESP3 alone.
-pub fn scripts_in_resp3(commands: &[&[&'static str]], length: usize) -> BoxedStrategy<Script> {
-    scripts(commands, length).prop_map(Script::in_resp3).boxed()
 }
 
 /// The weight of a line, and what it generates.
@@ -91,19 +101,20 @@ fn token(token: &'static str) -> Words {
 
 /// A word that stands for itself, in capitals or not.
 fn literal(word: &'static str) -> Words {
-    let request = Request::of(word).words;
-    let low = request.iter().map(|word| word.to_ascii_lowercase()).collect::<Vec<_>>();
-    let mixed = { low.iter() }.map(|word| {
-        let case = |(at, byte): (usize, &u8)| {
-            if at % 2 == 0 { byte.to_ascii_uppercase() } else { *byte }
-        };
-        word.iter().enumerate().map(case).collect::<Vec<u8>>()
-    });
-    let mixed = mixed.collect::<Vec<_>>();
+    let [usual, low, mixed] = [word.to_string(), word.to_ascii_lowercase(), in_mixed_case(word)]
+        .map(|it| Request::of(&it).words);
     if word.starts_with('{') {
-        return Just(request).boxed();
+        return Just(usual).boxed();
     }
-    prop_oneof![8 => Just(request), 1 => Just(low), 1 => Just(mixed)].boxed()
+    prop_oneof![8 => Just(usual), 1 => Just(low), 1 => Just(mixed)].boxed()
+}
+
+/// Returns a word with every second letter in capitals.
+pub fn in_mixed_case(word: &str) -> String {
+    let case = |(at, letter): (usize, char)| {
+        if at % 2 == 0 { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() }
+    };
+    word.chars().enumerate().map(case).collect()
 }
 
 /// One of several alternatives, with `|` between them.

@@ -1,19 +1,16 @@
 //! Our server beside a real redis-server: the same requests to both, their replies compared byte
-//! for byte. What is meant to differ stands in `differences.rs`, and nowhere else.
+//! for byte. What is meant to differ stands in `differences.txt`, and nowhere else.
 //!
-//! - `commands.rs`: what is generated, one line for each form of a command; `words.rs`: the words
-//!   in these lines; `grammar.rs`: how they become random scripts
+//! - `commands.txt`: what is generated, one line for each form of a command; `words.txt` and
+//!   `words.rs`: the words in these lines; `grammar.rs`: how they become random scripts
 //! - `script.rs`: scripts and their text; `compare.rs`: how one is run on two servers at once
 //! - `reply.rs`: what may differ in a reply because of time or chance; `wire.rs`: one connection
 //! - `proxied.rs`: Redis through our proxy beside Redis; `shared.rs`: what must not get through
 //! - `rows.rs`: the table of commands, row by row beside that of Redis
-//! - `tables.rs`: requests that are not left to chance; `broken.rs`: what is none at all;
-//!   `differences.rs`: what is meant to differ
+//! - `tables.rs`: requests that are not left to chance, with `scripts.txt`, `broken.txt`, and
+//!   `differences.txt`, the list of what is meant to differ
 
-mod broken;
-mod commands;
 mod compare;
-mod differences;
 mod grammar;
 mod proxied;
 mod reply;
@@ -26,31 +23,16 @@ mod tables;
 mod wire;
 mod words;
 
-use commands::{
-    CONNECTION, HUSHED, KEYS, LIVES, NUMBERS, PROGRAM, STRINGS, TRACKING, TRANSACTIONS,
-};
 use compare::{Kind, Pair, REDIS};
+use grammar::lines;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use script::Script;
 use std::cell::RefCell;
 use support::{rounds, seed};
 
-/// Lines of a script.
-const LENGTH: usize = 25;
-
 /// Runs `full` random scripts, or a twentieth of them; the shortest whose replies differ.
 fn check(
-    right: Kind,
-    other: Kind,
-    commands: &[&[&'static str]],
-    full: usize,
-) -> Result<(), String> {
-    check_scripts(right, other, &grammar::scripts(commands, LENGTH), full)
-}
-
-/// The same with these scripts.
-fn check_scripts(
     right: Kind,
     other: Kind,
     scripts: &impl Strategy<Value = Script>,
@@ -85,80 +67,89 @@ fn check_scripts(
     }
 }
 
+/// Runs random scripts of these lines of `commands.txt`.
 #[track_caller]
-fn agree(right: Kind, other: Kind, commands: &[&[&'static str]], full: usize) {
-    if let Err(report) = check(right, other, commands, full) {
+fn agree(right: Kind, other: Kind, lines: &[&'static str], full: usize) {
+    if let Err(report) = check(right, other, &grammar::scripts(lines), full) {
         panic!("{report}");
     }
+}
+
+/// The same of some parts of `commands.txt`, for our server.
+#[track_caller]
+fn is_as_redis(parts: &[&str], full: usize) {
+    agree(REDIS, Kind::Larder, &lines(parts), full);
 }
 
 #[test]
 fn values_are_stored_as_in_redis() {
-    agree(REDIS, Kind::Larder, &[STRINGS], 5_000);
+    is_as_redis(&["strings"], 5_000);
 }
 
 #[test]
 fn numbers_are_counted_as_in_redis() {
-    agree(REDIS, Kind::Larder, &[NUMBERS], 5_000);
+    is_as_redis(&["numbers"], 5_000);
 }
 
 #[test]
 fn keys_live_as_long_as_in_redis() {
-    agree(REDIS, Kind::Larder, &[LIVES], 5_000);
+    is_as_redis(&["lives"], 5_000);
 }
 
 #[test]
 fn keys_are_found_and_renamed_as_in_redis() {
-    agree(REDIS, Kind::Larder, &[KEYS], 5_000);
+    is_as_redis(&["keys"], 5_000);
 }
 
 #[test]
 fn transactions_end_as_in_redis() {
-    agree(REDIS, Kind::Larder, &[TRANSACTIONS, STRINGS], 5_000);
+    is_as_redis(&["transactions", "strings"], 5_000);
 }
 
 #[test]
 fn connections_are_served_as_in_redis() {
-    agree(REDIS, Kind::Larder, &[CONNECTION], 5_000);
+    is_as_redis(&["connection"], 5_000);
 }
 
 #[test]
 fn the_program_shows_itself_as_redis_does() {
-    agree(REDIS, Kind::Larder, &[PROGRAM], 5_000);
+    is_as_redis(&["program"], 5_000);
 }
 
 #[test]
 fn replies_are_held_back_as_in_redis() {
-    agree(REDIS, Kind::Larder, &[HUSHED], 5_000);
+    is_as_redis(&["hushed"], 5_000);
 }
 
 #[test]
 fn changes_are_told_as_in_redis() {
-    let scripts = grammar::scripts_in_resp3(&[TRACKING], LENGTH);
-    if let Err(report) = check_scripts(REDIS, Kind::Larder, &scripts, 10_000) {
+    let scripts = grammar::scripts(&lines(&["tracking"])).prop_map(Script::in_resp3);
+    if let Err(report) = check(REDIS, Kind::Larder, &scripts, 10_000) {
         panic!("{report}");
     }
 }
 
+const ALL: &[&str] =
+    &["strings", "numbers", "lives", "keys", "transactions", "connection", "program"];
+
 #[test]
 fn everything_together_is_as_in_redis() {
-    let all = [STRINGS, NUMBERS, LIVES, KEYS, TRANSACTIONS, CONNECTION, PROGRAM];
-    agree(REDIS, Kind::Larder, &all, 10_000);
+    is_as_redis(ALL, 10_000);
 }
 
 /// What differs between two servers that are the same is a fault of these tests.
 #[test]
 fn redis_is_as_redis() {
-    let all = [STRINGS, NUMBERS, LIVES, KEYS, TRANSACTIONS, CONNECTION, PROGRAM];
-    agree(REDIS, REDIS, &all, 2_000);
-    agree(REDIS, REDIS, &[HUSHED], 500);
-    agree(REDIS, REDIS, &[TRACKING], 500);
+    agree(REDIS, REDIS, &lines(ALL), 2_000);
+    agree(REDIS, REDIS, &lines(&["hushed"]), 500);
+    agree(REDIS, REDIS, &lines(&["tracking"]), 500);
 }
 
 #[test]
 fn a_server_without_a_command_is_found_out_in_one_request() {
     const WITHOUT: Kind = Kind::Redis(&["--databases", "1", "--rename-command", "GETDEL", ""]);
-    let report = check(REDIS, WITHOUT, &[STRINGS, NUMBERS], 4_000);
+    let scripts = grammar::scripts(&lines(&["strings", "numbers"]));
+    let report = check(REDIS, WITHOUT, &scripts, 4_000);
     let report = report.expect_err("it does not know GETDEL");
     let asked: Vec<_> = report.lines().filter(|line| line.starts_with("*>")).collect();
     assert_eq!(asked, ["*> GETDEL a"], "{report}");

@@ -1,51 +1,11 @@
-//! Replies: where one ends, and when two are alike although time, chance or the program's own
-//! affairs (its number for a client, say) decide a part of them.
+//! Replies: when two are alike although time, chance or the program's own affairs (its number for a
+//! client, say) decide a part of them.
 
 use super::script::Request;
+use crate::support::resp::Value::{self, Array, Bulk, Line};
 use crate::support::transcript::unescape;
 use std::collections::BTreeMap;
 use std::slice::Chunks;
-
-/// A reply of RESP2 or RESP3. What begins like no reply is a [`Value::Line`] too.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Value<'a> {
-    /// A type and the rest of its line: `+OK`, `-ERR ...`, `:1`, `$-1`, `_`, `#t`, `,1.5`.
-    Line(u8, &'a [u8]),
-    /// `$`, `=` or `!`, and its bytes.
-    Bulk(u8, &'a [u8]),
-    /// `*`, `~`, `>` or `%` (a key and a value after the other), and what is in it.
-    Array(u8, Vec<Value<'a>>),
-}
-
-use Value::{Array, Bulk, Line};
-
-/// The reply that `bytes` begin with, and its length; nothing if it is not whole.
-pub fn parse(bytes: &[u8]) -> Option<(Value<'_>, usize)> {
-    let end = bytes.windows(2).position(|two| two == b"\r\n")?;
-    let (&kind, line) = bytes[..end].split_first().unwrap_or((&b' ', b""));
-    let mut at = end + 2;
-    let count = std::str::from_utf8(line).ok().and_then(|line| line.parse::<usize>().ok());
-    let value = match (kind, count) {
-        (b'$' | b'=' | b'!', Some(count)) => {
-            let inside = bytes.get(at..at + count)?;
-            at += count + 2;
-            bytes.get(..at)?;
-            Bulk(kind, inside)
-        }
-        (b'*' | b'~' | b'>' | b'%', Some(count)) => {
-            let count = if kind == b'%' { 2 * count } else { count };
-            let mut inside = Vec::new();
-            for _ in 0..count {
-                let (value, length) = parse(&bytes[at..])?;
-                inside.push(value);
-                at += length;
-            }
-            Array(kind, inside)
-        }
-        _ => Line(kind, line),
-    };
-    Some((value, at))
-}
 
 /// How alike the replies to a request have to be.
 #[derive(Clone, Copy, Debug)]
@@ -232,16 +192,11 @@ fn fields(text: &str, between: &[char], mark: char) -> Fields {
     pairs.map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
-/// The text of a reply; a verbatim string says what it is first.
-fn text(value: &Value<'_>) -> String {
-    let (Line(_, bytes) | Bulk(_, bytes)) = value else { return String::new() };
-    String::from_utf8_lossy(bytes.strip_prefix(b"txt:").unwrap_or(bytes)).to_string()
-}
-
 /// What is wrong with fields of a text, for those whose fields are compared and not their bytes.
 pub fn complaints(likeness: Likeness, redis: &Value<'_>, other: &Value<'_>) -> Vec<String> {
     let (Bulk(..), Bulk(..)) = (redis, other) else { return Vec::new() };
-    let texts = [text(redis), text(other)];
+    // A verbatim string says what it is first.
+    let texts = [redis, other].map(|it| it.text().trim_start_matches("txt:").to_string());
     match likeness {
         Info => {
             let sections = texts
@@ -353,7 +308,7 @@ fn rows_alike(redis: &Value<'_>, other: &Value<'_>) -> bool {
 #[test]
 fn what_is_not_alike_is_seen() {
     let check = |request: &str, redis: &str, other: &str, expected: bool| {
-        let (redis, other) = (parse(redis.as_bytes()), parse(other.as_bytes()));
+        let (redis, other) = (Value::read(redis.as_bytes()), Value::read(other.as_bytes()));
         let (redis, other) = (redis.expect("it is whole").0, other.expect("it is whole").0);
         let found = alike(likeness(&Request::of(request)), &redis, &other);
         assert_eq!(found, expected, "{request}: {redis:?} and {other:?}");
@@ -401,7 +356,7 @@ fn what_is_not_alike_is_seen() {
 
     let queue = ["GET k", "PTTL k"].map(Request::of);
     let exec = |redis: &str, other: &str| {
-        let (redis, other) = (parse(redis.as_bytes()), parse(other.as_bytes()));
+        let (redis, other) = (Value::read(redis.as_bytes()), Value::read(other.as_bytes()));
         alike_in_exec(&queue, &redis.expect("it is whole").0, &other.expect("it is whole").0)
     };
     assert!(exec("*2\r\n:1\r\n:9\r\n", "*2\r\n:1\r\n:8\r\n"));

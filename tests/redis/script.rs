@@ -10,7 +10,7 @@
 //! `{id}` and `{other-id}` are the clients' numbers, `{address}` and `{other-address}` where they
 //! connected from.
 
-use crate::support::{resp::resp_request, transcript::unescape};
+use crate::support::{resp::resp_request, transcript};
 use std::fmt;
 
 pub type Word = Vec<u8>;
@@ -30,11 +30,7 @@ pub struct Request {
 impl Request {
     /// Reads words as they are shown.
     pub fn of(text: &str) -> Request {
-        let word = |word| match word {
-            "\"\"" => Vec::new(),
-            word => unescape(word).unwrap_or_else(|| panic!("not a word: {word}")),
-        };
-        Request { words: text.split_whitespace().map(word).collect() }
+        Request { words: transcript::words(text).unwrap_or_else(|| panic!("no request: {text}")) }
     }
 
     pub fn encode(&self) -> Vec<u8> {
@@ -101,9 +97,10 @@ pub struct Script {
 }
 
 impl Script {
-    /// Reads a script as it is shown: a request a line.
+    /// Reads a script as it is shown: a request a line; `#` begins a comment.
     pub fn of(text: &str) -> Script {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         let steps = lines.map(|line| {
             let (mark, words) = line.split_once(' ').unwrap_or((line, ""));
             let by = MARKS.iter().position(|it| *it == mark);

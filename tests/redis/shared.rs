@@ -2,11 +2,12 @@
 //! change its state, or be answered later, twice or not at all.
 
 use super::compare::ONE_DATABASE;
-use super::reply::Value;
+use super::grammar::in_mixed_case;
 use super::script::Request;
 use super::wire::{Answer, Wire};
 use crate::support::process::Process;
 use crate::support::redis_server::Redis;
+use crate::support::resp::Value;
 use crate::support::tools::{connected_proxy, stat};
 
 /// A client that knows which replies are its own.
@@ -56,19 +57,7 @@ impl Client {
 fn names(client: &mut Client) -> Vec<String> {
     client.wire.send(&Request::of("COMMAND LIST").encode());
     let answer = client.reply();
-    let Some(Value::Array(_, names)) = answer.value() else { panic!("a list: {answer:?}") };
-    let name = |name: &Value<'_>| match name {
-        Value::Bulk(_, name) => String::from_utf8_lossy(name).to_string(),
-        _ => panic!("a name: {name:?}"),
-    };
-    names.iter().map(name).collect()
-}
-
-fn in_mixed_case(name: &str) -> String {
-    let case = |(at, letter): (usize, char)| {
-        if at % 2 == 0 { letter.to_ascii_uppercase() } else { letter }
-    };
-    name.chars().enumerate().map(case).collect()
+    answer.value().expect("a list").parts().iter().map(Value::text).collect()
 }
 
 /// The state of the connection, and how often there was one.
@@ -111,58 +100,10 @@ fn no_command_of_redis_changes_the_shared_connection() {
     check_connection(&redis, &proxy);
 }
 
-/// What would harm the others, in all ways to say it.
-const REFUSED: &[&str] = &[
-    "SUBSCRIBE c",
-    "PSUBSCRIBE c*",
-    "SSUBSCRIBE c",
-    "UNSUBSCRIBE",
-    "PUBLISH c m",
-    "MONITOR",
-    "SYNC",
-    "PSYNC ? -1",
-    "REPLCONF ACK 0",
-    "BLPOP k 0",
-    "BRPOP k 0",
-    "BLMOVE k l LEFT LEFT 0",
-    "BRPOPLPUSH k l 0",
-    "BLMPOP 0 1 k LEFT",
-    "BZPOPMIN k 0",
-    "BZPOPMAX k 0",
-    "BZMPOP 0 1 k MIN",
-    "XREAD BLOCK 0 STREAMS s $",
-    "XREADGROUP GROUP g me BLOCK 0 STREAMS s >",
-    "WAIT 1 0",
-    "ASKING",
-    "READONLY",
-    "READWRITE",
-    "DEBUG SLEEP 9",
-    "DEBUG SEGFAULT",
-    "SHUTDOWN NOSAVE",
-    "SAVE",
-    "BGSAVE",
-    "FAILOVER",
-    "REPLICAOF NO ONE",
-    "ACL WHOAMI",
-    "ACL SETUSER default off",
-    "MODULE LIST",
-    "SLOWLOG GET",
-    "LATENCY RESET",
-    "SCRIPT FLUSH",
-    "FUNCTION LIST",
-    "EVAL return\\x201 0",
-    "EVALSHA x 0",
-    "FCALL f 0",
-    "OBJECT HELP",
-    "MEMORY PURGE",
-    "PUBSUB CHANNELS",
-    "CLIENT PAUSE 9",
-];
-
 #[test]
 fn what_would_harm_others_is_refused_in_any_case() {
     let (redis, proxy, mut client) = start();
-    for request in REFUSED {
+    for request in include_str!("harmful.txt").lines().filter(|line| !line.starts_with('#')) {
         let (name, arguments) = request.split_once(' ').unwrap_or((request, ""));
         for name in [name.to_string(), name.to_ascii_lowercase(), in_mixed_case(name)] {
             let request = format!("{name} {arguments}");

@@ -1,7 +1,7 @@
 //! A connection that sees exactly which bytes answer which request.
 
-use super::reply;
 use crate::support::process::{PATIENCE, read_once};
+use crate::support::resp::Value;
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub struct Answer {
 
 impl Answer {
     /// The one reply that it is, if it is one whole reply.
-    pub fn value(&self) -> Option<reply::Value<'_>> {
-        let (value, length) = reply::parse(&self.bytes)?;
+    pub fn value(&self) -> Option<Value<'_>> {
+        let (value, length) = Value::read(&self.bytes)?;
         (length == self.bytes.len()).then_some(value)
     }
 }
@@ -66,8 +66,8 @@ impl Wire {
     /// soon.
     pub fn reply(&mut self) -> Option<Answer> {
         loop {
-            if let Some((value, length)) = reply::parse(&self.received) {
-                let is_push = matches!(value, reply::Value::Array(b'>', _));
+            if let Some((value, length)) = Value::read(&self.received) {
+                let is_push = matches!(value, Value::Array(b'>', _));
                 let bytes: Vec<u8> = self.received.drain(..length).collect();
                 if is_push {
                     self.pushes.extend(bytes);

@@ -285,15 +285,10 @@ impl Transcript {
 
 fn action(mark: &str, text: &str) -> Option<Action> {
     let line = |text| Some([unescape(text)?, b"\r\n".to_vec()].concat());
-    let words = |text: &str| text.split(' ').map(unescape).collect::<Option<Vec<_>>>();
     Some(match mark {
         ">" => Action::Send(line(text)?),
         ">>" => Action::Send(unescape(text)?),
-        "*>" => {
-            let words = text.split(' ').map(|word| if word == "\"\"" { "" } else { word });
-            let words = words.map(unescape).collect::<Option<Vec<_>>>()?;
-            Action::Send(resp_request(&words))
-        }
+        "*>" => Action::Send(resp_request(&words(text)?)),
         ">!" => Action::FinishSending,
         "<" => Action::Expect(Expected::Bytes(line(text)?)),
         "<<" => Action::Expect(Expected::Bytes(unescape(text)?)),
@@ -308,6 +303,12 @@ fn action(mark: &str, text: &str) -> Option<Action> {
         "<!" => Action::ExpectClose,
         _ => return None,
     })
+}
+
+/// Returns the words of a line, in which `""` is the empty word.
+pub fn words(text: &str) -> Option<Vec<Vec<u8>>> {
+    let words = text.split_whitespace().map(|word| if word == "\"\"" { "" } else { word });
+    words.map(unescape).collect()
 }
 
 pub fn unescape(text: &str) -> Option<Vec<u8>> {
