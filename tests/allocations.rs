@@ -4,82 +4,21 @@
 mod support;
 
 use allocation_counter::measure;
-use larder::base::buffer::Buffer;
-use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
+use larder::handler::Handler;
 use larder::proxy::upstream::credentials::Source;
 use larder::proxy::{Proxy, UpstreamOptions};
 use larder::server::Server;
 use larder::settings::Settings;
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use support::around::Around;
 use support::resp::resp_request;
 use support::world::{ClientId, World};
 
 /// Requests in one piece of input.
 const PIPELINE: usize = 50;
 const VALUE: &str = "12345678901234567890123456789012";
-
-/// A handler, and how often it has allocated memory for what it received.
-struct Counted<H> {
-    handler: H,
-    allocations: Rc<Cell<u64>>,
-}
-
-impl<H: Handler> Handler for Counted<H> {
-    fn received(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        input: &mut Buffer,
-        now: Instant,
-    ) -> Next {
-        let mut next = Next::Wait;
-        let made = measure(|| next = self.handler.received(out, conn, input, now));
-        self.allocations.set(self.allocations.get() + made.count_total);
-        next
-    }
-
-    fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
-        self.handler.opened(out, conn, via, now);
-    }
-
-    fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {
-        self.handler.input_ended(out, conn, now);
-    }
-
-    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant> {
-        self.handler.timed_out(out, conn, now)
-    }
-
-    fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) {
-        self.handler.closed(out, conn, why, now);
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        self.handler.next_deadline()
-    }
-
-    fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
-        self.handler.deadline_reached(out, now);
-    }
-
-    fn idle_timeout(&self) -> Duration {
-        self.handler.idle_timeout()
-    }
-
-    fn expected_len(&self, conn: ConnId) -> usize {
-        self.handler.expected_len(conn)
-    }
-
-    fn wants_fresh_time(&self) -> bool {
-        self.handler.wants_fresh_time()
-    }
-
-    fn check_invariants(&self) {
-        self.handler.check_invariants();
-    }
-}
 
 /// A handler in a world, and a client of it.
 struct Stage {
@@ -89,19 +28,28 @@ struct Stage {
 }
 
 impl Stage {
-    fn server() -> Stage {
-        let mut world = World::new(1);
-        let allocations = Rc::default();
-        let handler = Server::new(Settings::default(), world.now());
-        let node = world.add_node(Counted { handler, allocations: Rc::clone(&allocations) });
+    /// Counts how often the handler allocates memory for what it is told.
+    fn new<H: Handler + 'static>(mut world: World, handler: H) -> Stage {
+        let allocations = Rc::new(Cell::new(0));
+        let sum = Rc::clone(&allocations);
+        let around = move |handler: &mut H, call: &mut dyn FnMut(&mut H)| {
+            let made = measure(|| call(handler));
+            sum.set(sum.get() + made.count_total);
+        };
+        let node = world.add_node(Around { handler, around });
         let client = world.connect(node);
         Stage { world, client, allocations }
+    }
+
+    fn server() -> Stage {
+        let world = World::new(1);
+        let handler = Server::new(Settings::default(), world.now());
+        Stage::new(world, handler)
     }
 
     /// A proxy in front of a server.
     fn proxy() -> Stage {
         let mut world = World::new(1);
-        let allocations = Rc::default();
         let server = Server::new(Settings::default(), world.now());
         let server = world.add_server(server);
         let settings = Settings {
@@ -116,9 +64,7 @@ impl Stage {
             seed: 1,
         };
         let handler = Proxy::new(settings, options, world.now());
-        let node = world.add_node(Counted { handler, allocations: Rc::clone(&allocations) });
-        let client = world.connect(node);
-        Stage { world, client, allocations }
+        Stage::new(world, handler)
     }
 
     /// Sends the same requests again and again, and sees that no memory is taken for the last.

@@ -1,6 +1,7 @@
 //! What several test programs share. Each uses a part of it.
 #![allow(dead_code)]
 
+pub mod around;
 pub mod child;
 pub mod clients;
 pub mod crowd;

@@ -15,6 +15,8 @@ pub mod session;
 pub mod stage;
 pub mod text;
 
+#[path = "../../support/around.rs"]
+pub mod around;
 // What `world.rs` stands on.
 #[path = "../../support/random.rs"]
 pub mod random;

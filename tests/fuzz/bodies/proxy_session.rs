@@ -4,7 +4,7 @@
 use super::decoding::Event;
 use super::script::{Act, Setting};
 use super::session::{depends_on_pace, play_twice, put_mode, server};
-use super::stage::{Checked, Stage, limits};
+use super::stage::{Stage, checked, limits};
 use super::world::{Reach, Weather, World};
 use larder::proxy::upstream::credentials::Source;
 use larder::proxy::{Proxy, UpstreamOptions};
@@ -44,7 +44,7 @@ fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> St
         seed: 1,
     };
     let proxy = Proxy::new(settings, options, world.now());
-    let node = world.add_node(Checked(proxy));
+    let node = world.add_node(checked(proxy));
     world.set_weather(node, weather);
     // The greeting is long: it comes whole, and what follows does not.
     world.set_weather(upstream, Weather { piece: 0, window: usize::MAX / 2, ..weather });

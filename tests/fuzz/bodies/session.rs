@@ -3,7 +3,7 @@
 
 use super::decoding::Event;
 use super::script::{self, Act, Setting};
-use super::stage::{Checked, Stage, fix_hashes, limits};
+use super::stage::{Stage, checked, fix_hashes, limits};
 use super::world::{Weather, World};
 use larder::server::Server;
 use larder::settings::{PutMode, Settings};
@@ -44,7 +44,7 @@ pub fn server(setting: &Setting, world: &World) -> Server {
 fn play(setting: &Setting, acts: &[Act], weather: Weather, scratch: usize) -> Stage {
     let mut world = World::new(1);
     let server = server(setting, &world);
-    let node = world.add_node(Checked(server));
+    let node = world.add_node(checked(server));
     world.set_weather(node, weather);
     world.set_scratch(node, scratch);
     let mut stage = Stage::new(world, node, None, setting);

@@ -1,20 +1,20 @@
 //! Where a script is played: one handler, its clients, and perhaps an upstream, in a `World`. What
 //! every client has said and heard is kept, and checked at the end.
 
+use super::around::Around;
 use super::decoding::{Event, decode};
 use super::reply::{Found, scan};
 use super::script::{Act, CLIENTS, Setting};
 use super::world::{ClientId, NodeId, Side, Weather, World};
 use ahash::random_state::{RandomSource, set_random_source};
-use larder::base::buffer::Buffer;
-use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
+use larder::handler::Handler;
 use larder::protocol::resp::ReplyKind;
 use larder::protocol::{Form, Midway};
 use larder::settings::limits::Limits;
 use larder::stats::Stat;
 use std::fmt;
 use std::sync::Once;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longer than anybody is waited for who has nothing more to say.
 const LONG: Duration = Duration::from_secs(60);
@@ -34,65 +34,13 @@ pub fn limits() -> Limits {
     }
 }
 
-/// A handler that is checked after everything that it was told.
-pub struct Checked<H>(pub H);
-
-impl<H: Handler> Handler for Checked<H> {
-    fn opened(&mut self, out: &mut Outbox, conn: ConnId, via: Via, now: Instant) {
-        self.0.opened(out, conn, via, now);
-    }
-
-    fn received(
-        &mut self,
-        out: &mut Outbox,
-        conn: ConnId,
-        input: &mut Buffer,
-        now: Instant,
-    ) -> Next {
-        let before = input.len();
-        let next = self.0.received(out, conn, input, now);
-        assert!(input.len() <= before);
-        self.0.check_invariants();
-        next
-    }
-
-    fn idle_timeout(&self) -> Duration {
-        self.0.idle_timeout()
-    }
-
-    fn expected_len(&self, conn: ConnId) -> usize {
-        self.0.expected_len(conn)
-    }
-
-    fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {
-        self.0.input_ended(out, conn, now);
-    }
-
-    fn timed_out(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) -> Option<Instant> {
-        self.0.timed_out(out, conn, now)
-    }
-
-    fn closed(&mut self, out: &mut Outbox, conn: ConnId, why: CloseReason, now: Instant) {
-        self.0.closed(out, conn, why, now);
-        self.0.check_invariants();
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        self.0.next_deadline()
-    }
-
-    fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
-        self.0.deadline_reached(out, now);
-        self.0.check_invariants();
-    }
-
-    fn wants_fresh_time(&self) -> bool {
-        self.0.wants_fresh_time()
-    }
-
-    fn check_invariants(&self) {
-        self.0.check_invariants();
-    }
+/// Returns a handler that is checked after everything that it was told.
+pub fn checked<H: Handler>(handler: H) -> impl Handler {
+    let around = |handler: &mut H, call: &mut dyn FnMut(&mut H)| {
+        call(handler);
+        handler.check_invariants();
+    };
+    Around { handler, around }
 }
 
 /// One client from its coming to its going.
