@@ -88,7 +88,7 @@ fn kill(id: u32) {
     let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
 }
 
-const ROWS: NonZero<u16> = NonZero::new(24).expect("not zero");
+const ROWS: NonZero<u16> = NonZero::new(40).expect("not zero");
 const COLUMNS: NonZero<u16> = NonZero::new(80).expect("not zero");
 
 /// A program on a terminal; killed when dropped.
