@@ -3,8 +3,9 @@
 mod support;
 
 use std::net::{Ipv6Addr, TcpListener};
-use std::process::{Command, Output};
-use support::process::{Client, PATIENCE, Process, proxy_alone, server};
+use std::process::Command;
+use support::child::{Exit, run};
+use support::process::{Client, Process, proxy_alone, server};
 use support::tools::start_in_shell;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
@@ -12,20 +13,15 @@ const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
 /// Runs a program that is expected to end by itself.
-fn run_to_end(program: &str, flags: &[&str]) -> Output {
-    let limit = PATIENCE.as_secs().to_string();
-    let mut command = Command::new("timeout");
-    command.args([&limit, program]).args(flags).env_remove("RUST_LOG");
-    command.output().expect("timeout is there")
+fn run_to_end(program: &str, flags: &[&str]) -> Exit {
+    run(Command::new(program).args(flags).env_remove("RUST_LOG"), b"")
 }
 
 /// Ends with this exit code, and one line on stderr that holds `words`; nothing on stdout.
 #[track_caller]
 fn check_refused(program: &str, flags: &[&str], code: i32, words: &str) {
-    let output = run_to_end(program, flags);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{flags:?}: {stderr}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{flags:?}");
+    let Exit { stdout, stderr, code: ended } = run_to_end(program, flags);
+    assert_eq!((ended, &stdout[..]), (Some(code), ""), "{flags:?}: {stderr}");
     assert!(stderr.ends_with('\n') && stderr.lines().count() == 1, "{flags:?}: {stderr:?}");
     assert!(stderr.contains(words), "{flags:?}: {stderr}");
     assert!(!stderr.contains('\x1b') && !stderr.contains("panicked"), "{flags:?}: {stderr:?}");
@@ -34,13 +30,16 @@ fn check_refused(program: &str, flags: &[&str], code: i32, words: &str) {
 #[test]
 fn help_and_version_are_printed_on_stdout() {
     for (name, program) in [("server", SERVER), ("proxy", PROXY), ("client", CLIENT)] {
-        for flag in ["-h", "--help", "-V", "--version"] {
-            let output = run_to_end(program, &[flag]);
-            assert!(output.status.success() && output.stderr.is_empty(), "{name} {flag}");
-            let text = String::from_utf8(output.stdout).expect("text");
-            assert!(text.contains(name) && text.ends_with('\n'), "{name} {flag}: {text}");
-            let wanted = if flag.to_lowercase().contains('v') { "0.1.0" } else { "--version" };
-            assert!(text.contains(wanted), "{name} {flag}: {text}");
+        let usage = format!("Usage: {name} [options]");
+        for flag in ["-h", "--help"] {
+            let Exit { stdout, stderr, code } = run_to_end(program, &[flag]);
+            assert_eq!((code, &stderr[..]), (Some(0), ""), "{name} {flag}");
+            assert!(stdout.contains(&usage) && stdout.ends_with('\n'), "{name} {flag}: {stdout}");
+        }
+        let stdout = format!("{name} (larder) {}\n", env!("CARGO_PKG_VERSION"));
+        let version = Exit { stdout, stderr: String::new(), code: Some(0) };
+        for flag in ["-V", "--version"] {
+            assert_eq!(run_to_end(program, &[flag]), version);
         }
     }
 }

@@ -4,14 +4,14 @@ mod program;
 #[path = "../support/mod.rs"]
 mod support;
 
-use program::{arguments, command, home, run, run_with};
+use program::{command_to, home, run, run_with};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 use support::child::{Exit, Running, Terminal};
-use support::process::{self, PATIENCE};
+use support::process;
+use support::tools::{Reserved, wait_until};
 
 #[track_caller]
 fn check(ended: &Exit, stdout: &str, stderr: &str, code: i32) {
@@ -111,9 +111,8 @@ fn no_byte_that_is_typed_puts_requests_and_replies_out_of_step() {
 #[test]
 fn a_reader_that_has_had_enough_is_no_error() {
     let server = process::server(&[]);
-    let all = arguments(&[], server.address(), &[]);
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let mut client = Running::start_watched(command(&all).stdin(Stdio::piped()));
+    let mut command = command_to(&[], server.address(), &[]);
+    let mut client = Running::start_watched(command.stdin(Stdio::piped()));
     let mut stdout = client.stdout.take().expect("it is watched");
     stdout.read_exact(&mut [0; 9]).expect("it says that it is connected");
     drop(stdout);
@@ -165,19 +164,6 @@ fn wrong_arguments_are_told_in_one_line() {
     check_wrong(&["127.0.0.1", "5000", "put", "k", "a\rb"], lines);
 }
 
-#[test]
-fn help_and_version_go_to_stdout() {
-    for flag in ["-h", "--help"] {
-        let ended = run_with(&[flag], b"");
-        assert!(ended.stdout.starts_with("Usage: client [options]"), "{}", ended.stdout);
-        check(&ended, &ended.stdout, "", 0);
-    }
-    let version = format!("client (larder) {}\n", env!("CARGO_PKG_VERSION"));
-    for flag in ["-V", "--version"] {
-        check(&run_with(&[flag], b""), &version, "", 0);
-    }
-}
-
 // Origins.
 
 #[test]
@@ -204,12 +190,8 @@ fn origin_tells_what_the_cache_answered() {
 
 #[test]
 fn no_connection_is_told_in_one_line() {
-    // Bound and not listening: nobody else can get this port meanwhile.
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-    let socket = socket.expect("a descriptor is free");
-    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    socket.bind(&any.into()).expect("a port is free");
-    let address = socket.local_addr().expect("it is bound").as_socket().expect("it is IPv4");
+    let place = Reserved::new();
+    let address = place.address;
     let complaint = format!("client: cannot connect to {address}: Connection refused\n");
     check(&run(&[], address, &[], b"get 1\n"), "", &complaint, 2);
     check(&run(&[], address, &["get", "1"], b""), "", &complaint, 2);
@@ -281,15 +263,12 @@ fn a_load_outruns_no_server() {
 #[test]
 fn a_load_does_not_wait_for_more_input() {
     let server = process::server(&[]);
-    let all = arguments(&["--load", "-"], server.address(), &[]);
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let mut client = Running::start(command(&all).stdin(Stdio::piped()));
+    let mut command = command_to(&["--load", "-"], server.address(), &[]);
+    let mut client = Running::start(command.stdin(Stdio::piped()));
     let stdin = client.stdin.as_mut().expect("it is piped");
     stdin.write_all(b"put k v\nput half").expect("it reads");
-    let (mut other, deadline) = (server.client(), Instant::now() + PATIENCE);
-    while other.ask("get k") != "v" {
-        assert!(Instant::now() < deadline, "the request is held back");
-    }
+    let mut other = server.client();
+    wait_until("the request is not held back", || other.ask("get k") == "v");
     check(&client.ended(), "sent 2, OK 1, refused 0, errors 1\n", USAGE_OF_LINE_2, 2);
 }
 
@@ -315,17 +294,19 @@ fn a_file_that_is_not_there_is_told_in_one_line() {
 
 // On a terminal.
 
+/// A client on a terminal that has asked for the first request.
+#[track_caller]
 fn terminal(address: SocketAddr, home_name: &str) -> Terminal {
-    let all = arguments(&[], address, &[]);
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    Terminal::start(command(&all).env("HOME", home(home_name)), "Enter request: ")
+    let mut command = command_to(&[], address, &[]);
+    let mut terminal = Terminal::start(command.env("HOME", home(home_name)), "Enter request: ");
+    terminal.expect("Connected to server\nEnter request:");
+    terminal
 }
 
 #[test]
 fn the_screen_shows_the_session() {
     let server = process::server(&[]);
     let mut terminal = terminal(server.address(), "none");
-    terminal.expect("Connected to server\nEnter request:");
     terminal.type_line("put 1 2");
     terminal
         .expect("Connected to server\nEnter request: put 1 2\nServer replied: OK\nEnter request:");
@@ -348,7 +329,6 @@ fn the_screen_shows_the_session() {
 fn verbs_are_completed_and_arguments_hinted_at() {
     let server = process::server(&[]);
     let mut terminal = terminal(server.address(), "none");
-    terminal.expect("Connected to server\nEnter request:");
     terminal.press("pu\t");
     terminal.expect("Connected to server\nEnter request: put <key> <value>");
     terminal.press("1 ");
@@ -372,7 +352,6 @@ fn verbs_are_completed_and_arguments_hinted_at() {
 fn control_keys_and_keys_typed_ahead() {
     let server = process::server(&[]);
     let mut terminal = terminal(server.address(), "none");
-    terminal.expect("Connected to server\nEnter request:");
     terminal.press("zzz\x03");
     terminal.expect("Connected to server\nEnter request: zzz\nEnter request:");
     // All at once, as when lines are pasted: none is lost, though replies come in between.
@@ -401,11 +380,9 @@ fn requests_are_remembered_from_one_session_to_the_next() {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("the folder is ours");
     let mut first = terminal(server.address(), "history");
-    first.expect("Connected to server\nEnter request:");
     first.press("ping\rbye\r");
     assert_eq!(first.exit_code(), Some(0));
     let mut second = terminal(server.address(), "history");
-    second.expect("Connected to server\nEnter request:");
     second.press("\x1b[A\x1b[A");
     second.expect("Connected to server\nEnter request: ping");
 }
@@ -415,7 +392,6 @@ fn a_value_cannot_drive_the_terminal() {
     let server = process::server(&[]);
     server.client().ask("put k \x1b[2Jgone\x07");
     let mut terminal = terminal(server.address(), "none");
-    terminal.expect("Connected to server\nEnter request:");
     terminal.press("get k\r");
     terminal.wait_for(|screen| {
         screen.text().ends_with("get k\nServer replied: \\x1b[2Jgone\\x07\nEnter request:")
@@ -427,7 +403,6 @@ fn a_server_that_goes_ends_a_session_on_a_terminal() {
     let server = process::server(&[]);
     let address = server.address();
     let mut terminal = terminal(address, "none");
-    terminal.expect("Connected to server\nEnter request:");
     assert!(server.terminate().success());
     terminal.press("get 1\r");
     terminal.expect(&format!(

@@ -17,17 +17,15 @@ pub fn home(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("home-{name}"))
 }
 
-/// `[options] HOST PORT words…` for a server at `address`.
-pub fn arguments(options: &[&str], address: SocketAddr, words: &[&str]) -> Vec<String> {
+/// The client for a server at `address`: `[options] HOST PORT words…`.
+pub fn command_to(options: &[&str], address: SocketAddr, words: &[&str]) -> Command {
     let (host, port) = (address.ip().to_string(), address.port().to_string());
-    let all = [options, &[host.as_str(), port.as_str()], words].concat();
-    all.into_iter().map(str::to_string).collect()
+    command(&[options, &[host.as_str(), port.as_str()], words].concat())
 }
 
 /// Runs the client with `input` on a pipe.
 pub fn run(options: &[&str], address: SocketAddr, words: &[&str], input: &[u8]) -> Exit {
-    let arguments = arguments(options, address, words);
-    run_with(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), input)
+    child::run(&mut command_to(options, address, words), input)
 }
 
 /// The same with all arguments given.
