@@ -7,9 +7,11 @@ mod support;
 use larder::server::Server;
 use larder::settings::Settings;
 use larder::settings::limits::{HIGH_WATER, Limits};
+use std::iter;
+use std::ops::Range;
 use std::time::Duration;
 use support::process::server;
-use support::resp::resp_request;
+use support::resp::resp_request as request;
 use support::tools::{stat, stats, wait_until};
 use support::world::{ClientId, NodeId, World};
 
@@ -21,10 +23,6 @@ fn world_with(limits: Limits) -> (World, NodeId) {
     let server = Server::new(Settings { limits, ..Settings::default() }, world.now());
     let node = world.add_server(server);
     (world, node)
-}
-
-fn request(words: &[&str]) -> Vec<u8> {
-    resp_request(words)
 }
 
 /// A client that is told of changes.
@@ -51,10 +49,13 @@ fn gauge(world: &mut World, node: NodeId, name: &str) -> u64 {
     line.and_then(|number| number.parse().ok()).expect("there is such a gauge")
 }
 
-fn mget(keys: std::ops::Range<usize>) -> Vec<u8> {
-    let keys: Vec<String> = keys.map(|number| format!("k{number}")).collect();
-    let words: Vec<&str> = std::iter::once("MGET").chain(keys.iter().map(String::as_str)).collect();
-    request(&words)
+/// Returns a request with many arguments.
+fn request_of(command: &str, arguments: impl Iterator<Item = String>) -> Vec<u8> {
+    request(&iter::once(command.to_string()).chain(arguments).collect::<Vec<_>>())
+}
+
+fn mget(keys: Range<usize>) -> Vec<u8> {
+    request_of("MGET", keys.map(|number| format!("k{number}")))
 }
 
 #[test]
@@ -113,10 +114,8 @@ fn nothing_is_told_within_a_reply_that_is_streamed() {
 #[test]
 fn what_is_too_much_to_hold_back_becomes_one_word() {
     let (mut world, node, client, writer) = amid_a_dump();
-    let words: Vec<String> = (0..40_000).flat_map(|it| [format!("k{it}"), "v".into()]).collect();
-    let words: Vec<&str> =
-        std::iter::once("MSET").chain(words.iter().map(String::as_str)).collect();
-    world.send(writer, &request(&words));
+    let pairs = (0..40_000).flat_map(|it| [format!("k{it}"), "v".to_string()]);
+    world.send(writer, &request_of("MSET", pairs));
     world.run();
     let rest = text(world.received(client));
     let (dump, after) = rest.split_once("\r\n").expect("the dump ends");
@@ -130,14 +129,20 @@ fn what_is_too_much_to_hold_back_becomes_one_word() {
 /// Each way to end, and who stays is still told.
 #[test]
 fn who_goes_leaves_nothing_behind() {
-    type End = fn(&mut World, ClientId);
-    let ends: [(&str, End); 6] = [
-        ("a reset", |world, client| world.cut(client)),
-        ("a FIN", |world, client| world.finish(client)),
-        ("BYE", |world, client| world.send(client, b"BYE\r\n")),
-        ("OFF", |world, client| world.send(client, &request(&["CLIENT", "TRACKING", "OFF"]))),
-        ("RESET", |world, client| world.send(client, &request(&["RESET"]))),
-        ("HELLO 2", |world, client| world.send(client, &request(&["HELLO", "2"]))),
+    type End = fn(&mut World, NodeId, ClientId);
+    let ends: [(&str, End); 7] = [
+        ("a reset", |world, _, client| world.cut(client)),
+        ("a FIN", |world, _, client| world.finish(client)),
+        ("BYE", |world, _, client| world.send(client, b"BYE\r\n")),
+        ("OFF", |world, _, client| world.send(client, &request(&["CLIENT", "TRACKING", "OFF"]))),
+        ("RESET", |world, _, client| world.send(client, &request(&["RESET"]))),
+        ("HELLO 2", |world, _, client| world.send(client, &request(&["HELLO", "2"]))),
+        ("KILL by another", |world, node, client| {
+            let id = text(world.exchange(client, [request(&["CLIENT", "ID"])]));
+            let id = id.trim_start_matches(':').trim_end();
+            let reply = world.probe(node, &request(&["CLIENT", "KILL", "ID", id]));
+            assert_eq!(reply, b":1\r\n");
+        }),
     ];
     for (name, end) in ends {
         let (mut world, node) = world_with(Limits::default());
@@ -146,7 +151,7 @@ fn who_goes_leaves_nothing_behind() {
         world.exchange(stays, [mget(2999..3001)]);
         assert_eq!(gauge(&mut world, node, "tracking_pairs"), 3002);
         world.received(goes);
-        end(&mut world, goes);
+        end(&mut world, node, goes);
         world.run();
         assert_eq!(gauge(&mut world, node, "tracking_clients"), 1, "{name}");
         world.exchange(stays, [request(&["SET", "k5", "v"])]);
@@ -159,18 +164,6 @@ fn who_goes_leaves_nothing_behind() {
         assert_eq!(text(replies), "+OK\r\n".to_string() + &told("k2999"), "{name}");
         assert!(!text(world.received(goes)).contains("invalidate"), "{name}");
     }
-}
-
-#[test]
-fn a_killed_client_leaves_nothing_behind_either() {
-    let (mut world, node) = world_with(Limits::default());
-    let client = reader(&mut world, node);
-    world.exchange(client, [mget(0..10)]);
-    let other = world.connect(node);
-    world.exchange(other, [request(&["CLIENT", "KILL", "SKIPME", "yes"])]);
-    world.advance(Duration::from_millis(10));
-    assert_eq!(gauge(&mut world, node, "tracking_clients"), 0);
-    assert_eq!(gauge(&mut world, node, "tracking_keys"), 0);
 }
 
 /// It reads no more, while more is told it than it may leave unread.
@@ -186,18 +179,14 @@ fn who_takes_no_news_is_closed_and_others_are_told() {
     }
     let long = "l".repeat(1000);
     let keys: Vec<String> = (0..2000).map(|number| format!("{number}{long}")).collect();
-    let mget = |keys: &[String]| {
-        let words: Vec<&str> =
-            std::iter::once("MGET").chain(keys.iter().map(String::as_str)).collect();
-        request(&words)
-    };
+    let mget = request_of("MGET", keys.iter().cloned());
     let misses = format!("*{}\r\n{}", keys.len(), "_\r\n".repeat(keys.len())).len();
     let mut rounds = 0;
     while stats(&mut watcher)["output_limit_closes"] == 0 {
         // The system's own buffers take some of it first.
         assert!(rounds < 20, "{rounds} times two megabytes are not too much");
-        silent.send(mget(&keys));
-        other.send(mget(&keys));
+        silent.send(&mget);
+        other.send(&mget);
         assert_eq!(other.exactly(misses).len(), misses);
         wait_until("both have read", || {
             stat(&mut watcher, "tracking_pairs") == 4000

@@ -4,7 +4,7 @@ use crate::support::fake::{Fake, Link};
 use crate::support::process::{Client, Process, proxy, server};
 use crate::support::redis_server::Redis;
 use crate::support::tools::{stat, wait_until};
-use crate::{PROGRAMS, resp, start};
+use crate::{PROGRAMS, resp, start, tracking_client};
 use larder::settings::Program;
 use larder::stats::{StatKind, stats_of};
 
@@ -227,11 +227,7 @@ impl Scene {
 
 /// Has another client track a key.
 fn track(scene: &mut Scene, key: &str) {
-    let mut client = scene.process.client();
-    client.send("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
-    client.bytes_through(b'*');
-    client.line();
-    assert_eq!(resp(&mut client, &["CLIENT", "TRACKING", "ON"]), "+OK");
+    let mut client = tracking_client(&scene.process);
     assert_eq!(resp(&mut client, &["GET", key]), "_");
     scene.others.push(client);
 }

@@ -25,3 +25,14 @@ fn resp(client: &mut Client, words: &[&str]) -> String {
     client.send(resp_request(words));
     client.line()
 }
+
+/// Returns a client that is told of changes.
+fn tracking_client(process: &Process) -> Client {
+    let mut client = process.client();
+    // The modules are the last that is told, and there are none.
+    client.send(resp_request(&["HELLO", "3"]));
+    client.bytes_through(b'*');
+    client.line();
+    assert_eq!(resp(&mut client, &["CLIENT", "TRACKING", "ON"]), "+OK");
+    client
+}

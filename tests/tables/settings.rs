@@ -2,7 +2,7 @@
 
 use crate::support::process::{Client, Process};
 use crate::support::tools::stat;
-use crate::{PROGRAMS, resp, start};
+use crate::{PROGRAMS, resp, start, tracking_client};
 use larder::settings::{Program, settings_of};
 
 /// How a live setting is tried.
@@ -155,11 +155,7 @@ fn nothing_is_stored(process: &Process, key: &str) -> bool {
 }
 
 fn one_key_is_tracked(process: &Process, key: &str) -> bool {
-    let mut client = process.client();
-    client.send("*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
-    client.bytes_through(b'*');
-    client.line();
-    assert_eq!(resp(&mut client, &["CLIENT", "TRACKING", "ON"]), "+OK");
+    let mut client = tracking_client(process);
     assert_eq!(resp(&mut client, &["GET", key]), "_");
     assert_eq!(resp(&mut client, &["GET", "other"]), "_");
     stat(&mut process.client(), "tracking_dropped") > 0
