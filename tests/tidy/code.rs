@@ -4,7 +4,6 @@ use crate::tree::{File, Tree, holds_word, is_word, paths};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FILE_LINES: usize = 620;
-const FUNCTION_LINES: usize = 80;
 const COLUMNS: usize = 100;
 
 /// The rooms, lowest floor first. Those that share a floor do not know each other.
@@ -51,10 +50,7 @@ fn imports(tree: &Tree, file: &File) -> Vec<(usize, String)> {
             place.clear();
         } else if words.peek() == Some(&"super") {
             let ups = std::iter::from_fn(|| words.next_if_eq(&"super")).count();
-            // Seen from the test module within a file, the file itself is one up.
-            let indented = file.code.lines().nth(at).is_some_and(|line| line.starts_with(' '));
-            let inline = indented && at >= file.tests_from && file.tests_from > 0;
-            place.truncate((place.len() + usize::from(inline)).saturating_sub(ups));
+            place.truncate(place.len().saturating_sub(ups));
         } else {
             continue;
         }
@@ -130,7 +126,7 @@ pub fn circles(tree: &Tree) -> Vec<String> {
 
 pub fn purity(tree: &Tree) -> Vec<String> {
     let mut broken = Vec::new();
-    for file in tree.sources().filter(|file| file.module() != POLL) {
+    for file in tree.programs().filter(|file| file.module() != POLL) {
         broken.extend(file.lines_with(&["mio", "signal_hook_mio"]));
         if top(file.module()) == REACTOR
             || floor_of(top(file.module())).is_none_or(|floor| floor >= EDGES)
@@ -141,10 +137,7 @@ pub fn purity(tree: &Tree) -> Vec<String> {
         let outside = ["std::net", "std::thread", "std::fs", "std::env", "std::process"];
         for (at, path) in paths(&file.code) {
             let is_outside = outside.iter().any(|it| holds_word(&path, it));
-            if at < file.tests_from
-                && is_outside
-                && !matches!(path.as_str(), "std::net::SocketAddr" | "std::net::IpAddr")
-            {
+            if is_outside && !matches!(path.as_str(), "std::net::SocketAddr" | "std::net::IpAddr") {
                 broken.push(file.at(at, format!("`{path}` below the reactor")));
             }
         }
@@ -158,12 +151,6 @@ pub fn sizes(tree: &Tree) -> Vec<String> {
         let lines = file.text.lines().count();
         if file.is_source() && lines > FILE_LINES {
             broken.push(file.at(lines - 1, format!("{lines} lines, at most {FILE_LINES}")));
-        }
-        for (at, name, lines) in functions(&file.code) {
-            if lines > FUNCTION_LINES {
-                let what = format!("`{name}` has {lines} lines, at most {FUNCTION_LINES}");
-                broken.push(file.at(at, what));
-            }
         }
         // The rows of a table that rustfmt leaves alone may be wide.
         let mut in_table = false;
@@ -180,36 +167,6 @@ pub fn sizes(tree: &Tree) -> Vec<String> {
     broken
 }
 
-/// Line, name and number of lines of each function that has a body.
-fn functions(code: &str) -> Vec<(usize, &str, usize)> {
-    let line_of = |at: usize| code[..at].matches('\n').count();
-    let mut found = Vec::new();
-    for (start, _) in code.match_indices("fn ") {
-        let name = &code[start + 3..];
-        let name = &name[..name.find(|it| !is_word(it)).unwrap_or(0)];
-        if name.is_empty() || code[..start].ends_with(is_word) {
-            continue;
-        }
-        let (mut round, mut curly) = (0, 0);
-        for (at, it) in code[start..].char_indices() {
-            match it {
-                '(' | '[' => round += 1,
-                ')' | ']' => round -= 1,
-                '{' => curly += 1,
-                '}' => curly -= 1,
-                ';' if round == 0 && curly == 0 => break,
-                _ => continue,
-            }
-            if it == '}' && curly == 0 && round == 0 {
-                let first = line_of(start);
-                found.push((first, name, line_of(start + at) - first + 1));
-                break;
-            }
-        }
-    }
-    found
-}
-
 /// How the doc comment of a function that returns a value does not begin: it says what is returned.
 const QUESTIONS: &[&str] =
     &["Whether", "What", "How", "The same", "Where", "Which", "Who", "When", "Why"];
@@ -217,7 +174,7 @@ const QUESTIONS: &[&str] =
 /// The doc comment of a function that returns a value begins with *Returns*, or with a verb.
 pub fn results(tree: &Tree) -> Vec<String> {
     let mut broken = Vec::new();
-    for file in tree.sources().filter(|file| !file.path.contains("/tests")) {
+    for file in tree.programs() {
         // The first line of the comment that is open.
         let mut head: Option<(usize, &str)> = None;
         for (at, (text, code)) in file.text.lines().zip(file.code.lines()).enumerate() {
@@ -248,7 +205,7 @@ pub fn results(tree: &Tree) -> Vec<String> {
 /// their own.
 pub fn type_names(tree: &Tree) -> Vec<String> {
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for file in tree.sources().filter(|file| !file.path.contains("/tests")) {
+    for file in tree.programs() {
         for (at, line) in file.code.lines().enumerate() {
             let words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
             let words: Vec<&str> = words.take(2).collect();
@@ -272,58 +229,27 @@ pub fn layout(tree: &Tree) -> Vec<String> {
         if file.path.ends_with("/mod.rs") {
             broken.push(file.at(0, "is to stand beside its folder, under the folder's name"));
         }
-        if !file.path.ends_with("/tests.rs") && file.tests_from != usize::MAX {
-            let after = file.code.lines().enumerate().skip(file.tests_from);
-            let inline = after.filter(|(_, line)| line.starts_with("mod ") && line.ends_with('{'));
-            let name = file.module();
-            broken.extend(inline.map(|(at, _)| {
-                file.at(at, format!("tests are to stand in `src/{name}/tests.rs`"))
-            }));
-        }
+        let lines = file.code.lines().enumerate();
+        let inline = lines.filter(|(_, line)| line.starts_with("mod tests {"));
+        let what = format!("tests are to stand in `src/{}/tests.rs`", file.module());
+        broken.extend(inline.map(|(at, _)| file.at(at, &what)));
     }
     broken
 }
 
-/// A file begins with what it is, and ends with its tests.
+/// A file begins with what it is.
 pub fn heads(tree: &Tree) -> Vec<String> {
-    let mut broken = Vec::new();
-    for file in tree.rust() {
-        if !file.text.starts_with("//! ") {
-            broken.push(file.at(0, "does not begin with a `//!` comment on what it is"));
-        }
-        if file.tests_from > 0 {
-            let tests = file.code.lines().enumerate().skip(file.tests_from);
-            let after = tests.skip_while(|(_, line)| !line.starts_with("mod ")).skip(1);
-            let after = after.skip_while(|(_, line)| line.starts_with(' ') || line.is_empty());
-            let more = after.filter(|(_, line)| !line.is_empty() && *line != "}").take(1);
-            broken.extend(more.map(|(at, _)| file.at(at, "comes after the tests")));
-        }
-    }
-    broken
-}
-
-/// `unwrap`, `todo`, `dbg` and `unsafe` are refused by the lints in Cargo.toml; an `expect` without
-/// words by none.
-pub fn expectations(tree: &Tree) -> Vec<String> {
-    let mut broken = Vec::new();
-    for file in tree.sources() {
-        let lines = file.text.lines().zip(file.code.lines()).enumerate().take(file.tests_from);
-        let empty = lines.filter(|(_, (text, code))| {
-            text.contains(".expect(\"\")") && code.contains(".expect(")
-        });
-        broken.extend(empty.map(|(at, _)| file.at(at, "`expect` that does not say why it holds")));
-    }
-    broken
+    let headless = tree.rust().filter(|file| !file.text.starts_with("//! "));
+    headless.map(|file| file.at(0, "does not begin with a `//!` comment on what it is")).collect()
 }
 
 /// Tests and benches print what they measure; sources log.
 pub fn leftovers(tree: &Tree) -> Vec<String> {
     let mut broken = Vec::new();
     for file in tree.rust() {
-        let whole = File { tests_from: usize::MAX, ..File::new(&file.path, &file.text) };
-        broken.extend(whole.lines_with(&["#[ignore"]));
+        broken.extend(file.lines_with(&["#[ignore"]));
         if file.is_source() {
-            broken.extend(whole.lines_with(&["println!", "eprintln!", "print!", "eprint!"]));
+            broken.extend(file.lines_with(&["println!", "eprintln!", "print!", "eprint!"]));
         }
     }
     broken

@@ -64,22 +64,11 @@ pub fn packages_allowed<'a>(
     refused.map(|(name, licence)| file.at(0, format!("`{name}` is under '{licence}'"))).collect()
 }
 
-/// Whether what an SPDX expression asks for is allowed: `A OR B`, or of older packages `A/B`; `AND`
-/// binds closer.
+/// Returns whether what an SPDX expression asks for is allowed: each of what `AND` stands between,
+/// and one of what `OR` does, or `/` in older packages. `AND` is taken to bind less than `OR`, and
+/// parentheses for nothing: that asks for no less than what is meant.
 fn is_allowed(expression: &str, allowed: &BTreeSet<&str>) -> bool {
-    let expression = expression.replace('/', " OR ");
-    // The first `OR` outside of parentheses splits it, else the first `AND`.
-    for (word, any) in [(" OR ", true), (" AND ", false)] {
-        let outside = |at: &usize| {
-            let before = &expression[..*at];
-            before.matches('(').count() == before.matches(')').count()
-        };
-        if let Some(at) = expression.match_indices(word).map(|(at, _)| at).find(outside) {
-            let (left, right) = (&expression[..at], &expression[at + word.len()..]);
-            let (left, right) = (is_allowed(left, allowed), is_allowed(right, allowed));
-            return if any { left || right } else { left && right };
-        }
-    }
-    let inner = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
-    inner.map_or(allowed.contains(&expression[..]), |inner| is_allowed(inner, allowed))
+    let expression = expression.replace('/', " OR ").replace(['(', ')'], "");
+    let mut parts = expression.split(" AND ");
+    parts.all(|part| part.split(" OR ").any(|licence| allowed.contains(licence)))
 }

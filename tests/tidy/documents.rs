@@ -4,6 +4,7 @@
 use crate::plot;
 use crate::tree::{Tree, is_word};
 use std::collections::BTreeSet;
+use std::process::Command;
 
 /// So many characters a line of prose may have.
 const COLUMNS: usize = 120;
@@ -171,7 +172,7 @@ fn runs(tree: &Tree, words: &[&str]) -> Result<(), String> {
     let name = first.strip_prefix("./").unwrap_or(first);
     let name = name.strip_prefix("target/release/").unwrap_or(name);
     if tree.has(&format!("src/bin/{name}.rs")) {
-        return flags_exist(tree, name, rest);
+        return flags_exist(name, rest);
     }
     if !first.contains('/') || first.starts_with('/') {
         // A program of the system's, or not a command at all but what one says.
@@ -199,11 +200,11 @@ fn cargo_runs(tree: &Tree, words: &[&str]) -> Result<(), String> {
         }
         program = pair[1];
     }
-    if cargo.first() == Some(&"run") { flags_exist(tree, program, passed) } else { Ok(()) }
+    if cargo.first() == Some(&"run") { flags_exist(program, passed) } else { Ok(()) }
 }
 
-fn flags_exist(tree: &Tree, program: &str, words: &[&str]) -> Result<(), String> {
-    let known = flags(tree, program);
+fn flags_exist(program: &str, words: &[&str]) -> Result<(), String> {
+    let known = flags(program);
     for word in words {
         let is_flag = word.len() > 1 && word.starts_with('-');
         if !is_flag && program == "client" {
@@ -218,38 +219,21 @@ fn flags_exist(tree: &Tree, program: &str, words: &[&str]) -> Result<(), String>
     Ok(())
 }
 
-/// The flags of a program, with their dashes, read from the source that defines them.
-fn flags(tree: &Tree, program: &str) -> BTreeSet<String> {
-    // A row begins with this; the flag's letter comes first, or there is none.
-    let rows: &[(&str, &str, bool)] = match program {
-        "client" => &[("src/client/options.rs", "flags.opt", true)],
-        "server" => &[
-            ("src/program/flags.rs", "flag(Program::Server", true),
-            ("src/settings.rs", "row(Both", false),
-            ("src/settings.rs", "row(Server", false),
-        ],
-        _ => &[
-            ("src/program/flags.rs", "flag(Program::Proxy", true),
-            ("src/settings.rs", "row(Both", false),
-            ("src/settings.rs", "row(Proxy", false),
-        ],
+/// Returns the flags of a program, with their dashes, as its help tells them.
+fn flags(program: &str) -> BTreeSet<String> {
+    let path = match program {
+        "client" => env!("CARGO_BIN_EXE_client"),
+        "server" => env!("CARGO_BIN_EXE_server"),
+        _ => env!("CARGO_BIN_EXE_proxy"),
     };
-    let mut found: BTreeSet<String> =
-        ["-h", "--help", "-V", "--version"].map(str::to_string).into();
-    for &(path, mark, has_letter) in rows {
-        let before = found.len();
-        for line in tree.file(path).iter().flat_map(|file| file.text.lines()) {
-            if line.trim_start().starts_with(mark) {
-                // Every second piece stands between quotes: the letter, the word, ...
-                let mut literals = line.split('"').skip(1).step_by(2);
-                let letter = if has_letter { literals.next() } else { None };
-                found.extend(letter.filter(|it| !it.is_empty()).map(|it| format!("-{it}")));
-                found.extend(literals.next().map(|it| format!("--{it}")));
-            }
-        }
-        assert!(found.len() > before, "{path} has no row that begins with {mark}");
-    }
-    found
+    let output = Command::new(path).arg("--help").output().expect("it runs");
+    let help = String::from_utf8_lossy(&output.stdout);
+    words(&help).filter(|word| word.starts_with('-')).map(str::to_string).collect()
+}
+
+/// Returns the words of a text; dashes belong to them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|it: char| !it.is_alphanumeric() && it != '-')
 }
 
 /// Every flag of server and proxy is told in docs/operating.md.
@@ -258,9 +242,8 @@ pub fn flags_told(tree: &Tree) -> Vec<String> {
     let Some(file) = tree.file(path) else {
         return vec![format!("{path}:1: there is none, and it is to tell every flag")];
     };
-    let is_flag = |it: char| it.is_alphanumeric() || it == '-';
-    let told: BTreeSet<&str> = file.text.split(|it| !is_flag(it)).collect();
-    let all = &flags(tree, "server") | &flags(tree, "proxy");
+    let told: BTreeSet<&str> = words(&file.text).collect();
+    let all = &flags("server") | &flags("proxy");
     let missing = all.iter().filter(|flag| flag.starts_with("--") && !told.contains(&flag[..]));
     missing.map(|flag| file.at(0, format!("`{flag}` is not told"))).collect()
 }

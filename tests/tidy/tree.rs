@@ -8,18 +8,14 @@ pub struct File {
     pub text: String,
     /// For Rust: the text with comments and the insides of literals blanked, else empty.
     pub code: String,
-    /// From this line on, counted from 0, it is test code.
-    pub tests_from: usize,
+    pub is_test: bool,
 }
 
 impl File {
     pub fn new(path: &str, text: &str) -> File {
         let code = if path.ends_with(".rs") { code_only(text) } else { String::new() };
-        let tests_from = match path {
-            path if !path.starts_with("src/") || path.ends_with("/tests.rs") => 0,
-            _ => test_module(&code).unwrap_or(usize::MAX),
-        };
-        File { path: path.to_string(), text: text.to_string(), code, tests_from }
+        let is_test = !path.starts_with("src/") || path.contains("/tests");
+        File { path: path.to_string(), text: text.to_string(), code, is_test }
     }
 
     pub fn is_rust(&self) -> bool {
@@ -41,10 +37,9 @@ impl File {
         format!("{}:{}: {what}", self.path, line + 1)
     }
 
-    /// The lines of code outside tests that hold one of these pieces.
+    /// The lines of code that hold one of these pieces.
     pub fn lines_with(&self, pieces: &[&str]) -> Vec<String> {
-        let lines = self.code.lines().enumerate().take(self.tests_from);
-        let found = lines.flat_map(|(at, line)| {
+        let found = self.code.lines().enumerate().flat_map(|(at, line)| {
             let pieces = pieces.iter().filter(move |piece| holds_word(line, piece));
             pieces.map(move |piece| self.at(at, format!("`{piece}`")))
         });
@@ -100,6 +95,11 @@ impl Tree {
 
     pub fn sources(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|file| file.is_source())
+    }
+
+    /// The sources without their tests.
+    pub fn programs(&self) -> impl Iterator<Item = &File> {
+        self.sources().filter(|file| !file.is_test)
     }
 
     pub fn documents(&self) -> impl Iterator<Item = &File> {
@@ -167,14 +167,6 @@ pub fn holds_word(line: &str, piece: &str) -> bool {
         let goes_on = ends(before) && begins(piece) || ends(piece) && begins(after);
         !goes_on
     })
-}
-
-/// The line at which the test module begins.
-fn test_module(code: &str) -> Option<usize> {
-    let lines: Vec<&str> = code.lines().collect();
-    (1..lines.len())
-        .find(|&at| lines[at].starts_with("mod ") && lines[at - 1].trim() == "#[cfg(test)]")
-        .map(|at| at - 1)
 }
 
 /// The line and text of each path from `crate`, `larder`, `super` or `std`, its braces written out.
