@@ -5,7 +5,7 @@
 
 mod support;
 
-use larder::program::flags::{self as config, Common, Parsed, ProxyConfig};
+use larder::program::flags::{self as config, Common, ProxyConfig};
 use larder::protocol::command::{LineSyntax, TABLE};
 use larder::proxy::upstream::credentials::Source;
 use larder::proxy::{Proxy, UpstreamOptions};
@@ -23,7 +23,7 @@ use support::random::Random;
 use support::tools::wait_until_asleep;
 use support::transcript::{Cut, Program, Received, Stage, Transcript};
 use support::world::{ClientId, NodeId, World};
-use support::{rounds, seed};
+use support::{rounds, run_by, seed};
 
 /// Above so many bytes of one client, only some positions are tried.
 const EVERY_POSITION: usize = 4096;
@@ -161,7 +161,7 @@ fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
     let mut world = World::new(1);
     let server = add_server(&mut world, transcript);
     let flags = [&transcript.flags[..], &transcript.proxy_flags[..]].concat();
-    let config: ProxyConfig = checked(config::proxy(&flags));
+    let config: ProxyConfig = run_by(config::proxy(&flags));
     let options = UpstreamOptions {
         address: world.address(server).to_string(),
         credentials: Source::default(),
@@ -175,17 +175,9 @@ fn proxy_in_memory(transcript: &Transcript) -> Box<dyn Stage> {
 }
 
 fn add_server(world: &mut World, transcript: &Transcript) -> NodeId {
-    let common: Common = checked(config::server(&transcript.flags));
+    let common: Common = run_by(config::server(&transcript.flags));
     let server = Server::new(common.settings, world.now());
     world.add_server(server)
-}
-
-fn checked<T>(parsed: Result<Parsed<T>, String>) -> T {
-    match parsed {
-        Ok(Parsed::Run(config)) => config,
-        Ok(Parsed::Print(text)) => panic!("a transcript has no use for {text}"),
-        Err(error) => panic!("the flags of a transcript: {error}"),
-    }
 }
 
 impl InMemory {

@@ -1,7 +1,8 @@
 //! `redis-cli`: one command, a session, its terminal, and its tools over whole keyspaces.
 
-use crate::places::{Place, everywhere};
+use crate::places::everywhere;
 use crate::support::child::{Exit, Screen, Terminal, run};
+use crate::support::place::Place;
 use crate::support::resp::resp_request;
 use crate::support::rounds;
 use std::net::SocketAddr;

@@ -1,7 +1,8 @@
 //! The libraries for Python and Node.js, each with a script beside this file.
 
-use crate::places::{Place, everywhere};
+use crate::places::everywhere;
 use crate::support::child::{Exit, run};
+use crate::support::place::Place;
 use crate::support::process::server;
 use crate::support::redis_server::Redis;
 use crate::support::rounds;
@@ -48,7 +49,8 @@ fn expect_silence(command: &mut Command, input: &[u8]) {
 }
 
 fn arguments(address: SocketAddr, place: Place) -> [String; 3] {
-    [address.to_string(), place.role().to_string(), rounds(2_000).to_string()]
+    let role = if place.is_proxy() { "proxy" } else { "server" };
+    [address.to_string(), role.to_string(), rounds(2_000).to_string()]
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! Runs a script on two servers at once and says where their replies differ first.
 
-use super::reply::{alike, alike_in_exec, complaints, likeness};
+use super::reply::{are_alike, complaints, likeness};
 use super::script::{MARKS, Request, Script, Step, Word, shown};
 use super::wire::{Answer, Wire};
-use crate::support::process::server;
-use crate::support::redis_server::Redis;
+use crate::support::place::Place;
 use crate::support::resp::Value;
-use crate::support::tools::connected_proxy;
 use std::any::Any;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -26,24 +24,13 @@ const READ: usize = 16 << 10;
 /// Characters of a reply that are shown where replies differ, and where they do not.
 const SHOWN: (usize, usize) = (200, 100);
 
-/// A server to compare.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// redis-server with flags.
-    Redis(&'static [&'static str]),
-    /// The server of this project.
-    Larder,
-    /// Our proxy with flags, in front of redis-server with flags.
-    Proxied(&'static [&'static str], &'static [&'static str]),
-}
-
 /// As much as both have.
 pub const ONE_DATABASE: &[&str] = &["--databases", "1"];
 
-pub const REDIS: Kind = Kind::Redis(ONE_DATABASE);
+pub const REDIS: Place = Place::Redis(ONE_DATABASE);
 
 struct Side {
-    kind: Kind,
+    place: Place,
     address: SocketAddr,
     /// A connection of our own.
     own: Wire,
@@ -53,32 +40,10 @@ struct Side {
 }
 
 impl Side {
-    fn start(kind: Kind) -> Side {
-        let (address, program): (_, Box<dyn Any>) = match kind {
-            Kind::Redis(flags) => {
-                let redis = Redis::start(flags);
-                (redis.address, Box::new(redis))
-            }
-            Kind::Larder => {
-                let server = server(&[]);
-                (server.address(), Box::new(server))
-            }
-            Kind::Proxied(flags, redis_flags) => {
-                let redis = Redis::start(redis_flags);
-                let proxy = connected_proxy(redis.address, flags);
-                (proxy.address(), Box::new((proxy, redis)))
-            }
-        };
+    fn start(place: Place) -> Side {
+        let (address, program) = place.start();
         let own = Wire::connect(address);
-        Side { kind, address, own, wires: [None, None], _program: program }
-    }
-
-    fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Redis(_) => "redis",
-            Kind::Larder => "larder",
-            Kind::Proxied(..) => "proxy",
-        }
+        Side { place, address, own, wires: [None, None], _program: program }
     }
 
     /// Asks on our own connection.
@@ -96,7 +61,7 @@ impl Side {
         if flushed.value().is_some() {
             return flushed;
         }
-        *self = Side::start(self.kind);
+        *self = Side::start(self.place);
         self.tell(&flush)
     }
 
@@ -184,7 +149,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub fn start(right: Kind, other: Kind) -> Pair {
+    pub fn start(right: Place, other: Place) -> Pair {
         Pair { sides: [right, other].map(Side::start) }
     }
 
@@ -263,10 +228,9 @@ impl Run<'_> {
             || answers[0].closed == answers[1].closed
                 && answers[0].pushes == answers[1].pushes
                 && match (answers[0].value(), answers[1].value()) {
-                    (Some(right), Some(other)) if request.is("EXEC") => {
-                        alike_in_exec(&self.queues[by], &right, &other)
+                    (Some(right), Some(other)) => {
+                        are_alike(request, &self.queues[by], &right, &other)
                     }
-                    (Some(right), Some(other)) => alike(likeness(request), &right, &other),
                     _ => false,
                 };
         if !alike {
@@ -353,7 +317,7 @@ impl Run<'_> {
 
 fn show(log: &mut String, sides: &[Side; 2], answers: &[Answer; 2]) {
     for (side, answer) in sides.iter().zip(answers) {
-        let _ = writeln!(log, "    {:>6}: {}", side.name(), shown_answer(answer, SHOWN.0));
+        let _ = writeln!(log, "    {:>6}: {}", side.place.name(), shown_answer(answer, SHOWN.0));
     }
 }
 

@@ -23,18 +23,19 @@ mod tables;
 mod wire;
 mod words;
 
-use compare::{Kind, Pair, REDIS};
+use compare::{Pair, REDIS};
 use grammar::lines;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use script::Script;
 use std::cell::RefCell;
+use support::place::Place;
 use support::{rounds, seed};
 
 /// Runs `full` random scripts, or a twentieth of them; the shortest whose replies differ.
 fn check(
-    right: Kind,
-    other: Kind,
+    right: Place,
+    other: Place,
     scripts: &impl Strategy<Value = Script>,
     full: usize,
 ) -> Result<(), String> {
@@ -69,7 +70,7 @@ fn check(
 
 /// Runs random scripts of these lines of `commands.txt`.
 #[track_caller]
-fn agree(right: Kind, other: Kind, lines: &[&'static str], full: usize) {
+fn agree(right: Place, other: Place, lines: &[&'static str], full: usize) {
     if let Err(report) = check(right, other, &grammar::scripts(lines), full) {
         panic!("{report}");
     }
@@ -78,7 +79,7 @@ fn agree(right: Kind, other: Kind, lines: &[&'static str], full: usize) {
 /// The same of some parts of `commands.txt`, for our server.
 #[track_caller]
 fn is_as_redis(parts: &[&str], full: usize) {
-    agree(REDIS, Kind::Larder, &lines(parts), full);
+    agree(REDIS, Place::Server, &lines(parts), full);
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn replies_are_held_back_as_in_redis() {
 #[test]
 fn changes_are_told_as_in_redis() {
     let scripts = grammar::scripts(&lines(&["tracking"])).prop_map(Script::in_resp3);
-    if let Err(report) = check(REDIS, Kind::Larder, &scripts, 10_000) {
+    if let Err(report) = check(REDIS, Place::Server, &scripts, 10_000) {
         panic!("{report}");
     }
 }
@@ -147,7 +148,7 @@ fn redis_is_as_redis() {
 
 #[test]
 fn a_server_without_a_command_is_found_out_in_one_request() {
-    const WITHOUT: Kind = Kind::Redis(&["--databases", "1", "--rename-command", "GETDEL", ""]);
+    const WITHOUT: Place = Place::Redis(&["--databases", "1", "--rename-command", "GETDEL", ""]);
     let scripts = grammar::scripts(&lines(&["strings", "numbers"]));
     let report = check(REDIS, WITHOUT, &scripts, 4_000);
     let report = report.expect_err("it does not know GETDEL");
@@ -158,7 +159,7 @@ fn a_server_without_a_command_is_found_out_in_one_request() {
 /// Else all that is made simpler from the script that killed it would seem to fail too.
 #[test]
 fn a_server_that_dies_is_found_out_and_started_again() {
-    const STAYS: Kind = Kind::Redis(&["--databases", "1", "--rename-command", "SHUTDOWN", ""]);
+    const STAYS: Place = Place::Redis(&["--databases", "1", "--rename-command", "SHUTDOWN", ""]);
     let mut pair = Pair::start(STAYS, REDIS);
     let report = pair.run(&Script::of("*> SHUTDOWN NOSAVE")).expect_err("one dies");
     assert!(report.contains("redis: (nothing) (and closed)"), "{report}");

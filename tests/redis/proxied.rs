@@ -2,18 +2,20 @@
 //! RESP3 is answered as if they had asked Redis.
 
 use super::agree;
-use super::compare::{Kind, ONE_DATABASE, Pair, REDIS};
+use super::compare::{ONE_DATABASE, Pair, REDIS};
 use super::grammar::lines;
 use super::script::Script;
 use super::tables::none_differs;
+use crate::support::place::Place;
 
-const CACHING: Kind = Kind::Proxied(&[], ONE_DATABASE);
+const CACHING: Place = Place::ProxyBeforeRedis(&[], ONE_DATABASE);
 
 /// Keys that expire are served from a cache for longer.
-const NOT_CACHING: Kind = Kind::Proxied(&["--ttl", "0"], ONE_DATABASE);
+const NOT_CACHING: Place = Place::ProxyBeforeRedis(&["--ttl", "0"], ONE_DATABASE);
 
 /// As before Redis 6.
-const OLD: Kind = Kind::Proxied(&[], &["--databases", "1", "--rename-command", "HELLO", ""]);
+const OLD: Place =
+    Place::ProxyBeforeRedis(&[], &["--databases", "1", "--rename-command", "HELLO", ""]);
 
 #[test]
 fn values_through_a_proxy_are_as_in_redis() {
@@ -63,7 +65,7 @@ fn scripts() -> impl Iterator<Item = String> {
 }
 
 #[track_caller]
-fn check(other: Kind, scripts: impl Iterator<Item = Script>) {
+fn check(other: Place, scripts: impl Iterator<Item = Script>) {
     let mut pair = Pair::start(REDIS, other);
     none_differs(scripts.map(|script| pair.run(&script)).collect());
 }

@@ -96,9 +96,16 @@ pub fn likeness(request: &Request) -> Likeness {
     found.map_or(Same, |(_, likeness)| *likeness)
 }
 
-/// Whether two replies to EXEC are alike, each element as its request in `queue` wants it.
-pub fn alike_in_exec(queue: &[Request], redis: &Value<'_>, other: &Value<'_>) -> bool {
+/// Returns whether two replies to a request are alike; those to EXEC are so if each element is as
+/// its request in `queue` wants it.
+pub fn are_alike(
+    request: &Request,
+    queue: &[Request],
+    redis: &Value<'_>,
+    other: &Value<'_>,
+) -> bool {
     match (redis, other) {
+        _ if !request.is("EXEC") => alike(likeness(request), redis, other),
         (Array(a, redis), Array(b, other)) if a == b && redis.len() == queue.len() => {
             let pairs = redis.iter().zip(other).zip(queue);
             redis.len() == other.len() && { pairs }
@@ -109,7 +116,7 @@ pub fn alike_in_exec(queue: &[Request], redis: &Value<'_>, other: &Value<'_>) ->
 }
 
 /// Whether two replies are alike. Errors always have to be the same.
-pub fn alike(likeness: Likeness, redis: &Value<'_>, other: &Value<'_>) -> bool {
+fn alike(likeness: Likeness, redis: &Value<'_>, other: &Value<'_>) -> bool {
     match (likeness, redis, other) {
         (Near(most), &Line(b':', a), &Line(b':', b)) => {
             let far = |(a, b): (i64, i64)| a < 0 || b < 0 || a.abs_diff(b) > most.unsigned_abs();
@@ -304,62 +311,49 @@ fn rows_alike(redis: &Value<'_>, other: &Value<'_>) -> bool {
         && writes(redis) == writes(other)
 }
 
-/// Each reply and one that is like it, or is not.
+/// A request, the reply of Redis, and one that is like it (`=`) or is not (`!`). EXEC is after
+/// `GET k` and `PTTL k`.
+const ALIKE_OR_NOT: &str = r"
+= GET k | $1\r\na\r\n | $1\r\na\r\n
+! GET k | $1\r\na\r\n | $1\r\nb\r\n
+! GET k | $-1\r\n | _\r\n
+= ttl k | :100\r\n | :99\r\n
+! TTL k | :100\r\n | :97\r\n
+! TTL k | :-1\r\n | :-2\r\n
+! TTL k | :0\r\n | :-1\r\n
+= PTTL k | :100000\r\n | :99000\r\n
+! PTTL k | :100000\r\n | :97000\r\n
+! TTL k | -ERR a\r\n | -ERR b\r\n
+! TTL k | +QUEUED\r\n | :1\r\n
+= KEYS * | *2\r\n+a\r\n+b\r\n | *2\r\n+b\r\n+a\r\n
+! KEYS * | *2\r\n+a\r\n+b\r\n | *2\r\n+b\r\n+b\r\n
+! KEYS * | *0\r\n | ~0\r\n
+= CONFIG GET a b | %2\r\n+a\r\n+1\r\n+b\r\n+2\r\n | %2\r\n+b\r\n+2\r\n+a\r\n+1\r\n
+! CONFIG GET a b | %2\r\n+a\r\n+1\r\n+b\r\n+2\r\n | %2\r\n+a\r\n+2\r\n+b\r\n+1\r\n
+= RANDOMKEY | $1\r\na\r\n | $1\r\nb\r\n
+! RANDOMKEY | $1\r\na\r\n | $-1\r\n
+= SCAN 0 | *2\r\n$1\r\n0\r\n*0\r\n | *2\r\n$1\r\n7\r\n*1\r\n$1\r\na\r\n
+! SCAN 0 | *2\r\n$1\r\n0\r\n*0\r\n | *2\r\n:0\r\n*0\r\n
+= TIME | *2\r\n$1\r\n1\r\n$1\r\n1\r\n | *2\r\n$10\r\n1800000000\r\n$1\r\n1\r\n
+! TIME | *2\r\n$1\r\n1\r\n$1\r\n1\r\n | *2\r\n$10\r\n1800000000\r\n$7\r\n1000000\r\n
+= INFO | $12\r\nrole:master\n\r\n | $12\r\nrole:master\n\r\n
+! INFO | $12\r\nrole:master\n\r\n | $11\r\nrole:slave\n\r\n
+! INFO | $13\r\nused_memory:1\r\n | $12\r\nuse_memory:1\r\n
+= EXEC | *2\r\n:1\r\n:9\r\n | *2\r\n:1\r\n:8\r\n
+! EXEC | *2\r\n:1\r\n:9\r\n | *2\r\n:2\r\n:9\r\n
+! EXEC | *2\r\n:1\r\n:9\r\n | *1\r\n:1\r\n
+";
+
 #[test]
 fn what_is_not_alike_is_seen() {
-    let check = |request: &str, redis: &str, other: &str, expected: bool| {
-        let (redis, other) = (Value::read(redis.as_bytes()), Value::read(other.as_bytes()));
-        let (redis, other) = (redis.expect("it is whole").0, other.expect("it is whole").0);
-        let found = alike(likeness(&Request::of(request)), &redis, &other);
-        assert_eq!(found, expected, "{request}: {redis:?} and {other:?}");
-    };
-    check("GET k", "$1\r\na\r\n", "$1\r\na\r\n", true);
-    check("GET k", "$1\r\na\r\n", "$1\r\nb\r\n", false);
-    check("GET k", "$-1\r\n", "_\r\n", false);
-    check("ttl k", ":100\r\n", ":99\r\n", true);
-    check("TTL k", ":100\r\n", ":97\r\n", false);
-    check("TTL k", ":-1\r\n", ":-2\r\n", false);
-    check("TTL k", ":0\r\n", ":-1\r\n", false);
-    check("PTTL k", ":100000\r\n", ":99000\r\n", true);
-    check("PTTL k", ":100000\r\n", ":97000\r\n", false);
-    check("TTL k", "-ERR a\r\n", "-ERR b\r\n", false);
-    check("TTL k", "+QUEUED\r\n", ":1\r\n", false);
-    check("KEYS *", "*2\r\n+a\r\n+b\r\n", "*2\r\n+b\r\n+a\r\n", true);
-    check("KEYS *", "*2\r\n+a\r\n+b\r\n", "*2\r\n+b\r\n+b\r\n", false);
-    check("KEYS *", "*0\r\n", "~0\r\n", false);
-    check(
-        "CONFIG GET a b",
-        "%2\r\n+a\r\n+1\r\n+b\r\n+2\r\n",
-        "%2\r\n+b\r\n+2\r\n+a\r\n+1\r\n",
-        true,
-    );
-    check(
-        "CONFIG GET a b",
-        "%2\r\n+a\r\n+1\r\n+b\r\n+2\r\n",
-        "%2\r\n+a\r\n+2\r\n+b\r\n+1\r\n",
-        false,
-    );
-    check("RANDOMKEY", "$1\r\na\r\n", "$1\r\nb\r\n", true);
-    check("RANDOMKEY", "$1\r\na\r\n", "$-1\r\n", false);
-    check("SCAN 0", "*2\r\n$1\r\n0\r\n*0\r\n", "*2\r\n$1\r\n7\r\n*1\r\n$1\r\na\r\n", true);
-    check("SCAN 0", "*2\r\n$1\r\n0\r\n*0\r\n", "*2\r\n:0\r\n*0\r\n", false);
-    check("TIME", "*2\r\n$1\r\n1\r\n$1\r\n1\r\n", "*2\r\n$10\r\n1800000000\r\n$1\r\n1\r\n", true);
-    check(
-        "TIME",
-        "*2\r\n$1\r\n1\r\n$1\r\n1\r\n",
-        "*2\r\n$10\r\n1800000000\r\n$7\r\n1000000\r\n",
-        false,
-    );
-    check("INFO", "$12\r\nrole:master\n\r\n", "$12\r\nrole:master\n\r\n", true);
-    check("INFO", "$12\r\nrole:master\n\r\n", "$11\r\nrole:slave\n\r\n", false);
-    check("INFO", "$13\r\nused_memory:1\r\n", "$12\r\nuse_memory:1\r\n", false);
-
     let queue = ["GET k", "PTTL k"].map(Request::of);
-    let exec = |redis: &str, other: &str| {
-        let (redis, other) = (Value::read(redis.as_bytes()), Value::read(other.as_bytes()));
-        alike_in_exec(&queue, &redis.expect("it is whole").0, &other.expect("it is whole").0)
-    };
-    assert!(exec("*2\r\n:1\r\n:9\r\n", "*2\r\n:1\r\n:8\r\n"));
-    assert!(!exec("*2\r\n:1\r\n:9\r\n", "*2\r\n:2\r\n:9\r\n"));
-    assert!(!exec("*2\r\n:1\r\n:9\r\n", "*1\r\n:1\r\n"));
+    for row in ALIKE_OR_NOT.trim().lines() {
+        let (mark, rest) = row.split_once(' ').expect("a mark");
+        let mut parts = rest.split(" | ");
+        let request = Request::of(parts.next().expect("a request"));
+        let replies: Vec<Vec<u8>> = parts.map(|it| unescape(it).expect("a reply")).collect();
+        let values: Vec<_> =
+            replies.iter().map(|it| Value::read(it).expect("it is whole").0).collect();
+        assert_eq!(are_alike(&request, &queue, &values[0], &values[1]), mark == "=", "{row}");
+    }
 }

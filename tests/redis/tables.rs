@@ -1,8 +1,9 @@
 //! Requests that are not left to chance: how many arguments commands take, what needs to know
 //! another client, what is no request at all, and what is meant to differ.
 
-use super::compare::{Kind, Pair, REDIS};
+use super::compare::{Pair, REDIS};
 use super::script::{MARKS, Request, Script};
+use crate::support::place::Place;
 use crate::support::transcript::unescape;
 use larder::protocol::command::TABLE;
 
@@ -50,7 +51,7 @@ fn arguments(of: &str) -> impl Iterator<Item = Script> {
     requests.map(|request| Script::of(&format!("*> {request}\n*> PING\n*> GET k")))
 }
 
-fn numbers_of_arguments(other: Kind) -> Vec<Result<(), String>> {
+fn numbers_of_arguments(other: Place) -> Vec<Result<(), String>> {
     let mut pair = Pair::start(REDIS, other);
     let run = |command: &String| arguments(command).try_for_each(|script| pair.run(&script));
     commands().iter().map(run).collect()
@@ -58,13 +59,13 @@ fn numbers_of_arguments(other: Kind) -> Vec<Result<(), String>> {
 
 #[test]
 fn every_command_takes_as_many_arguments_as_in_redis() {
-    none_differs(numbers_of_arguments(Kind::Larder));
+    none_differs(numbers_of_arguments(Place::Server));
 }
 
 /// Blocks of requests.
 pub const SCRIPTS: &str = include_str!("scripts.txt");
 
-fn scripts(other: Kind) -> Vec<Result<(), String>> {
+fn scripts(other: Place) -> Vec<Result<(), String>> {
     let mut pair = Pair::start(REDIS, other);
     let scripts = SCRIPTS.split("\n\n").map(Script::of).filter(|it| !it.steps.is_empty());
     scripts.flat_map(|script| [pair.run(&script), pair.run(&script.in_resp3())]).collect()
@@ -72,7 +73,7 @@ fn scripts(other: Kind) -> Vec<Result<(), String>> {
 
 #[test]
 fn scripts_are_answered_as_in_redis() {
-    none_differs(scripts(Kind::Larder));
+    none_differs(scripts(Place::Server));
 }
 
 /// What is printed can be put into [`SCRIPTS`] as it is.
@@ -93,7 +94,7 @@ fn a_script_reads_as_it_is_shown() {
 /// What is sent as it stands there.
 const BROKEN: &str = include_str!("broken.txt");
 
-fn broken(other: Kind) -> Vec<Result<(), String>> {
+fn broken(other: Place) -> Vec<Result<(), String>> {
     let mut pair = Pair::start(REDIS, other);
     let texts = BROKEN.lines().filter(|line| !line.starts_with('#'));
     texts.map(|text| pair.run_raw(&sent(text))).collect()
@@ -101,7 +102,7 @@ fn broken(other: Kind) -> Vec<Result<(), String>> {
 
 #[test]
 fn what_is_no_request_is_refused_as_in_redis() {
-    none_differs(broken(Kind::Larder));
+    none_differs(broken(Place::Server));
 }
 
 /// What differs between two servers that are the same is a fault of these tests.
@@ -125,7 +126,7 @@ fn sent(text: &str) -> Vec<u8> {
 
 #[test]
 fn what_is_meant_to_differ_differs() {
-    let mut pair = Pair::start(REDIS, Kind::Larder);
+    let mut pair = Pair::start(REDIS, Place::Server);
     let texts = DIFFERENCES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let same: Vec<_> = texts.filter(|text| pair.run_raw(&sent(text)).is_ok()).collect();
     assert!(same.is_empty(), "answered as in Redis:\n{}", same.join("\n"));
@@ -134,7 +135,7 @@ fn what_is_meant_to_differ_differs() {
 /// Redis has sixteen databases where nobody says how many; elsewhere it is run here with one.
 #[test]
 fn there_is_one_database() {
-    let mut pair = Pair::start(Kind::Redis(&[]), Kind::Larder);
+    let mut pair = Pair::start(Place::Redis(&[]), Place::Server);
     assert!(pair.run_raw(&sent("*> SELECT 1")).is_err());
     assert_eq!(pair.run_raw(&sent("*> SELECT 16")), Ok(()));
 }

@@ -11,6 +11,7 @@ pub mod generated;
 pub mod guards;
 pub mod history;
 pub mod lives;
+pub mod place;
 pub mod process;
 pub mod random;
 pub mod redis_server;
@@ -20,6 +21,8 @@ pub mod tools;
 pub mod transcript;
 pub mod wire;
 pub mod world;
+
+use larder::program::flags::Parsed;
 
 /// The number of rounds of a heavy test: all of them with `tests/all --full`, else a twentieth.
 pub fn rounds(full: usize) -> usize {
@@ -37,4 +40,14 @@ pub fn seed() -> u64 {
     let seed = given.unwrap_or_else(larder::program::random_seed);
     println!("seed: LARDER_SEED={seed}");
     seed
+}
+
+/// Returns what flags that are right come to.
+#[track_caller]
+pub fn run_by<T>(flags: Result<Parsed<T>, String>) -> T {
+    match flags {
+        Ok(Parsed::Run(config)) => config,
+        Ok(Parsed::Print(text)) => panic!("they print {text}"),
+        Err(error) => panic!("{error}"),
+    }
 }

@@ -1,6 +1,7 @@
 //! The defaults in `docs/operating.md` are those of the code.
 
-use larder::program::flags::{self, Parsed};
+use crate::support::run_by;
+use larder::program::flags;
 use larder::settings::{SETTINGS, Settings};
 use std::collections::BTreeMap;
 
@@ -54,13 +55,7 @@ fn documents_give_each_setting_the_default_of_the_code() {
 
 #[test]
 fn documents_give_the_addresses_of_the_code() {
-    fn run<T>(parsed: Result<Parsed<T>, String>) -> T {
-        match parsed {
-            Ok(Parsed::Run(config)) => config,
-            _ => panic!("it runs without flags"),
-        }
-    }
-    let (server, proxy) = (run(flags::server(&[])), run(flags::proxy(&[])));
+    let (server, proxy) = (run_by(flags::server(&[])), run_by(flags::proxy(&[])));
     let documented = documented();
     let listen = format!("server {}, proxy {}", server.listen[0], proxy.common.listen[0]);
     assert_eq!(documented["listen"].1, listen);
