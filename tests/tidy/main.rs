@@ -13,100 +13,36 @@ use tree::Tree;
 
 type Rule = fn(&Tree) -> Vec<String>;
 
-#[track_caller]
-fn nobody_breaks(rule: Rule) {
-    let broken = rule(&Tree::of_project());
+/// Every rule, in words and as a function.
+const RULES: &[(&str, Rule)] = &[
+    ("files import from their own floor or lower ones", code::floors),
+    ("doc comments say what is returned", code::results),
+    ("each type name means one thing", code::type_names),
+    ("modules stand beside their folders and tests in files", code::layout),
+    ("modules do not import each other in a circle", code::circles),
+    ("only the reactor and the edges touch the system", code::purity),
+    ("files and lines are not too long", code::sizes),
+    ("every file begins with what it is", code::heads),
+    ("no test is left out and no module prints", code::leftovers),
+    ("nobody sleeps", code::sleeps),
+    ("links of documents lead somewhere", documents::links),
+    ("lines of documents are not too long", documents::lines),
+    ("the picture of the figures is what they draw", documents::pictures),
+    ("commands of the documents exist", documents::commands),
+    ("every flag is told", documents::flags_told),
+    ("no file knows the machine it was written on", documents::machines),
+    ("packages come from the usual registry", dependencies::sources),
+    ("licences are among those that are allowed", dependencies::licences),
+];
+
+#[test]
+fn nobody_breaks_a_rule() {
+    let tree = Tree::of_project();
+    let broken = RULES.iter().flat_map(|(words, rule)| {
+        rule(&tree).into_iter().map(move |place| format!("{place}\n    rule: {words}"))
+    });
+    let broken: Vec<_> = broken.collect();
     assert!(broken.is_empty(), "broken in places: {}\n{}\n", broken.len(), broken.join("\n"));
-}
-
-#[test]
-fn files_import_from_their_own_floor_or_lower_ones() {
-    nobody_breaks(code::floors);
-}
-
-#[test]
-fn doc_comments_say_what_is_returned() {
-    nobody_breaks(code::results);
-}
-
-#[test]
-fn each_type_name_means_one_thing() {
-    nobody_breaks(code::type_names);
-}
-
-#[test]
-fn modules_stand_beside_their_folders_and_tests_in_files() {
-    nobody_breaks(code::layout);
-}
-
-#[test]
-fn modules_do_not_import_each_other_in_a_circle() {
-    nobody_breaks(code::circles);
-}
-
-#[test]
-fn only_the_reactor_and_the_edges_touch_the_system() {
-    nobody_breaks(code::purity);
-}
-
-#[test]
-fn files_and_lines_are_not_too_long() {
-    nobody_breaks(code::sizes);
-}
-
-#[test]
-fn every_file_begins_with_what_it_is() {
-    nobody_breaks(code::heads);
-}
-
-#[test]
-fn no_test_is_left_out_and_no_module_prints() {
-    nobody_breaks(code::leftovers);
-}
-
-#[test]
-fn nobody_sleeps() {
-    nobody_breaks(code::sleeps);
-}
-
-#[test]
-fn links_of_documents_lead_somewhere() {
-    nobody_breaks(documents::links);
-}
-
-#[test]
-fn lines_of_documents_are_not_too_long() {
-    nobody_breaks(documents::lines);
-}
-
-#[test]
-fn the_picture_of_the_figures_is_what_they_draw() {
-    nobody_breaks(documents::pictures);
-}
-
-#[test]
-fn commands_of_the_documents_exist() {
-    nobody_breaks(documents::commands);
-}
-
-#[test]
-fn every_flag_is_told() {
-    nobody_breaks(documents::flags_told);
-}
-
-#[test]
-fn no_file_knows_the_machine_it_was_written_on() {
-    nobody_breaks(documents::machines);
-}
-
-#[test]
-fn packages_come_from_the_usual_registry() {
-    nobody_breaks(dependencies::sources);
-}
-
-#[test]
-fn licences_are_among_those_that_are_allowed() {
-    nobody_breaks(dependencies::licences);
 }
 
 /// The rules read these few files, and say exactly this.
