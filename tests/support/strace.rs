@@ -3,6 +3,7 @@
 
 use super::guards::OwnFile;
 use super::process::Process;
+use super::tools::signal;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -58,8 +59,7 @@ impl Strace {
     /// Lets go of the process; what was reported. A call that is being made to fail in that moment
     /// fails as one that the system does not know.
     pub fn detach(mut self) -> String {
-        let status = Command::new("kill").args(["-INT", &self.strace.id().to_string()]).status();
-        assert!(status.expect("kill is there").success());
+        signal(self.strace.id(), "INT");
         self.strace.wait().expect("it is a child");
         self.report()
     }
