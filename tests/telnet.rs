@@ -98,26 +98,6 @@ fn an_interrupt_drops_the_line_and_the_session_goes_on() {
     }
 }
 
-#[test]
-fn what_one_types_another_sees() {
-    let server = process::server(&[]);
-    let proxy = process::proxy(server.address(), &[]);
-    let mut direct = Telnet::connect(server.address());
-    let mut through = Telnet::connect(proxy.address());
-    direct.asks("PUT color = red", "OK");
-    through.asks("GET color", "red");
-    through.asks("PUT color blue", "Key already exists");
-    through.asks("DEL color", "OK");
-    direct.asks("GET color", "Key not found");
-    through.asks("ORIGIN ON", "OK");
-    through.asks("PUT color blue", "server: OK");
-    through.asks("GET color", "server: blue");
-    through.asks("GET color", "proxy: blue");
-    direct.leaves("EXIT");
-    through.asks("ORIGIN OFF", "OK");
-    through.leaves("BYE");
-}
-
 /// Its input is a pipe, which stays open: what scripts do.
 #[test]
 fn a_script_pipes_into_telnet() {

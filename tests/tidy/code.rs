@@ -92,19 +92,17 @@ pub fn floors(tree: &Tree) -> Vec<String> {
     broken
 }
 
-/// Between modules, and between the files in a folder. A folder's `mod.rs` and its files are one
-/// module: these may name each other.
+/// Between the files of a room: floors see to those between rooms. A module and those in its folder
+/// are one: they may name each other.
 pub fn circles(tree: &Tree) -> Vec<String> {
     let mut edges: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let is_in = |inner: &str, outer: &str| format!("{inner}/").starts_with(&format!("{outer}/"));
     for file in tree.sources() {
         let from = file.module();
         for (at, to) in imports(tree, file) {
-            let (a, b) =
-                if top(from) == top(&to) { (from, &to[..]) } else { (top(from), top(&to)) };
-            let (same, nested) = (a == b, |a: &str, b: &str| b.starts_with(&format!("{a}/")));
-            if !same && !nested(a, b) && !nested(b, a) {
-                let place = file.at(at, format!("`{a}` imports `{b}`"));
-                edges.entry(a.to_string()).or_default().entry(b.to_string()).or_insert(place);
+            if top(from) == top(&to) && !is_in(from, &to) && !is_in(&to, from) {
+                let place = file.at(at, format!("`{from}` imports `{to}`"));
+                edges.entry(from.to_string()).or_default().entry(to).or_insert(place);
             }
         }
     }
