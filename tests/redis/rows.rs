@@ -5,10 +5,10 @@ use super::compare::ONE_DATABASE;
 use super::grammar::COMMANDS;
 use super::script::Request;
 use super::tables::{DIFFERENCES, SCRIPTS};
-use super::wire::Wire;
+use super::wire::{Answer, Wire};
+use crate::support::process::server;
 use crate::support::redis_server::Redis;
 use crate::support::resp::Value;
-use larder::protocol::command::arguments::Argument;
 use larder::protocol::command::{Command, TABLE};
 
 /// All requests that are compared, or meant to differ.
@@ -39,9 +39,11 @@ fn every_command_is_compared_with_redis_or_meant_to_differ() {
     );
 }
 
-/// What a table says of a command: whether it is refused for want of memory is under *stores*, and
-/// the kinds of its arguments that are no tokens, in their order, under *kinds*.
-const COLUMNS: [&str; 6] = ["since", "group", "arity", "keys", "stores", "kinds"];
+/// What a server says of a command: the kinds are those of its arguments that are no tokens, in
+/// their order; of the flags, those count that are in [`FLAGS`].
+const COLUMNS: [&str; 6] = ["since", "group", "arity", "keys", "flags", "kinds"];
+
+const FLAGS: [&str; 3] = ["write", "readonly", "denyoom"];
 
 type Row = [String; COLUMNS.len()];
 
@@ -52,37 +54,11 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("CLIENT|TRACKING", "kinds", "there are no PREFIX and REDIRECT"),
     ("CLIENT|LIST", "kinds", "TYPE and SETINFO take words"),
     ("CLIENT|SETINFO", "since", "it came with Redis 7.2"),
-    ("CLIENT", "kinds", "a container shows its subcommands"),
-    ("COMMAND", "kinds", "a container shows its subcommands"),
-    ("CONFIG", "kinds", "a container shows its subcommands"),
     ("CLUSTER", "kinds", "a container shows its subcommands"),
     ("COMMAND|GETKEYS", "kinds", "Redis shows no arguments"),
     ("COMMAND|LIST", "kinds", "the filters are shown as pairs"),
     ("CONFIG|GET", "kinds", "the parameters are patterns, in Redis as well"),
 ];
-
-fn our_row(command: &Command) -> Row {
-    fn add_kinds(arguments: &[Argument], kinds: &mut Vec<String>) {
-        for argument in arguments {
-            match argument.kind {
-                "oneof" | "block" => add_kinds(&argument.parts, kinds),
-                "pure-token" => {}
-                kind => kinds.push(kind.to_string()),
-            }
-        }
-    }
-    let keys = command.keys;
-    let mut kinds = Vec::new();
-    add_kinds(&command.argument_tree(), &mut kinds);
-    [
-        command.since.to_string(),
-        command.group.to_string(),
-        command.arity.to_string(),
-        format!("{} {} {}", keys.first, keys.last, keys.step),
-        command.stores().to_string(),
-        kinds.join(" "),
-    ]
-}
 
 /// Returns what stands under a name in a map.
 fn field<'a, 'b>(map: &'b Value<'a>, name: &str) -> Option<&'b Value<'a>> {
@@ -90,8 +66,14 @@ fn field<'a, 'b>(map: &'b Value<'a>, name: &str) -> Option<&'b Value<'a>> {
     pairs.find(|pair| pair[0].text() == name)?.get(1)
 }
 
-/// Returns Redis's row for a command; `None`: it has none.
-fn redis_row(wire: &mut Wire, name: &str) -> Option<Row> {
+#[track_caller]
+fn ask(wire: &mut Wire, request: &str) -> Answer {
+    wire.send(&Request::of(request).encode());
+    (0..60).find_map(|_| wire.reply()).expect("it answers")
+}
+
+/// Returns what a server says of a command; `None`: it has none.
+fn row(wire: &mut Wire, name: &str) -> Option<Row> {
     fn add_kinds(arguments: &Value<'_>, kinds: &mut Vec<String>) {
         for argument in arguments.parts() {
             let kind = field(argument, "type").map(Value::text).unwrap_or_default();
@@ -102,12 +84,8 @@ fn redis_row(wire: &mut Wire, name: &str) -> Option<Row> {
             }
         }
     }
-    let mut ask = |request: String| {
-        wire.send(&Request::of(&request).encode());
-        (0..60).find_map(|_| wire.reply()).expect("Redis answers")
-    };
-    let info = ask(format!("COMMAND INFO {name}"));
-    let docs = ask(format!("COMMAND DOCS {name}"));
+    let info = ask(wire, &format!("COMMAND INFO {name}"));
+    let docs = ask(wire, &format!("COMMAND DOCS {name}"));
     let (info, docs) = (info.value()?, docs.value()?);
     let (info, docs) = (info.parts().first()?.parts(), docs.parts().get(1)?);
     let mut kinds = Vec::new();
@@ -115,32 +93,34 @@ fn redis_row(wire: &mut Wire, name: &str) -> Option<Row> {
         add_kinds(arguments, &mut kinds);
     }
     let texts = |values: &[Value<'_>]| values.iter().map(Value::text).collect::<Vec<_>>();
-    let stores = texts(info.get(2)?.parts()).contains(&"denyoom".to_string());
+    let mut flags = texts(info.get(2)?.parts());
+    flags.retain(|flag| FLAGS.contains(&flag.as_str()));
     Some([
         field(docs, "since")?.text(),
         field(docs, "group")?.text(),
         info.get(1)?.text(),
         texts(info.get(3..6)?).join(" "),
-        stores.to_string(),
+        flags.join(" "),
         kinds.join(" "),
     ])
 }
 
 #[test]
 fn every_row_says_what_that_of_redis_says() {
-    let redis = Redis::start(ONE_DATABASE);
-    let mut wire = Wire::connect(redis.address);
+    let (redis, server) = (Redis::start(ONE_DATABASE), server(&[]));
+    let (mut theirs, mut ours) = (Wire::connect(redis.address), Wire::connect(server.address()));
     let mut differences = Vec::new();
     for command in TABLE.iter().filter(|row| !row.since.starts_with("larder")) {
         let name = command.name;
         let otherwise = |column: &str| OTHERWISE.iter().any(|it| (it.0, it.1) == (name, column));
-        let Some(redis) = redis_row(&mut wire, name) else {
+        let Some(redis) = row(&mut theirs, name) else {
             if !otherwise("since") {
                 differences.push(format!("{name}: Redis has no such command"));
             }
             continue;
         };
-        for ((column, ours), redis) in COLUMNS.into_iter().zip(our_row(command)).zip(redis) {
+        let ours = row(&mut ours, name).expect("it is in the table");
+        for ((column, ours), redis) in COLUMNS.into_iter().zip(ours).zip(redis) {
             match (ours == redis, otherwise(column)) {
                 (false, false) => differences.push(format!(
                     "{name}: {column}: {ours} in src/protocol/command/table.rs, {redis} in Redis"
@@ -153,4 +133,18 @@ fn every_row_says_what_that_of_redis_says() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// What is said of a command that is asked for is compared above.
+#[test]
+fn the_list_of_commands_says_of_each_what_is_said_when_it_is_asked_for() {
+    let server = server(&[]);
+    let mut wire = Wire::connect(server.address());
+    let all = ask(&mut wire, "COMMAND");
+    let all = all.value().expect("a list");
+    assert_eq!(all.parts().len(), Command::all().len());
+    for row in all.parts() {
+        let info = ask(&mut wire, &format!("COMMAND INFO {}", row.parts()[0].text()));
+        assert_eq!(info.value().expect("a list").parts(), std::slice::from_ref(row));
+    }
 }
