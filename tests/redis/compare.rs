@@ -102,9 +102,7 @@ impl Side {
     }
 
     fn id(&mut self, by: usize) -> String {
-        let wire = self.wire(by);
-        wire.send(&Request::of("CLIENT ID").encode());
-        let answer = wire.reply().unwrap_or_else(|| panic!("CLIENT ID is not answered"));
+        let answer = self.wire(by).ask("CLIENT ID");
         String::from_utf8_lossy(&answer.bytes).trim().trim_start_matches(':').to_string()
     }
 

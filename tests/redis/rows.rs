@@ -3,9 +3,8 @@
 
 use super::compare::ONE_DATABASE;
 use super::grammar::COMMANDS;
-use super::script::Request;
 use super::tables::{DIFFERENCES, SCRIPTS};
-use super::wire::{Answer, Wire};
+use super::wire::Wire;
 use crate::support::process::server;
 use crate::support::redis_server::Redis;
 use crate::support::resp::Value;
@@ -66,12 +65,6 @@ fn field<'a, 'b>(map: &'b Value<'a>, name: &str) -> Option<&'b Value<'a>> {
     pairs.find(|pair| pair[0].text() == name)?.get(1)
 }
 
-#[track_caller]
-fn ask(wire: &mut Wire, request: &str) -> Answer {
-    wire.send(&Request::of(request).encode());
-    (0..60).find_map(|_| wire.reply()).expect("it answers")
-}
-
 /// Returns what a server says of a command; `None`: it has none.
 fn row(wire: &mut Wire, name: &str) -> Option<Row> {
     fn add_kinds(arguments: &Value<'_>, kinds: &mut Vec<String>) {
@@ -84,8 +77,8 @@ fn row(wire: &mut Wire, name: &str) -> Option<Row> {
             }
         }
     }
-    let info = ask(wire, &format!("COMMAND INFO {name}"));
-    let docs = ask(wire, &format!("COMMAND DOCS {name}"));
+    let info = wire.ask(&format!("COMMAND INFO {name}"));
+    let docs = wire.ask(&format!("COMMAND DOCS {name}"));
     let (info, docs) = (info.value()?, docs.value()?);
     let (info, docs) = (info.parts().first()?.parts(), docs.parts().get(1)?);
     let mut kinds = Vec::new();
@@ -140,11 +133,11 @@ fn every_row_says_what_that_of_redis_says() {
 fn the_list_of_commands_says_of_each_what_is_said_when_it_is_asked_for() {
     let server = server(&[]);
     let mut wire = Wire::connect(server.address());
-    let all = ask(&mut wire, "COMMAND");
+    let all = wire.ask("COMMAND");
     let all = all.value().expect("a list");
     assert_eq!(all.parts().len(), Command::all().len());
     for row in all.parts() {
-        let info = ask(&mut wire, &format!("COMMAND INFO {}", row.parts()[0].text()));
+        let info = wire.ask(&format!("COMMAND INFO {}", row.parts()[0].text()));
         assert_eq!(info.value().expect("a list").parts(), std::slice::from_ref(row));
     }
 }

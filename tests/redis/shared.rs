@@ -4,7 +4,7 @@
 use super::compare::ONE_DATABASE;
 use super::grammar::in_mixed_case;
 use super::script::Request;
-use super::wire::{Answer, Wire};
+use super::wire::Wire;
 use crate::support::process::Process;
 use crate::support::redis_server::Redis;
 use crate::support::resp::Value;
@@ -21,11 +21,6 @@ impl Client {
         Client { wire: Wire::connect(proxy.address()), asked: 0 }
     }
 
-    #[track_caller]
-    fn reply(&mut self) -> Answer {
-        (0..60).find_map(|_| self.wire.reply()).expect("each request is answered")
-    }
-
     /// The reply to a request, which is the only one.
     #[track_caller]
     fn ask(&mut self, words: &str) -> String {
@@ -35,8 +30,8 @@ impl Client {
         // Redis itself answers this, and nobody else asks it.
         let check = Request::of(&format!("EVAL_RO return\\x20ARGV[1] 0 {mark}"));
         self.wire.send(&[request.encode(), check.encode()].concat());
-        let answer = self.reply();
-        let checked = self.reply();
+        let answer = self.wire.sure_reply();
+        let checked = self.wire.sure_reply();
         let is_own = checked.value() == Some(Value::Bulk(b'$', mark.as_bytes()));
         assert!(is_own, "after {words}: {checked:?}");
         answer.bytes.escape_ascii().to_string().trim_end_matches("\\r\\n").to_string()
@@ -47,17 +42,11 @@ impl Client {
     fn ask_in_transaction(&mut self, words: &str) -> [String; 2] {
         let requests = ["MULTI", words, "EXEC"].map(|words| Request::of(words).encode());
         self.wire.send(&requests.concat());
-        let replies = [self.reply(), self.reply(), self.reply()];
+        let replies = [(); 3].map(|()| self.wire.sure_reply());
         self.ask("EXISTS nothing");
         let [_, reply, exec] = replies.map(|reply| reply.bytes.escape_ascii().to_string());
         [reply, exec]
     }
-}
-
-fn names(client: &mut Client) -> Vec<String> {
-    client.wire.send(&Request::of("COMMAND LIST").encode());
-    let answer = client.reply();
-    answer.value().expect("a list").parts().iter().map(Value::text).collect()
 }
 
 /// The state of the connection, and how often there was one.
@@ -86,7 +75,8 @@ fn start() -> (Redis, Process, Client) {
 #[test]
 fn no_command_of_redis_changes_the_shared_connection() {
     let (redis, proxy, mut client) = start();
-    let names = names(&mut Client { wire: Wire::connect(redis.address), asked: 0 });
+    let list = Wire::connect(redis.address).ask("COMMAND LIST");
+    let names: Vec<_> = list.value().expect("a list").parts().iter().map(Value::text).collect();
     assert!(names.len() > 200, "{} commands", names.len());
     let own = ["quit", "multi", "exec", "discard"];
     for name in names.iter().filter(|name| !own.contains(&name.as_str())) {
@@ -133,19 +123,19 @@ fn what_a_client_says_of_itself_is_not_said_of_the_shared_connection() {
     for request in ["CLIENT REPLY OFF", "SET k hidden", "INCR n", "GET k", "CLIENT REPLY ON"] {
         client.wire.send(&Request::of(request).encode());
     }
-    assert_eq!(client.reply().bytes, b"+OK\r\n");
+    assert_eq!(client.wire.sure_reply().bytes, b"+OK\r\n");
     for request in ["CLIENT REPLY SKIP", "INCR n"] {
         client.wire.send(&Request::of(request).encode());
     }
     assert_eq!(client.ask("INCR n"), ":3");
     assert_eq!(other.ask("GET k"), "$6\\r\\nhidden");
     client.wire.send(&Request::of("MULTI").encode());
-    assert_eq!(client.reply().bytes, b"+OK\r\n");
+    assert_eq!(client.wire.sure_reply().bytes, b"+OK\r\n");
     assert_eq!(other.ask("INCR n"), ":4", "a transaction that is open is its client's alone");
     for request in ["MULTI", "RESET", "EXEC"] {
         client.wire.send(&Request::of(request).encode());
     }
-    let told = [(); 3].map(|()| client.reply().bytes.escape_ascii().to_string());
+    let told = [(); 3].map(|()| client.wire.sure_reply().bytes.escape_ascii().to_string());
     let expected =
         [r"-ERR MULTI calls can not be nested\r\n", r"+RESET\r\n", r"-ERR EXEC without MULTI\r\n"];
     assert_eq!(told, expected);

@@ -1,5 +1,6 @@
 //! A connection that sees exactly which bytes answer which request.
 
+use super::script::Request;
 use crate::support::process::{PATIENCE, read_once};
 use crate::support::resp::Value;
 use std::io::{ErrorKind, Write};
@@ -60,6 +61,19 @@ impl Wire {
             assert_ne!(error.kind(), ErrorKind::WouldBlock, "the server takes no more");
             // Closed by the peer, and what it said last may be there to be read.
         }
+    }
+
+    /// Sends a request, and returns the reply.
+    #[track_caller]
+    pub fn ask(&mut self, request: &str) -> Answer {
+        self.send(&Request::of(request).encode());
+        self.sure_reply()
+    }
+
+    /// Returns the next reply, which must come.
+    #[track_caller]
+    pub fn sure_reply(&mut self) -> Answer {
+        (0..60).find_map(|_| self.reply()).expect("each request is answered")
     }
 
     /// The next reply, or what came before the connection was closed; nothing if neither comes
