@@ -1,23 +1,21 @@
 //! A plain socket that speaks RESP to a proxy or to the upstream itself. An answer that does not
 //! come within [`PATIENCE`] fails the test; that the peer has gone does not.
 
-use crate::support::process::{PATIENCE, read_once};
+use crate::support::process::{Client, PATIENCE};
 use crate::support::resp::{Reply, resp_request};
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 
 /// One connection.
 pub struct Link {
-    stream: TcpStream,
+    client: Client,
     input: Vec<u8>,
 }
 
 impl Link {
     pub fn connect(address: SocketAddr) -> io::Result<Link> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(Link { stream, input: Vec::new() })
+        Ok(Link { client: Client::over(stream), input: Vec::new() })
     }
 
     /// Sends a request, and returns the reply to it.
@@ -27,7 +25,7 @@ impl Link {
     }
 
     pub fn send(&mut self, words: &[&str]) -> io::Result<()> {
-        self.stream.write_all(&resp_request(words))
+        self.client.stream().write_all(&resp_request(words))
     }
 
     /// Returns the next reply.
@@ -39,10 +37,9 @@ impl Link {
                 self.input.drain(..text.len() - rest.len());
                 return Ok(reply);
             }
-            let mut bytes = [0; 1 << 12];
-            match read_once(&mut self.stream, &mut bytes) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.input.extend(&bytes[..count]),
+            match self.client.some_bytes() {
+                Ok(bytes) if bytes.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(bytes) => self.input.extend(bytes),
                 Err(error) => {
                     assert_ne!(error.kind(), ErrorKind::WouldBlock, "no answer, and no end");
                     return Err(error);
