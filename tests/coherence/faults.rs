@@ -10,7 +10,7 @@ use crate::work::Shared;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     Calm,
@@ -60,8 +60,6 @@ pub struct Scene<'a> {
     /// The longest time for which anything stands still.
     pub longest_stop: Duration,
     pub upheavals: Upheavals,
-    /// When which fault began.
-    pub phases: Vec<(Instant, Fault)>,
 }
 
 impl Scene<'_> {
@@ -69,7 +67,6 @@ impl Scene<'_> {
     pub fn run(&mut self, time: Duration) {
         for &fault in self.faults {
             let began = Instant::now();
-            self.phases.push((began, fault));
             self.set_table(if fault == Fault::SmallTable { 2 } else { 1_000_000 });
             let mut count = 0;
             while count == 0 || began.elapsed() < time {
@@ -162,12 +159,6 @@ impl Scene<'_> {
     fn end_removal(&mut self, begin: Instant) {
         self.upheavals.removals.push(Span { begin, end: Instant::now() });
         self.shared.removals.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Which fault was on then.
-    pub fn phase(&self, at: Instant) -> Fault {
-        let before = self.phases.iter().take_while(|&&(began, _)| began <= at);
-        before.last().map_or(Fault::Calm, |&(_, fault)| fault)
     }
 
     /// What the proxies count, together.

@@ -12,7 +12,7 @@
 //! Each version *may* be seen from one time on, and *must* be known from another on; one that
 //! perhaps never was has no such time. The rest is for the judge of all histories.
 
-use crate::support::history::{self, Act, Event, Known, Promise, Version};
+use crate::support::history::{Known, Version};
 use crate::support::world::Stamp;
 use std::time::{Duration, Instant};
 
@@ -40,17 +40,6 @@ pub struct Write {
     pub acknowledged: Option<Instant>,
 }
 
-/// What a reader saw.
-#[derive(Clone, Copy, Debug)]
-pub struct Read {
-    /// Whose it is, and its place among theirs.
-    pub client: usize,
-    pub place: usize,
-    pub proxy: usize,
-    pub span: Span,
-    pub saw: Option<u32>,
-}
-
 /// What happened to the upstream.
 #[derive(Default)]
 pub struct Upheavals {
@@ -60,56 +49,20 @@ pub struct Upheavals {
     pub stops: Vec<Span>,
 }
 
-/// What came out.
-pub struct Judged {
-    pub violations: Vec<String>,
-    /// Of each write that was acknowledged and seen, at each proxy: when it was acknowledged, and
-    /// how long after that a read was answered that knew of it.
-    pub transits: Vec<(Instant, Duration)>,
-}
-
-/// Judges the history of a key, which was absent from `start` on.
-pub fn judge(
-    start: Instant,
-    writes: &[Write],
-    reads: &[Read],
-    upheavals: &Upheavals,
-    trust: Duration,
-) -> Judged {
-    let versions = Versions::of(start, writes, upheavals).list;
-    // No value is refused for its age alone.
-    let promise =
-        Promise { ttl: Duration::MAX, trust: Some(trust), is_linearizable: trust.is_zero() };
-    let event = |read: &Read| Event {
-        act: Act::Saw(read.saw),
-        began: stamp(start, read.span.begin),
-        ended: stamp(start, read.span.end),
-        client: read.client,
-        place: read.place,
-        proxy: Some(read.proxy),
-        from_server: false,
-        promise,
-    };
-    let events: Vec<Event> = reads.iter().map(event).collect();
-    let history::Judged { violations, found } = history::judge(&versions, &events);
-    let proxies = reads.iter().map(|read| read.proxy + 1).max().unwrap_or(0);
-    let transits = (0..proxies).flat_map(|at| transits(&versions, reads, &found, at)).collect();
-    Judged { violations: violations.into_iter().map(|it| it.message).collect(), transits }
-}
-
 /// Returns a moment of real time, whose steps are nanoseconds.
-fn stamp(start: Instant, at: Instant) -> Stamp {
+pub fn stamp(start: Instant, at: Instant) -> Stamp {
     Stamp { at, step: at.saturating_duration_since(start).as_nanos() as u64 }
 }
 
 /// All that a key can have been, in order.
-struct Versions {
+pub struct Versions {
     start: Instant,
-    list: Vec<Version>,
+    pub list: Vec<Version>,
 }
 
 impl Versions {
-    fn of(start: Instant, writes: &[Write], upheavals: &Upheavals) -> Versions {
+    /// Of a key that was absent from `start` on.
+    pub fn of(start: Instant, writes: &[Write], upheavals: &Upheavals) -> Versions {
         let mut removals = upheavals.removals.iter().peekable();
         let mut versions = Versions { start, list: Vec::new() };
         versions.add(None, start, Some(start), None);
@@ -168,27 +121,6 @@ impl Upheavals {
         let stop = self.stops.iter().find(|it| it.begin <= at + SLACK && at <= it.end + SLACK);
         stop.map_or(at, |it| it.end + SLACK)
     }
-}
-
-fn transits(
-    versions: &[Version],
-    reads: &[Read],
-    found: &[usize],
-    proxy: usize,
-) -> Vec<(Instant, Duration)> {
-    let here = reads.iter().zip(found).filter(|(read, _)| read.proxy == proxy);
-    let mut here: Vec<(Instant, usize)> = here.map(|(it, &index)| (it.span.end, index)).collect();
-    here.sort();
-    let mut here = here.into_iter().peekable();
-    let mut transits = Vec::new();
-    for (index, version) in versions.iter().enumerate() {
-        let (Some(_), Some(known)) = (version.value, version.known) else { continue };
-        let acknowledged = known.from.at;
-        while here.next_if(|&(_, seen)| seen < index).is_some() {}
-        let Some(&(ended, _)) = here.peek() else { break };
-        transits.push((acknowledged, ended.saturating_duration_since(acknowledged)));
-    }
-    transits
 }
 
 #[cfg(test)]

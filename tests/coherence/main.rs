@@ -10,11 +10,11 @@ mod upstream;
 mod work;
 
 use faults::{Fault, LINKS, PROCESSES, Scene};
-use history::{Judged, Upheavals, judge};
-use std::collections::HashMap;
+use history::{Upheavals, Versions};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::guards::AtEnd;
+use support::history::judge;
 use support::process::proxy;
 use support::random::Random;
 use support::wire::Wire;
@@ -79,7 +79,8 @@ fn check(kind: Kind, trust: f64, faults: &[Fault]) {
     let flags = ["--trust", &trust.to_string(), "--upstream-timeout", &timeout.to_string()];
     let place = |at| wires.get(at).map_or(upstream.address(), |wire: &Wire| wire.address);
     let proxies = [0, 1].map(|at| proxy(place(at), &flags));
-    let shared = Shared::new(upstream.address(), [proxies[0].address(), proxies[1].address()]);
+    let addresses = [proxies[0].address(), proxies[1].address()];
+    let shared = Shared::new(Duration::from_secs_f64(trust), upstream.address(), addresses);
     let mut scene = Scene {
         kind,
         upstream: Some(upstream),
@@ -90,7 +91,6 @@ fn check(kind: Kind, trust: f64, faults: &[Fault]) {
         random: Random(seed),
         longest_stop: Duration::from_secs_f64(longest_stop),
         upheavals: Upheavals::default(),
-        phases: vec![(Instant::now(), Fault::Calm)],
     };
     let (mut written, mut reads) = (Vec::new(), Reads::default());
     thread::scope(|scope| {
@@ -113,39 +113,26 @@ fn check(kind: Kind, trust: f64, faults: &[Fault]) {
             reads.extend(reader.join().expect("a reader failed"));
         }
     });
-    report(&scene, trust, written, reads);
+    report(&scene, written, reads);
 }
 
-/// Judges what clients saw, and prints what they waited for.
-fn report(scene: &Scene<'_>, trust: f64, written: Vec<Written>, mut reads: Reads) {
-    let trust = Duration::from_secs_f64(trust);
-    let (mut violations, mut transits) = (Vec::new(), HashMap::<_, Vec<Duration>>::new());
-    let (mut writes, mut judged) = (0, 0);
+/// Judges what clients saw, and prints how much that was.
+fn report(scene: &Scene<'_>, written: Vec<Written>, mut reads: Reads) {
+    let (mut writes, mut judged, mut violations) = (0, 0, Vec::new());
     let keys = written.len();
     for history in written {
         let seen = reads.seen.remove(&history.key).unwrap_or_default();
         (writes, judged) = (writes + history.writes.len(), judged + seen.len());
-        let Judged { violations: broken, transits: here } =
-            judge(scene.phases[0].0, &history.writes, &seen, &scene.upheavals, trust);
-        violations.extend(broken.into_iter().map(|what| format!("{:?} at {what}", history.key)));
-        for (at, transit) in here.into_iter().filter(|_| history.key.0 == HOT) {
-            transits.entry(scene.phase(at)).or_default().push(transit);
-        }
+        let versions = Versions::of(scene.shared.start, &history.writes, &scene.upheavals).list;
+        let broken = judge(&versions, &seen).into_iter();
+        violations.extend(broken.map(|what| format!("{:?} at {what}", history.key)));
     }
-    println!("{:?}, --trust {trust:?}:", scene.kind);
+    println!("{:?}, {:?}:", scene.kind, scene.shared.promise);
     println!("  {writes} writes of {keys} keys; {judged} reads, {} errors", reads.errors);
     for name in
         ["hits", "misses", "invalidations_received", "flights_poisoned", "flushes_by_disconnect"]
     {
         println!("  {name} {}", scene.counted(name));
-    }
-    for &fault in scene.faults {
-        let mut of_fault = transits.remove(&fault).unwrap_or_default();
-        of_fault.sort();
-        let Some(most) = of_fault.len().checked_sub(1) else { continue };
-        let part = |per_mille: usize| of_fault[most * per_mille / 1_000];
-        let (half, tail, all) = (part(500), part(999), part(1_000));
-        println!("  {fault:?}: {} transits: p50 {half:?}, p99.9 {tail:?}, max {all:?}", most + 1);
     }
     println!("  violations {}", violations.len());
     assert!(violations.is_empty(), "{}: {}", violations.len(), violations[0]);

@@ -1,9 +1,11 @@
 //! Writers and readers: threads with plain sockets, which note what they sent and saw, and when.
 
-use crate::history::{Read, Span, Write};
+use crate::history::{Write, stamp};
 use crate::link::Link;
+use crate::support::history::{Act, Event, Promise};
 use crate::support::random::Random;
 use crate::support::resp::Reply;
+use crate::support::world::Stamp;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -33,6 +35,9 @@ fn value(key: Key, number: u32) -> String {
 
 /// What all threads share.
 pub struct Shared {
+    pub start: Instant,
+    /// What the proxies promise.
+    pub promise: Promise,
     pub upstream: SocketAddr,
     pub proxies: [SocketAddr; 2],
     /// Odd while all keys are being removed.
@@ -80,14 +85,22 @@ enum Outcome {
 }
 
 impl Shared {
-    pub fn new(upstream: SocketAddr, proxies: [SocketAddr; 2]) -> Shared {
+    pub fn new(trust: Duration, upstream: SocketAddr, proxies: [SocketAddr; 2]) -> Shared {
+        // No value is refused for its age alone.
+        let (ttl, is_linearizable) = (Duration::MAX, trust.is_zero());
         Shared {
+            start: Instant::now(),
+            promise: Promise { ttl, trust: Some(trust), is_linearizable },
             upstream,
             proxies,
             removals: AtomicUsize::default(),
             end: End::default(),
             generations: Default::default(),
         }
+    }
+
+    fn stamp(&self) -> Stamp {
+        stamp(self.start, Instant::now())
     }
 
     fn key(&self, slot: usize) -> Key {
@@ -174,13 +187,13 @@ impl Shared {
             let count = if slot.is_some() { 1 } else { 1 + random.below(4) };
             let keys = (0..count).map(|_| self.key(slot.unwrap_or_else(|| random.below(SLOTS))));
             let keys: Vec<Key> = keys.collect();
-            let begin = Instant::now();
+            let began = self.stamp();
             for &key in &keys {
                 link.send(&["GET", &name(key)]).expect("the proxy stays");
             }
             for key in keys {
                 let reply = link.reply().expect("the proxy answers");
-                let span = Span { begin, end: Instant::now() };
+                let ended = self.stamp();
                 let saw = match reply {
                     Reply::Null => None,
                     Reply::Text(text) => Some(number_of(key, &text)),
@@ -191,8 +204,16 @@ impl Shared {
                     other => panic!("GET: {other:?}"),
                 };
                 place += 1;
-                let read = Read { client, place, proxy, span, saw };
-                reads.seen.entry(key).or_default().push(read);
+                reads.seen.entry(key).or_default().push(Event {
+                    act: Act::Saw(saw),
+                    began,
+                    ended,
+                    client,
+                    place,
+                    proxy: Some(proxy),
+                    from_server: false,
+                    promise: self.promise,
+                });
             }
             if slot.is_none() {
                 self.end.comes_within(Duration::from_micros(random.below(2_000) as u64));
@@ -212,7 +233,7 @@ fn number_of(key: Key, text: &str) -> u32 {
 /// What readers saw.
 #[derive(Default)]
 pub struct Reads {
-    pub seen: HashMap<Key, Vec<Read>>,
+    pub seen: HashMap<Key, Vec<Event>>,
     pub errors: usize,
 }
 

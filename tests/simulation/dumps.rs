@@ -1,9 +1,11 @@
 //! `DUMP` while keys come and go: each key that stays throughout appears exactly once, also where
 //! the store grows meanwhile; and what a `DUMP` that breaks off looks like.
 
-use crate::scene::{Scene, Setup};
+use crate::scene::Scene;
 use crate::support;
 use crate::support::world::{ClientId, NodeId, Random, Side, Weather};
+use crate::traffic::Command;
+use larder::settings::Settings;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ const STAYING: usize = 3000;
 
 /// A server with keys that stay, at some distance from the proxy.
 fn scene_with_keys(seed: u64, delay: Duration) -> Scene {
-    let mut scene = Scene::with_server(seed, Setup::default());
+    let mut scene = Scene::with_server(seed, Settings::default());
     let weather = Weather { delay: (delay / 2, delay), ..Weather::CALM };
     scene.world.set_weather(scene.upstream, weather);
     let lines: String = (0..STAYING).map(|number| format!("SET s{number} v{number}\r\n")).collect();
@@ -23,33 +25,17 @@ fn scene_with_keys(seed: u64, delay: Duration) -> Scene {
 /// How often each key appears in the reply to a request that is one of the four forms of DUMP, with
 /// its value checked if there is one.
 fn count_keys(request: &str, reply: &str) -> HashMap<String, usize> {
-    let mut words: Vec<&str> = Vec::new();
-    if request.starts_with('*') {
-        let (head, body) = reply.split_once("\r\n").expect("a header");
-        let strings: Vec<&str> = body.split("\r\n").skip(1).step_by(2).collect();
-        assert_eq!(head, format!("*{}", strings.len()));
-        if request.contains("PAIRS") {
-            strings.chunks(2).for_each(|pair| check_value(pair[0], pair[1]));
-            words.extend(strings.iter().step_by(2));
-        } else {
-            words.extend(strings);
-        }
-    } else if request.contains("PAIRS") {
-        let pairs = reply.strip_suffix("END\r\n").expect("an end");
-        for (key, value) in pairs.lines().map(|line| line.split_once(" = ").expect("a pair")) {
-            check_value(key, value);
-            words.push(key);
-        }
-    } else {
-        words.extend(reply.strip_suffix("\r\n").expect("a line").split(' '));
-    }
+    let command = if request.contains("PAIRS") { Command::DumpPairs } else { Command::Dump };
+    let mut rest = reply;
+    let read = command.read_reply(!request.starts_with('*'), &mut rest);
+    let read = read.expect("it is a reply").expect("it is whole");
+    assert_eq!(rest, "", "nothing comes after it");
     let mut times = HashMap::new();
-    words.into_iter().for_each(|word| *times.entry(word.to_string()).or_default() += 1);
+    for (key, value) in command.dumped(&read).expect("it is a list of keys") {
+        assert!(value.is_none_or(|value| key[1..] == value[1..]), "{key} = {value:?}");
+        *times.entry(key.to_string()).or_default() += 1;
+    }
     times
-}
-
-fn check_value(key: &str, value: &str) {
-    assert_eq!(key[1..], value[1..], "{key} = {value}");
 }
 
 /// Lets keys come and go until the client's reply is whole.

@@ -1,10 +1,11 @@
 //! How a connection to the upstream comes about and begins: names and their addresses, the user
 //! and the password, the database. Nothing of a client goes out before all is well.
 
-use crate::scene::{Scene, Setup, upstream_options};
+use crate::scene::{Scene, upstream_options};
 use crate::support::world::{LinkId, NodeId, Reach, Weather, World};
-use larder::proxy::UpstreamOptions;
 use larder::proxy::upstream::credentials::{Credentials, Source};
+use larder::proxy::{Proxy, UpstreamOptions};
+use larder::settings::Settings;
 use larder::stats::Stat;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,9 +22,14 @@ fn scene(change: impl FnOnce(&mut UpstreamOptions)) -> Scene {
     let upstream = world.add_by_hand();
     let mut options = upstream_options(&mut world, upstream);
     change(&mut options);
-    let mut scene = Scene::with_options(world, upstream, Setup::default(), options);
+    let mut scene = with_options(world, upstream, options);
     scene.world.run();
     scene
+}
+
+fn with_options(world: World, upstream: NodeId, options: UpstreamOptions) -> Scene {
+    let proxy = Proxy::new(Settings::default(), options, world.now());
+    Scene::new(world, upstream, proxy)
 }
 
 fn login(user: Option<&str>, password: &str) -> Source {
@@ -158,7 +164,7 @@ fn an_answer_to_a_question_that_was_not_sent_costs_the_connection() {
         let upstream = world.add_by_hand();
         world.set_weather(upstream, Weather { together: 100, ..Weather::CALM });
         let options = upstream_options(&mut world, upstream);
-        let mut scene = Scene::with_options(world, upstream, Setup::default(), options);
+        let mut scene = with_options(world, upstream, options);
         while scene.world.hands(upstream).is_empty() {
             scene.world.step();
         }
@@ -220,7 +226,7 @@ fn named(nodes: usize) -> (Scene, Vec<NodeId>) {
     }
     let options = upstream_options(&mut world, nodes[0]);
     let options = UpstreamOptions { address: NAME.to_string(), ..options };
-    (Scene::with_options(world, nodes[0], Setup::default(), options), nodes)
+    (with_options(world, nodes[0], options), nodes)
 }
 
 #[test]

@@ -1,10 +1,14 @@
-//! Large values on their way in and out: through the server, and through the proxy with and
-//! without its cache.
+//! Values on their way in and out, large ones and through links that take little at a time: those
+//! of the server, and of the proxy with and without its cache.
 
-use crate::scene::{Scene, Setup};
+use crate::scene::Scene;
+use crate::support::is_full;
+use crate::support::resp::bulk;
 use crate::support::world::Weather;
+use crate::traffic::encode;
 use larder::base::buffer::SCRATCH_BYTES;
 use larder::base::output::SHARED_FROM;
+use larder::settings::Settings;
 use larder::stats::Stat;
 use std::time::Duration;
 
@@ -12,38 +16,31 @@ use std::time::Duration;
 const SIZES: [usize; 8] =
     [100, SHARED_FROM - 1, SHARED_FROM, 40_000, SCRATCH_BYTES, SCRATCH_BYTES + 1, 300_000, 1 << 20];
 
-fn bulk(word: &str) -> String {
-    format!("${}\r\n{word}\r\n", word.len())
-}
-
-fn request(words: &[&str]) -> String {
-    let words: String = words.iter().map(|word| bulk(word)).collect();
-    format!("*{}\r\n{words}", words.matches("\r\n").count() / 2)
-}
-
 /// Not the same everywhere, so that a piece in the wrong place shows.
 fn value(size: usize, seed: usize) -> String {
     (0..size).map(|at| char::from(b'a' + ((at / 7 + at / 1000 + seed) % 26) as u8)).collect()
 }
 
-fn check(seed: u64, cache_bytes: usize, scratch: usize, weather: Weather) {
-    let mut scene = Scene::with_server(seed, Setup { cache_bytes, ..Setup::default() });
+fn check(sizes: &[usize], cache_bytes: usize, scratch: usize, weather: Weather) {
+    let mut scene = Scene::with_server(1, Settings { cache_bytes, ..Settings::default() });
     scene.world.set_weather(scene.proxy, weather);
     scene.world.set_weather(scene.upstream, weather);
     for node in [scene.proxy, scene.upstream] {
         scene.world.set_scratch(node, scratch);
     }
     let mut hits = 0;
-    for size in SIZES {
+    for &size in sizes {
         let (old, new) = (value(size, 0), value(size, 1));
-        let clients = [scene.client(), scene.client(), scene.client()];
-        let set = |value: &str| request(&["SET", "k", value]);
-        let [get, append] = [request(&["GET", "k"]), request(&["APPEND", "k", "!"])];
+        let direct = scene.world.connect(scene.upstream);
+        let clients = [scene.client(), scene.client(), direct];
+        let set = |value: &str| encode(&["SET", "k", value]);
+        let [get, append] = [encode(&["GET", "k"]), encode(&["APPEND", "k", "!"])];
         // Two at a time share a flight; what follows in the pipeline waits parked behind it.
-        let asked = format!("{get}{get}PING\r\n{}{get}", request(&["MGET", "k", "x", "k"]));
+        let asked =
+            format!("GET none\r\n{get}{get}PING\r\n{}{get}", encode(&["MGET", "k", "x", "k"]));
         let of = |value: &str| {
             let one = bulk(value);
-            format!("{one}{one}PONG\r\n*3\r\n{one}$-1\r\n{one}{one}")
+            format!("Key not found\r\n{one}{one}PONG\r\n*3\r\n{one}$-1\r\n{one}{one}")
         };
         scene.world.send(clients[0], set(&old).as_bytes());
         scene.world.advance(Duration::from_secs(2));
@@ -54,7 +51,7 @@ fn check(seed: u64, cache_bytes: usize, scratch: usize, weather: Weather) {
             }
             scene.world.advance(Duration::from_secs(2));
             for client in clients {
-                assert!(scene.heard(client) == of(&old), "{size} bytes are others");
+                assert!(scene.heard(client) == of(&old), "{size} bytes are others, {weather:?}");
             }
         }
         // What is queued is not what is stored any more.
@@ -72,13 +69,26 @@ fn check(seed: u64, cache_bytes: usize, scratch: usize, weather: Weather) {
 }
 
 #[test]
-fn large_values_come_as_they_are_with_and_without_a_cache() {
-    for (seed, cache_bytes) in [(1, 64 << 20), (2, 0)] {
-        check(seed, cache_bytes, SCRATCH_BYTES, Weather::CALM);
+fn values_come_as_they_are_with_and_without_a_cache() {
+    for cache_bytes in [64 << 20, 0] {
+        check(&SIZES, cache_bytes, SCRATCH_BYTES, Weather::CALM);
         let delay = (Duration::ZERO, Duration::from_millis(1));
         let rough =
             Weather { delay, piece: 50_000, window: 100_000, together: 50, ..Weather::CALM };
-        check(seed, cache_bytes, 30_000, rough);
-        check(seed, cache_bytes, SCRATCH_BYTES, Weather { urgent: true, ..rough });
+        check(&SIZES, cache_bytes, 30_000, rough);
+        check(&SIZES, cache_bytes, SCRATCH_BYTES, Weather { urgent: true, ..rough });
+    }
+}
+
+#[test]
+fn replies_come_whole_however_little_is_taken_at_a_time() {
+    let step = if is_full() { 10 } else { 1000 };
+    for cache_bytes in [64 << 20, 0] {
+        for window in 1..200 {
+            check(&[20], cache_bytes, SCRATCH_BYTES, Weather { window, ..Weather::CALM });
+        }
+        for window in (1..6 * SHARED_FROM).step_by(step) {
+            check(&[SHARED_FROM], cache_bytes, SCRATCH_BYTES, Weather { window, ..Weather::CALM });
+        }
     }
 }

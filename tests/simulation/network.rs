@@ -103,29 +103,30 @@ pub struct Stamp {
 pub struct Hand {
     pub arrivals: Vec<(Stamp, Vec<u8>)>,
     /// The other side sent FIN or a reset, or refused.
-    pub ended: Option<Stamp>,
+    pub ended: bool,
 }
 
 #[derive(Debug)]
-struct Pipe {
+pub struct Pipe {
     parcels: VecDeque<(Instant, Parcel)>,
     /// Bytes in the parcels, and bytes that arrived and were not read.
     in_transit: usize,
-    unread: usize,
-    silent: bool,
+    pub unread: usize,
+    /// What is on its way is held back.
+    pub silent: bool,
     latest: Instant,
     /// FIN is on its way, or has arrived.
     finished: bool,
 }
 
 #[derive(Debug)]
-struct Link {
+pub struct Link {
     target: usize,
     ends: [End; 2],
     /// By the side that they lead to.
-    pipes: [Pipe; 2],
-    weather: Weather,
-    hand: Hand,
+    pub pipes: [Pipe; 2],
+    pub weather: Weather,
+    pub hand: Hand,
 }
 
 /// All links, and the time.
@@ -216,26 +217,8 @@ impl Network {
         self.links[link.0].ends[side as usize] = end;
     }
 
-    /// The address to which the initiator connected.
-    pub fn target(&self, link: LinkId) -> SocketAddr {
-        self.sites[self.links[link.0].target].address
-    }
-
-    pub fn hand(&mut self, link: LinkId) -> &mut Hand {
-        &mut self.links[link.0].hand
-    }
-
-    pub fn weather(&mut self, link: LinkId) -> &mut Weather {
-        &mut self.links[link.0].weather
-    }
-
-    pub fn set_unread(&mut self, link: LinkId, side: Side, unread: usize) {
-        self.links[link.0].pipes[side as usize].unread = unread;
-    }
-
-    /// Holds back what is on its way to `side`, or lets it go.
-    pub fn silence(&mut self, link: LinkId, side: Side, silent: bool) {
-        self.links[link.0].pipes[side as usize].silent = silent;
+    pub fn link_mut(&mut self, link: LinkId) -> &mut Link {
+        &mut self.links[link.0]
     }
 
     /// How many bytes may be written towards `side`.
@@ -245,9 +228,12 @@ impl Network {
         weather.window.saturating_sub(pipe.in_transit + pipe.unread)
     }
 
-    /// The links that are in use, with both ends.
-    pub fn live(&self) -> impl Iterator<Item = (LinkId, [End; 2])> {
-        self.live.iter().map(|&id| (id, self.links[id.0].ends))
+    /// The links in use that nodes have made to a node.
+    pub fn links_to(&self, node: usize) -> impl Iterator<Item = LinkId> {
+        self.live.iter().copied().filter(move |id| {
+            let Link { target, ends: [from, _], .. } = &self.links[id.0];
+            *target == node && matches!(from, End::Node(..))
+        })
     }
 
     /// Sends a parcel towards `side`, bytes in pieces.
@@ -341,11 +327,11 @@ impl Network {
         let stamp = self.stamp();
         let Link { ends, hand, .. } = &mut self.links[link.0];
         match (ends[side as usize], parcel) {
-            (End::Hand, Parcel::Bytes(bytes)) if hand.ended.is_none() => {
+            (End::Hand, Parcel::Bytes(bytes)) if !hand.ended => {
                 hand.arrivals.push((stamp, bytes));
             }
             (End::Hand, Parcel::Fin | Parcel::Reset | Parcel::Refused) => {
-                hand.ended.get_or_insert(stamp);
+                hand.ended = true;
             }
             (End::Gone, Parcel::Bytes(_)) if ends[side.other() as usize] != End::Gone => {
                 self.send(link, side.other(), Parcel::Reset);

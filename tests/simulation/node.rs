@@ -337,7 +337,7 @@ impl Node {
         events_full: bool,
     ) {
         let Some(stream) = reactor.stream(id) else { return };
-        stream.urgent = net.weather(stream.link).urgent;
+        stream.urgent = net.link_mut(stream.link).weather.urgent;
         let mut event = Readiness { readable: true, read_on: stream.urgent, ..Default::default() };
         match parcel {
             Parcel::Bytes(bytes) => stream.arrive(bytes),
@@ -379,7 +379,7 @@ impl Node {
             let id = reactor.network().ids[index];
             let Some(stream) = reactor.stream(id) else { continue };
             take_outgoing(net, stream);
-            net.set_unread(stream.link, stream.side, stream.unread());
+            net.link_mut(stream.link).pipes[stream.side as usize].unread = stream.unread();
             if stream.is_blocked {
                 self.blocked.push(id);
             }

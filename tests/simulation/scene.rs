@@ -1,61 +1,13 @@
 //! The usual cast: a proxy, and behind it our server, or an upstream that the test plays by hand.
 
 use crate::support::lives::Lives;
+use crate::support::resp::take_request;
 use crate::support::world::{ClientId, LinkId, NodeId, World};
 use larder::proxy::upstream::credentials::Source;
-use larder::proxy::{Proxy, Rule, UpstreamOptions};
+use larder::proxy::{Proxy, UpstreamOptions};
 use larder::server::Server;
-use larder::settings::{PutMode, Settings};
+use larder::settings::Settings;
 use std::collections::HashMap;
-use std::time::Duration;
-
-/// What the proxy is made with, where it matters.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    pub ttl: Duration,
-    pub trust: Duration,
-    pub upstream_timeout: Duration,
-    pub cache_bytes: usize,
-    pub put_mode: PutMode,
-    /// The rule that the proxy does without.
-    pub broken: Option<Rule>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Setup {
-            ttl: Duration::from_secs(60),
-            trust: Duration::from_secs(1),
-            upstream_timeout: Duration::from_secs(5),
-            cache_bytes: 1 << 20,
-            put_mode: PutMode::Create,
-            broken: None,
-        }
-    }
-}
-
-impl Setup {
-    /// What the proxy is set to.
-    pub fn settings(self) -> Settings {
-        Settings {
-            put_mode: self.put_mode,
-            upstream_timeout: self.upstream_timeout,
-            ttl: self.ttl,
-            trust: self.trust,
-            cache_bytes: self.cache_bytes,
-            ..Settings::default()
-        }
-    }
-
-    /// A proxy so set, in front of `upstream`.
-    pub fn proxy(self, world: &mut World, upstream: UpstreamOptions) -> Proxy {
-        let proxy = Proxy::new(self.settings(), upstream, world.now());
-        match self.broken {
-            Some(rule) => proxy.without(rule),
-            None => proxy,
-        }
-    }
-}
 
 /// An upstream that is a node.
 pub fn upstream_options(world: &mut World, node: NodeId) -> UpstreamOptions {
@@ -65,6 +17,12 @@ pub fn upstream_options(world: &mut World, node: NodeId) -> UpstreamOptions {
         database: 0,
         seed: world.random().next(),
     }
+}
+
+/// Returns a proxy so set, in front of a node.
+pub fn proxy(world: &mut World, upstream: NodeId, settings: Settings) -> Proxy {
+    let options = upstream_options(world, upstream);
+    Proxy::new(settings, options, world.now())
 }
 
 pub struct Scene {
@@ -90,36 +48,27 @@ const NEITHER: [&str; 2] = ["-ERR unknown command 'HELLO'\r\n", "*0\r\n"];
 
 impl Scene {
     /// A proxy in front of our server.
-    pub fn with_server(seed: u64, setup: Setup) -> Scene {
+    pub fn with_server(seed: u64, settings: Settings) -> Scene {
         let mut world = World::new(seed);
-        let server = new_server(&world);
+        let server = Server::new(Settings::default(), world.now());
         let upstream = world.add_server(server);
-        Scene::with(world, upstream, setup)
+        let proxy = proxy(&mut world, upstream, settings);
+        Scene::new(world, upstream, proxy)
     }
 
     /// A proxy whose upstream is the test's.
-    pub fn by_hand(setup: Setup) -> Scene {
+    pub fn by_hand(settings: Settings) -> Scene {
         let mut world = World::new(1);
         let upstream = world.add_by_hand();
-        let mut scene = Scene::with(world, upstream, setup);
+        let proxy = proxy(&mut world, upstream, settings);
+        let mut scene = Scene::new(world, upstream, proxy);
         scene.world.run();
         scene.link();
         scene
     }
 
-    fn with(mut world: World, upstream: NodeId, setup: Setup) -> Scene {
-        let options = upstream_options(&mut world, upstream);
-        Scene::with_options(world, upstream, setup, options)
-    }
-
-    /// A proxy so set, with these options, and the upstream that they mean.
-    pub fn with_options(
-        mut world: World,
-        upstream: NodeId,
-        setup: Setup,
-        options: UpstreamOptions,
-    ) -> Scene {
-        let proxy = setup.proxy(&mut world, options);
+    /// This proxy, and the upstream that it was made for.
+    pub fn new(mut world: World, upstream: NodeId, proxy: Proxy) -> Scene {
         let proxy = world.add_proxy(proxy);
         Scene { world, proxy, upstream, greeted: Vec::new(), heard: HashMap::new() }
     }
@@ -172,10 +121,8 @@ impl Scene {
     fn listen(&mut self, link: LinkId) -> &mut Heard {
         let text = String::from_utf8(self.world.received(link)).expect("UTF-8");
         let heard = self.heard.entry(link).or_default();
-        let mut lines = text.split("\r\n");
-        while let Some(count) = lines.next().and_then(|line| line.strip_prefix('*')) {
-            let count = count.parse().expect("a number of words");
-            let words: Vec<_> = (0..count).filter_map(|_| lines.nth(1)).collect();
+        let mut rest = text.as_str();
+        while let Some(words) = take_request(&mut rest) {
             let request = words.join(" ");
             if is_greeting(&request) || heard.lives.note(&request) {
                 heard.requests.push(request);
@@ -199,10 +146,6 @@ impl Scene {
         let count = stats.lines().find_map(|line| line.strip_prefix(&row));
         count.map_or(0, |count| count.parse().expect("a number"))
     }
-}
-
-pub fn new_server(world: &World) -> Server {
-    Server::new(Settings::default(), world.now())
 }
 
 /// Whether a request is of those that a connection begins with.

@@ -23,7 +23,6 @@
 use super::world::Stamp;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::fmt;
 use std::time::{Duration, Instant};
 
 /// What the key was, from some moment on.
@@ -52,6 +51,10 @@ pub enum Act {
     SawSome,
     /// It wrote this value, or removed it.
     Wrote(Option<u32>),
+    /// It wrote this value where there was none.
+    Created(u32),
+    /// It removed the value that there was.
+    Removed,
     /// It wrote a value that it does not know.
     WroteSome,
 }
@@ -86,54 +89,31 @@ pub struct Promise {
     pub is_linearizable: bool,
 }
 
-/// Why a history breaks a promise: the event, what is wrong with it, and the versions and events
-/// around it.
-#[derive(Debug)]
-pub struct Violation {
-    pub message: String,
-}
-
 /// So many versions and events are shown before what breaks a promise, and as many after it.
 const SHOWN: usize = 100;
-
-/// What came out.
-#[derive(Debug)]
-pub struct Judged {
-    pub violations: Vec<Violation>,
-    /// For each event as given, the oldest version that it can have seen or made.
-    pub found: Vec<usize>,
-}
-
-impl Judged {
-    /// Returns what breaks a promise first.
-    ///
-    /// # Errors
-    /// Something does.
-    pub fn verdict(self) -> Result<(), Violation> {
-        self.violations.into_iter().next().map_or(Ok(()), Err)
-    }
-}
 
 struct Judge<'a> {
     versions: &'a [Version],
     /// In the order in which they began.
     events: Vec<&'a Event>,
+    /// For each event, the oldest version that it can have seen or made.
     found: Vec<usize>,
     /// The events that wrote a value.
     writes: Vec<usize>,
     floors: HashMap<Class, Floor>,
-    violations: Vec<Violation>,
+    /// How promises are broken.
+    violations: Vec<String>,
 }
 
 /// Sights of one class have the same floor.
 type Class = (Option<usize>, Promise, bool);
 
-/// Judges the history of a key.
-pub fn judge(versions: &[Version], events: &[Event]) -> Judged {
-    let mut order: Vec<usize> = (0..events.len()).collect();
-    order.sort_by_key(|&at| (events[at].began.step, events[at].client, events[at].place));
-    let sorted: Vec<&Event> = order.iter().map(|&at| &events[at]).collect();
-    let is_write = |&at: &usize| matches!(sorted[at].act, Act::Wrote(Some(_)));
+/// Returns how the history of a key breaks promises: each time the event, what is wrong with it,
+/// and the versions and events around it.
+pub fn judge(versions: &[Version], events: &[Event]) -> Vec<String> {
+    let mut sorted: Vec<&Event> = events.iter().collect();
+    sorted.sort_by_key(|event| (event.began.step, event.client, event.place));
+    let is_write = |&at: &usize| matches!(sorted[at].act, Act::Wrote(Some(_)) | Act::Created(_));
     let mut judge = Judge {
         versions,
         found: vec![0; events.len()],
@@ -144,15 +124,15 @@ pub fn judge(versions: &[Version], events: &[Event]) -> Judged {
     };
     judge.find_writes();
     judge.find_sights();
-    let mut found = vec![0; events.len()];
-    order.iter().zip(judge.found).for_each(|(&at, version)| found[at] = version);
-    Judged { violations: judge.violations, found }
+    judge.violations
 }
 
 fn fits(act: Act, value: Option<u32>) -> bool {
     match act {
         Act::Saw(seen) => value == seen,
         Act::Wrote(written) => value == written,
+        Act::Created(written) => value == Some(written),
+        Act::Removed => value.is_none(),
         Act::SawSome | Act::WroteSome => value.is_some(),
     }
 }
@@ -250,7 +230,14 @@ impl Judge<'_> {
                 let is_meanwhile = since.step > event.began.step
                     || event.act == Act::Wrote(None)
                         && next.is_none_or(|next| next.since.step > event.began.step);
-                fits(event.act, value) && is_meanwhile && since.step <= event.ended.step
+                let before = index.checked_sub(1).and_then(|before| self.versions[before].value);
+                let had_to_be = match event.act {
+                    Act::Created(_) => before.is_none(),
+                    Act::Removed => before.is_some(),
+                    _ => true,
+                };
+                let fits = fits(event.act, value) && had_to_be;
+                fits && is_meanwhile && since.step <= event.ended.step
             });
             match made.next() {
                 Some(index) => self.found[at] = index,
@@ -343,68 +330,42 @@ impl Judge<'_> {
     fn blame(&mut self, at: usize, why: &str, oldest: usize) {
         let event = self.events[at];
         let start = self.versions.first().map_or(event.began, |version| version.since);
-        let mut message = format!("{} {why}", Shown(event, start.at));
+        let mut message = format!("{} {why}", shown_event(event, start.at));
         if oldest > 0 {
             let version = &self.versions[oldest];
-            message += &format!(", it may not be older than {}", ShownVersion(version, start.at));
+            message += &format!(", it may not be older than {}", shown_version(version, start.at));
         }
         message += "\nversions:";
         for version in self.versions.iter().skip(oldest.saturating_sub(SHOWN)).take(2 * SHOWN) {
-            message += &format!("\n  {}", ShownVersion(version, start.at));
+            message += &format!("\n  {}", shown_version(version, start.at));
         }
         message += "\nevents:";
         for (other, event) in
             self.events.iter().enumerate().skip(at.saturating_sub(SHOWN)).take(2 * SHOWN)
         {
             let mark = if other == at { "▶" } else { " " };
-            message += &format!("\n{mark} {}", Shown(event, start.at));
+            message += &format!("\n{mark} {}", shown_event(event, start.at));
         }
-        self.violations.push(Violation { message });
+        self.violations.push(message);
     }
 }
 
-struct Moment(Stamp, Instant);
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Moment(stamp, start) = self;
-        let passed = stamp.at.saturating_duration_since(*start).as_secs_f64() * 1000.0;
-        write!(f, "{passed:.3} ms (step {})", stamp.step)
-    }
+fn shown_moment(stamp: Stamp, start: Instant) -> String {
+    let passed = stamp.at.saturating_duration_since(start).as_secs_f64() * 1000.0;
+    format!("{passed:.3} ms (step {})", stamp.step)
 }
 
-struct ShownVersion<'a>(&'a Version, Instant);
-
-impl fmt::Display for ShownVersion<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Version { value, since, known } = *self.0;
-        write!(f, "{value:?} since {}", Moment(since, self.1))?;
-        match known {
-            Some(Known { from, .. }) => write!(f, ", known from {}", Moment(from, self.1)),
-            None => Ok(()),
-        }
-    }
+fn shown_version(version: &Version, start: Instant) -> String {
+    let Version { value, since, known } = version;
+    let known = known.map(|it| format!(", known from {}", shown_moment(it.from, start)));
+    format!("{value:?} since {}{}", shown_moment(*since, start), known.unwrap_or_default())
 }
 
-struct Shown<'a>(&'a Event, Instant);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shown(event, start) = *self;
-        let Event { act, began, ended, client, place, proxy, from_server, promise } = event;
-        let (began, ended) = (Moment(*began, start), Moment(*ended, start));
-        write!(f, "{act:?} by client {client}, request {place}, ")?;
-        match proxy {
-            Some(proxy) => write!(f, "at proxy {proxy}")?,
-            None => write!(f, "at the server")?,
-        }
-        write!(f, ", {began} to {ended}")?;
-        if *from_server && proxy.is_some() {
-            write!(f, ", from the server")?;
-        }
-        match promise.trust {
-            None => write!(f, ", level 0"),
-            Some(trust) => write!(f, ", trust {trust:?}"),
-        }
-    }
+fn shown_event(event: &Event, start: Instant) -> String {
+    let Event { act, began, ended, client, place, proxy, from_server, promise } = event;
+    let (began, ended) = (shown_moment(*began, start), shown_moment(*ended, start));
+    let at = proxy.map_or("the server".to_string(), |proxy| format!("proxy {proxy}"));
+    let by = if *from_server { ", from the server" } else { "" };
+    let trust = promise.trust.map_or("level 0".to_string(), |trust| format!("trust {trust:?}"));
+    format!("{act:?} by client {client}, request {place}, at {at}, {began} to {ended}{by}, {trust}")
 }

@@ -18,6 +18,32 @@ pub fn bulk(text: &str) -> String {
     format!("${}\r\n{text}\r\n", text.len())
 }
 
+/// Takes the first line of `rest` off, and returns it without its end; `None` if it is not whole.
+pub fn take_line<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let (line, after) = rest.split_once("\r\n")?;
+    *rest = after;
+    Some(line)
+}
+
+/// Takes the request at the front of `rest` off, an array or a line, and returns its words, in
+/// which no line ends; `None` if it is not whole.
+pub fn take_request<'a>(rest: &mut &'a str) -> Option<Vec<&'a str>> {
+    let mut after = *rest;
+    let head = take_line(&mut after)?;
+    let words = match head.strip_prefix('*') {
+        None => head.split(' ').collect(),
+        Some(count) => {
+            let words = (0..count.parse::<usize>().ok()?).map(|_| {
+                take_line(&mut after)?;
+                take_line(&mut after)
+            });
+            words.collect::<Option<Vec<_>>>()?
+        }
+    };
+    *rest = after;
+    Some(words)
+}
+
 /// A value of RESP2 or RESP3. What begins like none is a [`Value::Line`] too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value<'a> {

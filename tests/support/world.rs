@@ -29,7 +29,7 @@ mod node;
 
 pub use super::random::Random;
 use larder::base::buffer::Buffer;
-use larder::handler::{CloseReason, Handler, Via};
+use larder::handler::{CloseReason, Handler, Outbox, Via};
 use larder::proxy::Proxy;
 use larder::reactor::Exit;
 use larder::server::Server;
@@ -130,7 +130,7 @@ impl World {
 
     /// The weather of one link, from now on.
     pub fn weather(&mut self, link: LinkId) -> &mut Weather {
-        self.net.weather(link)
+        &mut self.net.link_mut(link).weather
     }
 
     /// How many bytes one read of a node's clients or upstreams brings at most.
@@ -308,7 +308,7 @@ impl World {
 
     /// Holds back what is on its way to one side of a link, or lets it go.
     pub fn silence(&mut self, link: LinkId, towards: Side, silent: bool) {
-        self.net.silence(link, towards, silent);
+        self.net.link_mut(link).pipes[towards as usize].silent = silent;
     }
 
     /// Takes what has come to a hand.
@@ -318,16 +318,12 @@ impl World {
 
     /// The same, with the time of each piece.
     pub fn arrivals(&mut self, hand: LinkId) -> Vec<(Stamp, Vec<u8>)> {
-        std::mem::take(&mut self.net.hand(hand).arrivals)
+        std::mem::take(&mut self.net.link_mut(hand).hand.arrivals)
     }
 
-    /// When the other side closed, reset or refused the connection.
-    pub fn ended(&mut self, hand: LinkId) -> Option<Stamp> {
-        self.net.hand(hand).ended
-    }
-
+    /// Returns whether the other side closed, reset or refused the connection.
     pub fn is_closed(&mut self, hand: LinkId) -> bool {
-        self.ended(hand).is_some()
+        self.net.link_mut(hand).hand.ended
     }
 
     /// Sends each chunk after the one before has been dealt with; everything that comes back.
@@ -350,11 +346,7 @@ impl World {
 
     /// The links that nodes have made to a node, in use now.
     pub fn links_to(&self, node: NodeId) -> Vec<LinkId> {
-        let to = self.address(node);
-        let live = self.net.live().filter(|(link, [from, _])| {
-            matches!(from, End::Node(..)) && self.net.target(*link) == to
-        });
-        live.map(|(link, _)| link).collect()
+        self.net.links_to(node.0).collect()
     }
 
     /// What a node's handler answers to these bytes now, on a connection of their own that takes no
@@ -363,15 +355,7 @@ impl World {
         let now = self.net.now;
         let Some(reactor) = self.nodes[node.0].reactor() else { return Vec::new() };
         let (policy, out) = reactor.handler_and_outbox();
-        let id = out.admit();
-        policy.opened(out, id, Via::Listener(CALLER), now);
-        let mut input = Buffer::new();
-        input.push(bytes);
-        policy.received(out, id, &mut input, now);
-        let reply = out.pending(id).map_or(Vec::new(), |output| output.to_vec());
-        out.release(id);
-        policy.closed(out, id, CloseReason::Closed, now);
-        reply
+        probe(policy, out, bytes, now)
     }
 
     /// How many ticks a node has had since it was started.
@@ -388,4 +372,17 @@ impl World {
         let sides = [Side::Initiator, Side::Acceptor];
         sides.into_iter().find(|&side| self.net.end(hand, side) == End::Hand)
     }
+}
+
+/// Returns what a handler answers to these bytes on a connection of their own.
+pub fn probe(handler: &mut impl Handler, out: &mut Outbox, bytes: &[u8], now: Instant) -> Vec<u8> {
+    let id = out.admit();
+    handler.opened(out, id, Via::Listener(CALLER), now);
+    let mut input = Buffer::new();
+    input.push(bytes);
+    handler.received(out, id, &mut input, now);
+    let reply = out.pending(id).map_or(Vec::new(), |output| output.to_vec());
+    out.release(id);
+    handler.closed(out, id, CloseReason::Closed, now);
+    reply
 }

@@ -4,19 +4,17 @@
 //! The server may be an old one that cannot tell of changes, and it may be late with keys that
 //! expire and that nobody asks for, as Redis is.
 
-use super::traffic::{self, Reply};
 use crate::support::history::{Known, Version};
-use crate::support::world::{Random, Stamp};
+use crate::support::resp::take_request;
+use crate::support::world::{Random, Stamp, probe};
+use crate::traffic::{self, Command, Reply};
 use larder::base::buffer::Buffer;
 use larder::handler::{CloseReason, ConnId, Handler, Next, Outbox, Via};
 use larder::server::Server;
 use larder::settings::Settings;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
-
-/// Who asks for the witness.
-const WITNESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// Returns the absence of a key that no client has removed: it expired, or the server forgot it.
 fn by_nobody(since: Stamp) -> Version {
@@ -37,9 +35,12 @@ pub enum Age {
 /// What a key is now, and until when it is that.
 type Held = (Option<u32>, Option<Instant>);
 
-struct Change {
-    key: usize,
-    held: Held,
+/// What the witness tells.
+enum Change {
+    /// This is what the keys are now.
+    Looked(Vec<Held>),
+    /// A SET of this value came.
+    Asked(u32),
 }
 
 /// The server and its witness.
@@ -49,7 +50,8 @@ pub struct Witness {
     began: Instant,
     /// By how much it may be late.
     lateness: Duration,
-    held: Vec<Held>,
+    /// How many keys it looks at.
+    keys: usize,
     changes: Sender<Change>,
 }
 
@@ -57,18 +59,26 @@ pub struct Witness {
 pub struct Truth {
     pub versions: Vec<Vec<Version>>,
     held: Vec<Held>,
+    /// Keys that nobody writes.
+    staying: usize,
+    /// The values for which a SET came, and those for which one came twice.
+    pub asked: HashSet<u32>,
+    pub asked_twice: HashSet<u32>,
     receiver: Receiver<Change>,
     sender: Sender<Change>,
 }
 
 impl Truth {
-    /// Of so many keys, all absent.
-    pub fn new(keys: usize, now: Stamp) -> Truth {
+    /// Of so many keys, all absent, beside those that stay.
+    pub fn new(keys: usize, staying: usize, now: Stamp) -> Truth {
         let (sender, receiver) = channel();
         let first = by_nobody(now);
         Truth {
             versions: vec![vec![first]; keys],
             held: vec![(None, None); keys],
+            staying,
+            asked: HashSet::new(),
+            asked_twice: HashSet::new(),
             receiver,
             sender,
         }
@@ -81,16 +91,22 @@ impl Truth {
             age,
             began: now,
             lateness,
-            held: vec![(None, None); self.held.len()],
+            keys: self.held.len(),
             changes: self.sender.clone(),
         }
     }
 
-    /// The requests that give a server what another held before it.
-    pub fn restore(&self) -> String {
-        let held = self.held.iter().enumerate();
-        let held = held.filter_map(|(key, &(id, _))| Some((traffic::key(key), id?)));
-        held.map(|(key, id)| traffic::encode(&["SET", &key, &traffic::value(id)])).collect()
+    /// Returns the requests that give a server what another held before it.
+    pub fn restore(&mut self) -> String {
+        let staying = (0..self.staying)
+            .map(|number| traffic::encode(&["SET", &format!("s{number}"), traffic::STAYING]));
+        let mut requests: String = staying.collect();
+        for (key, id) in self.held.iter().enumerate().filter_map(|(key, it)| Some((key, it.0?))) {
+            requests += &Command::Set(key, id).encode(false);
+            // For this one.
+            self.asked.remove(&id);
+        }
+        requests
     }
 
     /// Everything is forgotten.
@@ -110,12 +126,20 @@ impl Truth {
                 versions.push(by_nobody(since));
             }
         }
-        for Change { key, held } in self.receiver.try_iter() {
-            if held.0 != self.held[key].0 {
-                let version = Version { value: held.0, since: now, known: None };
-                self.versions[key].push(version);
+        for change in self.receiver.try_iter() {
+            match change {
+                Change::Asked(id) if self.asked.insert(id) => {}
+                Change::Asked(id) => _ = self.asked_twice.insert(id),
+                Change::Looked(looked) => {
+                    for (key, held) in looked.into_iter().enumerate() {
+                        if held.0 != self.held[key].0 {
+                            let version = Version { value: held.0, since: now, known: None };
+                            self.versions[key].push(version);
+                        }
+                        self.held[key] = held;
+                    }
+                }
             }
-            self.held[key] = held;
         }
     }
 }
@@ -127,19 +151,12 @@ impl Witness {
             let key = traffic::key(key);
             traffic::encode(&["GET", &key]) + &traffic::encode(&["PEXPIRETIME", &key])
         };
-        let questions: String = (0..self.held.len()).map(ask).collect();
-        let id = out.admit();
-        self.server.opened(out, id, Via::Listener(WITNESS), now);
-        let mut input = Buffer::new();
-        input.push(questions.as_bytes());
-        self.server.received(out, id, &mut input, now);
-        let answers = out.pending(id).map_or(Vec::new(), |output| output.to_vec());
-        out.release(id);
-        self.server.closed(out, id, CloseReason::Closed, now);
+        let questions: String = (0..self.keys).map(ask).collect();
+        let answers = probe(&mut self.server, out, questions.as_bytes(), now);
         let answers = String::from_utf8(answers).expect("all here is ASCII");
         let mut rest = answers.as_str();
         let mut next = || Reply::read(&mut rest).ok().flatten().expect("the server answers");
-        for (key, known) in self.held.iter_mut().enumerate() {
+        let look = |_| {
             let value = next().value().expect("a value of ours");
             let expires = match next() {
                 Reply::Number(unix @ 0..) => Some(out.clock.at(now).instant_of(unix as u64)),
@@ -148,11 +165,10 @@ impl Witness {
             // To the millisecond, which need not be whole where `now` is not.
             let part = out.clock.unix(now).subsec_nanos() % 1_000_000;
             let expires = expires.map(|at| at - Duration::from_nanos(part.into()));
-            if *known != (value, expires) {
-                *known = (value, expires);
-                self.changes.send(Change { key, held: *known }).expect("the truth is there");
-            }
-        }
+            (value, expires)
+        };
+        let looked = (0..self.keys).map(look).collect();
+        self.changes.send(Change::Looked(looked)).expect("the truth is there");
     }
 
     /// What an old server answers to what it does not know.
@@ -169,23 +185,9 @@ impl Witness {
     }
 }
 
-/// The request at the front of `bytes`: its length and its words.
-fn request(bytes: &[u8]) -> Option<(usize, Vec<&str>)> {
-    let text = std::str::from_utf8(bytes).expect("all here is ASCII");
-    let mut lines = text.split_inclusive("\r\n").filter(|line| line.ends_with("\r\n"));
-    let head = lines.next()?;
-    let count: usize = head.trim_end().strip_prefix('*')?.parse().ok()?;
-    let (mut length, mut words) = (head.len(), Vec::new());
-    for _ in 0..count {
-        let (size, word) = (lines.next()?, lines.next()?);
-        length += size.len() + word.len();
-        words.push(word.trim_end());
-    }
-    Some((length, words))
-}
-
 fn only_reads(verb: &str) -> bool {
-    let reads = ["GET", "MGET", "PTTL", "PING", "HELLO", "COMMAND", "CLIENT", "MULTI"];
+    let reads =
+        ["GET", "MGET", "PTTL", "PING", "HELLO", "COMMAND", "CLIENT", "MULTI", "SCAN", "DUMP"];
     reads.iter().any(|name| verb.eq_ignore_ascii_case(name))
 }
 
@@ -194,7 +196,7 @@ impl Handler for Witness {
         self.server.opened(out, conn, via, now);
     }
 
-    /// Hands over one request after the other.
+    /// Hands over one request after the other, each in two pieces.
     fn received(
         &mut self,
         out: &mut Outbox,
@@ -202,7 +204,12 @@ impl Handler for Witness {
         input: &mut Buffer,
         now: Instant,
     ) -> Next {
-        while let Some((length, words)) = request(input.bytes()) {
+        let mut next = self.server.received(out, conn, &mut Buffer::new(), now);
+        while matches!(next, Next::Read(_)) {
+            let text = std::str::from_utf8(input.bytes()).expect("all here is ASCII");
+            let mut rest = text;
+            let Some(words) = take_request(&mut rest) else { break };
+            let length = text.len() - rest.len();
             if let Some(refusal) = self.refusal(&words)
                 && let Some(output) = out.output(conn)
             {
@@ -210,10 +217,17 @@ impl Handler for Witness {
                 input.consume(length);
                 continue;
             }
+            if words[0] == "SET"
+                && let Ok(id) = traffic::id_of(words[2])
+            {
+                self.changes.send(Change::Asked(id)).expect("the truth is there");
+            }
             let only_reads = only_reads(words[0]);
             let mut piece = Buffer::new();
-            piece.push(&input.bytes()[..length]);
-            let next = self.server.received(out, conn, &mut piece, now);
+            piece.push(&input.bytes()[..length / 2]);
+            self.server.received(out, conn, &mut piece, now);
+            piece.push(&input.bytes()[length / 2..length]);
+            next = self.server.received(out, conn, &mut piece, now);
             if !piece.is_empty() {
                 return next;
             }
@@ -222,7 +236,7 @@ impl Handler for Witness {
                 self.look(out, now);
             }
         }
-        Next::Read(None)
+        next
     }
 
     fn input_ended(&mut self, out: &mut Outbox, conn: ConnId, now: Instant) {

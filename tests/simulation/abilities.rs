@@ -1,9 +1,10 @@
 //! What the world of these rounds can do beyond that of the others: that it does it.
 
-use super::traffic;
-use super::witness::{Age, Truth};
+use crate::scene::{self, Scene};
 use crate::support::history::Version;
 use crate::support::world::{Order, World};
+use crate::traffic;
+use crate::witness::{Age, Truth};
 use larder::proxy::Rule;
 use larder::server::Server;
 use larder::settings::Settings;
@@ -12,30 +13,9 @@ use std::time::Duration;
 const MOMENT: Duration = Duration::from_millis(10);
 
 #[test]
-fn a_frozen_node_finds_all_at_once_that_came_meanwhile() {
-    let mut world = World::new(1);
-    let server = Server::new(Settings::default(), world.now());
-    let node = world.add_server(server);
-    let client = world.connect(node);
-    assert_eq!(world.exchange(client, [&b"SET a 1\r\n"[..]]), b"OK\r\n");
-    world.freeze(node);
-    let ticks = world.ticks(node);
-    for _ in 0..5 {
-        world.send(client, b"GET a\r\n");
-        world.advance(MOMENT);
-    }
-    assert_eq!((world.ticks(node), world.received(client)), (ticks, Vec::new()));
-    world.wake(node);
-    world.step();
-    assert_eq!(world.ticks(node), ticks + 1);
-    world.run();
-    assert_eq!(world.arrivals(client).len(), 1, "one write for all of them");
-}
-
-#[test]
 fn the_witness_sees_every_version_and_when_it_expires() {
     let mut world = World::new(1);
-    let mut truth = Truth::new(1, world.stamp());
+    let mut truth = Truth::new(1, 0, world.stamp());
     let lateness = Duration::from_secs(2);
     let node = world.add_node(truth.server(Age::New, lateness, world.now()));
     let client = world.connect(node);
@@ -60,7 +40,7 @@ fn an_old_server_refuses_what_it_does_not_know() {
         [(Age::Old, "-ERR unknown", "-ERR unknown"), (Age::Middling, "%", "-ERR unknown")]
     {
         let mut world = World::new(1);
-        let truth = Truth::new(1, world.stamp());
+        let truth = Truth::new(1, 0, world.stamp());
         let node = world.add_node(truth.server(age, Duration::ZERO, world.now()));
         let client = world.connect(node);
         let mut ask = |words: &[&str]| {
@@ -74,37 +54,42 @@ fn an_old_server_refuses_what_it_does_not_know() {
 }
 
 #[test]
-fn a_loop_that_serves_clients_first_serves_what_is_old() {
-    for (order, expected) in [(Order::UpstreamsFirst, 2), (Order::ClientsFirst, 1)] {
-        let mut scene = crate::scene::Scene::with_server(1, crate::scene::Setup::default());
-        let (writer, reader) = (scene.world.connect(scene.upstream), scene.client());
+fn a_proxy_that_wakes_serves_what_is_old_only_if_it_breaks_a_rule() {
+    // Its order, the rule that it breaks, whether it was stopped in a tick, and what it serves.
+    let cases = [
+        (Order::UpstreamsFirst, None, false, "2\r\n"),
+        (Order::ClientsFirst, None, false, "1\r\n"),
+        (Order::UpstreamsFirst, None, true, "2\r\n"),
+        (Order::UpstreamsFirst, Some(Rule::ServeAtReadTime), true, "1\r\n"),
+    ];
+    for (order, broken, is_in_tick, expected) in cases {
+        let mut world = World::new(1);
+        let upstream = world.add_server(Server::new(Settings::default(), world.now()));
+        let mut proxy = scene::proxy(&mut world, upstream, Settings::default());
+        if let Some(rule) = broken {
+            proxy = proxy.without(rule);
+        }
+        let mut scene = Scene::new(world, upstream, proxy);
         scene.world.set_order(scene.proxy, order);
+        let (writer, reader) = (scene.world.connect(upstream), scene.client());
         scene.world.exchange(writer, [&b"SET k 1\r\n"[..]]);
         assert_eq!(scene.ask(reader, "GET k"), "1\r\n");
         scene.world.freeze(scene.proxy);
+        let pause = if is_in_tick { 2 * Settings::default().trust } else { Duration::ZERO };
+        scene.world.advance(pause);
         assert_eq!(scene.world.exchange(writer, [&b"SET k 2\r\n"[..]]), b"OK\r\n");
+        scene.world.advance(pause);
+        let ticks = scene.world.ticks(scene.proxy);
         scene.world.send(reader, b"GET k\r\n");
-        scene.world.wake(scene.proxy);
         scene.world.run();
-        assert_eq!(scene.heard(reader), format!("{expected}\r\n"));
-    }
-}
-
-#[test]
-fn a_proxy_that_was_stopped_in_a_tick_serves_nothing_by_the_time_at_which_that_began() {
-    for (broken, expected) in [(None, 2), (Some(Rule::ServeAtReadTime), 1)] {
-        let setup = crate::scene::Setup { broken, ..crate::scene::Setup::default() };
-        let mut scene = crate::scene::Scene::with_server(1, setup);
-        let (writer, reader) = (scene.world.connect(scene.upstream), scene.client());
-        scene.world.exchange(writer, [&b"SET k 1\r\n"[..]]);
-        assert_eq!(scene.ask(reader, "GET k"), "1\r\n");
-        scene.world.freeze(scene.proxy);
-        scene.world.advance(2 * setup.trust);
-        assert_eq!(scene.world.exchange(writer, [&b"SET k 2\r\n"[..]]), b"OK\r\n");
-        scene.world.advance(2 * setup.trust);
-        scene.world.send(reader, b"GET k\r\n");
-        scene.world.wake_in_tick(scene.proxy);
+        assert_eq!(scene.world.ticks(scene.proxy), ticks, "it does nothing");
+        match is_in_tick {
+            true => scene.world.wake_in_tick(scene.proxy),
+            false => scene.world.wake(scene.proxy),
+        }
+        scene.world.step();
+        assert_eq!(scene.world.ticks(scene.proxy), ticks + 1, "it finds all at once");
         scene.world.run();
-        assert_eq!(scene.heard(reader), format!("{expected}\r\n"));
+        assert_eq!(scene.heard(reader), expected, "{order:?}, {broken:?}");
     }
 }
