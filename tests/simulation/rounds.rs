@@ -56,6 +56,7 @@ fn play(seed: u64, plan: Plan) -> (Round, Result<(), String>) {
     (round, verdict)
 }
 
+/// Also, every reply comes in time and fits, no write is sent twice, and no DUMP has gaps.
 #[test]
 fn what_was_acknowledged_is_seen_by_all_in_time() {
     let (seed, rounds) = (support::seed(), support::rounds(100_000));

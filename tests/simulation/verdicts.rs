@@ -99,13 +99,15 @@ fn what_others_wrote_is_seen_once_it_is_acknowledged_and_trust_has_passed() {
 }
 
 #[test]
-fn what_was_written_at_a_proxy_is_seen_there_at_once() {
+fn what_was_written_at_a_proxy_is_seen_there_and_at_the_server_at_once() {
     for trust in [0, 100] {
         let written = || History::new(&[(1, 10)]).add(WROTE_1, 0, 0, 20, trust);
         written().add(SAW_NONE, 0, 19, 30, trust).holds();
         written().add(SAW_NONE, 0, 20, 30, trust).breaks(OLD);
         // Also at level 0.
         written().add(SAW_NONE, 0, 20, 30, trust).but(|it| it.promise.trust = None).breaks(OLD);
+        written().add(SAW_NONE, 0, 19, 30, trust).but(|it| it.proxy = None).holds();
+        written().add(SAW_NONE, 0, 20, 30, trust).but(|it| it.proxy = None).breaks(OLD);
     }
     let written = History::new(&[(1, 10)]).add(WROTE_1, 0, 0, 20, 100);
     let elsewhere = written.add(SAW_NONE, 1, 900, 901, 100);
@@ -158,13 +160,6 @@ fn at_level_0_what_is_kept_may_be_older_than_what_the_server_said() {
     };
     said(None).holds();
     said(Some(Duration::from_millis(100))).breaks(OLD);
-}
-
-#[test]
-fn the_server_itself_knows_at_once() {
-    let written = || History::new(&[(1, 10)]).add(WROTE_1, 0, 0, 20, 100);
-    written().add(SAW_NONE, 0, 19, 30, 100).but(|it| it.proxy = None).holds();
-    written().add(SAW_NONE, 0, 20, 30, 100).but(|it| it.proxy = None).breaks(OLD);
 }
 
 #[test]
