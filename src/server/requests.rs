@@ -78,10 +78,10 @@ impl Server {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
                     client.session.note_command(request.command.verb);
-                    let style = client.session.style(request.form, Some(request.command.verb));
                     if self.keyspace.has_no_memory_for(request.command) {
                         client.refuse(output, stats, request.form, &Refusal::OutOfMemory);
                     } else if client.session.is_plain() && request.command.is_for_keys() {
+                        let style = client.session.style(request.form, Some(request.command.verb));
                         let keys = &mut self.keyspace;
                         client.begin(commands::execute(keys, &request, style, output, stats, now));
                         let tracking = &mut self.keyspace.observers.tracking;
@@ -91,6 +91,7 @@ impl Server {
                             return BatchEnd::Pause;
                         }
                     } else {
+                        let style = client.session.style(request.form, Some(request.command.verb));
                         let context = RequestContext { conn, request: &request, style, now };
                         let then = self.execute_slow(out, &context);
                         input.consume(consumed);
