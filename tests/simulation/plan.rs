@@ -190,11 +190,11 @@ impl Plan {
 
     /// The links take little at a time, and the cache is small.
     fn rough(mut self, random: &mut Random) -> Plan {
-        self.settings.cache_bytes = random.pick(&[0, 4000, 1 << 20]);
+        self.settings.cache_bytes = random.pick(&[0, 4000, 1 << 20, 1 << 20]);
         self.settings.put_mode = random.pick(&[PutMode::Create, PutMode::Replace]);
         self.is_rough = true;
         self.keys = 1 + random.below(5);
-        self.staying = random.pick(&[0, 3, 40, 40]);
+        self.staying = random.pick(&[0, 3, 100, 100]);
         self.proxies = 1 + random.below(2);
         self.scratch = random.pick(&[1, 30, 4096, SCRATCH_BYTES]);
         self.most_pipelined = random.pick(&[1, 3, 8]);
@@ -205,6 +205,8 @@ impl Plan {
         }
         if !self.is_calm {
             roughen(&mut self.upstream_weather, random);
+            // So that a DUMP is cut now and then while it is told.
+            self.troubles.extend([Trouble::Cut; 6]);
             self.upstream_weather.delay.1 =
                 Duration::from_micros(random.pick(&[0, 300, 50_000, 400_000, 1_500_000]));
         }
@@ -231,8 +233,10 @@ impl Plan {
     /// Old servers are replaced by new ones, and these by old ones.
     fn with_servers_that_change(mut self, random: &mut Random) -> Plan {
         self.ages = vec![random.pick(&[Age::Middling, Age::Old]), Age::New];
-        self.trouble = self.trouble.max(15);
-        self.troubles.extend([Trouble::Kill, Trouble::Restart, Trouble::Restart]);
+        self.trouble = self.trouble.max(40);
+        for _ in 0..4 {
+            self.troubles.extend([Trouble::Kill, Trouble::Restart, Trouble::Restart]);
+        }
         self
     }
 
