@@ -88,7 +88,7 @@ fn lookup<'a>(cache: &'a mut Cache, key: &[u8], now: Instant) -> Option<Found<'a
 
 fn expire(cache: &mut Cache, now: Instant) {
     while cache.next_deadline().is_some_and(|next| next <= now) {
-        cache.expire(now);
+        cache.remove_expired(now);
     }
 }
 
@@ -116,7 +116,7 @@ fn longest_call(table: &mut Table) {
         }
         let mut calls = vec![timed(|| cache.clear())];
         while cache.next_deadline().is_some() {
-            calls.push(timed(|| cache.expire(now)));
+            calls.push(timed(|| cache.remove_expired(now)));
         }
         longest.extend(calls.iter().max().map(|call| call.as_nanos() as f64));
         let all = calls.iter().sum::<Duration>().as_millis();

@@ -42,7 +42,7 @@ fn main() {
         let took = timed(|| {
             for _ in 0..MINUTE {
                 now += Duration::from_millis(1);
-                while let Some(value) = wheel.expire(now) {
+                while let Some(value) = wheel.take_due(now) {
                     black_box(value);
                 }
             }
@@ -54,7 +54,7 @@ fn main() {
         insert(&mut wheel, now, &delays);
         now += Duration::from_secs(3600);
         let took = timed(|| {
-            while let Some(value) = wheel.expire(now) {
+            while let Some(value) = wheel.take_due(now) {
                 black_box(value);
             }
         });
@@ -103,7 +103,7 @@ fn longest_calls(table: &mut Table, timers: usize) {
         while wheel.len() > timers / 4
             && let Some(now) = wheel.next_deadline()
         {
-            while clocks[2].measure(|| wheel.expire(now)).is_some() {}
+            while clocks[2].measure(|| wheel.take_due(now)).is_some() {}
         }
         let mut values = wheel.into_values();
         while clocks[3].measure(|| values.next()).is_some() {}

@@ -176,13 +176,13 @@ impl Handler for Proxy {
     #[inline]
     fn next_deadline(&self) -> Option<Instant> {
         let upstream = &self.upstream;
-        let confirmation = self.coherence.confirmation_due(upstream.sent(), &self.settings);
-        let deadlines = [upstream.deadline(), self.coherence.next_deadline(), confirmation];
+        let ping = self.coherence.ping_due(upstream.sent(), &self.settings);
+        let deadlines = [upstream.deadline(), self.coherence.next_deadline(), ping];
         deadlines.into_iter().flatten().min()
     }
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
-        self.coherence.expire(now);
+        self.coherence.remove_expired(now);
         match self.upstream.deadline_reached(out, now) {
             Due::Nothing => {}
             Due::Connecting => {
@@ -196,7 +196,7 @@ impl Handler for Proxy {
                 self.lose_upstream(out, UpstreamError::TimedOut, now);
             }
         }
-        self.send_confirmation(out, now);
+        self.send_ping(out, now);
     }
 
     fn check_invariants(&self) {

@@ -296,7 +296,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     }
 
     fn reach_deadlines(&mut self, now: Instant) {
-        while let Some(timer) = self.timers.expire(now) {
+        while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Connection(id) => self.reach_connection_deadline(id, now),
                 Timer::Listener(index) => {

@@ -133,7 +133,7 @@ impl Handler for Server {
     }
 
     fn deadline_reached(&mut self, out: &mut Outbox, now: Instant) {
-        self.keyspace.expire(out.clock.at(now));
+        self.keyspace.sweep(out.clock.at(now));
         self.push_invalidations(out);
     }
 }

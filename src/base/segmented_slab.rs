@@ -140,7 +140,7 @@ impl<T> SegmentedSlab<T> {
             }
         }
         if was_full {
-            self.has_room(at);
+            self.note_room(at);
         }
         value
     }
@@ -156,7 +156,7 @@ impl<T> SegmentedSlab<T> {
         let added = self.pages.len();
         self.pages.push(None);
         self.room.resize(self.pages.len().div_ceil(BITS), 0);
-        self.has_room(added);
+        self.note_room(added);
         added
     }
 
@@ -191,7 +191,7 @@ impl<T> SegmentedSlab<T> {
         assert_eq!((len, allocated), (self.len, self.allocated));
     }
 
-    fn has_room(&mut self, page: usize) {
+    fn note_room(&mut self, page: usize) {
         self.room[page / BITS] |= 1 << (page % BITS);
         self.first_room = self.first_room.min(page / BITS);
     }

@@ -1,4 +1,4 @@
-//! A hierarchical timing wheel: insert, cancel and expire a timer in constant time, however many
+//! A hierarchical timing wheel: insert, cancel and take out a timer in constant time, however many
 //! there are. It reads no clock; its owner passes the time.
 //!
 //! Source: G. Varghese and T. Lauck, *Hashed and Hierarchical Timing Wheels* (SOSP 1987), scheme 7.
@@ -20,9 +20,9 @@
 //! ```
 //!
 //! Hence everything at a lower level is due before anything at a higher one, and the next slot is
-//! the lowest bit of the first occupancy bitmap that is not zero. `expire` jumps from one such slot
-//! to the next and touches nothing between. A slot of level 0 fires. A slot of a higher level is
-//! *cascaded* when the current tick reaches its start: here at 192 (`0:3:0`) B moves to level 0,
+//! the lowest bit of the first occupancy bitmap that is not zero. `take_due` jumps from one such
+//! slot to the next and touches nothing between. A slot of level 0 fires. A slot of a higher level
+//! is *cascaded* when the current tick reaches its start: here at 192 (`0:3:0`) B moves to level 0,
 //! slot 8; at 8192 (`2:0:0`) C moves to level 1, slot 12; at 8960 (`2:12:0`) to level 0, slot 40.
 //!
 //! To cascade takes long where many timers have come to one slot: of twenty million keys that live
@@ -38,9 +38,9 @@
 //!   at 8192, this wheel takes the place of the one at level 1, which is empty; nothing is moved
 //! ```
 //!
-//! An insert opens a slot, and `expire` cascades one, at most once at each level, so no call moves
-//! more than 128 timers ten times; and a timer is moved about as often as by cascading alone. An
-//! open slot in which 32 are left is closed again, and gives a kilobyte back.
+//! An insert opens a slot, and `take_due` cascades one, at most once at each level, so no call
+//! moves more than 128 timers ten times; and a timer is moved about as often as by cascading alone.
+//! An open slot in which 32 are left is closed again, and gives a kilobyte back.
 //!
 //! Why not cascade in pieces, one at each call? Whatever is due would wait until all of its slot
 //! have been moved, for seconds; and `None` could mean that nothing is due, or that it is not known
@@ -67,7 +67,7 @@ const LEVELS: usize = u64::BITS.div_ceil(BITS_PER_DIGIT) as usize;
 /// Deadlines may lie up to 584 million years after the origin; later ones count as that.
 pub struct TimerWheel<T> {
     origin: Instant,
-    /// The latest `now` given to [`TimerWheel::expire`]. What is not after it is due at once.
+    /// The latest `now` given to [`TimerWheel::take_due`]. What is not after it is due at once.
     latest: Instant,
     /// Every timer of an earlier tick has fired. Behind `latest` while there is more to fire.
     current: u64,
@@ -123,7 +123,7 @@ impl<T> TimerWheel<T> {
     }
 
     /// Adds a timer, and returns its name. One whose deadline is not after the latest `now` is due
-    /// at once, also in the series of [`expire`](Self::expire) calls that is under way.
+    /// at once, also in the series of [`take_due`](Self::take_due) calls that is under way.
     ///
     /// # Panics
     /// With nearly 2³² timers in the wheel.
@@ -180,22 +180,23 @@ impl<T> TimerWheel<T> {
     /// to 1 ms, equal ones in the order of their inserts. However far `now` jumps, and however many
     /// timers there are, one call takes some 20 µs at most. With a `now` earlier than one before,
     /// nothing fires.
-    pub fn expire(&mut self, now: Instant) -> Option<T> {
+    pub fn take_due(&mut self, now: Instant) -> Option<T> {
         let slot = self.first_due(now)?;
         Some(self.remove(slot, self.current))
     }
 
-    /// Returns the timer that [`expire`](Self::expire) would take out, which stays in.
+    /// Returns the timer that [`take_due`](Self::take_due) would take out, which stays in.
     pub fn due(&mut self, now: Instant) -> Option<TimerId> {
         let slot = self.first_due(now)?;
         Some(TimerId { slot, generation: self.nodes.slab[slot].generation })
     }
 
-    /// Returns when [`expire`](Self::expire) should be called next; `None`: there are no timers.
+    /// Returns when [`take_due`](Self::take_due) should be called next; `None`: there are no
+    /// timers.
     ///
     /// Never later than the earliest deadline rounded up to 1 ms, and earlier where timers have to
     /// be cascaded first, at most ten times for one timer. What is overdue gives the latest `now`.
-    /// Once `expire(now)` has returned `None`, this is after `now`.
+    /// Once `take_due(now)` has returned `None`, this is after `now`.
     pub fn next_deadline(&self) -> Option<Instant> {
         let (level, slot, _) = self.next_slot()?;
         let start = self.origin + Duration::from_millis(self.slot_start(level, slot));
@@ -224,7 +225,8 @@ impl<T> TimerWheel<T> {
     /// The memory of an open slot, in bytes.
     pub const OPENED_BYTES: usize = size_of::<Wheel>();
 
-    /// Returns the latest `now` that was given to [`expire`](Self::expire), at first the origin.
+    /// Returns the latest `now` that was given to [`take_due`](Self::take_due), at first the
+    /// origin.
     pub fn latest(&self) -> Instant {
         self.latest
     }

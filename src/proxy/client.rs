@@ -39,19 +39,19 @@ pub struct ProxyClient {
     /// The number of its unanswered reads that were sent on. A cached value may be older than their
     /// replies, so none is served before they have come.
     pub reads_sent: u32,
-    /// Whether a confirmation has come that was requested after its present request had come.
-    pub is_covered: bool,
+    /// Whether a PING is answered that was sent after its present request had come.
+    pub ping_answered: bool,
     /// The bytes of its input that were consumed, since it connected.
     taken: u64,
-    /// Whether it waits for a confirmation.
-    is_unconfirmed: bool,
-    /// The bytes of its input that had come when it began to wait for the last confirmation.
-    awaited_to: u64,
-    /// The bytes of its input that had come before the last confirmation that has come.
-    confirmed_to: u64,
-    /// Whether its present request waits for a confirmation.
+    /// Whether it waits for the answer to a PING.
+    waits_for_ping: bool,
+    /// The bytes of its input that had come when it last began to wait for a PING.
+    ping_wanted_to: u64,
+    /// The bytes of its input that had come before the last PING was sent that is answered.
+    ping_answered_to: u64,
+    /// Whether its present request waits for a PING.
     is_held: bool,
-    /// The error of its present request, whose confirmation will not come.
+    /// The error of its present request, whose PING will not be answered.
     failure: Option<UpstreamError>,
 }
 
@@ -67,11 +67,11 @@ impl ProxyClient {
             is_waiting: false,
             has_ended: false,
             reads_sent: 0,
-            is_covered: false,
+            ping_answered: false,
             taken: 0,
-            is_unconfirmed: false,
-            awaited_to: 0,
-            confirmed_to: 0,
+            waits_for_ping: false,
+            ping_wanted_to: 0,
+            ping_answered_to: 0,
             is_held: false,
             failure: None,
         }
@@ -89,47 +89,46 @@ impl ProxyClient {
         self.taken += bytes as u64;
     }
 
-    /// Returns whether the next `bytes` of its input had come before a confirmation was requested
-    /// that has come since.
+    /// Begins a request: the next `bytes` of its input.
     #[inline]
-    pub fn covers(&self, bytes: usize) -> bool {
-        self.taken + bytes as u64 <= self.confirmed_to
+    pub fn begin_request(&mut self, bytes: usize) {
+        self.ping_answered = self.taken + bytes as u64 <= self.ping_answered_to;
     }
 
-    /// Begins to wait for a confirmation, with so many bytes of input that are not consumed.
-    /// Returns `false` if it does so already.
-    pub fn await_confirmation(&mut self, input: usize) -> bool {
+    /// Begins to wait for a PING, with so many bytes of input that are not consumed. Returns
+    /// `false` if it does so already.
+    pub fn wait_for_ping(&mut self, input: usize) -> bool {
         self.is_held = true;
-        if self.is_unconfirmed {
+        if self.waits_for_ping {
             return false;
         }
-        self.is_unconfirmed = true;
-        self.awaited_to = self.taken + input as u64;
+        self.waits_for_ping = true;
+        self.ping_wanted_to = self.taken + input as u64;
         true
     }
 
-    /// Ends to wait for a confirmation, which has come; with `failure`, it will not.
-    pub fn confirmation_ended(&mut self, failure: Option<UpstreamError>) {
-        debug_assert!(self.is_unconfirmed, "it waits for one at most");
-        self.is_unconfirmed = false;
+    /// Ends the wait for a PING, which is answered; with `failure`, it never will be.
+    pub fn end_wait_for_ping(&mut self, failure: Option<UpstreamError>) {
+        debug_assert!(self.waits_for_ping, "it waits for one at most");
+        self.waits_for_ping = false;
         if failure.is_none() {
-            self.confirmed_to = self.awaited_to;
+            self.ping_answered_to = self.ping_wanted_to;
         } else if self.is_held {
             self.failure = failure;
         }
     }
 
     /// Takes up its present request, which may be one that was held. Returns why it is to fail, if
-    /// the confirmation that it waited for will not come.
+    /// the PING that it waited for will not be answered.
     pub fn take_up(&mut self) -> Option<UpstreamError> {
         self.is_held = false;
         self.failure.take()
     }
 
-    /// Returns what it waits for before its next request, if that is its own replies, of which
-    /// `unsent` bytes are in the output.
+    /// Has it wait before its next request, if too much of its own replies is owed, or not taken:
+    /// `unsent` bytes are in the output. Returns what it waits for; `None`: there is room.
     #[inline]
-    pub fn blocked(&mut self, unsent: usize, output_limit: usize) -> Option<Next> {
+    pub fn wait_if_full(&mut self, unsent: usize, output_limit: usize) -> Option<Next> {
         if unsent > limits::HIGH_WATER {
             return Some(Next::Drain);
         }
@@ -142,11 +141,14 @@ impl ProxyClient {
         Some(Next::Wait)
     }
 
-    /// Panics unless its replies and confirmations are as they should be. For tests and debug
+    /// Panics unless its replies and its wait for a PING are as they should be. For tests and debug
     /// builds.
     pub fn check_invariants(&self) {
         self.replies.check_invariants();
-        assert!(self.confirmed_to <= self.awaited_to, "a confirmation came that was not awaited");
+        assert!(
+            self.ping_answered_to <= self.ping_wanted_to,
+            "a PING is answered that was not wanted"
+        );
         assert!(self.reads_sent as usize <= self.replies.owed(), "a read is owed a reply");
         assert!(self.failure.is_none() || self.is_held, "only what was held fails");
     }

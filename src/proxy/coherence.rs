@@ -75,9 +75,9 @@ impl Writes {
 
 /// What a request may rely on of the upstream's answers.
 #[derive(Clone, Copy, Debug)]
-pub struct Confirmation {
+pub struct Freshness {
     /// Whether a PING is answered that was sent after the request had come.
-    pub is_covered: bool,
+    pub ping_answered: bool,
     /// The time at which the newest request that is answered was sent on this connection.
     pub confirmed: Option<Instant>,
 }
@@ -92,12 +92,12 @@ pub struct Coherence {
     /// Whether it was logged that nothing is cached for want of `PTTL`.
     has_logged_refused_life: bool,
     /// Whether a PING is under way.
-    is_confirming: bool,
+    is_pinging: bool,
     /// The clients whose hits wait for a PING that is yet to be sent, in the order in which they
     /// came.
-    unconfirmed: Vec<ConnId>,
+    waiting_for_ping: Vec<ConnId>,
     /// The time at which the first of them came.
-    unconfirmed_since: Instant,
+    waiting_since: Instant,
 }
 
 impl Coherence {
@@ -109,9 +109,9 @@ impl Coherence {
             level: Level::Zero,
             logged_level: None,
             has_logged_refused_life: false,
-            is_confirming: false,
-            unconfirmed: Vec::new(),
-            unconfirmed_since: now,
+            is_pinging: false,
+            waiting_for_ping: Vec::new(),
+            waiting_since: now,
         }
     }
 
@@ -140,33 +140,34 @@ impl Coherence {
         self.cache.hash(key)
     }
 
-    /// Returns what is cached of a key. The error: it may not be served before the upstream has
-    /// confirmed.
+    /// Returns what is cached of a key; an entry whose deadline has come is dropped. The error: it
+    /// may not be served before a PING is answered, behind which no earlier invalidation is
+    /// missing.
     #[inline]
     pub fn look_up(
         &mut self,
         hash: u64,
         key: &[u8],
-        known: Confirmation,
+        known: Freshness,
         settings: &Settings,
         now: Instant,
     ) -> Option<Result<Found<'_>, Hold>> {
-        let needs_no_confirmation = self.level == Level::Zero || !self.keeps(Rule::ConfirmHits);
+        let needs_no_ping = self.level == Level::Zero || !self.keeps(Rule::ConfirmHits);
         let found = self.cache.get(hash, key, now)?;
-        let is_fresh = needs_no_confirmation
-            || known.is_covered
+        let is_fresh = needs_no_ping
+            || known.ping_answered
             || known.confirmed.is_some_and(|at| is_trusted(at, settings, now));
-        Some(if is_fresh { Ok(found) } else { Err(Hold::Confirmation) })
+        Some(if is_fresh { Ok(found) } else { Err(Hold::Unconfirmed) })
     }
 
-    /// Returns whether a key can be fetched now: there is no flight of it, or one that may be
-    /// joined. If that is too old, level 0 has another one begin; level 1 waits for a confirmation,
-    /// with which the flight has landed.
-    pub fn may_fetch(
+    /// Prepares to join the flight of a key, or to begin one: a flight that is older than `--ttl`
+    /// is poisoned, so that another one begins. Returns `false` if that has to wait for a PING: at
+    /// level 1 a flight that is older than `--trust` is not joined, and it has landed by then.
+    pub fn prepare_fetch(
         &mut self,
         hash: u64,
         key: &[u8],
-        known: Confirmation,
+        known: Freshness,
         settings: &Settings,
         now: Instant,
     ) -> bool {
@@ -175,7 +176,7 @@ impl Coherence {
             self.flights.poison(hash, key);
             return true;
         }
-        known.is_covered
+        known.ping_answered
             || self.level == Level::Zero
             || is_trusted(sent_at, settings, now)
             || !self.keeps(Rule::ConfirmJoins)
@@ -304,35 +305,35 @@ impl Coherence {
 
     /// Holds a client until the upstream has answered a PING that is sent after now.
     pub fn hold(&mut self, conn: ConnId, now: Instant) {
-        if self.unconfirmed.is_empty() {
-            self.unconfirmed_since = now;
+        if self.waiting_for_ping.is_empty() {
+            self.waiting_since = now;
         }
-        self.unconfirmed.push(conn);
+        self.waiting_for_ping.push(conn);
     }
 
     /// Returns the time at which a PING is due: at once, if hits wait for it. Those of one tick
     /// share one. `sent` is the time at which the newest request was sent upstream.
-    pub fn confirmation_due(&self, sent: Instant, settings: &Settings) -> Option<Instant> {
-        if !self.unconfirmed.is_empty() {
-            return Some(self.unconfirmed_since);
+    pub fn ping_due(&self, sent: Instant, settings: &Settings) -> Option<Instant> {
+        if !self.waiting_for_ping.is_empty() {
+            return Some(self.waiting_since);
         }
-        let keeps_confirming = self.level == Level::One
-            && !self.is_confirming
+        let keeps_pinging = self.level == Level::One
+            && !self.is_pinging
             && !self.cache.is_empty()
             && settings.trust > Duration::ZERO;
         let pause = (settings.trust / PINGS_PER_TRUST).max(MIN_PAUSE);
-        keeps_confirming.then(|| sent + pause)
+        keeps_pinging.then(|| sent + pause)
     }
 
     /// Begins a PING; returns the clients that wait for its answer.
-    pub fn begin_confirmation(&mut self) -> Vec<ConnId> {
-        self.is_confirming = true;
-        std::mem::take(&mut self.unconfirmed)
+    pub fn begin_ping(&mut self) -> Vec<ConnId> {
+        self.is_pinging = true;
+        std::mem::take(&mut self.waiting_for_ping)
     }
 
     /// Ends a PING, answered or not.
-    pub fn end_confirmation(&mut self) {
-        self.is_confirming = false;
+    pub fn end_ping(&mut self) {
+        self.is_pinging = false;
     }
 
     /// Drops the cache that relied on the reports of the lost connection. Returns the clients that
@@ -342,8 +343,8 @@ impl Coherence {
             self.drop_all(stats, Stat::FlushesByDisconnect);
         }
         self.level = Level::Zero;
-        self.is_confirming = false;
-        std::mem::take(&mut self.unconfirmed)
+        self.is_pinging = false;
+        std::mem::take(&mut self.waiting_for_ping)
     }
 
     /// Begins a write, `W` + 1: drops the entries that it may change.
@@ -381,14 +382,14 @@ impl Coherence {
         }
     }
 
-    /// Returns the time at which [`expire`](Self::expire) is to be called.
+    /// Returns the time at which [`remove_expired`](Self::remove_expired) is to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.cache.next_deadline()
     }
 
     /// Drops entries whose deadline has come: a bounded part of them.
-    pub fn expire(&mut self, now: Instant) {
-        self.cache.expire(now);
+    pub fn remove_expired(&mut self, now: Instant) {
+        self.cache.remove_expired(now);
     }
 
     /// Writes the gauges and counters that are kept here.
@@ -408,8 +409,8 @@ impl Coherence {
     }
 
     /// Returns whether a PING is under way.
-    pub fn is_confirming(&self) -> bool {
-        self.is_confirming
+    pub fn is_pinging(&self) -> bool {
+        self.is_pinging
     }
 
     /// Panics unless cache, flights and writes are as they should be. For tests and debug builds.

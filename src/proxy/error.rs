@@ -29,7 +29,7 @@ pub enum Hold {
     /// The upstream has no room for it, or has not sent its commands yet.
     Upstream,
     /// The upstream has to confirm first that a cached value is current.
-    Confirmation,
+    Unconfirmed,
 }
 
 /// A reply of the upstream that cannot belong to its request.

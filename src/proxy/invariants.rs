@@ -18,7 +18,7 @@ struct UnansweredRequests<'a> {
     reads: HashMap<ConnId, u32>,
     /// The parts of its `DUMP` that each client is owed.
     dump_parts: HashMap<(ConnId, u32), usize>,
-    confirmations: usize,
+    pings: usize,
 }
 
 impl<'a> UnansweredRequests<'a> {
@@ -39,7 +39,7 @@ impl<'a> UnansweredRequests<'a> {
             Purpose::Dump(part) => {
                 *self.dump_parts.entry((part.conn, part.dump)).or_default() += 1;
             }
-            Purpose::Confirmation(_) => self.confirmations += 1,
+            Purpose::Ping(_) => self.pings += 1,
             Purpose::Greeting(_) | Purpose::Life(_) | Purpose::Multi => {}
         }
     }
@@ -66,8 +66,7 @@ impl Proxy {
         for (key, &count) in &requests.writes {
             assert_eq!(flights.writes_of(key), count, "W(k) is balanced");
         }
-        let is_confirming = self.coherence.is_confirming();
-        assert!(!is_confirming || requests.confirmations > 0, "a PING is under way");
+        assert!(!self.coherence.is_pinging() || requests.pings > 0, "a PING is under way");
         for (conn, client) in self.clients.iter() {
             let owed = requests.owed.get(&conn).copied().unwrap_or_default();
             // A client that is dropped keeps what it was owed.

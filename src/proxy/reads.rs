@@ -5,7 +5,7 @@ use super::client::ProxyClient;
 use super::client::gather::Gather;
 use super::coherence::cache::Found;
 use super::coherence::flight::Waiter;
-use super::coherence::{Coherence, Confirmation, Writes, is_caching};
+use super::coherence::{Coherence, Freshness, Writes, is_caching};
 use super::error::Hold;
 use super::upstream::connection::UpstreamConnection;
 use super::upstream::purpose::{Purpose, Shape};
@@ -25,8 +25,8 @@ pub(super) fn hash(coherence: &Coherence, settings: &Settings, key: Key<'_>) -> 
 
 /// Returns what the present request of a client may rely on.
 #[inline]
-fn known_to(client: &ProxyClient, upstream: &UpstreamConnection<Purpose>) -> Confirmation {
-    Confirmation { is_covered: client.is_covered, confirmed: upstream.confirmed() }
+fn known_to(client: &ProxyClient, upstream: &UpstreamConnection<Purpose>) -> Freshness {
+    Freshness { ping_answered: client.ping_answered, confirmed: upstream.confirmed() }
 }
 
 /// Answers a `GET` from the cache, where `hash` is that of its key. Returns how many bytes the
@@ -89,9 +89,9 @@ impl Proxy {
             return Err(Hold::Upstream);
         }
         if let Some(hash) = hash
-            && !coherence.may_fetch(hash, key, known_to(client, upstream), settings, now)
+            && !coherence.prepare_fetch(hash, key, known_to(client, upstream), settings, now)
         {
-            return Err(Hold::Confirmation);
+            return Err(Hold::Unconfirmed);
         }
         out.stats.add(Stat::Misses, 1);
         let waiter = Waiter { conn, ticket: client.replies.owe(style) };
@@ -129,10 +129,10 @@ impl Proxy {
             let (hash, key) = (key.hash(|key| coherence.hash(key)), key.bytes);
             if let Some(found) = coherence.look_up(hash, key, known, settings, now) {
                 is_too_large |= gather.take(index, found?.reply());
-            } else if coherence.may_fetch(hash, key, known, settings, now) {
+            } else if coherence.prepare_fetch(hash, key, known, settings, now) {
                 missing.push((index, hash, key));
             } else {
-                return Err(Hold::Confirmation);
+                return Err(Hold::Unconfirmed);
             }
         }
         if !missing.is_empty() && upstream.is_full(out) {

@@ -72,7 +72,7 @@ impl Proxy {
         // The output is touched only where something is written to it.
         let mut unsent = out.unsent(conn);
         let hold = loop {
-            if let Some(next) = client.blocked(unsent, limits.output_limit) {
+            if let Some(next) = client.wait_if_full(unsent, limits.output_limit) {
                 return BatchEnd::Stop(next);
             }
             if client.dump.is_some() {
@@ -91,7 +91,7 @@ impl Proxy {
                 }
             };
             out.stats.count_request(request.command);
-            client.is_covered = client.covers(consumed);
+            client.begin_request(consumed);
             let style = client.session.style(request.form, Some(request.command.verb));
             let context = RequestContext { conn, request: &request, style, now: at };
             let outcome = if request.command.verb == Verb::Get && client.is_plain() {
@@ -191,9 +191,9 @@ impl Proxy {
         client.is_waiting = true;
         match why {
             Hold::Upstream => self.held.push(conn),
-            Hold::Confirmation => {
+            Hold::Unconfirmed => {
                 out.stats.add(Stat::HeldForConfirmation, 1);
-                if client.await_confirmation(input.len()) {
+                if client.wait_for_ping(input.len()) {
                     self.coherence.hold(conn, now);
                 }
             }

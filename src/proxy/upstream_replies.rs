@@ -86,7 +86,7 @@ impl Proxy {
     ) -> Result<(), UnexpectedReply> {
         let bytes = reply.bytes();
         if !matches!(purpose, Some(Purpose::Greeting(_))) {
-            self.upstream.has_answered();
+            self.upstream.note_answered();
         }
         match purpose {
             Some(Purpose::Greeting(step)) => {
@@ -98,8 +98,8 @@ impl Proxy {
                 }
                 Ok(())
             }
-            Some(Purpose::Confirmation(waiting)) => {
-                self.confirmation_ended(out, waiting, None);
+            Some(Purpose::Ping(waiting)) => {
+                self.release_unconfirmed(out, waiting, None);
                 expect(bytes, b"PONG")
             }
             Some(Purpose::Life(id)) => {
@@ -180,8 +180,8 @@ impl Proxy {
                     self.dump_failed(out, part.conn, failure.message(false));
                 }
             }
-            Purpose::Confirmation(waiting) => {
-                self.confirmation_ended(out, waiting, Some(failure));
+            Purpose::Ping(waiting) => {
+                self.release_unconfirmed(out, waiting, Some(failure));
             }
             Purpose::Greeting(_) | Purpose::Multi | Purpose::Life(_) => {}
         }
@@ -229,7 +229,7 @@ impl Proxy {
         }
         let (failure, waiting) = self.upstream.lose(out, why, now);
         let waiting_for_ping = self.coherence.connection_lost(&mut out.stats);
-        self.confirmation_ended(out, waiting_for_ping, Some(failure));
+        self.release_unconfirmed(out, waiting_for_ping, Some(failure));
         for purpose in waiting {
             self.fail(out, purpose, failure);
         }
@@ -250,16 +250,16 @@ impl Proxy {
 
     /// Goes on with the clients that waited for the answer to a PING; with `failure`, there will be
     /// none, and their requests fail.
-    fn confirmation_ended(
+    fn release_unconfirmed(
         &mut self,
         out: &mut Outbox,
         waiting: Vec<ConnId>,
         failure: Option<UpstreamError>,
     ) {
-        self.coherence.end_confirmation();
+        self.coherence.end_ping();
         for conn in waiting {
             if let Some(client) = self.clients.get_mut(conn) {
-                client.confirmation_ended(failure);
+                client.end_wait_for_ping(failure);
                 if client.is_waiting {
                     client.go_on(out, conn);
                 }

@@ -21,11 +21,11 @@ impl Proxy {
     }
 
     /// Sends the PING that hits wait for, if it is due.
-    pub(super) fn send_confirmation(&mut self, out: &mut Outbox, now: Instant) {
+    pub(super) fn send_ping(&mut self, out: &mut Outbox, now: Instant) {
         let sent = self.upstream.sent();
-        if self.coherence.confirmation_due(sent, &self.settings).is_some_and(|due| due <= now) {
-            let waiting = self.coherence.begin_confirmation();
-            self.send(out, &[b"PING"], Purpose::Confirmation(waiting), now);
+        if self.coherence.ping_due(sent, &self.settings).is_some_and(|due| due <= now) {
+            let waiting = self.coherence.begin_ping();
+            self.send(out, &[b"PING"], Purpose::Ping(waiting), now);
         }
     }
 }

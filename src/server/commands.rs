@@ -124,7 +124,7 @@ fn function(verb: Verb) -> Function {
         Verb::Randomkey => keys::random,
         Verb::Dbsize => keys::count,
         Verb::Flushdb | Verb::Flushall => keys::flush,
-        Verb::Expire | Verb::Pexpire | Verb::Expireat | Verb::Pexpireat => expiry::expire,
+        Verb::Expire | Verb::Pexpire | Verb::Expireat | Verb::Pexpireat => expiry::set_expiry,
         Verb::Ttl | Verb::Pttl | Verb::Expiretime | Verb::Pexpiretime => expiry::remaining,
         Verb::Persist => expiry::persist,
         Verb::Keys => scan::keys,

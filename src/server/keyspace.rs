@@ -110,20 +110,21 @@ impl Keyspace {
         self.store.random(self.draws, now)
     }
 
-    /// Returns whether a request for this command is to be refused for want of memory: see
-    /// `--max-memory`.
+    /// Makes memory for a request of this command: see `--max-memory`. Returns `false` if there is
+    /// too little, and the request is to be refused.
     #[inline]
-    pub fn has_no_memory_for(&mut self, command: &Command) -> bool {
-        command.may_grow()
-            && (self.memory_limit != 0 && self.refuses_at_limit(command)
-                || self.store.is_full() && command.stores())
+    pub fn make_memory_for(&mut self, command: &Command) -> bool {
+        !command.may_grow()
+            || (self.memory_limit == 0 || self.make_memory_at_limit(command))
+                && !(self.store.is_full() && command.stores())
     }
 
-    /// Returns whether a value may not grow by `bytes` for want of memory. Only what is far more
-    /// than a request brings needs this check: [`has_no_memory_for`](Self::has_no_memory_for) came
-    /// before.
-    pub fn has_no_memory_to_grow(&mut self, bytes: usize) -> bool {
-        self.memory_limit != 0 && bytes > MAX_PAGED && self.is_over_limit(bytes)
+    /// Makes memory for a value to grow by `bytes`. Returns `false` if there is too little. Only
+    /// what is far more than a request brings needs this: [`make_memory_for`] came before.
+    ///
+    /// [`make_memory_for`]: Self::make_memory_for
+    pub fn make_memory_to_grow(&mut self, bytes: usize) -> bool {
+        self.memory_limit == 0 || bytes <= MAX_PAGED || self.make_room(bytes)
     }
 
     /// Returns whether the rest of a request that has begun is to be dropped: `come` bytes of it
@@ -133,29 +134,29 @@ impl Keyspace {
             Some(command) if !command.may_grow() => {
                 come > limits::HIGH_WATER && self.memory_limit != 0 && self.takes_far_too_much()
             }
-            command => self.has_no_memory_for(command.unwrap_or(Command::set())),
+            command => !self.make_memory_for(command.unwrap_or(Command::set())),
         }
     }
 
-    fn refuses_at_limit(&mut self, command: &Command) -> bool {
-        self.takes_far_too_much() || command.stores() && self.is_over_limit(0)
+    fn make_memory_at_limit(&mut self, command: &Command) -> bool {
+        !self.takes_far_too_much() && (!command.stores() || self.make_room(0))
     }
 
-    /// Returns whether the process is over its limit, or would be with `more` bytes. What is free
-    /// in pages is filled first, by what fits there, and what was cleared does not count.
-    fn is_over_limit(&mut self, more: usize) -> bool {
+    /// Gives back what was cleared, until the process can take `more` bytes within its limit.
+    /// Returns whether it can. What is free in pages is filled first, by what fits there.
+    fn make_room(&mut self, more: usize) -> bool {
         let Keyspace { store, memory, memory_limit, .. } = self;
-        let is_over = || memory.bytes() + more > *memory_limit;
-        while is_over() {
+        let fits = || memory.bytes() + more <= *memory_limit;
+        while !fits() {
             let spare = if more > MAX_PAGED { 0 } else { store.spare_bytes() };
             if memory.bytes() + more - spare <= *memory_limit {
-                return false;
+                return true;
             }
             if !store.give_back() {
-                return is_over();
+                return fits();
             }
         }
-        false
+        true
     }
 
     /// Returns whether the system counts a quarter more than may be taken: then the allocator keeps
@@ -264,24 +265,24 @@ impl Keyspace {
         self.observers.watches.forget(client)
     }
 
-    /// Deletes a key if it has expired, before [`expire`](Self::expire) does.
+    /// Deletes a key if it has expired, before [`sweep`](Self::sweep) does.
     fn purge(&mut self, key: &[u8], now: Now) {
         if self.store.purge(key, now) {
-            self.observers.expired(key);
+            self.observers.changed_by_expiry(key);
         }
     }
 
     /// Deletes some of the keys that have expired, and some of the stale entries of the tracking
     /// table; [`Keyspace::next_deadline`] returns when to go on.
-    pub fn expire(&mut self, now: Now) {
+    pub fn sweep(&mut self, now: Now) {
         let Keyspace { store, observers, .. } = self;
-        store.expire(now, |key| observers.expired(key));
+        store.remove_expired(now, |key| observers.changed_by_expiry(key));
         if observers.tracking.next_sweep().is_some_and(|at| at <= now.instant) {
             observers.tracking.sweep(now.instant);
         }
     }
 
-    /// Returns when [`Keyspace::expire`] has something to do.
+    /// Returns when [`Keyspace::sweep`] has something to do.
     #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [self.store.next_deadline(), self.observers.tracking.next_sweep()];

@@ -38,7 +38,7 @@ impl Observers {
 
     /// Notifies of a key that has expired.
     #[inline]
-    pub fn expired(&mut self, key: &[u8]) {
+    pub fn changed_by_expiry(&mut self, key: &[u8]) {
         if self.any() {
             self.notify(key, Cause::NoClient);
         }

@@ -78,7 +78,7 @@ impl Server {
                 Decoded::Request(request) => {
                     stats.count_request(request.command);
                     client.session.note_command(request.command.verb);
-                    if self.keyspace.has_no_memory_for(request.command) {
+                    if !self.keyspace.make_memory_for(request.command) {
                         client.refuse(output, stats, request.form, &Refusal::OutOfMemory);
                     } else if client.session.is_plain() && request.command.is_for_keys() {
                         let style = client.session.style(request.form, Some(request.command.verb));

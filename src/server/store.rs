@@ -16,10 +16,11 @@
 //! that there are, whatever came before; of those over 16 KiB, the allocator may keep what was
 //! freed.
 //!
-//! A key whose deadline has come is absent at once for every lookup: the deadline is compared.
-//! Its memory goes later. Each entry with a deadline has a timer in a wheel, and [`Store::expire`]
-//! removes what is due there, a bounded number at a time, and reports each key. What else comes
-//! upon an expired entry leaves it to that, or writes the key anew and so takes its place.
+//! A key whose deadline has come is absent at once for every lookup: the deadline is compared. Its
+//! memory goes later. Each entry with a deadline has a timer in a wheel, and
+//! [`Store::remove_expired`] removes what is due there, a bounded number at a time, and reports
+//! each key. What else comes upon an expired entry leaves it to that, or writes the key anew and so
+//! takes its place.
 //!
 //! Deadlines are in Unix time and timers are not. If the wall clock is set back, a timer fires too
 //! early and is set anew. If it is set forward, a timer fires too late, and that costs memory only.
@@ -27,7 +28,7 @@
 //! a key that is kept alive by being set again and again costs the wheel next to nothing.
 //!
 //! Nothing here takes long, however many keys there are: what would ([`Store::clear`], deadlines
-//! that come for many at a time) is done in parts by [`Store::expire`].
+//! that come for many at a time) is done in parts by [`Store::remove_expired`].
 
 mod entry;
 mod expiry;
@@ -205,7 +206,7 @@ impl Store {
     }
 
     /// Deletes a key, and returns whether it existed. One that has expired is left to
-    /// [`expire`](Self::expire), which reports it.
+    /// [`remove_expired`](Self::remove_expired), which reports it.
     pub fn remove<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> bool {
         let (hash, key) = self.hashed(key.into());
         self.take_out(hash, |_, entry| entry.key() == key && entry.is_live(now.unix_millis))

@@ -73,7 +73,7 @@ impl Server {
             // All replies together have the room of one. A short one is always given.
             let room = output_limit.saturating_sub(mark - begin).max(SHORT_REPLY);
             self.keyspace.output_limit = room;
-            if self.keyspace.has_no_memory_for(request.command) {
+            if !self.keyspace.make_memory_for(request.command) {
                 // The other requests go on.
                 if let Some((output, stats)) = out.output_and_stats(conn) {
                     RequestError::from(&Refusal::OutOfMemory).write(style, output, stats);
@@ -117,7 +117,7 @@ impl Server {
             return Ok(Buffer::new());
         }
         if let Some(command) = transaction.growing()
-            && self.keyspace.has_no_memory_for(command)
+            && !self.keyspace.make_memory_for(command)
         {
             return Err(aborted_for_memory());
         }

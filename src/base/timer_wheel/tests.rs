@@ -12,7 +12,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl<T> TimerWheel<T> {
     fn expire_all(&mut self, now: Instant) -> Vec<T> {
-        let fired = std::iter::from_fn(|| self.expire(now)).collect();
+        let fired = std::iter::from_fn(|| self.take_due(now)).collect();
         self.check_invariants();
         assert!(self.next_deadline().is_none_or(|next| next > now));
         fired
@@ -62,7 +62,7 @@ fn a_past_deadline_fires_in_the_same_series_and_in_order() {
     let mut wheel = TimerWheel::new(origin);
     wheel.insert(origin + 5 * MILLISECOND, 1);
     wheel.insert(origin + 90 * MILLISECOND, 4);
-    assert_eq!(wheel.expire(now), Some(1));
+    assert_eq!(wheel.take_due(now), Some(1));
     wheel.insert(now, 5);
     wheel.insert(origin, 2);
     wheel.insert(origin + 80 * MILLISECOND, 3);
@@ -82,7 +82,7 @@ fn an_identifier_is_void_once_its_slot_is_reused() {
     let second = wheel.insert(origin, 2);
     assert_eq!(second.slot, first.slot);
     assert_eq!((wheel.get(first), wheel.get(second)), (None, Some(&2)));
-    assert_eq!((wheel.cancel(first), wheel.expire(origin)), (None, Some(2)));
+    assert_eq!((wheel.cancel(first), wheel.take_due(origin)), (None, Some(2)));
     assert_eq!(wheel.cancel(second), None);
 }
 
@@ -132,7 +132,7 @@ fn no_call_moves_many_timers_however_many_there_are() {
         wheel.check_invariants();
         let mut fired = 0;
         while let Some(next) = wheel.next_deadline() {
-            while let Some(deadline) = wheel.expire(next) {
+            while let Some(deadline) = wheel.take_due(next) {
                 assert_eq!(origin + Duration::from_millis(deadline), next);
                 called(&mut wheel);
                 fired += 1;
@@ -283,7 +283,7 @@ impl Pair {
         let at = self.origin + now;
         for _ in 0..calls {
             let due = self.wheel.due(at).map(|id| *self.wheel.value(id.number()));
-            let fired = self.wheel.expire(at);
+            let fired = self.wheel.take_due(at);
             assert_eq!((due, fired), (fired, self.model.expire(now)));
             if fired.is_none() {
                 assert!(self.wheel.next_deadline().is_none_or(|next| next > at));

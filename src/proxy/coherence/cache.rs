@@ -47,8 +47,8 @@ const LARGEST_SHARE: usize = 8;
 /// for 10 to 100 ms in a cache of a million entries. This many take a thousandth of it.
 const HAND_STEPS: usize = 1024;
 
-/// The bytes that one call of [`Cache::expire`] or [`Cache::clear`] frees, or little more: a
-/// thousand small entries, which take some 200 µs, or one large one.
+/// The bytes that one call of [`Cache::remove_expired`] or [`Cache::clear`] frees, or little more:
+/// a thousand small entries, which take some 200 µs, or one large one.
 const FREED_AT_ONCE: usize = 128 << 10;
 
 /// An entry's place in the wheel, which is where it lives.
@@ -324,8 +324,8 @@ impl Cache {
     }
 
     /// Drops all entries; the counts stay. Takes no longer for many than for a thousand: the rest
-    /// of their memory is put aside, for [`expire`](Self::expire) and [`insert`](Self::insert) to
-    /// free.
+    /// of their memory is put aside, for [`remove_expired`](Self::remove_expired) and
+    /// [`insert`](Self::insert) to free.
     pub fn clear(&mut self) {
         if self.is_empty() {
             return;
@@ -344,7 +344,7 @@ impl Cache {
     /// Drops entries whose deadline has come, to the millisecond, and frees what was cleared. Does
     /// a bounded part of it: after it, [`next_deadline`](Self::next_deadline) returns when there is
     /// more to do, which may be now.
-    pub fn expire(&mut self, now: Instant) {
+    pub fn remove_expired(&mut self, now: Instant) {
         let mut freed = 0;
         while freed < FREED_AT_ONCE {
             if let Some(id) = self.entries.due(now) {
@@ -359,8 +359,8 @@ impl Cache {
         }
     }
 
-    /// Returns when [`expire`](Self::expire) should be called next; `None`: no need while nothing
-    /// is inserted or cleared.
+    /// Returns when [`remove_expired`](Self::remove_expired) should be called next; `None`: no need
+    /// while nothing is inserted or cleared.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.dropped.is_empty() {
             true => self.entries.next_deadline(),

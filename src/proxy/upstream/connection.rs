@@ -345,7 +345,7 @@ impl<P> UpstreamConnection<P> {
 
     /// Notes that it has answered more than a greeting, which ends the backoff.
     #[inline]
-    pub fn has_answered(&mut self) {
+    pub fn note_answered(&mut self) {
         if std::mem::take(&mut self.failures) > 0 {
             info!("the upstream answers");
             self.logged_failures.clear();

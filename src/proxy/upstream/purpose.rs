@@ -18,7 +18,7 @@ pub enum Purpose {
     /// Part of the greeting of a new connection.
     Greeting(GreetingStep),
     /// A `PING`, with the clients that wait for its answer.
-    Confirmation(Vec<ConnId>),
+    Ping(Vec<ConnId>),
     /// The `PTTL` of a flight, sent before its `GET`.
     Life(FlightId),
     /// The `MULTI` before a block.

@@ -51,7 +51,7 @@ impl Conditions {
 }
 
 /// `EXPIRE`, `PEXPIRE`, `EXPIREAT`, `PEXPIREAT`.
-pub fn expire(call: &mut Call<'_>) -> Result<(), RequestError> {
+pub fn set_expiry(call: &mut Call<'_>) -> Result<(), RequestError> {
     let conditions = Conditions::of(call.request.words().skip(3))?;
     let unit = match call.request.command.verb {
         Verb::Expire => TimeUnit::SECONDS,

@@ -217,7 +217,7 @@ fn check_length(call: &mut Call<'_>, key: Key<'_>, length: usize) -> Result<(), 
         return Err(RequestError::counted(Stat::TooLargeRequests, message));
     }
     let growth = call.keyspace.store().growth(key, length, call.now);
-    if call.keyspace.has_no_memory_to_grow(growth) {
+    if !call.keyspace.make_memory_to_grow(growth) {
         return Err(RequestError::from(&Refusal::OutOfMemory));
     }
     Ok(())

@@ -10,11 +10,12 @@ use crate::protocol::Key;
 use std::mem;
 use std::time::Instant;
 
-/// The most timers that one [`Store::expire`] takes: at some 600 ns each it ends within half a
-/// millisecond.
+/// The most timers that one [`Store::remove_expired`] takes: at some 600 ns each it ends within
+/// half a millisecond.
 pub const EXPIRED_AT_ONCE: usize = 500;
 
-/// The memory that one [`Store::expire`] gives back of what was cleared, in bytes: some 200 µs.
+/// The memory that one [`Store::remove_expired`] gives back of what was cleared, in bytes: some 200
+/// µs.
 const FREED_AT_ONCE: usize = 4 * 1024 * 1024;
 
 impl Store {
@@ -39,8 +40,8 @@ impl Store {
         true
     }
 
-    /// Deletes a key that has expired, before [`expire`](Self::expire) does. Returns whether it
-    /// has: else it lives, or there is none.
+    /// Deletes a key that has expired, before [`remove_expired`](Self::remove_expired) does.
+    /// Returns whether it has: else it lives, or there is none.
     pub fn purge<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> bool {
         let (hash, key) = self.hashed(key.into());
         let found = self.find(hash, key);
@@ -53,7 +54,8 @@ impl Store {
     }
 
     /// Deletes all keys. Takes no longer for many than for some: the rest of their memory is put
-    /// aside, for [`expire`](Self::expire) to give back. The count of the expired stays.
+    /// aside, for [`remove_expired`](Self::remove_expired) to give back. The count of the expired
+    /// stays.
     pub fn clear(&mut self) {
         if self.is_empty() {
             return;
@@ -75,9 +77,9 @@ impl Store {
     ///
     /// A key is removed at most 2 ms after its deadline, if the wall clock is not set forward and
     /// the calls come when they should.
-    pub fn expire(&mut self, now: Now, mut report: impl FnMut(&[u8])) {
+    pub fn remove_expired(&mut self, now: Now, mut report: impl FnMut(&[u8])) {
         for _ in 0..EXPIRED_AT_ONCE {
-            let Some(handle) = self.timers.expire(now.instant) else {
+            let Some(handle) = self.timers.take_due(now.instant) else {
                 return self.cleared.free(FREED_AT_ONCE);
             };
             let entry = self.pages.entry(handle);
@@ -92,8 +94,8 @@ impl Store {
         }
     }
 
-    /// Returns the time of the next call of [`expire`](Self::expire); `None`: no need while no
-    /// deadline is set and nothing was cleared.
+    /// Returns the time of the next call of [`remove_expired`](Self::remove_expired); `None`: no
+    /// need while no deadline is set and nothing was cleared.
     #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.cleared.is_empty() {

@@ -22,7 +22,7 @@ fn in_millis(now: Now, millis: u64) -> Expiry {
 /// What one call removes.
 fn expire(store: &mut Store, now: Now) -> Vec<Vec<u8>> {
     let mut told = Vec::new();
-    store.expire(now, |key| told.push(key.to_vec()));
+    store.remove_expired(now, |key| told.push(key.to_vec()));
     told
 }
 

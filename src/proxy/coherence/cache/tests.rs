@@ -76,7 +76,7 @@ fn an_entry_is_served_until_just_before_its_deadline() {
     );
     assert_eq!(cache.read(b"k", deadline), None);
     assert_eq!((cache.len(), cache.bytes(), cache.expired()), (0, 0, 1));
-    cache.expire(after(deadline, 10));
+    cache.remove_expired(after(deadline, 10));
     assert_eq!(cache.expired(), 1, "it is counted once");
     assert!(!cache.keep(b"k", Found::Value(Value::Short(b"v")), deadline, deadline));
     cache.check_invariants();
@@ -93,7 +93,7 @@ fn the_next_deadline_leads_to_the_end_of_every_entry() {
     while let Some(deadline) = cache.next_deadline() {
         assert!(deadline > latest);
         latest = deadline;
-        cache.expire(deadline);
+        cache.remove_expired(deadline);
     }
     assert_eq!((cache.len(), cache.expired(), latest), (0, 99, after(now, 99 * 777)));
     cache.check_invariants();
@@ -119,7 +119,7 @@ fn a_large_value_is_shared_and_costs_what_it_takes_all_the_same() {
     assert_eq!(Block::strong_count(&block), 1, "it does not keep a block for a small part");
     assert!(cache.keep(b"k", Found::Value(value), late, now));
     cache.clear();
-    cache.expire(now);
+    cache.remove_expired(now);
     assert_eq!((Block::strong_count(&block), cache.bytes()), (1, 0));
 }
 
@@ -182,9 +182,9 @@ fn the_latest_deadline_given_counts_earlier_or_later_and_is_the_only_one() {
         assert_eq!(cache.len(), 1);
         assert!(cache.next_deadline().is_some_and(|next| now < next && next <= deadline));
     }
-    cache.expire(after(now, 19));
+    cache.remove_expired(after(now, 19));
     assert!(cache.read(b"k", after(now, 19)).is_some());
-    cache.expire(after(now, 20));
+    cache.remove_expired(after(now, 20));
     assert_eq!((cache.len(), cache.expired(), cache.next_deadline()), (0, 1, None));
 }
 
@@ -194,7 +194,7 @@ fn free_all(cache: &mut Cache, now: Instant) -> u32 {
     let (mut calls, index) = (0, 600 << 10);
     while cache.next_deadline().is_some_and(|next| next <= now) {
         let before = cache.bytes();
-        cache.expire(now);
+        cache.remove_expired(now);
         calls += 1;
         let freed = before - cache.bytes();
         assert!(freed <= FREED_AT_ONCE + index, "{freed} bytes at once");
@@ -434,7 +434,7 @@ proptest! {
                 }
                 Step::Wait(milliseconds) => now += milliseconds,
                 Step::Expire => {
-                    cache.expire(at);
+                    cache.remove_expired(at);
                     model.expire(now);
                 }
                 Step::Clear => {

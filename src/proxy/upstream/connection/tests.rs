@@ -130,7 +130,7 @@ fn an_address_that_fails_makes_room_for_the_next_and_one_that_answered_does_not(
         if answers {
             upstream.connected(connect.conn, until);
             upstream.greeted(&mut out, until);
-            upstream.has_answered();
+            upstream.note_answered();
         }
         drop(upstream.lose(&mut out, UpstreamError::Lost, until));
     }
@@ -147,7 +147,7 @@ fn a_reason_is_told_once_until_it_answers_and_not_too_many_are() {
     }
     assert_eq!(upstream.logged_failures.len(), MAX_LOGGED_FAILURES);
     drop(upstream.lose(&mut out, UpstreamError::Lost, now));
-    upstream.has_answered();
+    upstream.note_answered();
     assert_eq!(upstream.logged_failures, [""; 0]);
 }
 

@@ -197,7 +197,7 @@ impl Pair {
         self.now = self.now.plus(passed);
         for _ in 0..calls {
             let (now, model) = (self.now, &mut self.model);
-            self.store.expire(now, |key| {
+            self.store.remove_expired(now, |key| {
                 let held = model.remove(key).expect("it was there");
                 assert!(held.is_due(now.unix_millis), "too early");
                 self.expired += 1;
