@@ -2,9 +2,10 @@
 //! else.
 //!
 //! A [`Handler`] is pure. It is given bytes and the time, and writes into an [`Outbox`], which is
-//! plain memory; it never blocks and never sees a socket or the system's clock. The *driver* of a
-//! handler (the reactor with sockets, a test with plain memory and a made-up clock) carries out
-//! what the outbox holds after each call.
+//! plain memory; it sees no socket and no system clock, and never blocks, with one exception: a
+//! proxy reads its credentials from a small file (`Source::new`). The *driver* of a handler (the
+//! reactor with sockets, a test with plain memory and a made-up clock) carries out what the outbox
+//! holds after each call.
 //!
 //! ```text
 //!            opened, received, input_ended, closed, ...
@@ -209,7 +210,7 @@ struct Outlet {
 }
 
 /// The effects of a handler: output for each connection, and orders to the driver. The methods for
-/// handlers stand first, those for drivers after.
+/// handlers come first, those for drivers after.
 #[derive(Debug)]
 pub struct Outbox {
     outlets: Slab<Outlet>,

@@ -9,10 +9,10 @@
 //! - `decoder.rs`: a stream of bytes to requests · `plain.rs`: requests that need no state for it
 //! - `lookahead.rs`: requests decoded before their turn · `refusal.rs`: why one is refused
 //! - `text.rs`: lines and text replies · `telnet.rs`: telnet commands between them
-//! - `bytes.rs`: a search for rare bytes
+//! - `byte_search.rs`: a search for rare bytes
 //! - `resp.rs`: RESP requests and replies, for clients of ours and for the proxy as a client
 
-mod bytes;
+mod byte_search;
 pub mod command;
 mod decoder;
 mod lookahead;

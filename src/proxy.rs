@@ -4,10 +4,12 @@
 //! cannot answer over one pipelined connection to the upstream, as standard Redis commands.
 //!
 //! ```text
-//!   client ──▶ requests.rs ──▶ reads.rs, transactions.rs ──▶ upstream.rs ──▶ the upstream
-//!      ▲            │ a hit          │ a flight                    │
-//!      │            ▼                ▼                             ▼
-//!   client.rs ◀── coherence.rs (cache, flights, writes) ◀── upstream_replies.rs
+//!   client ──▶ requests.rs, reads.rs, transactions.rs ──▶ upstream_requests.rs ──▶ upstream.rs
+//!      ▲         │ a hit      │ look up, begin                                        │
+//!      │         │            ▼                                                       │
+//!      │         │         coherence.rs ◀── land, end, invalidate ──┐                 │
+//!      │         ▼                                                  │                 ▼
+//!      └────── client.rs ◀────────────── replies, in order ──────── upstream_replies.rs
 //! ```
 //!
 //! - `client.rs`: one client: its session, its replies in order, its `DUMP`
@@ -16,13 +18,13 @@
 //! - `upstream.rs`: the connection to the server behind, its greeting, its commands
 //! - `requests.rs`, `reads.rs`, `transactions.rs`: the requests of clients
 //! - `upstream_requests.rs`, `upstream_replies.rs`: requests to the upstream, and its replies
-//! - `error.rs`: the reasons for which there is no reply
+//! - `no_reply.rs`: the reasons for which there is no reply, or none yet
 //! - `invariants.rs`: the invariants between all these
 
 mod client;
 pub mod coherence;
-mod error;
 mod invariants;
+mod no_reply;
 mod reads;
 mod requests;
 mod transactions;
@@ -40,8 +42,8 @@ use crate::settings::{Settings, limits};
 use crate::stats::Stat;
 use client::ProxyClient;
 use coherence::{Coherence, is_caching};
-use error::UpstreamError;
 use log::info;
+use no_reply::UpstreamError;
 use std::time::{Duration, Instant};
 use upstream::connection::{Due, UpstreamConnection};
 use upstream::greeting::Greeter;

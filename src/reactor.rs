@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   poll                     the only call that blocks
-//!   read the clock           once
+//!   read the clock           once; where a proxy caches, again after each read
 //!   upstream connections     each read dry
 //!   deadlines                timers that are due, then the handler's own
 //!   clients                  each on the ready list has one turn: one read at the most

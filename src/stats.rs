@@ -85,7 +85,7 @@ rows! {
     Counter(NotCachedTooLarge, "not_cached_too_large", Proxy, "answers not cached because they cost more than an eighth of --cache-bytes"),
     Counter(EntriesInvalidated, "entries_invalidated", Proxy, "cache entries dropped because they may be stale"),
     Counter(InvalidationsReceived, "invalidations_received", Proxy, "invalidations received from the upstream"),
-    Counter(FlightsPoisoned, "flights_poisoned", Proxy, "fetches whose key changed meanwhile"),
+    Counter(FlightsPoisoned, "flights_poisoned", Proxy, "fetches not to be stored: the key changed, its client had read it before, or `--ttl` had passed"),
     Counter(HeldForConfirmation, "held_for_confirmation", Proxy, "requests held until the upstream confirmed that the cache is current"),
     Counter(FlushesByUpstream, "flushes_by_upstream", Proxy, "full flushes ordered by the upstream"),
     Counter(FlushesByWrite, "flushes_by_write", Proxy, "full flushes for a write whose keys are not known"),

@@ -59,6 +59,8 @@ pub enum ProtocolError {
     TooLarge,
     /// A reply of no known type.
     UnknownType(u8),
+    /// A reply that no request waits for.
+    Unrequested,
 }
 
 impl ProtocolError {
@@ -66,7 +68,7 @@ impl ProtocolError {
     pub fn is_over_limit(self) -> bool {
         match self {
             Self::ArrayLength | Self::BulkLength | Self::ExpectedBulk(_) => false,
-            Self::MissingEnd | Self::UnknownType(_) => false,
+            Self::MissingEnd | Self::UnknownType(_) | Self::Unrequested => false,
             Self::TooManyArguments | Self::BulkTooLong | Self::TooLarge => true,
             Self::ArrayHeaderTooLong | Self::BulkHeaderTooLong | Self::HeaderTooLong => true,
         }
@@ -89,6 +91,7 @@ impl fmt::Display for ProtocolError {
             Self::MissingEnd => write!(f, "expected CRLF after a bulk string"),
             Self::TooLarge => write!(f, "request too large"),
             Self::UnknownType(byte) => write!(f, "unknown reply type '{}'", printable(&[byte], 1)),
+            Self::Unrequested => write!(f, "no request waits for it"),
         }
     }
 }

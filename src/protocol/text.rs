@@ -4,7 +4,7 @@
 //! backspaces or NUL goes through a [`LineEditor`] first.
 
 use super::telnet::{TelnetEvent, TelnetState};
-use super::{Decoded, Form, Refusal, Reply, Request, Span, Words, bytes};
+use super::{Decoded, Form, Refusal, Reply, Request, Span, Words, byte_search};
 use crate::base::escape::escape;
 pub use crate::base::escape::printable;
 use crate::base::output::{Output, Value};
@@ -21,7 +21,7 @@ const IAC: u8 = 255;
 #[inline]
 pub fn stop(bytes: &[u8]) -> Option<usize> {
     let stops = |byte| matches!(byte, b'\n' | NUL | BACKSPACE | DELETE | IAC);
-    bytes::find(bytes, b'\n', stops)
+    byte_search::find(bytes, b'\n', stops)
 }
 
 /// Returns the line at the front of the input if it is whole, plain and not blank; and its length
@@ -147,7 +147,8 @@ pub fn is_blank(line: &[u8]) -> bool {
 #[inline]
 fn next_word(line: &[u8], from: usize) -> (usize, usize) {
     let start = from + line[from..].iter().take_while(|&&byte| separates(byte)).count();
-    let end = bytes::find(&line[start..], b' ', separates).map_or(line.len(), |at| start + at);
+    let end =
+        byte_search::find(&line[start..], b' ', separates).map_or(line.len(), |at| start + at);
     (start, end)
 }
 
@@ -298,7 +299,7 @@ fn error(out: &mut Output, prefix: Prefix, message: &[u8]) {
 /// telnet command.
 #[inline]
 pub fn is_one_line(value: &[u8]) -> bool {
-    bytes::find(value, b'\r', |byte| matches!(byte, b'\n' | b'\r' | NUL | IAC)).is_none()
+    byte_search::find(value, b'\r', |byte| matches!(byte, b'\n' | b'\r' | NUL | IAC)).is_none()
 }
 
 /// Appends a key as `DUMP` shows it: bare if it is one printable word of UTF-8, else quoted.

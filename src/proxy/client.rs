@@ -7,7 +7,7 @@ pub mod dump;
 pub mod gather;
 pub mod replies;
 
-use super::error::UpstreamError;
+use super::no_reply::UpstreamError;
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
@@ -37,7 +37,10 @@ pub struct ProxyClient {
     /// Whether its requests have ended: it is closed once every owed reply is given.
     pub has_ended: bool,
     /// The number of its unanswered reads that were sent on. A cached value may be older than their
-    /// replies, so none is served before they have come.
+    /// replies: before a key is looked up, [`Coherence::forget_before_own_read`] drops such a
+    /// value.
+    ///
+    /// [`Coherence::forget_before_own_read`]: super::coherence::Coherence::forget_before_own_read
     pub reads_sent: u32,
     /// Whether a PING is answered that was sent after its present request had come.
     pub ping_answered: bool,

@@ -11,7 +11,7 @@ pub mod cache;
 pub mod flight;
 pub mod rules;
 
-use super::error::{Hold, UnexpectedReply};
+use super::no_reply::{Hold, UnexpectedReply};
 use crate::handler::ConnId;
 use crate::protocol::resp::{Element, Elements};
 use crate::protocol::{KeyLookup, Reply};
@@ -31,9 +31,10 @@ const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// The level of coherence on a connection: see `docs/coherence.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Values are bounded by their age, and by the writes through the proxy.
+    /// The upstream reports no changes: a value is as old as `--ttl` at most, and never older than
+    /// a write through the proxy. `STATS` has it as 0.
     Zero,
-    /// The upstream reports changes, too.
+    /// The upstream reports changes: a value is as old as `--trust` at most. `STATS` has it as 1.
     One,
 }
 

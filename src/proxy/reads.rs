@@ -6,7 +6,7 @@ use super::client::gather::Gather;
 use super::coherence::cache::Found;
 use super::coherence::flight::Waiter;
 use super::coherence::{Coherence, Freshness, Writes, is_caching};
-use super::error::Hold;
+use super::no_reply::Hold;
 use super::upstream::connection::UpstreamConnection;
 use super::upstream::purpose::{Purpose, Shape};
 use crate::base::output::Output;

@@ -1,16 +1,16 @@
 //! Clients' requests: each is answered here, or sent upstream.
 //!
 //! ```text
-//!   serve_requests ─▶ serve_batch ─▶ a hit: answered where it is decoded
+//!   serve_requests ─▶ serve_batch ─▶ a plain GET: answer_from_cache, or fetch (reads.rs)
 //!                        │
-//!                        ├─▶ get, mget (reads.rs) ─▶ fetch
-//!                        └─▶ execute_slow ─▶ collect, or execute ─▶ forward
+//!                        ├─▶ execute_slow ─▶ collect, or execute ─▶ get, mget (reads.rs), forward
+//!                        └─▶ serve_other ─▶ execute_foreign ─▶ forward
 //! ```
 
 use super::client::dump::{DumpProgress, ProxyDump};
 use super::coherence::flight::Waiter;
 use super::coherence::is_caching;
-use super::error::{Hold, UpstreamError};
+use super::no_reply::{Hold, UpstreamError};
 use super::reads::{answer_from_cache, hash};
 use super::transactions::QUEUED;
 use super::upstream::purpose::{DumpPart, Purpose, UpstreamRequest, reads};

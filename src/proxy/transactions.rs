@@ -6,7 +6,7 @@
 use super::Proxy;
 use super::coherence::Writes;
 use super::coherence::flight::Waiter;
-use super::error::{Hold, UpstreamError};
+use super::no_reply::{Hold, UpstreamError};
 use super::upstream::foreign::ForeignCommands;
 use super::upstream::purpose::{Purpose, Shape, UpstreamRequest};
 use crate::base::buffer::Buffer;

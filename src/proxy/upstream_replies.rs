@@ -8,14 +8,14 @@ use super::coherence::Writes;
 use super::coherence::flight::{FlightId, Life, Waiter};
 #[cfg(feature = "mutants")]
 use super::coherence::rules::Rule;
-use super::error::{UnexpectedReply, UpstreamError};
+use super::no_reply::{UnexpectedReply, UpstreamError};
 use super::upstream::connection::Received;
 use super::upstream::purpose::{DumpPart, Purpose, Shape, reads};
 use crate::base::buffer::Buffer;
 use crate::base::output::{Block, Output, SHARED_FROM, Value};
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::Reply;
-use crate::protocol::resp::{Element, Elements};
+use crate::protocol::resp::{Element, Elements, ProtocolError};
 use crate::stats::Stat;
 use log::warn;
 use std::time::{Duration, Instant};
@@ -38,7 +38,11 @@ impl Proxy {
         let most = self.settings.limits.output_limit / 2;
         loop {
             let received = self.upstream.next_reply(input, most).map_err(|error| {
-                warn!("the upstream sent a malformed reply: {error}");
+                let what = match error {
+                    ProtocolError::Unrequested => "a reply",
+                    _ => "a malformed reply",
+                };
+                warn!("the upstream sent {what}: {error}");
                 UnexpectedReply
             })?;
             match received {

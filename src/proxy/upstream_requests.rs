@@ -1,7 +1,7 @@
 //! The proxy's requests to its upstream: each is sent, or fails at once without a connection.
 
 use super::Proxy;
-use super::error::UpstreamError;
+use super::no_reply::UpstreamError;
 use super::upstream::purpose::Purpose;
 use crate::handler::Outbox;
 use std::time::Instant;

@@ -21,7 +21,7 @@ pub struct ConnectionTable<S> {
     refused: usize,
     /// The connections that the handler ordered.
     pub upstreams: Vec<ConnId>,
-    /// Clients that have a turn in this tick, then those that have one in the next.
+    /// Connections, most of them clients', that have a turn in this tick, then those of the next.
     ready: Vec<ConnId>,
 }
 

@@ -22,10 +22,11 @@
 //! each key. What else comes upon an expired entry leaves it to that, or writes the key anew and so
 //! takes its place.
 //!
-//! Deadlines are in Unix time and timers are not. If the wall clock is set back, a timer fires too
-//! early and is set anew. If it is set forward, a timer fires too late, and that costs memory only.
-//! A deadline that moves later leaves its timer where it is, as with one that fires too early: so
-//! a key that is kept alive by being set again and again costs the wheel next to nothing.
+//! Deadlines are in Unix time; timers are on the monotonic clock. If the wall clock is set back, a
+//! timer fires too early and is set anew. If it is set forward, a timer fires too late, and that
+//! costs memory only. A deadline that moves later leaves its timer where it is, as with one that
+//! fires too early: so a key that is kept alive by being set again and again costs the wheel next
+//! to nothing.
 //!
 //! Nothing here takes long, however many keys there are: what would ([`Store::clear`], deadlines
 //! that come for many at a time) is done in parts by [`Store::remove_expired`].

@@ -21,8 +21,9 @@
 //! Entries that are read once are evicted soon, while in LRU a scan of many keys would evict all
 //! that are read often.
 //!
-//! Time is the other bound. The entries are in a timer wheel, and a lookup compares the deadline,
-//! too: an entry is never served at its deadline or later, however late the wheel is turned.
+//! Time is the other bound, on the monotonic clock. The entries are in a timer wheel, and a lookup
+//! compares the deadline, too: an entry is never served at its deadline or later, however late the
+//! wheel is turned.
 //!
 //! No call holds the loop for long: memory of entries whose deadline has come, and of a cache that
 //! was cleared, is freed a bounded piece at a time.

@@ -4,8 +4,8 @@
 //! ```text
 //!              begin                     land
 //!   absent ───────────▶ joinable flight ──────▶ its value may be stored
-//!                          │ a write of the key is dispatched
-//!                          ▼
+//!                          │ the key is written or invalidated, a client reads it behind an
+//!                          ▼ earlier read of its own, or the flight is as old as --ttl
 //!                       poisoned flight ──────▶ its waiters are answered, nothing is stored
 //! ```
 //!
@@ -58,7 +58,7 @@ pub struct Flight {
     pub hash: u64,
     /// The time at which its request was sent.
     pub sent_at: Instant,
-    /// Whether its value must not be stored: the key was changed meanwhile, or it took too long.
+    /// Whether its value must not be stored, for one of the reasons at the head of the file.
     pub is_poisoned: bool,
     /// Whether no more clients may join it.
     is_detached: bool,
@@ -109,8 +109,8 @@ impl Flights {
         self.joinable.find(hash, |id| *self.flights[id as usize].key == *key)
     }
 
-    /// Poisons the flight of a key, which has changed, or whose flight took too long: its value is
-    /// not stored, and it is not joined any more.
+    /// Poisons the flight of a key, if there is one: its value is not stored, and it is not joined
+    /// any more.
     pub fn poison(&mut self, hash: u64, key: &[u8]) {
         if let Some(id) = self.find(hash, key) {
             self.detach(id);

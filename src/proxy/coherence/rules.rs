@@ -4,7 +4,7 @@
 //!
 //! 1. Tracking starts with an empty cache ([`begin_level`]).
 //! 2. A flight is noted before its `GET` is sent; an invalidation poisons it: its waiters are
-//!    answered, nothing is stored, nobody joins it any more ([`push_received`]). Else the value
+//!    answered, nothing is stored, no client joins it any more ([`push_received`]). Else the value
 //!    from before the change would be stored after the invalidation, and none would follow.
 //! 3. An invalidation removes the entry; a flush removes all ([`push_received`]).
 //! 4. A write through the proxy, before it is sent ([`write_begun`]): `W + 1`, the entry is
@@ -19,14 +19,15 @@
 //!    level 1 the cache is dropped, since invalidations may have been lost ([`connection_lost`]).
 //! 7. At level 1 a hit is served only if the upstream has answered a request that was sent less
 //!    than `--trust` ago ([`look_up`]). Otherwise the client is held ([`hold`]), one `PING` is sent
-//!    for all who are held, and after its answer the cache is asked again. Replies and
+//!    for all clients that are held, and after its answer the cache is looked up again. Replies and
 //!    invalidations come in one order, so behind that answer no earlier invalidation is missing;
 //!    else a link that died silently would hide that a value is old.
-//! 8. An entry lives no longer than its key, whose life is asked for by `PTTL` before its value,
+//! 8. An entry lives no longer than its key, whose life is requested by `PTTL` before its value,
 //!    and no longer than `--ttl` ([`land`]).
 //! 9. Upstreams are read dry before any client is served (`reactor.rs`, `tick`).
 //! 10. Replies leave in the order of the requests (`client/replies.rs`); behind a read that was
-//!     sent on and is not answered, a client's hits are fetched anew ([`forget_before_own_read`]).
+//!     sent on and is not answered, a client's hits are fetched anew at level 1
+//!     ([`forget_before_own_read`]).
 //! 11. Clients are served at the time of the read that brought their request, not at that of the
 //!     tick's begin (`Handler::wants_fresh_time`): the process may be stopped in between.
 //!
@@ -66,7 +67,8 @@ pub enum Rule {
     ConfirmHits,
     /// 8: an entry lives no longer than its key.
     LiveNoLongerThanKey,
-    /// 10: a client's hits behind an unanswered read of its own are fetched anew.
+    /// 10: what is behind an unanswered read of its client joins no older flight and, at level 1,
+    /// is fetched anew.
     ReadBehindOwnReads,
     /// 11: a client's bytes are served at the time of their read.
     ServeAtReadTime,

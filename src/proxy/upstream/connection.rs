@@ -4,7 +4,7 @@
 //!            connect            connected
 //!   Down ─────────────▶ Connecting ─────▶ Up
 //!    ▲  after a backoff     │             │ lost, a request unanswered for too long,
-//!    └──────────────────────┴─────────────┘ a reply that makes no sense
+//!    └──────────────────────┴─────────────┘ a reply that fits no request
 //! ```
 //!
 //! A connection that has left `Up` is never used again: what its requests came to is not known, and
@@ -26,7 +26,7 @@
 use crate::base::buffer::Buffer;
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::resp::{self, ProtocolError, ReplyKind, ReplyScanner, Scanned};
-use crate::proxy::error::UpstreamError;
+use crate::proxy::no_reply::UpstreamError;
 use crate::settings::limits;
 use log::{info, warn};
 use std::collections::VecDeque;
@@ -88,7 +88,7 @@ struct Unanswered<P> {
 /// The beginning of a connection.
 #[derive(Debug)]
 struct Greeting {
-    /// The time at which the connection was requested, or stood. All of it has one timeout.
+    /// The time at which the connection was requested, or opened. All of it has one timeout.
     since: Instant,
     /// The number of its unanswered requests, which come first in the queue.
     unanswered: usize,
@@ -145,7 +145,7 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// Returns the connection that stands or is being made.
+    /// Returns the connection that is open or being made.
     fn conn(&self) -> Option<ConnId> {
         match self.link {
             LinkState::Down { .. } => None,
@@ -228,7 +228,7 @@ impl<P> UpstreamConnection<P> {
         }
     }
 
-    /// Sends a request; until the connection stands and is greeted, it is held.
+    /// Sends a request; until the connection is open and greeted, it is held.
     ///
     /// # Errors
     /// There is no connection, and none is being made: returns the purpose.
@@ -267,7 +267,7 @@ impl<P> UpstreamConnection<P> {
         Ok(())
     }
 
-    /// Notes that the connection stands.
+    /// Notes that the connection is open.
     pub fn connected(&mut self, conn: ConnId, now: Instant) {
         debug_assert!(self.is(conn), "another connection was requested");
         self.link = LinkState::Up(conn);
@@ -305,7 +305,9 @@ impl<P> UpstreamConnection<P> {
         input: &mut Buffer,
         most: usize,
     ) -> Result<Option<Received<P>>, ProtocolError> {
-        let Some(&first) = input.bytes().first() else { return Ok(None) };
+        if input.is_empty() {
+            return Ok(None);
+        }
         let (length, kind) = match self.scanner.advance(input.bytes(), most)? {
             Scanned::Midway => return Ok(None),
             Scanned::Whole(length, kind) => (Some(length), kind),
@@ -321,7 +323,7 @@ impl<P> UpstreamConnection<P> {
         if let Some(greeting) = &mut self.greeting {
             // Requests that are held were not sent.
             let left = greeting.unanswered.checked_sub(1);
-            greeting.unanswered = left.ok_or(ProtocolError::UnknownType(first))?;
+            greeting.unanswered = left.ok_or(ProtocolError::Unrequested)?;
         }
         match self.unanswered.front_mut() {
             Some(request) if request.before > 0 => {
@@ -333,7 +335,7 @@ impl<P> UpstreamConnection<P> {
                     self.confirmed = Some(sent_at);
                     Ok(Some(Received::Reply { purpose: Some(purpose), length }))
                 }
-                None => Err(ProtocolError::UnknownType(first)),
+                None => Err(ProtocolError::Unrequested),
             },
         }
     }

@@ -59,7 +59,7 @@ type Load = dyn Fn() -> Result<Credentials, String> + Send + Sync;
 
 impl Source {
     /// Returns a source that calls `load`, which fails with a reason of one line. The event loop
-    /// waits for it: it may read a small file, and nothing slower.
+    /// waits for it, as for nothing else: it may read a small file, and do nothing slower.
     pub fn new(load: impl Fn() -> Result<Credentials, String> + Send + Sync + 'static) -> Source {
         Source(Some(Arc::new(load)))
     }

@@ -28,7 +28,7 @@ use crate::handler::Outbox;
 use crate::protocol::resp::{Element, Elements, Version};
 use crate::protocol::text::printable;
 use crate::proxy::coherence::Level;
-use crate::proxy::error::UnexpectedReply;
+use crate::proxy::no_reply::UnexpectedReply;
 use log::info;
 use std::time::Instant;
 

@@ -17,7 +17,8 @@ use crate::settings::PutMode;
 pub enum Purpose {
     /// Part of the greeting of a new connection.
     Greeting(GreetingStep),
-    /// A `PING`, with the clients that wait for its answer.
+    /// A `PING`, with the clients that wait for its answer, behind which no earlier invalidation is
+    /// missing.
     Ping(Vec<ConnId>),
     /// The `PTTL` of a flight, sent before its `GET`.
     Life(FlightId),

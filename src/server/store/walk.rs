@@ -1,4 +1,4 @@
-//! Walks over all keys, and one key by chance.
+//! Walks over all keys (`SCAN`, `KEYS`, `DUMP`), and one key by chance (`RANDOMKEY`).
 //!
 //! Entries move from place to place in the pages, so a walk goes by the index, in an order that no
 //! move and no growth changes (see the head of `index.rs`). Its cursor is a position there.

@@ -168,3 +168,22 @@ fn attempts_back_off_to_a_most() {
     assert!(waits[1] >= MIN_BACKOFF / 2 && waits[1] <= MIN_BACKOFF);
     assert!(waits[19] >= MAX_BACKOFF / 2 && waits[19] <= MAX_BACKOFF);
 }
+
+#[test]
+fn a_reply_that_no_request_waits_for_is_called_so() {
+    let (now, mut out) = (Instant::now(), outbox());
+    let mut upstream = upstream(now);
+    let mut reply = Buffer::new();
+    reply.push(b"+OK\r\n");
+    upstream.deadline_reached(&mut out, now);
+    let conn = out.pop_connect().expect("it connects").conn;
+    upstream.connected(conn, now);
+    let requested = upstream.send(&mut out, &[b"PING"], 1, now);
+    assert_eq!(requested, Ok(()), "it is held until the greeting is over");
+    assert_eq!(upstream.next_reply(&mut reply, 100), Err(ProtocolError::Unrequested));
+    upstream.greeted(&mut out, now);
+    drop(upstream.lose(&mut out, UpstreamError::Lost, now));
+    bring_up(&mut upstream, &mut out, now);
+    let error = upstream.next_reply(&mut reply, 100).expect_err("nothing was requested");
+    assert_eq!(error.to_string(), "no request waits for it");
+}

@@ -28,7 +28,7 @@ impl UpstreamError {
 pub enum Hold {
     /// The upstream has no room for it, or has not sent its commands yet.
     Upstream,
-    /// The upstream has to confirm first that a cached value is current.
+    /// A PING has to be answered first, behind which no earlier invalidation is missing.
     Unconfirmed,
 }
 

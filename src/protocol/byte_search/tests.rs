@@ -1,4 +1,4 @@
-//! Tests of `bytes.rs`.
+//! Tests of `byte_search.rs`.
 
 use super::*;
 use proptest::prelude::*;
