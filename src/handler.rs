@@ -193,7 +193,7 @@ impl Connect {
 /// The way in which a connection is to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CloseMode {
-    /// Not at all.
+    /// It is not to be closed.
     None,
     /// After its output has gone.
     AfterFlush,
@@ -319,7 +319,7 @@ impl Outbox {
         }
     }
 
-    /// Takes a connection with new output or a new close mode, until there is none.
+    /// Takes out a connection with new output or a new close mode, and returns it.
     #[inline]
     pub fn pop_touched(&mut self) -> Option<ConnId> {
         while let Some(conn) = self.touched.pop() {
@@ -337,12 +337,12 @@ impl Outbox {
         self.touched.len()
     }
 
-    /// Takes an order for a connection, until there is none.
+    /// Takes out an order for a connection, and returns it.
     pub fn pop_connect(&mut self) -> Option<Connect> {
         self.to_connect.pop()
     }
 
-    /// Takes a connection to go on with, until there is none.
+    /// Takes out a connection to go on with, and returns it.
     #[inline]
     pub fn pop_resumed(&mut self) -> Option<ConnId> {
         self.resumed.pop()

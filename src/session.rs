@@ -107,7 +107,7 @@ pub struct RequestContext<'a> {
 
 /// The end of a batch of requests, which are executed without a pause.
 pub enum BatchEnd {
-    /// It ends for what comes before the next request: there may be more.
+    /// The batch ends for what comes before the next request: there may be more.
     Pause,
     /// There is nothing more to do for now.
     Stop(Next),
@@ -118,11 +118,11 @@ pub enum BatchEnd {
 /// The result of [`Session::collect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Collected {
-    /// It is executed now.
+    /// The request is to be executed now.
     Not,
-    /// It was kept for `EXEC`.
+    /// The request was kept for `EXEC`.
     Kept,
-    /// It was refused, and the transaction has failed.
+    /// The request was refused, and the transaction has failed.
     Refused(RequestError),
 }
 

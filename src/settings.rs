@@ -63,7 +63,7 @@ pub struct Setting {
     pub program: Program,
     /// The name: `max-line`. The flag is `--max-line`.
     pub name: &'static str,
-    /// It can change while the program runs.
+    /// Whether it can change while the program runs.
     pub is_live: bool,
     /// The meaning, with the default in brackets.
     pub help: &'static str,
@@ -72,12 +72,12 @@ pub struct Setting {
 
 enum SettingField {
     Put,
-    /// From 1 to a maximum.
+    /// A number from 1 to a maximum.
     Count(fn(&mut Settings) -> &mut usize, usize),
     Seconds(fn(&mut Settings) -> &mut Duration),
-    /// More than 0.
+    /// A time of more than 0.
     SomeSeconds(fn(&mut Settings) -> &mut Duration),
-    /// From a minimum to a maximum, in bytes.
+    /// A size from a minimum to a maximum, in bytes.
     Size(fn(&mut Settings) -> &mut usize, usize, usize),
 }
 

@@ -149,7 +149,7 @@ impl<T: Pod> Arena<T> {
         [one, &mut bytemuck::cast_slice_mut(&mut other.memory)[places[1]]]
     }
 
-    /// Adds an element: whatever was there before, or zeros.
+    /// Adds an element, whatever was there before, or zeros, and returns it.
     ///
     /// # Panics
     /// If the system has no more memory.

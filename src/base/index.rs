@@ -119,11 +119,11 @@ struct BucketId {
 /// An insert or removal touches a few buckets, and calls `hash_of` for the entries of one or two of
 /// them: with well mixed hashes at most thirty, however large the index is.
 pub struct Index {
-    /// Addressed by hash; at least one.
+    /// The home buckets, addressed by hash; at least one.
     home: Arena<Bucket>,
     /// What does not fit; linked from the home buckets. Without holes, none of them empty.
     overflow: Arena<Bucket>,
-    /// As many low bits of a hash as address the largest home bucket.
+    /// The mask of the low bits of a hash that address the largest home bucket.
     mask: usize,
     len: usize,
     /// Entries on their way to a home bucket, with its number; empty between operations.

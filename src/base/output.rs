@@ -38,7 +38,7 @@ const MAX_SLICES: usize = 64;
 /// A value on its way to an output.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
-    /// To be copied.
+    /// Bytes that are to be copied.
     Short(&'a [u8]),
     /// The part of a block between two positions, which can be shared.
     Long(&'a Block, usize, usize),

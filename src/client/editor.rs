@@ -60,7 +60,7 @@ impl Editor {
         Ok(Editor { inner, prompt, history })
     }
 
-    /// Shows the prompt and reads a line. Ctrl-C drops it, Ctrl-D on an empty one is the end.
+    /// Shows the prompt, and returns a line. Ctrl-C drops it, Ctrl-D on an empty one is the end.
     ///
     /// # Errors
     /// [`Failure::Input`] when the terminal is gone.
@@ -139,7 +139,7 @@ impl Hint for ArgumentHint {
     }
 }
 
-/// Finds the text command of this name.
+/// Returns the text command of this name.
 fn find(verb: &str) -> Option<&'static Command> {
     Command::find(verb.as_bytes()).filter(|command| command.is_text())
 }

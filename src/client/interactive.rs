@@ -80,7 +80,7 @@ impl InteractiveSession {
         self.output.flush()
     }
 
-    /// Shows the prompt and waits for input.
+    /// Shows the prompt, waits for input, and returns it.
     fn next(&mut self) -> Result<Entered, Failure> {
         match &mut self.input {
             LineInput::Terminal(editor) => {

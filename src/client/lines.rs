@@ -19,7 +19,7 @@ pub struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    /// Reads lines from `source`, which needs no buffer of its own.
+    /// Returns a reader of lines from `source`, which needs no buffer of its own.
     pub fn new(source: R) -> Lines<R> {
         let source = BufReader::with_capacity(READ_BYTES, source);
         Lines { source, line: Vec::new(), number: 0, consumed: 0 }

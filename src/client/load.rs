@@ -45,7 +45,7 @@ pub struct Input {
     bytes: Option<u64>,
 }
 
-/// Opens a file of requests, or standard input.
+/// Opens a file of requests, or standard input, and returns it.
 ///
 /// # Errors
 /// [`Failure::Input`] when that is not possible.
@@ -129,7 +129,7 @@ pub fn run(
     Ok(tally)
 }
 
-/// Reads the reply to everything in the window, until the writer closes it.
+/// Reads the reply to everything in the window, until the writer closes it. Returns the tally.
 fn take_replies(
     connection: &mut ServerConnection,
     window: &Receiver<Sent>,

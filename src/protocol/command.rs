@@ -56,7 +56,7 @@ pub enum MemoryEffect {
     None,
     /// A little, for a deadline or a longer key: it is refused only far above `--max-memory`.
     Grows,
-    /// That of a value: it is refused at `--max-memory`.
+    /// It takes memory for a value, and is refused at `--max-memory`.
     Stores,
 }
 

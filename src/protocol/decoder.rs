@@ -110,7 +110,7 @@ impl Decoder {
         self.decode_any(input, scratch, limits)
     }
 
-    /// Decodes the request at the front of `input` in any form.
+    /// Decodes the request at the front of `input` in any form. Returns its bytes, and the request.
     #[inline(never)]
     fn decode_any<'a>(
         &mut self,

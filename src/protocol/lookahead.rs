@@ -45,9 +45,9 @@ struct Located {
     command: &'static Command,
     form: Form,
     words: u32,
-    /// With its end.
+    /// The length in bytes, with the end of a line.
     length: u32,
-    /// Of its first key.
+    /// The hash of its first key.
     key_hash: Option<NonZeroU64>,
 }
 

@@ -8,7 +8,7 @@ use crate::settings::limits::Limits;
 pub struct PlainRequest<'a> {
     bytes: &'a [u8],
     form: Form,
-    /// With its end.
+    /// The length in the input, with the end of a line.
     pub length: usize,
 }
 
@@ -30,7 +30,7 @@ impl<'a> PlainRequest<'a> {
         }
     }
 
-    /// Decodes it; `words` is what `find` was given.
+    /// Decodes the request, and returns it; `words` is what `find` was given.
     #[inline]
     pub fn decode(self, words: &'a mut Vec<Span>, limits: &Limits) -> Decoded<'a> {
         match self.form {

@@ -275,7 +275,7 @@ fn line_end(rest: &[u8], end: u8) -> Result<Option<usize>, ProtocolError> {
     }
 }
 
-/// Finds the command of a whole request and checks its words.
+/// Finds the command of a whole request, checks its words, and returns it.
 #[inline]
 pub fn check<'a>(bytes: &'a [u8], spans: &'a [Span]) -> Decoded<'a> {
     let words = Words { spans, bytes };

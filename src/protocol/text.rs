@@ -152,7 +152,7 @@ fn next_word(line: &[u8], from: usize) -> (usize, usize) {
     (start, end)
 }
 
-/// Reads a line without its end. It is not blank.
+/// Returns the request of a line without its end, which is not blank.
 pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> Decoded<'a> {
     words.clear();
     let (start, end) = next_word(line, 0);

@@ -43,7 +43,7 @@ pub enum Level {
 pub enum Writes {
     /// No keys: it only reads.
     Nothing,
-    /// These.
+    /// These keys.
     Keys(Vec<Box<[u8]>>),
     /// Any, or some that are not known.
     Everything,
@@ -203,7 +203,7 @@ impl Coherence {
         self.flights.set_life(id, life);
     }
 
-    /// Ends a flight without a value.
+    /// Ends a flight without a value, and returns it.
     pub fn abandon(&mut self, id: FlightId) -> Flight {
         self.flights.land(id)
     }

@@ -3,11 +3,11 @@
 /// The reason for which the upstream does not answer a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamError {
-    /// It was never sent: there is no connection.
+    /// The request was never sent: there is no connection.
     Unavailable,
     /// The connection was lost after it was sent.
     Lost,
-    /// It was not answered in time.
+    /// The request was not answered in time.
     TimedOut,
 }
 

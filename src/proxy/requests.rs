@@ -174,7 +174,7 @@ impl Proxy {
         Ok(BatchEnd::Pause)
     }
 
-    /// Holds a client, whose last request is decoded again later.
+    /// Holds a client, whose last request is decoded again later. Returns what it waits for.
     fn hold_back(
         &mut self,
         out: &mut Outbox,

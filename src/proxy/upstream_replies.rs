@@ -335,7 +335,7 @@ impl Proxy {
     }
 }
 
-/// Reads the reply to `PTTL`: milliseconds, -1 if the key does not expire, -2 if there is no key.
+/// Returns what a reply to `PTTL` means: milliseconds, -1 for a key without expiry, -2 for no key.
 fn life(bytes: &[u8]) -> Result<Life, UnexpectedReply> {
     match Elements::new(bytes).next() {
         Some(Element::Integer(-2)) => Ok(Life::Absent),

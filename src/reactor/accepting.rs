@@ -31,7 +31,7 @@ pub(super) struct Listener {
     pub(super) is_pending: bool,
     /// The system was out of descriptors; a timer ends the rest.
     pub(super) is_resting: bool,
-    /// That has been logged, and no client was accepted since.
+    /// The lack of descriptors has been logged, and no client was accepted since.
     pub(super) has_complained: bool,
 }
 

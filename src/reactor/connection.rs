@@ -385,7 +385,7 @@ impl<S: Stream> Connection<S> {
         self.read(scratch, usize::MAX)
     }
 
-    /// Reads once into a buffer, no more than `most` bytes.
+    /// Reads once into a buffer, no more than `most` bytes. Returns their number.
     #[inline]
     fn read(&mut self, into: &mut Buffer, most: usize) -> Result<usize, CloseReason> {
         let asked = into.room().min(most);

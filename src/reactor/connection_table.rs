@@ -64,7 +64,7 @@ impl<S: Stream> ConnectionTable<S> {
         self.connections.insert(connection.id(), connection);
     }
 
-    /// Takes a connection out.
+    /// Takes a connection out, and returns it.
     pub fn remove(&mut self, id: ConnId) -> Option<Connection<S>> {
         let connection = self.connections.remove(id)?;
         match connection.role {

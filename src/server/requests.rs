@@ -172,7 +172,7 @@ impl Server {
         Then::Continue
     }
 
-    /// Executes a request of any kind.
+    /// Executes a request of any kind. Returns whether the connection goes on.
     pub(super) fn execute(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Then {
         let RequestContext { conn, request, style, now } = *context;
         match request.command.access {

@@ -14,7 +14,7 @@ use crate::stats::Stat;
 const SHORT_REPLY: usize = 256;
 
 impl Server {
-    /// Executes a command whose access is `Transaction`.
+    /// Executes a command whose access is `Transaction`. Returns whether the connection goes on.
     pub(super) fn transaction_command(
         &mut self,
         out: &mut Outbox,

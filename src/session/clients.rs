@@ -28,17 +28,17 @@ enum ClientsAction {
 /// A filter of sessions, which have to pass every part.
 #[derive(Clone, Debug, Default)]
 struct ClientFilter {
-    /// In order.
+    /// The numbers of which a session must have one, in order.
     ids: Option<Vec<i64>>,
     address: Option<SocketAddr>,
-    /// Not the client itself.
+    /// Whether the client itself cannot pass.
     others: bool,
-    /// No session can pass.
+    /// Whether no session can pass.
     matches_none: bool,
 }
 
 impl ClientsRequest {
-    /// Reads `CLIENT LIST`.
+    /// Reads `CLIENT LIST`, and returns it.
     pub(super) fn list(request: &Request<'_>) -> Result<ClientsRequest, RequestError> {
         let mut which = ClientFilter::default();
         let mut words = request.arguments().skip(1);
@@ -58,7 +58,7 @@ impl ClientsRequest {
         Ok(ClientsRequest { action: ClientsAction::List, which })
     }
 
-    /// Reads `CLIENT KILL`.
+    /// Reads `CLIENT KILL`, and returns it.
     pub(super) fn kill(request: &Request<'_>) -> Result<ClientsRequest, RequestError> {
         let mut which = ClientFilter::default();
         if request.len() == 3 {

@@ -59,7 +59,7 @@ pub(super) fn help(command: &Command, reply: &mut Writer<'_>) {
     }
 }
 
-/// Finds a command by its name in `COMMAND`: `get`, `client|list`.
+/// Returns the command of a name in `COMMAND`: `get`, `client|list`.
 fn find(name: &[u8]) -> Option<&'static Command> {
     match name.iter().position(|&byte| byte == b'|') {
         None => Command::find(name),

@@ -24,9 +24,9 @@ pub enum Outcome {
     Last,
     /// The reply to `RESET` is written; other state of the client is to be dropped.
     Reset,
-    /// To be executed by [`super::program::answer`].
+    /// The request is to be executed by [`super::program::answer`].
     Program,
-    /// To be executed by [`super::clients::answer`].
+    /// The request is to be executed by [`super::clients::answer`].
     Clients(ClientsRequest),
 }
 
@@ -137,7 +137,7 @@ impl Session {
         Ok(Outcome::Answered)
     }
 
-    /// Executes `CLIENT` and its subcommands.
+    /// Executes `CLIENT` and its subcommands. Returns the outcome.
     fn client_command(
         &mut self,
         request: &Request<'_>,

@@ -122,7 +122,7 @@ impl Transaction {
         self.requests.bytes()
     }
 
-    /// Takes the requests out, to be executed; their number stays.
+    /// Takes the requests out, and returns them to be executed; their number stays.
     pub fn take_requests(&mut self) -> Buffer {
         std::mem::take(&mut self.requests)
     }

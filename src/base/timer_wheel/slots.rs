@@ -36,7 +36,7 @@ pub(super) enum Slot {
 #[derive(Clone, Copy)]
 pub(super) struct Queue {
     len: u32,
-    /// Of no meaning while there are none, as is the tail.
+    /// The first timer; without any, it has no meaning, as the tail.
     head: u32,
     tail: u32,
 }
@@ -70,7 +70,7 @@ impl Wheel {
         Some((at, self.slots.get(at)?))
     }
 
-    /// Takes out all timers of a slot.
+    /// Takes out all timers of a slot, and returns them.
     pub fn take(&mut self, at: usize) -> Slot {
         self.occupied &= !(1 << at);
         mem::replace(&mut self.slots[at], Slot::Queue(Queue::EMPTY))
@@ -103,7 +103,7 @@ impl Wheel {
         }
     }
 
-    /// Takes a node out that is in this wheel of `level`.
+    /// Takes a node out that is in this wheel of `level`, and returns its value.
     pub fn remove<T>(
         &mut self,
         mut level: usize,
@@ -226,7 +226,7 @@ impl<T> Nodes<T> {
         node.value
     }
 
-    /// Makes a wheel of this level of a queue.
+    /// Makes a wheel of this level of a queue, and returns its slot.
     fn open(&mut self, queue: Queue, level: usize) -> Slot {
         debug_assert_eq!(queue.len, MAX_SLOT, "what is opened is full");
         self.opened += 1;
@@ -238,7 +238,7 @@ impl<T> Nodes<T> {
         Slot::Wheel { len: queue.len, wheel }
     }
 
-    /// Makes a queue of a wheel. What is of one tick stays in its order.
+    /// Makes a queue of a wheel, and returns it. Timers of one tick stay in their order.
     fn close(&mut self, wheel: &mut Wheel) -> Queue {
         self.opened -= 1;
         let mut all = Queue::EMPTY;

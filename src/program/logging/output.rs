@@ -15,7 +15,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 
 enum Order {
     Line(Vec<u8>),
-    /// To be confirmed when all lines before it are written.
+    /// A request to report when all lines before it are written.
     Flush(SyncSender<()>),
 }
 
@@ -28,7 +28,8 @@ pub struct LogOutput {
 }
 
 impl LogOutput {
-    /// Starts the thread, which writes to `to`. If that fails, all lines are dropped.
+    /// Returns an output whose thread writes to `to`. If it cannot be started, all lines are
+    /// dropped.
     pub fn start(to: impl Write + Send + 'static) -> LogOutput {
         let (orders, waiting) = mpsc::sync_channel(QUEUE);
         let _ = thread::Builder::new().name("log".to_string()).spawn(|| write_all(waiting, to));

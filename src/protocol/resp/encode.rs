@@ -30,7 +30,7 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Appends to `out`.
+    /// Returns a writer that appends to `out`.
     #[inline]
     pub fn new(out: &'a mut Output, version: Version) -> Writer<'a> {
         Writer { out, version }

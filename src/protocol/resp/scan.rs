@@ -211,7 +211,7 @@ fn head(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, Prot
     Ok(Some((head, at)))
 }
 
-/// Reads an element that is a line of text.
+/// Reads an element that is a line of text. Returns it with its end, once that has come.
 fn line(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, ProtocolError> {
     let rest = &bytes[position + 1..];
     let Some(end) = line_end(rest, b'\n')? else { return Ok(None) };

@@ -39,7 +39,7 @@ pub struct FlightId(u32);
 /// The remaining life of a key, when its value was read or before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// It is not known.
+    /// The life is not known.
     Unknown,
     /// There was no such key.
     Absent,
@@ -144,7 +144,7 @@ impl Flights {
         self.flights[id.0 as usize].life = life;
     }
 
-    /// Begins a flight, for a key whose flight could not be joined.
+    /// Begins a flight, for a key whose flight could not be joined. Returns its name.
     pub fn begin(&mut self, hash: u64, key: &[u8], first: Waiter, now: Instant) -> FlightId {
         debug_assert!(self.find(hash, key).is_none(), "there is a flight that could be joined");
         let is_written = !self.writes.is_empty() && self.writes.contains_key(key);

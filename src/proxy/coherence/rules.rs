@@ -75,7 +75,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// All of them.
+    /// All parts of rules.
     pub const ALL: [Rule; 12] = [
         Rule::BeginEmpty,
         Rule::PoisonAtInvalidations,

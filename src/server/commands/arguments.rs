@@ -7,7 +7,7 @@ use crate::protocol::command::Verb;
 use crate::server::store::Expiry;
 use crate::session::RequestError;
 
-/// Reads a number.
+/// Returns the number that a word is.
 ///
 /// # Errors
 /// The word is no number, or it has more than 64 bits.

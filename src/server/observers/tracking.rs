@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 /// What one [`Tracking::sweep`] looks at, in entries and in readers of these: some 100 µs.
 pub const SWEPT_AT_ONCE: usize = 1000;
 
-/// From one sweep to the next. A million entries are gone through in a second, for a tenth of the
+/// The time between two sweeps. A million entries are gone through in a second, for a tenth of the
 /// processor at most.
 const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 
@@ -45,7 +45,7 @@ pub struct ReaderId(u32);
 pub enum Cause {
     /// The client that is served now changed it; see [`Tracking::set_author`].
     Client,
-    /// It has expired, or is tracked no longer.
+    /// The key has expired, or is tracked no longer.
     NoClient,
 }
 
@@ -81,7 +81,7 @@ impl Readers {
         }
     }
 
-    /// Adds one. Returns whether it is new.
+    /// Adds a reader. Returns whether it is new.
     fn add(&mut self, reader: ReaderId) -> bool {
         let Err(at) = self.all().binary_search(&reader) else { return false };
         if let Readers::One(one) = self {
@@ -260,7 +260,7 @@ impl Tracking {
         !self.pending.is_empty()
     }
 
-    /// Takes the pending invalidations, in the order of the changes.
+    /// Takes the pending invalidations out, and returns them in the order of the changes.
     pub fn take_invalidations(&mut self) -> Vec<Invalidation> {
         std::mem::take(&mut self.pending)
     }

@@ -48,9 +48,9 @@ pub struct Lease {
 /// The parts of an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
-    /// Of at most [`MAX_KEY`] bytes.
+    /// The key, of at most [`MAX_KEY`] bytes.
     pub key: &'a [u8],
-    /// Of any length.
+    /// The value, of any length.
     pub value: &'a [u8],
     /// `None`: it never expires.
     pub lease: Option<Lease>,

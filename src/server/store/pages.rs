@@ -45,13 +45,14 @@ const MAX_IN_PAGES: usize = LARGE_FROM as usize / 8 * 7;
 const MAX_LARGE: usize = (Handle::MAX - LARGE_FROM) as usize / 8 * 7;
 
 const SMALLEST: usize = PAGE / MAX_PLACES;
-/// Up to here the classes are a step of 8 bytes apart.
+/// The length up to which the classes are a step of 8 bytes apart.
 const FINE: usize = 128;
 const FINE_STEP: usize = 8;
 const FINE_CLASSES: usize = (FINE - SMALLEST) / FINE_STEP + 1;
-/// Above, so many classes for each doubling.
+/// The classes for each doubling of a length above [`FINE`].
 const CLASSES_A_DOUBLING: usize = 8;
-/// Up to here. Above, places are a fifteenth of a page, a fourteenth, and so on.
+/// The length up to which they are. Above, places are a fifteenth of a page, a fourteenth, and so
+/// on.
 const MEDIUM: usize = 4096;
 const MEDIUM_CLASSES: usize = FINE_CLASSES + (MEDIUM / FINE).ilog2() as usize * CLASSES_A_DOUBLING;
 /// The longest entry in pages, in bytes.
