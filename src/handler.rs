@@ -37,7 +37,6 @@ pub struct ConnId {
 
 impl ConnId {
     /// Returns the connection's place in tables; unique among those of one moment.
-    #[inline]
     pub fn slot(self) -> usize {
         self.slot as usize
     }
@@ -332,7 +331,6 @@ impl Outbox {
     }
 
     /// Returns how many connections [`pop_touched`](Self::pop_touched) would take, or more.
-    #[inline]
     pub fn touched(&self) -> usize {
         self.touched.len()
     }
@@ -343,7 +341,6 @@ impl Outbox {
     }
 
     /// Takes out a connection to go on with, and returns it.
-    #[inline]
     pub fn pop_resumed(&mut self) -> Option<ConnId> {
         self.resumed.pop()
     }

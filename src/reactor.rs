@@ -86,7 +86,6 @@ pub enum Exit {
 /// An event loop around one handler.
 pub struct Reactor<H, N: Network = Poll> {
     network: N,
-    /// The events of this tick.
     events: Vec<NetworkEvent>,
     handler: H,
     out: Outbox,

@@ -200,7 +200,6 @@ impl Server {
         }
     }
 
-    /// Sets the gauges.
     fn publish(&self, stats: &mut Stats, now: Now) {
         let store = self.keyspace.store();
         stats.set(Stat::UptimeSeconds, (now.instant - self.started).as_secs());

@@ -77,7 +77,6 @@ impl Style {
     }
 
     /// Returns a writer for a reply that only RESP has.
-    #[inline]
     pub fn writer(self, out: &mut Output) -> Writer<'_> {
         Writer::new(out, self.version)
     }

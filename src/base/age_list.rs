@@ -24,7 +24,6 @@ impl Links {
     pub const NONE: Links = Links { older: NONE, newer: NONE };
 
     /// Returns the number of the next newer entry; `None` for the newest.
-    #[inline]
     pub fn newer(self) -> Option<u32> {
         some(self.newer)
     }
@@ -51,7 +50,6 @@ impl AgeList {
     pub const EMPTY: AgeList = AgeList { oldest: NONE, newest: NONE };
 
     /// Returns the number of the oldest entry.
-    #[inline]
     pub fn oldest(&self) -> Option<u32> {
         some(self.oldest)
     }
@@ -94,7 +92,6 @@ impl AgeList {
     }
 }
 
-#[inline]
 fn some(number: u32) -> Option<u32> {
     (number != NONE).then_some(number)
 }

@@ -105,7 +105,6 @@ impl<T: Pod> Arena<T> {
     };
 
     /// Returns the number of elements.
-    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }

@@ -57,13 +57,11 @@ impl Buffer {
     }
 
     /// Returns the number of bytes that wait to be consumed.
-    #[inline]
     pub fn len(&self) -> usize {
         self.end - self.start
     }
 
     /// Returns whether no bytes wait to be consumed.
-    #[inline]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }

@@ -138,7 +138,6 @@ impl Output {
     }
 
     /// Returns the end of the output, to append plain bytes to, and for nothing else.
-    #[inline]
     pub fn plain(&mut self) -> &mut Buffer {
         &mut self.plain
     }

@@ -11,7 +11,6 @@ use super::output::{ClientOutput, Look};
 use super::request::{BYE, Encoder, Kind};
 use std::io::{self, IsTerminal, Stdin};
 
-/// The text before each request.
 const PROMPT: &str = "Enter request: ";
 
 /// Runs a session to its end: after the user's BYE, or after one of our own at the end of input.
@@ -43,7 +42,6 @@ fn can_edit() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal() && !CANNOT.contains(&kind.as_str())
 }
 
-/// Where requests come from.
 enum LineInput {
     Pipe(Lines<Stdin>, &'static str),
     Terminal(Box<Editor>),

@@ -173,16 +173,13 @@ fn take_reply(
     Ok(reply.verdict())
 }
 
-/// A request on its way.
 struct Sent {
     kind: Kind,
-    /// The number of its line.
     line: u64,
     /// Where in the file its line ends.
     consumed: u64,
 }
 
-/// The thread that sends.
 struct LoadWriter {
     lines: Lines<Box<dyn Read + Send>>,
     name: String,

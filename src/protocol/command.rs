@@ -267,7 +267,6 @@ impl Command {
     }
 
     /// Returns whether its second word names one of its subcommands.
-    #[inline]
     pub fn is_container(&self) -> bool {
         CONTAINERS[self.index()]
     }
@@ -289,13 +288,11 @@ impl Command {
     }
 
     /// Returns whether it concerns the keys only.
-    #[inline]
     pub fn is_for_keys(&self) -> bool {
         matches!(self.access, Access::Read | Access::Write | Access::WriteAll)
     }
 
     /// Returns whether it stores a value.
-    #[inline]
     pub fn stores(&self) -> bool {
         self.memory == MemoryEffect::Stores
     }
@@ -330,7 +327,6 @@ impl Command {
     }
 
     /// Returns the position of this command in `TABLE`.
-    #[inline]
     pub fn index(&self) -> usize {
         self.verb as usize
     }

@@ -55,7 +55,6 @@ impl Key<'_> {
 }
 
 impl<'a> From<&'a [u8]> for Key<'a> {
-    #[inline]
     fn from(bytes: &'a [u8]) -> Key<'a> {
         Key { bytes, hash: None }
     }

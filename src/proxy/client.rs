@@ -87,7 +87,6 @@ impl ProxyClient {
     }
 
     /// Counts bytes of its input that are consumed.
-    #[inline]
     pub fn consumed(&mut self, bytes: usize) {
         self.taken += bytes as u64;
     }

@@ -92,7 +92,6 @@ pub struct Coherence {
     logged_level: Option<Level>,
     /// Whether it was logged that nothing is cached for want of `PTTL`.
     has_logged_refused_life: bool,
-    /// Whether a PING is under way.
     is_pinging: bool,
     /// The clients whose hits wait for a PING that is yet to be sent, in the order in which they
     /// came.
@@ -129,7 +128,6 @@ impl Coherence {
     }
 
     /// Returns the cache, for the look-ahead of keys.
-    #[inline]
     pub fn cache(&self) -> &Cache {
         &self.cache
     }

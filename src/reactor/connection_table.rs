@@ -94,7 +94,6 @@ impl<S: Stream> ConnectionTable<S> {
     }
 
     /// Returns the number of turns in this tick: connections listed later have theirs in the next.
-    #[inline]
     pub fn turns(&self) -> usize {
         self.ready.len()
     }

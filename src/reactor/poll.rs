@@ -164,7 +164,6 @@ impl Network for Poll {
         Ok(count == EVENTS)
     }
 
-    #[inline]
     fn now(&mut self) -> Instant {
         Instant::now()
     }

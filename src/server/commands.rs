@@ -45,7 +45,6 @@ impl<'a> Call<'a> {
         self.request.word(index)
     }
 
-    /// Returns the first key.
     fn key(&self) -> Key<'a> {
         self.request.key()
     }

@@ -84,7 +84,6 @@ impl Keyspace {
     }
 
     /// Returns the store, which is not to be changed.
-    #[inline]
     pub fn store(&self) -> &Store {
         &self.store
     }

@@ -260,7 +260,6 @@ impl Store {
         None
     }
 
-    /// Adds an entry, and returns its place.
     fn insert(
         &mut self,
         hash: u64,

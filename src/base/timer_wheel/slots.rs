@@ -264,7 +264,6 @@ impl<T> Nodes<T> {
     }
 }
 
-/// Returns the digit of this level.
 fn digit(tick: u64, level: usize) -> usize {
     (tick >> (level as u32 * BITS_PER_DIGIT)) as usize % SLOTS
 }

@@ -31,7 +31,6 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Returns a writer that appends to `out`.
-    #[inline]
     pub fn new(out: &'a mut Output, version: Version) -> Writer<'a> {
         Writer { out, version }
     }

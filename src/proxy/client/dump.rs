@@ -40,16 +40,13 @@ pub enum DumpProgress {
 /// A `DUMP` under way.
 #[derive(Debug)]
 pub struct ProxyDump {
-    /// Its number among the client's.
     number: u32,
     style: Style,
-    /// The reply in text.
     text: TextDump,
     /// The cursor of the next `SCAN`; `None`: all keys have come.
     cursor: Option<Box<[u8]>>,
     /// The keys whose values have not come, those that were requested first.
     keys: VecDeque<Box<[u8]>>,
-    /// The number of its unanswered requests to the upstream.
     unanswered: usize,
     /// The number of values to request at a time.
     batch: usize,

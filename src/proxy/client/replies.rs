@@ -63,7 +63,6 @@ impl Replies {
     }
 
     /// Returns whether every request is answered.
-    #[inline]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

@@ -81,7 +81,6 @@ struct CacheEntry {
     visited: bool,
     /// Nanoseconds after the origin of the cache: half as long as an `Instant`.
     deadline: u64,
-    /// Its neighbours in the queue.
     links: Links,
 }
 
@@ -168,7 +167,6 @@ pub struct Cache {
     hasher: RandomState,
     index: Index,
     entries: TimerWheel<CacheEntry>,
-    /// The entries, in the order in which they came.
     queue: AgeList,
     /// Where the next eviction begins; `None`: at the oldest.
     hand: Option<u32>,

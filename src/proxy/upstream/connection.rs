@@ -109,9 +109,7 @@ pub struct UpstreamConnection<P> {
     greeting: Option<Greeting>,
     unanswered: VecDeque<Unanswered<P>>,
     scanner: ReplyScanner,
-    /// The time at which the newest request was sent on this connection.
     sent: Instant,
-    /// The time at which the newest request that is answered was sent on this connection.
     confirmed: Option<Instant>,
     /// The number of connections lost or not made since the last reply.
     failures: u32,
@@ -284,7 +282,6 @@ impl<P> UpstreamConnection<P> {
     /// Returns the time at which the newest request that is answered was sent on this connection.
     /// An upstream that reports changes has reported each that it acknowledged before that time: it
     /// does so before it answers a request that comes later.
-    #[inline]
     pub fn confirmed(&self) -> Option<Instant> {
         self.confirmed
     }

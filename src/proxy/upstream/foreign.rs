@@ -22,7 +22,6 @@ const FIELDS_WITH_BLOCKING: usize = 10;
 const CATEGORIES: usize = 6;
 /// The field with the entries of the subcommands.
 const SUBCOMMANDS: usize = 9;
-/// The most bytes of a name.
 const MAX_NAME_LEN: usize = 64;
 
 /// The commands of an upstream.

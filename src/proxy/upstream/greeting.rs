@@ -38,7 +38,6 @@ const MAX_SHOWN: usize = 128;
 /// Greets each new connection to the upstream, and keeps what the upstream has answered.
 pub struct Greeter {
     source: Source,
-    /// The number of the database.
     database: u32,
     /// The user and password, while a connection is greeted.
     credentials: Option<Credentials>,

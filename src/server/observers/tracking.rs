@@ -98,7 +98,6 @@ impl Readers {
 struct Entry {
     key: Box<[u8]>,
     readers: Readers,
-    /// Its neighbours by age.
     links: Links,
 }
 
@@ -155,7 +154,6 @@ impl Tracking {
     }
 
     /// Returns whether there are readers.
-    #[inline]
     pub fn is_on(&self) -> bool {
         !self.readers.is_empty()
     }
@@ -166,7 +164,6 @@ impl Tracking {
     }
 
     /// Returns the number of keys that are tracked.
-    #[inline]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -255,7 +252,6 @@ impl Tracking {
     }
 
     /// Returns whether invalidations are pending.
-    #[inline]
     pub fn has_invalidations(&self) -> bool {
         !self.pending.is_empty()
     }

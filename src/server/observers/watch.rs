@@ -58,7 +58,6 @@ impl Watches {
     }
 
     /// Returns whether no key is watched.
-    #[inline]
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }

@@ -30,7 +30,6 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of a page.
 const PAGE: usize = 64 * 1024;
 
 /// Bits of a handle that number the places in a page.
@@ -431,12 +430,10 @@ fn places(class: usize) -> usize {
     PAGE / usize::from(SIZES[class])
 }
 
-#[inline]
 fn page_of(handle: Handle) -> usize {
     (handle >> PLACE_BITS) as usize
 }
 
-#[inline]
 fn large_number(handle: Handle) -> usize {
     (handle - LARGE_FROM) as usize
 }
