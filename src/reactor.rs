@@ -216,7 +216,6 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     }
 
     /// Returns whether a tick has something to do that no event reports.
-    #[inline]
     pub fn has_work(&self) -> bool {
         self.connections.turns() > 0 || self.overflow.is_some()
     }

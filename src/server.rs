@@ -115,7 +115,6 @@ impl Handler for Server {
         self.forget(conn);
     }
 
-    #[inline]
     fn next_deadline(&self) -> Option<Instant> {
         self.keyspace.next_deadline()
     }

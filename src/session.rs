@@ -213,13 +213,11 @@ impl Session {
     }
 
     /// Notes that the client has sent something.
-    #[inline]
     pub fn note_activity(&mut self, now: Now) {
         self.last_active = now.unix_seconds();
     }
 
     /// Notes the command that the client has sent.
-    #[inline]
     pub fn note_command(&mut self, verb: Verb) {
         self.latest = Some(verb);
     }
@@ -236,7 +234,6 @@ impl Session {
     }
 
     /// Returns whether requests are simply executed: no transaction is open, and each has a reply.
-    #[inline]
     pub fn is_plain(&self) -> bool {
         self.transaction.is_none() && self.replies == ReplyMode::default()
     }

@@ -129,19 +129,16 @@ impl Default for Values {
 
 impl Stats {
     /// Adds `count` to a counter.
-    #[inline]
     pub fn add(&mut self, stat: Stat, count: u64) {
         self.values.rows[stat as usize] += count;
     }
 
     /// Sets a gauge.
-    #[inline]
     pub fn set(&mut self, stat: Stat, value: u64) {
         self.values.rows[stat as usize] = value;
     }
 
     /// Counts a request.
-    #[inline]
     pub fn count_request(&mut self, command: &Command) {
         self.values.requests[command.index()] += 1;
     }

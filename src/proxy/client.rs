@@ -81,7 +81,6 @@ impl ProxyClient {
     }
 
     /// Returns whether its session is plain, and its present request was not held.
-    #[inline]
     pub fn is_plain(&self) -> bool {
         !self.is_held && self.session.is_plain()
     }
@@ -92,7 +91,6 @@ impl ProxyClient {
     }
 
     /// Begins a request: the next `bytes` of its input.
-    #[inline]
     pub fn begin_request(&mut self, bytes: usize) {
         self.ping_answered = self.taken + bytes as u64 <= self.ping_answered_to;
     }

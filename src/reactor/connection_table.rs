@@ -49,7 +49,6 @@ impl<S: Stream> ConnectionTable<S> {
     }
 
     /// Returns the connection of that name, if it is still there.
-    #[inline]
     pub fn get(&mut self, id: ConnId) -> Option<&mut Connection<S>> {
         self.connections.get_mut(id)
     }
@@ -107,7 +106,6 @@ impl<S: Stream> ConnectionTable<S> {
     }
 
     /// Ends the first `turns` turns.
-    #[inline]
     pub fn end_turns(&mut self, turns: usize) {
         self.ready.drain(..turns);
     }

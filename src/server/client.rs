@@ -45,13 +45,11 @@ impl Client {
     }
 
     /// Returns its number in the tracking table, while it tracks what it reads.
-    #[inline]
     pub fn reader(&self) -> Option<ReaderId> {
         self.rare.as_ref()?.reader
     }
 
     /// Returns the text `DUMP` that is under way.
-    #[inline]
     pub fn dumping(&mut self) -> Option<&mut Dumping> {
         self.rare.as_mut()?.dumping.as_mut()
     }

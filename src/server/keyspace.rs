@@ -45,7 +45,6 @@ pub struct Keyspace {
 const READ_AGAIN_AFTER: usize = 1024 * 1024;
 
 impl KeyLookup for Keyspace {
-    #[inline]
     fn hash(&self, key: &[u8]) -> u64 {
         self.store.hash(key)
     }

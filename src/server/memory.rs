@@ -49,7 +49,6 @@ impl Memory {
     }
 
     /// Returns the memory that is in use, in bytes.
-    #[inline]
     pub fn bytes(&self) -> usize {
         (self.allocated)().taken() + arena::memory_bytes() + self.rest
     }

@@ -45,7 +45,6 @@ impl Observers {
     }
 
     /// Returns whether a client may have to be notified: one branch, for all writes.
-    #[inline]
     fn any(&self) -> bool {
         !(self.watches.is_empty() & self.tracking.is_empty())
     }

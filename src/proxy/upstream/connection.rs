@@ -152,7 +152,6 @@ impl<P> UpstreamConnection<P> {
     }
 
     /// Returns whether `conn` is its connection now.
-    #[inline]
     pub fn is(&self, conn: ConnId) -> bool {
         self.conn() == Some(conn)
     }
@@ -178,7 +177,6 @@ impl<P> UpstreamConnection<P> {
     }
 
     /// Returns whether clients are to be held back, since too much is unanswered or unsent.
-    #[inline]
     pub fn is_full(&self, out: &Outbox) -> bool {
         self.unanswered.len() >= MAX_UPSTREAM_UNANSWERED || self.unsent(out) > limits::HIGH_WATER
     }

@@ -275,7 +275,6 @@ impl Tracking {
     }
 
     /// Returns the time at which [`Tracking::sweep`] has something to do.
-    #[inline]
     pub fn next_sweep(&self) -> Option<Instant> {
         (self.stale > 0 || self.entries.len() > self.limit).then_some(self.next_sweep)
     }

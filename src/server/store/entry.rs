@@ -117,7 +117,6 @@ impl<'a> StoredEntry<'a> {
     }
 
     /// Returns the value.
-    #[inline]
     pub fn value(self) -> &'a [u8] {
         self.split().1
     }
@@ -136,13 +135,11 @@ impl<'a> StoredEntry<'a> {
     }
 
     /// Returns whether its deadline is yet to come at this Unix time, if it has one.
-    #[inline]
     pub fn is_live(self, unix_millis: u64) -> bool {
         head(self.0) & ROOM == 0 || self.lease().is_none_or(|lease| lease.deadline > unix_millis)
     }
 
     /// Reads its ends, so that they are in the cache. Returns a byte that depends on them.
-    #[inline]
     pub fn ends(self) -> u8 {
         self.0.first().copied().unwrap_or(0) ^ self.0.last().copied().unwrap_or(0)
     }
@@ -182,7 +179,6 @@ impl StoredEntryMut<'_> {
     }
 
     /// Returns whether there is room for a lease.
-    #[inline]
     pub fn has_room(&self) -> bool {
         head(self.0) & ROOM != 0
     }
@@ -201,27 +197,22 @@ impl StoredEntryMut<'_> {
     }
 }
 
-#[inline]
 fn head(bytes: &[u8]) -> u32 {
     u32::from_ne_bytes(*bytes.first_chunk().expect("an entry begins with its head"))
 }
 
-#[inline]
 fn key_length(head: u32) -> usize {
     head as usize & MAX_KEY
 }
 
-#[inline]
 fn slack(head: u32) -> usize {
     (head >> KEY_BITS) as usize & MAX_SLACK
 }
 
-#[inline]
 fn key_start(head: u32) -> usize {
     if head & ROOM == 0 { HEAD } else { HEAD + LEASE }
 }
 
-#[inline]
 fn value_start(head: u32) -> usize {
     key_start(head) + key_length(head)
 }
