@@ -208,8 +208,6 @@ impl Server {
         stats.set(Stat::KeyBytes, store.key_bytes());
         stats.set(Stat::ValueBytes, store.value_bytes());
         stats.set(Stat::MemoryBytes, self.keyspace.memory.bytes() as u64);
-        stats.set(Stat::Hits, self.keyspace.hits);
-        stats.set(Stat::Misses, self.keyspace.misses);
         let tracking = &self.keyspace.observers.tracking;
         stats.set(Stat::TrackingClients, tracking.readers() as u64);
         stats.set(Stat::TrackingKeys, tracking.len() as u64);

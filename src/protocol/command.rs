@@ -205,16 +205,16 @@ static CONTAINERS: [bool; TABLE.len()] = {
     let mut have = [false; TABLE.len()];
     let mut row = FIRST_SUBCOMMAND;
     while row < TABLE.len() {
-        have[container_of(TABLE[row].name.as_bytes())] = true;
+        have[container_of(TABLE[row].name)] = true;
         row += 1;
     }
     have
 };
 
 /// Returns the place in [`TABLE`] of the command whose subcommand has this name.
-const fn container_of(name: &[u8]) -> usize {
-    let mut row = 0;
-    loop {
+const fn container_of(subcommand: &str) -> usize {
+    let (name, mut row) = (subcommand.as_bytes(), 0);
+    while row < FIRST_SUBCOMMAND {
         let container = TABLE[row].name.as_bytes();
         let mut at = 0;
         while at < container.len() && at < name.len() && container[at] == name[at] {
@@ -225,6 +225,8 @@ const fn container_of(name: &[u8]) -> usize {
         }
         row += 1;
     }
+    // The table has no row for the container of this one.
+    panic!("{}", subcommand)
 }
 
 impl Command {
@@ -267,7 +269,8 @@ impl Command {
     }
 
     /// Returns whether its second word names one of its subcommands.
-    pub fn is_container(&self) -> bool {
+    #[inline]
+    pub const fn is_container(&self) -> bool {
         CONTAINERS[self.index()]
     }
 
@@ -287,8 +290,9 @@ impl Command {
         self.name.split_once('|').unwrap_or((self.name, ""))
     }
 
-    /// Returns whether it concerns the keys only.
-    pub fn is_for_keys(&self) -> bool {
+    /// Returns whether it concerns the keys only; of a container, whether its subcommands do.
+    #[inline]
+    pub const fn is_for_keys(&self) -> bool {
         matches!(self.access, Access::Read | Access::Write | Access::WriteAll)
     }
 
@@ -327,7 +331,8 @@ impl Command {
     }
 
     /// Returns the position of this command in `TABLE`.
-    pub fn index(&self) -> usize {
+    #[inline]
+    pub const fn index(&self) -> usize {
         self.verb as usize
     }
 }

@@ -15,8 +15,8 @@ pub use scan::DumpStream;
 use super::keyspace::Keyspace;
 use super::store::Expiry;
 use crate::base::clock::Now;
-use crate::base::output::Output;
-use crate::protocol::command::Verb;
+use crate::base::output::{Output, Value};
+use crate::protocol::command::{TABLE, Verb};
 use crate::protocol::resp::Writer;
 use crate::protocol::{Form, Key, Reply, Request};
 use crate::session::{Origin, RequestError, Style};
@@ -37,6 +37,7 @@ struct Call<'a> {
     keyspace: &'a mut Keyspace,
     request: Request<'a>,
     reply: Writer<'a>,
+    stats: &'a mut Stats,
     now: Now,
 }
 
@@ -47,6 +48,11 @@ impl<'a> Call<'a> {
 
     fn key(&self) -> Key<'a> {
         self.request.key()
+    }
+
+    /// Returns the value of the first key, and counts a hit or a miss.
+    fn value(&mut self) -> Option<Value<'_>> {
+        self.keyspace.get(self.request.key(), self.stats, self.now)
     }
 }
 
@@ -69,8 +75,8 @@ pub fn execute(
     match request.command.verb {
         // The commands of the text protocol reply in either form.
         Verb::Get => {
-            let reply = keyspace.get(request.key(), now).map_or(Reply::NotFound, Reply::Value);
-            style.write(out, Origin::Server, reply);
+            let value = keyspace.get(request.key(), stats, now);
+            style.write(out, Origin::Server, value.map_or(Reply::NotFound, Reply::Value));
         }
         Verb::Set if request.len() == 3 => {
             keyspace.set(request.key(), request.word(2), Expiry::Never, now);
@@ -85,9 +91,10 @@ pub fn execute(
             Err(usage) => style.write(out, Origin::Server, Reply::Error(usage)),
         },
         verb => {
+            let function = function(verb).expect("it is for the keys");
             let reply = style.writer(out);
-            let mut call = Call { keyspace, request: *request, reply, now };
-            if let Err(why) = function(verb)(&mut call) {
+            if let Err(why) = function(&mut Call { keyspace, request: *request, reply, stats, now })
+            {
                 out.truncate(mark);
                 why.write(style, out, stats);
             }
@@ -100,9 +107,9 @@ pub fn execute(
     None
 }
 
-#[rustfmt::skip]
-fn function(verb: Verb) -> Function {
-    match verb {
+/// Returns the function of a command for the keys.
+const fn function(verb: Verb) -> Option<Function> {
+    let function: Function = match verb {
         Verb::Set => strings::set,
         Verb::Mget => strings::mget,
         Verb::Mset => strings::mset,
@@ -129,21 +136,24 @@ fn function(verb: Verb) -> Function {
         Verb::Keys => scan::keys,
         Verb::Scan => scan::scan,
         Verb::Dump => scan::dump,
-        Verb::Get | Verb::Put | Verb::Del | Verb::Unlink => unreachable!("executed above"),
-        Verb::Multi | Verb::Exec | Verb::Discard | Verb::Watch | Verb::Unwatch
-        | Verb::Ping | Verb::Echo | Verb::Hello | Verb::Auth | Verb::Select | Verb::Client
-        | Verb::Reset | Verb::Command | Verb::Info | Verb::Config | Verb::Time | Verb::Role
-        | Verb::Cluster | Verb::Stats | Verb::Origin | Verb::Help | Verb::Bye | Verb::Quit
-        | Verb::Exit
-        | Verb::ClientCaching | Verb::ClientGetname | Verb::ClientGetredir | Verb::ClientHelp
-        | Verb::ClientId | Verb::ClientInfo | Verb::ClientKill | Verb::ClientList
-        | Verb::ClientReply | Verb::ClientSetinfo | Verb::ClientSetname | Verb::ClientTracking
-        | Verb::ClientTrackinginfo | Verb::CommandCount | Verb::CommandDocs | Verb::CommandGetkeys
-        | Verb::CommandHelp | Verb::CommandInfo | Verb::CommandList | Verb::ConfigGet
-        | Verb::ConfigHelp | Verb::ConfigResetstat | Verb::ConfigSet
-            => unreachable!("these are not for the keys"),
-    }
+        _ => return None,
+    };
+    Some(function)
 }
+
+const _: () = {
+    let mut row = 0;
+    while row < TABLE.len() {
+        let command = &TABLE[row];
+        let is_above = matches!(command.verb, Verb::Get | Verb::Put | Verb::Del | Verb::Unlink);
+        let is_elsewhere = is_above || command.is_container() || !command.is_for_keys();
+        if !is_elsewhere && function(command.verb).is_none() {
+            // This command has no arm in `function`.
+            panic!("{}", command.name);
+        }
+        row += 1;
+    }
+};
 
 #[cfg(test)]
 mod tests;

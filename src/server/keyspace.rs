@@ -12,6 +12,7 @@ use crate::protocol::command::Command;
 use crate::protocol::{Key, KeyLookup};
 use crate::server::memory::Memory;
 use crate::settings::{PutMode, Settings, limits};
+use crate::stats::{Stat, Stats};
 use std::time::Instant;
 
 /// All keys; see the head of the file.
@@ -35,10 +36,6 @@ pub struct Keyspace {
     is_far_over: bool,
     /// The number of keys that were drawn at random.
     draws: u64,
-    /// The number of lookups that found a key.
-    pub hits: u64,
-    /// The number of lookups that found no key.
-    pub misses: u64,
 }
 
 /// The change in bytes after which the system's count is read again, which takes some 15 µs.
@@ -69,8 +66,6 @@ impl Keyspace {
             read_at: 0,
             is_far_over: false,
             draws: 0,
-            hits: 0,
-            misses: 0,
         }
     }
 
@@ -89,16 +84,16 @@ impl Keyspace {
 
     /// Returns the value of a key, and counts a hit or a miss.
     #[inline]
-    pub fn get<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> Option<Value<'_>> {
+    pub fn get(&self, key: Key<'_>, stats: &mut Stats, now: Now) -> Option<Value<'_>> {
         let value = self.store.get(key, now);
-        *if value.is_some() { &mut self.hits } else { &mut self.misses } += 1;
+        stats.add(if value.is_some() { Stat::Hits } else { Stat::Misses }, 1);
         value
     }
 
     /// Returns the deadline of a key (see [`Store::deadline`]), and counts a hit or a miss.
-    pub fn deadline<'k>(&mut self, key: impl Into<Key<'k>>, now: Now) -> Option<Option<u64>> {
+    pub fn deadline(&self, key: Key<'_>, stats: &mut Stats, now: Now) -> Option<Option<u64>> {
         let deadline = self.store.deadline(key, now);
-        *if deadline.is_some() { &mut self.hits } else { &mut self.misses } += 1;
+        stats.add(if deadline.is_some() { Stat::Hits } else { Stat::Misses }, 1);
         deadline
     }
 

@@ -177,7 +177,7 @@ impl Session {
             Verb::ClientCaching => self.set_caching(request.word(2))?,
             Verb::ClientReply if !self.set_replies(request.word(2))? => return Ok(()),
             Verb::ClientReply => {}
-            verb => unreachable!("{verb:?} is executed elsewhere"),
+            verb => unreachable!("{verb:?} has no arm in src/session/commands.rs"),
         }
         reply.simple("OK");
         Ok(())

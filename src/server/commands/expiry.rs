@@ -73,7 +73,7 @@ pub fn set_expiry(call: &mut Call<'_>) -> Result<(), RequestError> {
 /// `TTL`, `PTTL`, `EXPIRETIME`, `PEXPIRETIME`.
 pub fn remaining(call: &mut Call<'_>) -> Result<(), RequestError> {
     let verb = call.request.command.verb;
-    let number = match call.keyspace.deadline(call.key(), call.now) {
+    let number = match call.keyspace.deadline(call.key(), call.stats, call.now) {
         None => -2,
         Some(None) => -1,
         Some(Some(deadline)) => {

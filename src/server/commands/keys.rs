@@ -15,15 +15,16 @@ pub fn del(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'s
 
 /// `EXISTS`, `TOUCH`.
 pub fn exists(call: &mut Call<'_>) -> Result<(), RequestError> {
-    let (keys, now) = (call.request.hashed_keys(), call.now);
-    let count = keys.filter(|key| call.keyspace.get(*key, now).is_some()).count();
+    let Call { keyspace, request, stats, now, .. } = call;
+    let count =
+        request.hashed_keys().filter(|key| keyspace.get(*key, stats, *now).is_some()).count();
     call.reply.integer(count as i64);
     Ok(())
 }
 
 /// `TYPE`.
 pub fn kind(call: &mut Call<'_>) -> Result<(), RequestError> {
-    let exists = call.keyspace.get(call.key(), call.now).is_some();
+    let exists = call.value().is_some();
     call.reply.simple(if exists { "string" } else { "none" });
     Ok(())
 }

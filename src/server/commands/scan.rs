@@ -9,6 +9,7 @@ use crate::protocol::Request;
 use crate::protocol::resp::Writer;
 use crate::server::keyspace::Keyspace;
 use crate::session::{RequestError, Style, TextDump, check_pattern};
+use crate::stats::Stat;
 use std::ops::ControlFlow;
 
 /// Entries that one step of a walk over the store looks at: at under 100 ns each it stays below a
@@ -168,7 +169,7 @@ pub fn scan(call: &mut Call<'_>) -> Result<(), RequestError> {
     });
     if scan.kind.is_some() {
         // To see of what type it is, Redis looks each key up.
-        keyspace.hits += matching;
+        call.stats.add(Stat::Hits, matching);
     }
     reply.put_before(begin, |reply| {
         reply.array(2);

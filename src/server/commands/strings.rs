@@ -26,9 +26,9 @@ pub fn put(keyspace: &mut Keyspace, request: &Request<'_>, now: Now) -> Reply<'s
 /// Replies with the value of a key, or null, and returns whether there is one. Nothing may have
 /// changed yet: it refuses what is too large, and then nothing may change.
 fn reply_with_value(call: &mut Call<'_>, key: Key<'_>) -> Result<bool, RequestError> {
-    let Call { keyspace, reply, now, .. } = call;
+    let Call { keyspace, reply, stats, now, .. } = call;
     let most = keyspace.output_limit;
-    match keyspace.get(key, *now) {
+    match keyspace.get(key, stats, *now) {
         Some(value) if value.len() > most => return Err(value_too_large()),
         Some(value) => {
             reply.value(value);
@@ -158,7 +158,7 @@ pub fn append(call: &mut Call<'_>) -> Result<(), RequestError> {
 }
 
 pub fn strlen(call: &mut Call<'_>) -> Result<(), RequestError> {
-    let length = call.keyspace.get(call.key(), call.now).map_or(0, Value::len);
+    let length = call.value().map_or(0, Value::len);
     call.reply.integer(length as i64);
     Ok(())
 }
@@ -166,9 +166,9 @@ pub fn strlen(call: &mut Call<'_>) -> Result<(), RequestError> {
 pub fn getrange(call: &mut Call<'_>) -> Result<(), RequestError> {
     let (start, end) = (integer(call.word(2))?, integer(call.word(3))?);
     let key = call.key();
-    let Call { keyspace, reply, now, .. } = call;
+    let Call { keyspace, reply, stats, now, .. } = call;
     let most = keyspace.output_limit;
-    let value = keyspace.get(key, *now).unwrap_or(Value::Short(b""));
+    let value = keyspace.get(key, stats, *now).unwrap_or(Value::Short(b""));
     let range = range_of(start, end, value.len());
     if range.len() > most {
         return Err(value_too_large());

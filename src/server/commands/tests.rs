@@ -5,13 +5,14 @@ use crate::base::buffer::Buffer;
 use crate::base::clock::{Now, WallClock};
 use crate::base::output::Output;
 use crate::handler::{ConnId, Outbox};
+use crate::protocol::command::{Access, Command, KeyRange, TABLE};
 use crate::protocol::resp::Version;
 use crate::protocol::{Decoded, Decoder, Form, Scratch, resp};
 use crate::server::keyspace::Keyspace;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::settings::limits::Limits;
-use crate::stats::Stats;
+use crate::stats::{Stat, Stats};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -105,6 +106,19 @@ pub fn plays(script: &[(&str, &str)]) {
     Stage::new().plays(script);
 }
 
+/// Fails unless lines begin with each command for keys that is due.
+#[track_caller]
+fn check_complete<'a>(lines: impl Iterator<Item = &'a str>, is_due: impl Fn(&Command) -> bool) {
+    let lines: Vec<String> = lines.map(|line| format!("{line} ")).collect();
+    let is_missing = |row: &&Command| {
+        let name = format!("{} ", row.name.replace('|', " "));
+        !lines.iter().any(|line| line.starts_with(&name))
+    };
+    let due = TABLE.iter().filter(|it| it.is_for_keys() && !it.is_container() && is_due(it));
+    let missing: Vec<_> = due.filter(is_missing).map(|row| row.name).collect();
+    assert!(missing.is_empty(), "this test has no line for {}", missing.join(", "));
+}
+
 /// The keys `a` and `b` have values; `t` has one for 100 seconds; `x` has none.
 fn stage_with_keys() -> Stage {
     let mut stage = Stage::new();
@@ -117,15 +131,20 @@ fn watchers_are_told_of_changes_and_of_nothing_else() {
     let changes = "SET a 1|SET a 1 KEEPTTL|SET a 1 XX GET|SET a 1 EXAT 1|SET x 1 EXAT 1|SET x 1 NX\
         |SETNX x 1|SETEX a 9 1|GETSET a 1|GETDEL a|GETEX a EX 9|GETEX a EXAT 1|GETEX t PERSIST\
         |MSET a 1|MSET x 1|MSETNX x 1|APPEND a 1|APPEND x 1|SETRANGE a 0 1|SETRANGE x 0 1\
-        |INCR a|INCR x|DECRBY a 0|PUT x 1\
+        |INCR a|INCR x|DECR a|INCRBY a 1|DECRBY a 0|PUT x 1|PSETEX a 9 1\
         |DEL a|UNLINK a|RENAME a c|RENAME b a|RENAME b x|RENAMENX b x|RENAMENX a x\
-        |FLUSHALL|EXPIRE a 9|EXPIRE a -1|EXPIRE t 9 LT|PERSIST t";
+        |FLUSHALL|FLUSHDB|EXPIRE a 9|EXPIRE a -1|EXPIRE t 9 LT|PERSIST t\
+        |PEXPIRE a 9|EXPIREAT a 1|PEXPIREAT a 1";
     let others = "GET a|GETEX a|GETEX t|GETEX a PERSIST|GETEX x EX 9|GETDEL x|SET a 1 NX\
         |SET a 1 NX GET|SET x 1 XX|SETNX a 1|SETEX a 0 1|MSETNX x 1 a 1|MSET a 1 x|INCR b\
         |SETRANGE a 0 \"\"|SETRANGE x 0 \"\"|SETRANGE a -1 1|GETRANGE a 0 1|INCRBY a x\
         |DECRBY a -9223372036854775808|PUT a 1|DEL x|UNLINK x|RENAME a a|RENAMENX a a\
         |RENAME x a|RENAMENX b a|FLUSHALL x|EXPIRE x 9|EXPIRE a 9 XX|EXPIRE t 9 GT|EXPIRE a 9 no\
-        |PERSIST a|PERSIST x|TTL a|TYPE a|EXISTS a|TOUCH a|RANDOMKEY|KEYS *|SCAN 0|DUMP|DBSIZE";
+        |PERSIST a|PERSIST x|TTL a|PTTL a|EXPIRETIME a|PEXPIRETIME a|TYPE a|EXISTS a|TOUCH a\
+        |STRLEN a|MGET a|RANDOMKEY|KEYS *|SCAN 0|DUMP|DBSIZE";
+    let changes_keys = |row: &Command| row.access != Access::Read;
+    check_complete(changes.split('|'), changes_keys);
+    check_complete(others.split('|'), |row| !changes_keys(row));
     for (lines, told) in [(changes, "true"), (others, "false")] {
         for line in lines.split('|') {
             let mut stage = stage_with_keys();
@@ -140,73 +159,42 @@ fn watchers_are_told_of_changes_and_of_nothing_else() {
 
 #[test]
 fn lookups_to_read_are_counted_and_those_to_write_are_not() {
-    let table: &[(&str, u64, u64)] = &[
-        ("GET a", 1, 0),
-        ("GET x", 0, 1),
-        ("MGET a x a", 2, 1),
-        ("EXISTS a a x", 2, 1),
-        ("TOUCH x", 0, 1),
-        ("TYPE a", 1, 0),
-        ("STRLEN x", 0, 1),
-        ("GETRANGE a 0 1", 1, 0),
-        ("GETRANGE x 0 1", 0, 1),
-        ("GETRANGE a 0 no", 0, 0),
-        ("TTL a", 1, 0),
-        ("PEXPIRETIME x", 0, 1),
-        ("GETSET a 1", 1, 0),
-        ("GETDEL x", 0, 1),
-        ("GETEX a EX 9", 1, 0),
-        ("GETEX a EX 0", 1, 0),
-        ("GETEX a no", 0, 0),
-        ("SET a 1 GET", 1, 0),
-        ("SET x 1 XX GET", 0, 1),
-        ("SET a 1 GET EX 0", 0, 0),
-        ("SET a 1 NX", 0, 0),
-        ("SCAN 0 TYPE string", 3, 0),
-        ("SCAN 0 MATCH a TYPE hash", 1, 0),
-    ];
-    let none = "SET x 1|SETNX a 1|PUT a 1|MSETNX a 1|APPEND a 1|SETRANGE a 0 1|INCR a\
-        |DEL a|UNLINK x|RENAME x a\
-        |RENAMENX a b|EXPIRE a 9|EXPIRE x 9|PERSIST t|RANDOMKEY|KEYS *|SCAN 0|DUMP PAIRS|DBSIZE";
-    let uncounted = none.split('|').map(|line| (line, 0, 0));
-    for (line, hits, misses) in table.iter().copied().chain(uncounted) {
+    let hits = "GET a|TYPE a|GETRANGE a 0 1|TTL a|PTTL t|EXPIRETIME a|GETSET a 1|GETEX a EX 9\
+        |GETEX a EX 0|SET a 1 GET|SCAN 0 MATCH a TYPE hash";
+    let misses = "GET x|TOUCH x|STRLEN x|GETRANGE x 0 1|PEXPIRETIME x|GETDEL x|SET x 1 XX GET";
+    let neither = "GETRANGE a 0 no|GETEX a no|SET a 1 GET EX 0|SET a 1 NX|SET x 1|SETNX a 1\
+        |PUT a 1|MSETNX a 1|APPEND a 1|SETRANGE a 0 1|INCR a|DECR a|INCRBY a 1|DECRBY a 1\
+        |MSET a 1|SETEX a 9 1|PSETEX a 9 1|PEXPIRE a 9|EXPIREAT a 9|PEXPIREAT a 9|FLUSHALL\
+        |FLUSHDB|DEL a|UNLINK x|RENAME x a|RENAMENX a b|EXPIRE a 9|EXPIRE x 9|PERSIST t|RANDOMKEY\
+        |KEYS *|SCAN 0|DUMP PAIRS|DBSIZE";
+    let several =
+        [("MGET a x a", [2, 1]), ("EXISTS a a x", [2, 1]), ("SCAN 0 TYPE string", [3, 0])];
+    let one = [(hits, [1, 0]), (misses, [0, 1]), (neither, [0, 0])];
+    let one = one.iter().flat_map(|(lines, counts)| lines.split('|').map(|it| (it, *counts)));
+    let lines: Vec<_> = one.chain(several).collect();
+    check_complete(lines.iter().map(|it| it.0), |_| true);
+    for (line, counts) in lines {
         let mut stage = stage_with_keys();
         stage.says(line);
-        assert_eq!((stage.keyspace.hits, stage.keyspace.misses), (hits, misses), "{line}");
+        let counted = [Stat::Hits, Stat::Misses].map(|it| stage.stats.get(it));
+        assert_eq!(counted, counts, "{line}");
     }
 }
 
 #[test]
 fn a_key_whose_time_has_come_is_gone_for_every_command() {
-    let table = [
-        ("GET t", "$-1"),
-        ("MGET t a", "*2 $-1 $1 1"),
-        ("GETSET t 1", "$-1"),
-        ("GETDEL t", "$-1"),
-        ("GETEX t PERSIST", "$-1"),
-        ("SET t 1 XX", "$-1"),
-        ("SET t 1 NX GET", "$-1"),
-        ("SETNX t 1", ":1"),
-        ("PUT t 1", "+OK"),
-        ("MSETNX t 1", ":1"),
-        ("APPEND t 1", ":1"),
-        ("INCR t", ":1"),
-        ("STRLEN t", ":0"),
-        ("GETRANGE t 0 -1", "$0 "),
-        ("SETRANGE t 1 a", ":2"),
-        ("DEL t", ":0"),
-        ("UNLINK t", ":0"),
-        ("EXISTS t", ":0"),
-        ("TYPE t", "+none"),
-        ("RENAME t c", "-ERR no such key"),
-        ("RENAMENX a t", ":1"),
-        ("KEYS t", "*0"),
-        ("SCAN 0 MATCH t", "*2 $1 0 *0"),
-        ("TTL t", ":-2"),
-        ("EXPIRE t 9", ":0"),
-        ("PERSIST t", ":0"),
-    ];
-    for (line, reply) in table {
+    let table = "GET t => $-1|MGET t a => *2 $-1 $1 1|GETSET t 1 => $-1|GETDEL t => $-1\
+        |GETEX t PERSIST => $-1|SET t 1 XX => $-1|SET t 1 NX GET => $-1|SETNX t 1 => :1\
+        |PUT t 1 => +OK|MSETNX t 1 => :1|APPEND t 1 => :1|INCR t => :1|STRLEN t => :0\
+        |GETRANGE t 0 -1 => $0 |SETRANGE t 1 a => :2|DEL t => :0|UNLINK t => :0|EXISTS t => :0\
+        |TYPE t => +none|RENAME t c => -ERR no such key|RENAMENX a t => :1|KEYS t => *0\
+        |SCAN 0 MATCH t => *2 $1 0 *0|TTL t => :-2|EXPIRE t 9 => :0|PERSIST t => :0\
+        |MSET t 1 => +OK|SETEX t 9 1 => +OK|PSETEX t 9 1 => +OK|DECR t => :-1|INCRBY t 2 => :2\
+        |DECRBY t 2 => :-2|TOUCH t => :0|PEXPIRE t 9 => :0|EXPIREAT t 9 => :0|PEXPIREAT t 9 => :0\
+        |PTTL t => :-2|EXPIRETIME t => :-2|PEXPIRETIME t => :-2";
+    let lines = table.split('|').map(|it| it.split_once(" => ").expect("a reply"));
+    check_complete(lines.clone().map(|it| it.0), |row| row.keys != KeyRange::NONE);
+    for (line, reply) in lines {
         let mut stage = stage_with_keys();
         stage.plays(&[("@wait 99999", ""), ("PTTL t", ":1"), ("@wait 1", ""), (line, reply)]);
     }
@@ -214,15 +202,8 @@ fn a_key_whose_time_has_come_is_gone_for_every_command() {
 
 #[test]
 fn what_is_written_anew_keeps_no_deadline_that_has_come() {
-    for line in [
-        "SET t 1 KEEPTTL",
-        "APPEND t 1",
-        "SETRANGE t 0 1",
-        "INCR t",
-        "SETNX t 1",
-        "PUT t 1",
-        "GETSET t 1",
-    ] {
+    let lines = "SET t 1 KEEPTTL|APPEND t 1|SETRANGE t 0 1|INCR t|SETNX t 1|PUT t 1|GETSET t 1";
+    for line in lines.split('|') {
         let mut stage = stage_with_keys();
         stage.says("@wait 100000");
         stage.says(line);
