@@ -88,9 +88,9 @@ fn requests(command: &Command) -> [Vec<String>; 2] {
     })
 }
 
-/// The rows whose commands are for the keys.
+/// The rows whose commands are for the keys, but those that only contain others.
 fn for_keys() -> impl Iterator<Item = &'static Command> {
-    TABLE.iter().filter(|row| row.is_for_keys())
+    TABLE.iter().filter(|row| row.is_for_keys() && !row.is_container())
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::fmt;
 pub enum Refusal<'a> {
     /// No such command.
     Unknown(Words<'a>, Form),
-    /// No such subcommand of this command; the word in its place.
-    UnknownSubcommand(&'static Command, &'a [u8]),
+    /// No such subcommand of this command.
+    UnknownSubcommand(&'static Command, Words<'a>),
     /// The command takes other words.
     Usage(&'static Command, Form),
     /// A key over [`limits::MAX_KEY`].
@@ -26,7 +26,19 @@ pub enum Refusal<'a> {
     Protocol(resp::ProtocolError),
 }
 
-impl Refusal<'_> {
+impl<'a> Refusal<'a> {
+    /// Returns the words of a request that an upstream may know: its command is not in our table,
+    /// or is a subcommand for the keys that we do not have.
+    pub fn foreign(&self) -> Option<Words<'a>> {
+        match *self {
+            Refusal::Unknown(words, Form::Resp) => Some(words),
+            Refusal::UnknownSubcommand(container, words) => {
+                container.is_for_keys().then_some(words)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the code, by which programs distinguish errors.
     pub fn code(&self) -> &'static str {
         match self {
@@ -47,9 +59,9 @@ impl Refusal<'_> {
                 };
                 format!("unknown command '{verb}'{shown}")
             }
-            Refusal::UnknownSubcommand(command, word) => {
-                let (word, name) = (text::printable(word, SHOWN), command.name);
-                format!("unknown subcommand '{word}'. Try {name} HELP.")
+            Refusal::UnknownSubcommand(command, words) => {
+                let word = text::printable(words.get(1).unwrap_or_default(), SHOWN);
+                format!("unknown subcommand '{word}'. Try {} HELP.", command.name)
             }
             Refusal::Usage(command, Form::Text) => format!("usage: {}", command.usage()),
             Refusal::Usage(command, Form::Resp) if self.discards_transaction() => {

@@ -286,7 +286,7 @@ pub fn check<'a>(bytes: &'a [u8], spans: &'a [Span]) -> Decoded<'a> {
         && let Some(word) = words.get(1)
     {
         let Some(subcommand) = command.subcommand(word) else {
-            return Decoded::Refused(Form::Resp, Refusal::UnknownSubcommand(command, word));
+            return Decoded::Refused(Form::Resp, Refusal::UnknownSubcommand(command, words));
         };
         command = subcommand;
     }

@@ -20,7 +20,7 @@ use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::protocol::command::{Access, Verb};
-use crate::protocol::{Decoded, Form, Refusal, Reply, Scratch, Words};
+use crate::protocol::{Decoded, Form, Reply, Scratch, Words};
 use crate::session::{BatchEnd, Outcome, RequestContext, RequestError, Style, clients, program};
 use crate::settings::{Program, limits};
 use crate::stats::Stat;
@@ -149,10 +149,11 @@ impl Proxy {
                 let until = client.session.patience(&input[consumed..], now, &self.settings.limits);
                 return Ok(BatchEnd::Stop(Next::Read(until)));
             }
-            Decoded::Refused(Form::Resp, Refusal::Unknown(words, _)) => {
-                self.execute_foreign(out, conn, words, now)?;
-            }
             Decoded::Refused(form, refusal) => {
+                if let Some(words) = refusal.foreign() {
+                    self.execute_foreign(out, conn, words, now)?;
+                    return Ok(BatchEnd::Pause);
+                }
                 if refusal.discards_transaction() {
                     client.session.end_transaction();
                 }

@@ -13,7 +13,7 @@ use crate::base::buffer::Buffer;
 use crate::base::output::Value;
 use crate::handler::Outbox;
 use crate::protocol::command::{Access, Command, Verb};
-use crate::protocol::{Decoded, Refusal, Reply, resp};
+use crate::protocol::{Decoded, Reply, resp};
 use crate::session::transaction::{ABORTED, Replay, TransactionStep};
 use crate::session::{Collected, RequestContext, RequestError};
 use crate::settings::Settings;
@@ -62,7 +62,8 @@ impl TransactionBlock {
         while let Some(decoded) = replay.next_request() {
             let sent = match decoded {
                 Decoded::Request(request) => UpstreamRequest::new(&request, settings.put_mode),
-                Decoded::Refused(_, Refusal::Unknown(words, _)) => {
+                Decoded::Refused(_, refusal) => {
+                    let words = refusal.foreign().ok_or(NoBlock::Refused)?;
                     let commands = commands.ok_or(NoBlock::Hold)?;
                     commands.admit(words).map_err(|_| NoBlock::Refused)?
                 }

@@ -75,6 +75,7 @@ fn name(command: &Command) -> String {
 fn flags(command: &Command) -> &'static [&'static str] {
     let one_key = command.keys.first == 1 && command.keys.last == 1;
     match command.access {
+        _ if command.is_container() => &[],
         Access::Read if one_key => &["readonly", "fast"],
         Access::Read => &["readonly"],
         Access::Write if command.stores() && one_key => &["write", "denyoom", "fast"],

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::base::buffer::Buffer;
-use crate::protocol::{Decoded, Decoder, Scratch, resp};
+use crate::protocol::command::{TABLE, Verb};
+use crate::protocol::{Decoded, Decoder, Refusal, Scratch, resp};
 use crate::settings::limits::Limits;
 
 /// An entry with so many fields: name, arity, flags, keys, subcommands.
@@ -67,6 +68,9 @@ fn admit(commands: &ForeignCommands, request: &str) -> String {
     let Decoded::Refused(_, Refusal::Unknown(words, _)) = decoded else {
         panic!("{request} is in our table");
     };
+    let container = |verb| Refusal::UnknownSubcommand(&TABLE[verb as usize], words);
+    assert!(container(Verb::Client).foreign().is_none(), "its subcommands are not for keys");
+    let words = container(Verb::Get).foreign().expect("it is the same if we have the container");
     match commands.admit(words) {
         Err(error) => error.to_string(),
         Ok(sent) => {
