@@ -72,8 +72,8 @@ pub struct Setting {
 
 enum SettingField {
     Put,
-    /// A number from 1 to a maximum.
-    Count(fn(&mut Settings) -> &mut usize, usize),
+    /// A number from a minimum to a maximum.
+    Count(fn(&mut Settings) -> &mut usize, usize, usize),
     Seconds(fn(&mut Settings) -> &mut Duration),
     /// A time of more than 0.
     SomeSeconds(fn(&mut Settings) -> &mut Duration),
@@ -106,7 +106,7 @@ pub static SETTINGS: &[Setting] = {
         row(Proxy, "trust", LIVE, "how long cached values are served after the upstream last answered; 0: each hit is confirmed (1)", Seconds(|it| &mut it.trust)),
         row(Proxy, "cache-bytes", FIXED, "what the cache may cost; 0: no cache (64MiB)", Size(|it| &mut it.cache_bytes, 0, 1 << 40)),
         row(Both, "put", LIVE, "what PUT does to a key that exists (create: refuse)", Put),
-        row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections, MAX_CONNECTIONS)),
+        row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections, 1, MAX_CONNECTIONS)),
         row(Both, "idle-timeout", LIVE, "close a client that sends nothing for so long; 0: never (0)", Seconds(|it| &mut it.limits.idle_timeout)),
         row(Both, "request-timeout", LIVE, "for a RESP request to come whole (30)", SomeSeconds(|it| &mut it.limits.request_timeout)),
         row(Both, "line-timeout", LIVE, "for a line to come whole (300)", SomeSeconds(|it| &mut it.limits.line_timeout)),
@@ -115,7 +115,7 @@ pub static SETTINGS: &[Setting] = {
         row(Both, "max-request", LIVE, "the longest RESP request (128MiB)", Size(|it| &mut it.limits.max_request, 64, MAX_REQUEST_BYTES)),
         row(Both, "output-limit", FIXED, "output that a client may leave unread (256MiB)", Size(|it| &mut it.limits.output_limit, MIN_OUTPUT_LIMIT, 1 << 40)),
         row(Server, "max-memory", LIVE, "memory of the process beyond which nothing more is stored; 0: no limit (0)", Size(|it| &mut it.limits.max_memory, 0, 1 << 50)),
-        row(Server, "tracking-keys", LIVE, "keys tracked for clients; beyond it the oldest are invalidated (1000000)", Count(|it| &mut it.limits.tracking_keys, MAX_TRACKING_KEYS)),
+        row(Server, "tracking-keys", LIVE, "keys tracked for clients; beyond it the oldest are invalidated (1000000)", Count(|it| &mut it.limits.tracking_keys, 1, MAX_TRACKING_KEYS)),
         row(Both, "drain-timeout", FIXED, "for clients to take their last replies at the end (5)", Seconds(|it| &mut it.limits.drain_timeout)),
     ]
 };
@@ -152,7 +152,7 @@ impl Setting {
         match self.field {
             SettingField::Put if settings.put_mode == PutMode::Create => "create".to_string(),
             SettingField::Put => "replace".to_string(),
-            SettingField::Count(field, _) | SettingField::Size(field, ..) => {
+            SettingField::Count(field, ..) | SettingField::Size(field, ..) => {
                 field(&mut settings).to_string()
             }
             SettingField::Seconds(field) | SettingField::SomeSeconds(field) => {
@@ -174,9 +174,9 @@ impl Setting {
                     _ => return Err("create or replace".to_string()),
                 };
             }
-            SettingField::Count(field, most) => {
-                let number = text.parse().ok().filter(|it| (1..=most).contains(it));
-                let wanted = || format!("a whole number from 1 to {most}");
+            SettingField::Count(field, least, most) => {
+                let number = text.parse().ok().filter(|it| (least..=most).contains(it));
+                let wanted = || format!("a whole number from {least} to {most}");
                 *field(settings) = number.ok_or_else(wanted)?;
             }
             SettingField::Seconds(field) => {

@@ -61,14 +61,6 @@ fn what_is_wrong_changes_nothing_and_is_answered_with_what_is_right() {
 }
 
 #[test]
-fn each_program_has_its_own() {
-    let names = |program| settings_of(program).map(|row| row.name).collect::<Vec<_>>();
-    assert!(names(Program::Proxy).contains(&"ttl") && !names(Program::Server).contains(&"ttl"));
-    assert!(names(Program::Server).contains(&"tracking-keys"));
-    assert!(!names(Program::Proxy).contains(&"tracking-keys"));
-}
-
-#[test]
 fn every_field_has_a_row() {
     let (mut changed, default) = (Settings::default(), Settings::default());
     for row in SETTINGS {
