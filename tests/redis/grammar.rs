@@ -28,7 +28,9 @@ type Words = BoxedStrategy<Vec<Word>>;
 /// Returns the lines of some parts of `commands.txt`.
 pub fn lines(parts: &[&str]) -> Vec<&'static str> {
     let lines_of = |part: &&str| {
-        let (_, after) = COMMANDS.split_once(&format!("\n{part}:\n")).expect("there is that part");
+        let (_, after) = COMMANDS
+            .split_once(&format!("\n{part}:\n"))
+            .unwrap_or_else(|| panic!("tests/redis/commands.txt has no part `{part}:`"));
         let part = after.split_once("\n\n").map_or(after, |(part, _)| part);
         part.lines().filter(|line| !line.starts_with('#'))
     };

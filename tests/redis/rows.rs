@@ -1,8 +1,9 @@
 //! The table of commands, row by row: each command is compared with Redis, or meant to differ; and
 //! what a row says is what Redis's own table says.
 
+use super::RUNS;
 use super::compare::ONE_DATABASE;
-use super::grammar::COMMANDS;
+use super::grammar::{COMMANDS, lines};
 use super::tables::{DIFFERENCES, SCRIPTS};
 use super::wire::Wire;
 use crate::support::process::server;
@@ -12,11 +13,20 @@ use larder::protocol::command::{Command, TABLE};
 
 /// All requests that are compared, or meant to differ.
 fn requests() -> Vec<String> {
-    let lines = COMMANDS.lines().flat_map(|line| line.split("; "));
+    let parts: Vec<&str> = RUNS.iter().flat_map(|(parts, _)| *parts).copied().collect();
+    let lines = lines(&parts).into_iter().flat_map(|line| line.split("; "));
     let lines = lines.map(|line| line.trim_start_matches(|it: char| it.is_numeric() || it == ' '));
     let asked = [SCRIPTS, DIFFERENCES].into_iter().flat_map(str::lines);
     let asked = asked.filter_map(|line| line.split_once("*> ")).map(|(_, request)| request);
     lines.chain(asked).map(str::to_ascii_uppercase).collect()
+}
+
+#[test]
+fn every_part_of_the_commands_is_run() {
+    let parts = COMMANDS.lines().filter_map(|line| line.strip_suffix(':'));
+    let missing = parts.filter(|part| !RUNS.iter().any(|(run, _)| run.contains(part)));
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "no row of `runs!` in tests/redis/main.rs runs {missing:?}");
 }
 
 #[test]
