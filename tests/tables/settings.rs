@@ -74,10 +74,9 @@ fn try_case(program: Program, name: &str, case: &Case) -> Result<(), String> {
     if reply != "+OK" {
         return Err(format!("CONFIG SET {name} {}: {reply}", case.value));
     }
-    resp(&mut client, &["CONFIG", "GET", name]);
-    let read = client.lines(4).pop().expect("four lines");
-    if read != case.shown {
-        return Err(format!("CONFIG GET {name}: {read}, not {}", case.shown));
+    let (read, shown) = (resp(&mut client, &["CONFIG", "GET", name]), case.shown);
+    if read != format!("{name} {shown}") {
+        return Err(format!("CONFIG GET {name}: {read}, not {name} {shown}"));
     }
     let acts = match case.acts {
         Acts::Changes(acts) => acts(&process, "after"),
