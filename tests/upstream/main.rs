@@ -3,7 +3,6 @@
 mod answers;
 mod cut;
 mod dumps;
-mod flapping;
 mod garbage;
 mod login;
 mod names;
@@ -14,4 +13,3 @@ mod silence;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
-mod sweep;
