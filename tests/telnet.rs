@@ -29,11 +29,14 @@ impl Telnet {
         telnet
     }
 
-    /// Sees this below what was there before.
+    /// Sees this below what was there before; a line with its end, which may come after it.
     #[track_caller]
     fn shows(&mut self, text: &str) {
         self.shown += text;
-        self.terminal.expect(self.shown.trim_end());
+        let (shown, is_line) = (self.shown.trim_end(), self.shown.ends_with('\n'));
+        self.terminal.wait_for(|screen| {
+            screen.text() == shown && (!is_line || screen.is_at_the_start_of_a_line())
+        });
     }
 
     /// Types keys, and sees how the terminal echoes them.

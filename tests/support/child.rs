@@ -193,6 +193,11 @@ impl Screen<'_> {
         lines.join("\n").trim_end().to_string()
     }
 
+    /// Returns whether what is written next begins a line.
+    pub fn is_at_the_start_of_a_line(&self) -> bool {
+        self.0.cursor_position().1 == 0
+    }
+
     /// Whether the last line is a prompt with `typed` after it, hints aside, and the cursor behind.
     pub fn ends_with_request(&self, typed: &str) -> bool {
         let shown = format!("{}{typed}", self.1);
