@@ -10,7 +10,9 @@ use larder::settings::limits::{HIGH_WATER, Limits};
 use std::iter;
 use std::ops::Range;
 use std::time::Duration;
+use support::process::server;
 use support::resp::resp_request as request;
+use support::tools::{stat, stats, wait_until};
 use support::world::{ClientId, NodeId, World};
 
 const ON: &[u8] =
@@ -162,4 +164,45 @@ fn who_goes_leaves_nothing_behind() {
         assert_eq!(text(replies), "+OK\r\n".to_string() + &told("k2999"), "{name}");
         assert!(!text(world.received(goes)).contains("invalidate"), "{name}");
     }
+}
+
+/// It reads no more, while more is told it than it may leave unread.
+#[test]
+fn who_takes_no_news_is_closed_and_others_are_told() {
+    let process = server(&["--output-limit", "2MiB"]);
+    let [mut silent, mut other] = [process.client(), process.client()];
+    let mut watcher = process.client();
+    for client in [&mut silent, &mut other] {
+        client.send(ON);
+        client.bytes_through(b'+');
+        assert_eq!(client.line(), "OK");
+    }
+    let long = "l".repeat(1000);
+    let keys: Vec<String> = (0..2000).map(|number| format!("{number}{long}")).collect();
+    let mget = request_of("MGET", keys.iter().cloned());
+    let misses = format!("*{}\r\n{}", keys.len(), "_\r\n".repeat(keys.len())).len();
+    let mut rounds = 0;
+    while stats(&mut watcher)["output_limit_closes"] == 0 {
+        // The system's own buffers take some of it first.
+        assert!(rounds < 20, "{rounds} times two megabytes are not too much");
+        silent.send(&mget);
+        other.send(&mget);
+        assert_eq!(other.exactly(misses).len(), misses);
+        wait_until("both have read", || {
+            stat(&mut watcher, "tracking_pairs") == 4000
+                || stat(&mut watcher, "output_limit_closes") > 0
+        });
+        for key in &keys {
+            watcher.send(request(&["SET", key, "v"]));
+            assert_eq!(watcher.line(), "+OK");
+            let told = told(key);
+            assert_eq!(other.exactly(told.len()), told.as_bytes());
+        }
+        for key in &keys {
+            watcher.send(request(&["DEL", key]));
+            assert_eq!(watcher.line(), ":1");
+        }
+        rounds += 1;
+    }
+    wait_until("it is gone", || stat(&mut watcher, "tracking_clients") == 1);
 }

@@ -1,11 +1,40 @@
-//! Clients past the limit, and last words before a close. Readers past the output limit stand in
-//! `tests/tables/counters.rs`.
+//! Readers past the output limit, clients past the limit, and last words before a close.
 
-use crate::support::process::{Client, Process, proxy_alone};
+use crate::support::process::{Client, Process, proxy, proxy_alone, server};
 use crate::support::rounds;
 use crate::support::tools::{server_and_proxy, stat, wait_until};
 use std::io::Write;
 use std::thread;
+
+const MEGABYTE: usize = 1_000_000;
+
+/// The server itself never builds more than it can keep: such a reader is only paused. What comes
+/// from an upstream cannot be called back.
+#[test]
+fn a_reader_past_the_output_limit_is_closed_and_counted() {
+    let upstream = server(&[]);
+    let mut loader = upstream.client();
+    for key in 0..100 {
+        assert_eq!(loader.ask(&format!("SET k{key} {}", "v".repeat(MEGABYTE))), "OK");
+    }
+    let process = proxy(upstream.address(), &["--output-limit", "2MiB"]);
+    let mut watcher = process.client();
+    let mut reader = process.client();
+    small_replies(&mut reader);
+    reader.send((0..100).map(|key| format!("GET k{key}\r\n")).collect::<String>());
+    wait_until("it is closed", || stat(&mut watcher, "output_limit_closes") == 1);
+    let (received, _) = reader.until_closed();
+    assert!(received.len() < 100 * MEGABYTE);
+    assert_eq!(watcher.ask("SET k other"), "OK");
+    wait_until("it is gone", || stat(&mut watcher, "connections_now") == 1);
+}
+
+/// As many replies as a client may be owed at a time, all of them small: what a proxy learns of a
+/// client by them may be wrong a moment later.
+fn small_replies(client: &mut Client) {
+    client.send("DEL nothing\r\n".repeat(2_000));
+    assert_eq!(client.lines(2_000), ["Key not found"].repeat(2_000));
+}
 
 fn full_house(process: &Process, count: usize) -> Vec<Client> {
     let mut clients: Vec<_> = (0..count).map(|_| process.client()).collect();

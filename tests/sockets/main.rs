@@ -1,6 +1,7 @@
 //! The real programs over real loopback sockets: what only sockets show.
 
 mod bursts;
+mod churn;
 mod claims;
 mod descriptors;
 mod each_limit;

@@ -1,7 +1,7 @@
 //! `--max-memory`: what the server counts is what the process takes, and beyond the limit nothing
 //! more is stored, while all else goes on.
 
-use crate::support::process::{Client, Process, server};
+use crate::support::process::{Client, Process, proxy, server};
 use crate::support::random::Random;
 use crate::support::resp::resp_request;
 use crate::support::seed;
@@ -93,6 +93,41 @@ fn memory_is_counted_as_it_is_taken_and_limited() {
         assert_eq!(client.line(), "+OK");
         assert_eq!(client.ask("SET at once"), "OK", "{what}: what was cleared makes room");
     }
+}
+
+#[test]
+fn each_way_to_store_is_refused_and_each_way_out_stays_open() {
+    let upstream = server(&[]);
+    let front = proxy(upstream.address(), &[]);
+    let mut client = upstream.client();
+    assert_eq!(client.ask("SET number 7"), "OK");
+    run_out(&mut client);
+    for process in [&upstream, &front] {
+        let mut client = process.client();
+        for line in ["SET new value", "PUT new value", "SET number 8"] {
+            assert_eq!(client.ask(line), REFUSED);
+        }
+        // All others stand in `tests/max_memory.rs`.
+        assert_eq!(resp(&mut client, "APPEND number 8"), REFUSED.replace("ERR", "-OOM"));
+        for (request, reply) in [
+            ("EXPIRE number 1000", ":1"),
+            ("PERSIST number", ":1"),
+            ("RENAME number digit", "+OK"),
+            ("RENAME digit number", "+OK"),
+            ("STRLEN number", ":1"),
+            ("EXISTS number new", ":1"),
+            (&format!("EXISTS{}", " number".repeat(20_000)), ":20000"),
+            (&format!("DEL{}", " nothing".repeat(20_000)), ":0"),
+        ] {
+            assert_eq!(resp(&mut client, request), reply, "{request}");
+        }
+        assert_eq!(client.ask("GET number"), "7");
+    }
+    assert_eq!(resp(&mut client, "CONFIG SET maxmemory 0"), "+OK");
+    assert_eq!(client.ask("SET new value"), "OK");
+    run_out(&mut client);
+    assert_eq!(client.ask("SET new value"), REFUSED);
+    assert_eq!(client.ask("DEL number"), "OK");
 }
 
 #[test]

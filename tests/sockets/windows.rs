@@ -1,5 +1,5 @@
 //! Readers with next to no window, and those who leave in the middle of a reply or a request.
-//! Readers that take nothing stand in `waiting.rs` and `readers.rs`.
+//! Readers that take nothing stand in `waiting.rs` and `limits.rs`.
 
 use crate::support::clients::with_receive_buffer;
 use crate::support::process::{Client, Process};

@@ -2,8 +2,9 @@
 //! stand in `garbage.rs`, half replies in `cut.rs`.
 
 use crate::support::fake::{Fake, play};
+use crate::support::process::{proxy, server};
 use crate::support::strace::start_traced;
-use crate::support::tools::own_loopback;
+use crate::support::tools::{own_loopback, stat};
 use std::net::TcpListener;
 
 #[test]
@@ -42,4 +43,24 @@ fn what_an_upstream_says_before_it_is_asked_is_not_taken_for_an_answer() {
         link.finish_sending();
         fake.accept().serve(&mut proxy.client(), "k", "good");
     }
+}
+
+/// One client's request must not cost the others their connection to the upstream.
+#[test]
+fn a_value_too_large_for_the_proxy_is_refused_to_its_client_alone() {
+    let upstream = server(&["--max-line", "4MiB"]);
+    let mut loader = upstream.client();
+    assert_eq!(loader.ask(&format!("SET huge {}", "v".repeat(3 << 20))), "OK");
+    assert_eq!(loader.ask("SET small v"), "OK");
+    let proxy = proxy(upstream.address(), &["--output-limit", "2MiB", "--ttl", "0"]);
+    let (mut greedy, mut other) = (proxy.client(), proxy.client());
+    for _ in 0..20 {
+        greedy.send("GET huge\r\n");
+        other.send("GET small\r\n".repeat(10));
+        let reply = greedy.line();
+        assert!(reply.starts_with("ERR "), "{} bytes", reply.len());
+        assert_eq!(other.lines(10), ["v"; 10]);
+    }
+    assert_eq!(stat(&mut other, "upstream_connects"), 1);
+    assert_eq!(stat(&mut other, "hits"), 0, "nothing is kept where `--ttl` is 0");
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod cut;
 mod dumps;
+mod flapping;
 mod garbage;
 mod login;
 mod names;
@@ -13,3 +14,4 @@ mod silence;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
+mod sweep;
