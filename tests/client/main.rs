@@ -296,28 +296,6 @@ fn terminal(address: SocketAddr, home_name: &str) -> Terminal {
 }
 
 #[test]
-fn the_screen_shows_the_session() {
-    let server = process::server(&[]);
-    let mut terminal = terminal(server.address(), "none");
-    terminal.type_line("put 1 2");
-    terminal
-        .expect("Connected to server\nEnter request: put 1 2\nServer replied: OK\nEnter request:");
-    terminal.type_line("get 1");
-    terminal.wait_for(|screen| screen.ends_with_request(""));
-    terminal.type_line("Bye");
-    terminal.expect(
-        "Connected to server\n\
-         Enter request: put 1 2\n\
-         Server replied: OK\n\
-         Enter request: get 1\n\
-         Server replied: 2\n\
-         Enter request: Bye\n\
-         Server replied: Goodbye",
-    );
-    assert_eq!(terminal.exit_code(), Some(0));
-}
-
-#[test]
 fn verbs_are_completed_and_arguments_hinted_at() {
     let server = process::server(&[]);
     let mut terminal = terminal(server.address(), "none");
