@@ -23,7 +23,7 @@ use support::random::Random;
 use support::tools::wait_until_asleep;
 use support::transcript::{Cut, Program, Received, Stage, Transcript};
 use support::world::{ClientId, NodeId, World};
-use support::{rounds, run_by, seed};
+use support::{is_quick, rounds, run_by, seed};
 
 /// Above so many bytes of one client, only some positions are tried.
 const EVERY_POSITION: usize = 4096;
@@ -80,20 +80,26 @@ fn every_cut(transcript: &Transcript) -> Vec<Cut> {
     cuts
 }
 
-/// The same for real programs, cut at a twentieth of the positions unless all are wanted. Time in a
-/// transcript is real there: one that waits is run once.
-fn real_cuts() -> impl FnMut(&Transcript) -> Vec<Cut> {
+/// Every position, or some of them with `tests/quick`.
+fn cuts() -> impl FnMut(&Transcript) -> Vec<Cut> {
+    let mut some = some_cuts();
+    move |transcript| if is_quick() { some(transcript) } else { every_cut(transcript) }
+}
+
+/// A share of the positions, unless all are wanted.
+fn some_cuts() -> impl FnMut(&Transcript) -> Vec<Cut> {
     let mut random = Random(seed());
     move |transcript| {
         let mut cuts = every_cut(transcript);
-        cuts.retain(|cut| match cut {
-            Cut::None => true,
-            _ if transcript.waits() => false,
-            Cut::Bytes => true,
-            Cut::At(..) => random.below(20) < rounds(20),
-        });
+        cuts.retain(|cut| !matches!(cut, Cut::At(..)) || random.below(100) < rounds(100));
         cuts
     }
+}
+
+/// The same for real programs. Time in a transcript is real there: one that waits is run once.
+fn real_cuts() -> impl FnMut(&Transcript) -> Vec<Cut> {
+    let mut some = some_cuts();
+    move |transcript| if transcript.waits() { vec![Cut::None] } else { some(transcript) }
 }
 
 fn pipelined(transcripts: &[Transcript]) -> Vec<Transcript> {
@@ -102,12 +108,12 @@ fn pipelined(transcripts: &[Transcript]) -> Vec<Transcript> {
 
 #[test]
 fn a_server_replies_as_written_however_the_bytes_are_cut() {
-    run_all(&transcripts(Program::Server), every_cut, server_in_memory);
+    run_all(&transcripts(Program::Server), cuts(), server_in_memory);
 }
 
 #[test]
 fn a_proxy_replies_as_written_however_the_bytes_are_cut() {
-    run_all(&transcripts(Program::Proxy), every_cut, proxy_in_memory);
+    run_all(&transcripts(Program::Proxy), cuts(), proxy_in_memory);
 }
 
 #[test]
@@ -127,7 +133,7 @@ fn a_server_replies_the_same_when_all_requests_come_at_once() {
 
 #[test]
 fn a_server_replies_the_same_when_a_pipeline_is_cut() {
-    run_all(&pipelined(&transcripts(Program::Server)), every_cut, server_in_memory);
+    run_all(&pipelined(&transcripts(Program::Server)), cuts(), server_in_memory);
 }
 
 #[test]

@@ -56,12 +56,10 @@ fn play(seed: u64, plan: Plan) -> (Round, Result<(), String>) {
     (round, verdict)
 }
 
-/// Also, every reply comes in time and fits, no write is sent twice, and no DUMP has gaps.
-#[test]
-fn what_was_acknowledged_is_seen_by_all_in_time() {
-    let (seed, rounds) = (support::seed(), support::rounds(100_000));
+/// Plays the rounds of these seeds. Returns the number of their requests, and what has happened.
+fn play_all(seeds: impl Iterator<Item = u64>) -> (usize, BTreeSet<String>) {
     let (mut asked, mut seen) = (0, BTreeSet::new());
-    for seed in (0..rounds as u64).map(|round| seed.wrapping_add(round)) {
+    for seed in seeds {
         let (mut round, verdict) = play(seed, Plan::choose(&mut Random(seed)));
         if let Err(message) = verdict {
             panic!("LARDER_SEED={seed}: {message}");
@@ -70,12 +68,32 @@ fn what_was_acknowledged_is_seen_by_all_in_time() {
         round.note_outcomes(&COUNTERS);
         seen.append(&mut round.seen);
     }
+    (asked, seen)
+}
+
+/// Also, every reply comes in time and fits, no write is sent twice, and no DUMP has gaps.
+#[test]
+fn what_was_acknowledged_is_seen_by_all_in_time() {
+    let (seed, rounds) = (support::seed(), support::rounds(100_000));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (mut asked, mut seen) = (0, BTreeSet::new());
+    std::thread::scope(|scope| {
+        let seeds = (0..threads).map(|first| (first..rounds).step_by(threads));
+        let seeds = seeds.map(|rounds| rounds.map(|round| seed.wrapping_add(round as u64)));
+        let started: Vec<_> = seeds.map(|seeds| scope.spawn(|| play_all(seeds))).collect();
+        for thread in started {
+            let (requests, mut outcomes) = thread.join().expect("all rounds are right");
+            asked += requests;
+            seen.append(&mut outcomes);
+        }
+    });
     println!("{rounds} rounds, {asked} requests; seen: {seen:?}");
     let troubles = Trouble::ALL.map(|trouble| format!("{trouble:?}"));
     let counters = COUNTERS.map(|stat| format!("{stat:?}"));
     let expected = troubles.into_iter().chain(counters).chain(ERRORS.map(str::to_string));
     let missing: Vec<String> = expected.filter(|it| !seen.contains(it)).collect();
-    assert!(missing.is_empty(), "these never happen: {missing:?}");
+    // What is rare may not happen in fewer rounds.
+    assert!(missing.is_empty() || support::is_quick(), "these never happen: {missing:?}");
 }
 
 #[test]

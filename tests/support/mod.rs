@@ -24,9 +24,19 @@ pub mod world;
 
 use larder::program::flags::Parsed;
 
-/// The number of rounds of a heavy test: all of them with `tests/all --full`, else a twentieth.
+/// The number of rounds of a heavy test: all of them with `tests/all --full`, a hundredth with
+/// `tests/quick`, else a twentieth.
 pub fn rounds(full: usize) -> usize {
-    if is_full() { full } else { full.div_ceil(20) }
+    match () {
+        () if is_full() => full,
+        () if is_quick() => full.div_ceil(100),
+        () => full.div_ceil(20),
+    }
+}
+
+/// Whether `tests/quick` is running.
+pub fn is_quick() -> bool {
+    std::env::var_os("LARDER_QUICK").is_some()
 }
 
 /// Whether `tests/all --full` is running.
