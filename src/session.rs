@@ -125,18 +125,33 @@ pub enum Collected {
     Refused(RequestError),
 }
 
-/// The replies that `CLIENT REPLY` has chosen, in bits.
+/// What earlier commands mean for later ones, in bits; none is set for most clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct ReplyMode(u8);
+struct SessionFlags(u8);
 
-impl ReplyMode {
-    /// No replies.
-    const OFF: u8 = 1;
-    /// No reply to the next request.
+impl SessionFlags {
+    /// `CLIENT REPLY OFF`: no replies.
+    const REPLY_OFF: u8 = 1;
+    /// `CLIENT REPLY SKIP`: no reply to the next request.
     const SKIP_NEXT: u8 = 2;
     /// No reply to this request.
     const SKIP: u8 = 4;
+    /// A database was selected that there is not: commands for keys are refused.
+    const SELECT_REFUSED: u8 = 8;
+    /// A `WATCH` was refused: so is the next `EXEC`.
+    const WATCH_REFUSED: u8 = 16;
+
+    fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+
+    fn set(&mut self, flag: u8, on: bool) {
+        self.0 = if on { self.0 | flag } else { self.0 & !flag };
+    }
 }
+
+/// The error for a database that there is not, and for keys in it.
+const NO_SUCH_DATABASE: RequestError = RequestError::new("DB index is out of range");
 
 /// One client's protocol state.
 #[derive(Debug)]
@@ -153,7 +168,7 @@ pub struct Session {
     last_active: u32,
     origin: bool,
     version: Version,
-    replies: ReplyMode,
+    flags: SessionFlags,
     tracking: TrackingModes,
     /// The latest command, for `CLIENT LIST`.
     latest: Option<Verb>,
@@ -182,7 +197,7 @@ impl Session {
             last_active: seconds,
             origin: false,
             version: Version::Two,
-            replies: ReplyMode::default(),
+            flags: SessionFlags::default(),
             tracking: TrackingModes::default(),
             latest: None,
             names: None,
@@ -233,9 +248,25 @@ impl Session {
         self.names = Some(names).filter(|names| **names != Names::default());
     }
 
-    /// Returns whether requests are simply executed: no transaction is open, and each has a reply.
+    /// Returns whether requests are simply executed: no transaction is open, each has a reply, and
+    /// none is refused for what was refused before.
     pub fn is_plain(&self) -> bool {
-        self.transaction.is_none() && self.replies == ReplyMode::default()
+        self.transaction.is_none() && self.flags == SessionFlags::default()
+    }
+
+    /// Checks that commands for keys may be executed: not in a database that there is not.
+    ///
+    /// # Errors
+    /// The latest `SELECT` was refused.
+    pub fn check_database(&self) -> Result<(), RequestError> {
+        let is_refused = self.flags.has(SessionFlags::SELECT_REFUSED);
+        if is_refused { Err(NO_SUCH_DATABASE) } else { Ok(()) }
+    }
+
+    /// Notes that a `WATCH` was refused: what the client executes next must not be taken for
+    /// guarded.
+    pub fn watch_refused(&mut self) {
+        self.flags.set(SessionFlags::WATCH_REFUSED, true);
     }
 
     /// Returns the transaction that is open.
@@ -251,11 +282,22 @@ impl Session {
     /// Keeps a request for `EXEC`, if a transaction is open and the request does not end it or the
     /// connection. All requests of one transaction have at most `most` bytes.
     pub fn collect(&mut self, request: &Request<'_>, most: usize) -> Collected {
-        use Verb::{Bye, Discard, Exec, Exit, Multi, Quit, Reset, Watch};
+        use Verb::{Bye, ClientReply, Discard, Exec, Exit, Multi, Quit, Reset, Watch};
         let Some(transaction) = &mut self.transaction else { return Collected::Not };
         transaction.note(request.command);
         match request.command.verb {
             Multi | Exec | Discard | Watch | Reset | Bye | Quit | Exit => Collected::Not,
+            _ if self.flags.has(SessionFlags::SELECT_REFUSED) && request.command.is_for_keys() => {
+                transaction.fail();
+                Collected::Refused(NO_SUCH_DATABASE)
+            }
+            // Without its own reply, that to EXEC would have fewer than it says.
+            ClientReply if !is_reply_on(request) => {
+                transaction.fail();
+                Collected::Refused(
+                    "CLIENT REPLY OFF and SKIP are not allowed in transactions".into(),
+                )
+            }
             _ if request.form == Form::Text => {
                 transaction.fail();
                 Collected::Refused("a transaction takes RESP requests only".into())
@@ -279,14 +321,14 @@ impl Session {
 
     /// Returns whether the client does not want the reply to the present request.
     pub fn is_quiet(&self) -> bool {
-        self.replies.0 & (ReplyMode::OFF | ReplyMode::SKIP) != 0
+        self.flags.has(SessionFlags::REPLY_OFF | SessionFlags::SKIP)
     }
 
     /// Goes on to the next request: to be called unless [`is_plain`](Self::is_plain).
     pub fn end_request(&mut self) {
-        let ReplyMode(bits) = self.replies;
-        let skip = if bits & ReplyMode::SKIP_NEXT == 0 { 0 } else { ReplyMode::SKIP };
-        self.replies = ReplyMode(bits & ReplyMode::OFF | skip);
+        let skip = self.flags.has(SessionFlags::SKIP_NEXT);
+        self.flags.set(SessionFlags::SKIP, skip);
+        self.flags.set(SessionFlags::SKIP_NEXT, false);
     }
 
     /// Returns the style of a reply to a request that came now.
@@ -322,6 +364,12 @@ impl Session {
         let message = format!("no complete {what} within {} seconds", timeout.as_secs_f64());
         Some((self.style(form, None), message))
     }
+}
+
+/// Returns whether a `CLIENT REPLY` is not `OFF` or `SKIP`.
+fn is_reply_on(request: &Request<'_>) -> bool {
+    let word = request.word(2);
+    !word.eq_ignore_ascii_case(b"OFF") && !word.eq_ignore_ascii_case(b"SKIP")
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 
 use super::failure::Failure;
 use crate::protocol::command::Verb;
-use crate::protocol::{Decoded, Decoder, Form, Midway, Request as DecodedRequest, Scratch};
+use crate::protocol::{
+    Decoded, Decoder, Form, Midway, Refusal, Request as DecodedRequest, Scratch,
+};
 use crate::settings::limits::Limits;
 
 /// The request for the origin of each reply.
@@ -76,7 +78,7 @@ impl Encoder {
                 Decoded::Request(request) if request.form == Form::Text => kind(&request),
                 Decoded::Refused(Form::Text, _) => Kind::OneLine,
                 // The server closes the connection.
-                Decoded::Http => Kind::OneLine,
+                Decoded::Broken(Refusal::Http) => Kind::OneLine,
                 Decoded::Request(_) | Decoded::Refused(..) => return Err(Failure::NotText),
                 Decoded::Broken(_) | Decoded::Telnet(_) => return Err(Failure::NotText),
             };

@@ -22,6 +22,8 @@ pub enum Refusal<'a> {
     LineTooLong(usize),
     /// There is no memory for what the request would store.
     OutOfMemory,
+    /// HTTP, from a web browser or a program like one; the connection cannot go on.
+    Http,
     /// Malformed RESP; the connection cannot go on.
     Protocol(resp::ProtocolError),
 }
@@ -72,6 +74,7 @@ impl<'a> Refusal<'a> {
             Refusal::ValueTooLong(most) => format!("value longer than {most} bytes"),
             Refusal::LineTooLong(most) => format!("line longer than {most} bytes"),
             Refusal::OutOfMemory => "out of memory: nothing is stored until some is free".into(),
+            Refusal::Http => "HTTP is not spoken on this port".into(),
             Refusal::Protocol(error) => format!("Protocol error: {error}"),
         }
     }

@@ -187,6 +187,4 @@ pub enum Decoded<'a> {
     Broken(Refusal<'a>),
     /// A reply of telnet's own protocol, to be sent as it is.
     Telnet([u8; 3]),
-    /// HTTP, from a web browser or a program like one: close without a reply.
-    Http,
 }

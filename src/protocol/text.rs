@@ -159,7 +159,7 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
     words.push(Span::new(start, end));
     let verb = &line[start..end];
     if is_http(verb, line) {
-        return Decoded::Http;
+        return Decoded::Broken(Refusal::Http);
     }
     let Some(command) = Command::find(verb).filter(|command| command.is_text()) else {
         let words = Words { spans: words, bytes: line };
@@ -228,12 +228,22 @@ fn key_and_rest(line: &[u8], from: usize, words: &mut Vec<Span>) -> bool {
     true
 }
 
-/// Returns whether a line is of HTTP: a web page must not be able to make a browser write keys.
+/// Returns whether a line is of HTTP: a web page must not be able to make a browser write keys. A
+/// request line has three words.
 fn is_http(verb: &[u8], line: &[u8]) -> bool {
-    line.ends_with(b" HTTP/1.1")
-        || line.ends_with(b" HTTP/1.0")
-        || (verb.eq_ignore_ascii_case(b"POST") && line.len() > verb.len())
+    let is_request_line = || {
+        let mut words = line.split(|&byte| separates(byte)).filter(|word| !word.is_empty());
+        matches!(words.nth(2), Some(b"HTTP/1.0" | b"HTTP/1.1")) && words.next().is_none()
+    };
+    (verb.eq_ignore_ascii_case(b"POST") && line.len() > verb.len())
         || verb.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"Host:"))
+        || ends_in_http(line) && is_request_line()
+}
+
+/// Returns whether the last word of a line ends as the version of HTTP does.
+fn ends_in_http(line: &[u8]) -> bool {
+    let end = line.iter().rposition(|&byte| !separates(byte)).map_or(0, |last| last + 1);
+    line[..end].ends_with(b"HTTP/1.1") || line[..end].ends_with(b"HTTP/1.0")
 }
 
 /// The origin before each line of a text reply, if the client has chosen that; else empty.

@@ -169,7 +169,6 @@ impl Proxy {
                     output.push(&answer);
                 }
             }
-            Decoded::Http => client.end(out, conn),
             Decoded::Request(_) => unreachable!("requests are served elsewhere"),
         }
         Ok(BatchEnd::Pause)
@@ -226,7 +225,14 @@ impl Proxy {
     }
 
     fn execute(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Result<(), Hold> {
-        let request = context.request;
+        let RequestContext { conn, request, style, .. } = *context;
+        if let Some(client) = self.clients.get_mut(conn)
+            && request.command.is_for_keys()
+            && let Err(error) = client.session.check_database()
+        {
+            client.answer_error(out, conn, style, &error);
+            return Ok(());
+        }
         match (request.command.access, request.command.verb) {
             (Access::Connection, _) => self.connection_command(out, context),
             (Access::Transaction, _) => return self.transaction_command(out, context),
@@ -254,7 +260,7 @@ impl Proxy {
     ) -> Result<(), Hold> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let admitted = match &self.greeter.commands {
-            Some(commands) => commands.admit(words),
+            Some(commands) => client.session.check_database().and_then(|()| commands.admit(words)),
             None if self.upstream.is_down() => {
                 Err(UpstreamError::Unavailable.message(false).into())
             }

@@ -112,7 +112,10 @@ impl Proxy {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let done = match client.session.transaction_command(request.command.verb) {
             Ok(TransactionStep::Exec) => return self.exec(out, context),
-            Ok(TransactionStep::Watch) => Err(UNWATCHED),
+            Ok(TransactionStep::Watch) => {
+                client.session.watch_refused();
+                Err(UNWATCHED)
+            }
             // `UNWATCH` has nothing to do, since no key is watched.
             Ok(_) => Ok(()),
             Err(error) => Err(error),

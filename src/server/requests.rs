@@ -126,7 +126,6 @@ impl Server {
                     return BatchEnd::Close;
                 }
                 Decoded::Telnet(answer) => output.push(&answer),
-                Decoded::Http => return BatchEnd::Close,
             }
             input.consume(consumed);
         }
@@ -182,6 +181,10 @@ impl Server {
                 if let Some(client) = self.clients.get_mut(conn)
                     && let Some((output, stats)) = out.output_and_stats(conn)
                 {
+                    if let Err(error) = client.session.check_database() {
+                        error.write(style, output, stats);
+                        return Then::Continue;
+                    }
                     let keyspace = &mut self.keyspace;
                     let dump = commands::execute(keyspace, request, style, output, stats, now);
                     client.begin(dump);

@@ -47,6 +47,9 @@ impl Server {
         if request.keys().all(|key| self.keyspace.watch(conn, key, now)) {
             return Ok(());
         }
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.session.watch_refused();
+        }
         Err(RequestError::counted(Stat::TooLargeRequests, "too many keys watched"))
     }
 

@@ -1,7 +1,9 @@
 //! The connection commands: those that a session executes by itself, and those that need more.
 
 use super::clients::{self, ClientsRequest, USER};
-use super::{Names, Origin, ReplyMode, RequestError, Session, Style, command_docs};
+use super::{
+    NO_SUCH_DATABASE, Names, Origin, RequestError, Session, SessionFlags, Style, command_docs,
+};
 use crate::base::output::Output;
 use crate::base::units;
 use crate::handler::ConnId;
@@ -99,7 +101,7 @@ impl Session {
                 reply.simple("OK");
             }
             Verb::Select => {
-                check_database(request.word(1))?;
+                self.select(request.word(1))?;
                 reply.simple("OK");
             }
             Verb::Reset => {
@@ -183,6 +185,22 @@ impl Session {
         Ok(())
     }
 
+    /// Executes `SELECT`. Clients go on after a database that there is not as if they had it.
+    fn select(&mut self, word: &[u8]) -> Result<(), RequestError> {
+        let number = units::integer(word).map(i32::try_from);
+        if let Some(Ok(number)) = number {
+            self.flags.set(SessionFlags::SELECT_REFUSED, number != 0);
+        }
+        match number {
+            Some(Ok(0)) => Ok(()),
+            Some(Ok(_)) => Err(NO_SUCH_DATABASE),
+            Some(Err(_)) => Err("value is out of range, value must between -2147483648 and \
+                                 2147483647"
+                .into()),
+            None => Err("value is not an integer or out of range".into()),
+        }
+    }
+
     /// Executes `HELLO`. As in Redis, a name before a mistake is set.
     fn hello(&mut self, request: &Request<'_>) -> Result<(), RequestError> {
         let mut words = request.arguments();
@@ -234,7 +252,7 @@ impl Session {
         self.stop_tracking();
         self.origin = false;
         self.set_name(String::new());
-        self.replies.0 &= ReplyMode::SKIP;
+        self.flags.0 &= SessionFlags::SKIP;
     }
 
     fn set_library(&mut self, what: &[u8], word: &[u8]) -> Result<(), RequestError> {
@@ -254,13 +272,13 @@ impl Session {
     fn set_replies(&mut self, word: &[u8]) -> Result<bool, RequestError> {
         let (on, off) = (word.eq_ignore_ascii_case(b"ON"), word.eq_ignore_ascii_case(b"OFF"));
         if on {
-            self.replies.0 &= ReplyMode::SKIP_NEXT;
+            self.flags.set(SessionFlags::REPLY_OFF | SessionFlags::SKIP, false);
         } else if off {
-            self.replies.0 |= ReplyMode::OFF;
+            self.flags.set(SessionFlags::REPLY_OFF, true);
         } else if !word.eq_ignore_ascii_case(b"SKIP") {
             return Err(RequestError::SYNTAX);
-        } else if self.replies.0 & ReplyMode::OFF == 0 {
-            self.replies.0 |= ReplyMode::SKIP_NEXT;
+        } else if !self.flags.has(SessionFlags::REPLY_OFF) {
+            self.flags.set(SessionFlags::SKIP_NEXT, true);
         }
         Ok(on)
     }
@@ -288,17 +306,6 @@ fn authenticate(request: &Request<'_>) -> Result<(), RequestError> {
 
 fn check_user(user: &[u8]) -> Result<(), RequestError> {
     if user == USER.as_bytes() { Ok(()) } else { Err(WRONG_PASSWORD) }
-}
-
-fn check_database(word: &[u8]) -> Result<(), RequestError> {
-    match units::integer(word).map(i32::try_from) {
-        Some(Ok(0)) => Ok(()),
-        Some(Ok(_)) => Err("DB index is out of range".into()),
-        Some(Err(_)) => Err("value is out of range, value must between -2147483648 and \
-                             2147483647"
-            .into()),
-        None => Err("value is not an integer or out of range".into()),
-    }
 }
 
 /// Checks a name for `CLIENT LIST`, and returns it. The error message begins with `whose`.

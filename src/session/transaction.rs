@@ -1,7 +1,7 @@
 //! `MULTI` to `EXEC`: the commands that begin and end a transaction, and the requests between,
 //! kept as bytes and decoded again when they are executed. Server and proxy share it.
 
-use super::{RequestError, Session};
+use super::{RequestError, Session, SessionFlags};
 use crate::base::buffer::Buffer;
 use crate::protocol::command::{Command, Verb};
 use crate::protocol::{Decoded, Decoder, Refusal, Scratch, Words, resp};
@@ -38,14 +38,27 @@ impl Session {
                 Ok(TransactionStep::Begun)
             }
             Verb::Watch if is_open => Err("WATCH inside MULTI is not allowed".into()),
-            Verb::Watch => Ok(TransactionStep::Watch),
-            Verb::Unwatch => Ok(TransactionStep::Unwatch),
+            Verb::Watch => {
+                self.check_database().inspect_err(|_| self.watch_refused())?;
+                Ok(TransactionStep::Watch)
+            }
+            Verb::Unwatch => {
+                self.flags.set(SessionFlags::WATCH_REFUSED, false);
+                Ok(TransactionStep::Unwatch)
+            }
             Verb::Discard if is_open => {
                 self.end_transaction();
+                self.flags.set(SessionFlags::WATCH_REFUSED, false);
                 Ok(TransactionStep::Discarded)
             }
             Verb::Discard => Err("DISCARD without MULTI".into()),
-            Verb::Exec if is_open => Ok(TransactionStep::Exec),
+            Verb::Exec if is_open => {
+                if self.flags.has(SessionFlags::WATCH_REFUSED) {
+                    self.flags.set(SessionFlags::WATCH_REFUSED, false);
+                    self.transaction.as_mut().expect("it is open").fail();
+                }
+                Ok(TransactionStep::Exec)
+            }
             Verb::Exec => Err("EXEC without MULTI".into()),
             verb => unreachable!("{verb:?} does not concern a transaction"),
         }

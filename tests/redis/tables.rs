@@ -47,8 +47,9 @@ fn arguments(of: &str) -> impl Iterator<Item = Script> {
     let requests = ["k", "0", "-1"].into_iter().flat_map(move |argument| {
         (0..=6).map(move |count| format!("{}{}", of, format!(" {argument}").repeat(count)))
     });
-    // PING shows what state the connection was left in, or that it was closed.
-    requests.map(|request| Script::of(&format!("*> {request}\n*> PING\n*> GET k")))
+    // PING shows what state the connection was left in, or that it was closed. After a SELECT that
+    // was refused, only Redis goes on with keys.
+    requests.map(|request| Script::of(&format!("*> {request}\n*> PING\n*> SELECT 0\n*> GET k")))
 }
 
 fn numbers_of_arguments(other: Place) -> Vec<Result<(), String>> {

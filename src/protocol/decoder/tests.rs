@@ -10,7 +10,7 @@ use crate::protocol::command::Verb;
 use crate::protocol::resp::MAX_HEADER;
 use crate::protocol::{MAX_TOUCHED, Reply};
 use crate::settings::limits;
-use Event::{Broken, Http, Refused, Telnet};
+use Event::{Broken, Refused, Telnet};
 use resp::ReplyScanner;
 
 /// A [`Decoded`] that can be kept and compared.
@@ -20,7 +20,6 @@ enum Event {
     Refused(Form, String),
     Broken(String),
     Telnet([u8; 3]),
-    Http,
 }
 
 /// Limits that a test can reach.
@@ -45,7 +44,7 @@ fn decode(pieces: &[&[u8]], limits: &Limits) -> (Vec<Event>, Midway) {
                 None => break,
                 Some(event) => events.push(event),
             }
-            if let Some(Broken(_) | Http) = events.last() {
+            if let Some(Broken(_)) = events.last() {
                 return (events, Midway::Nothing);
             }
             assert!(consumed > 0, "an event takes its bytes with it");
@@ -64,7 +63,6 @@ fn event(decoded: Decoded<'_>) -> Option<Event> {
         Decoded::Refused(form, refusal) => Refused(form, refusal.to_string()),
         Decoded::Broken(refusal) => Broken(refusal.to_string()),
         Decoded::Telnet(answer) => Telnet(answer),
-        Decoded::Http => Http,
     })
 }
 
@@ -166,17 +164,27 @@ fn what_is_no_request_is_refused_and_the_next_is_read() {
     check("GET\nPING\n", &[refused("usage: GET <key>"), text(&["PING"])]);
 }
 
+/// The request that HTTP is.
+fn http() -> Event {
+    Broken("ERR HTTP is not spoken on this port".to_string())
+}
+
 #[test]
 fn http_is_hung_up_on() {
-    for line in ["GET / HTTP/1.1", "x HTTP/1.0", "POST /", "post x", "Host: x", "host:x", "POST "] {
-        check(format!("PING\r\n{line}\r\nPUT k v\r\n"), &[text(&["PING"]), Http]);
+    for line in ["GET / HTTP/1.1", "x / HTTP/1.0", "POST /", "post x", "Host: x", "host:x", "POST "]
+    {
+        check(format!("PING\r\n{line}\r\nPUT k v\r\n"), &[text(&["PING"]), http()]);
     }
-    // What ends as HTTP does is hung up on too: that is the price.
-    check("PUT a HTTP/1.1\n", &[Http]);
+    // What looks as a request line of HTTP does is hung up on too: that is the price.
+    check("PUT a HTTP/1.1\n", &[http()]);
+    check("PUT  a\tHTTP/1.1 \t\n", &[http()]);
 }
 
 #[test]
 fn some_lines_only_look_like_http() {
+    check_line("put log1 GET / HTTP/1.1", &["put", "log1", "GET / HTTP/1.1"]);
+    check_line("GET HTTP/1.1", &["GET", "HTTP/1.1"]);
+    check_refused("x HTTP/1.0", "unknown command 'x', try HELP");
     check_line("PUT a HTTP/1.1x", &["PUT", "a", "HTTP/1.1x"]);
     check_line("PUT Host: POST", &["PUT", "Host:", "POST"]);
     check_line("GET HTTP/1.1x", &["GET", "HTTP/1.1x"]);

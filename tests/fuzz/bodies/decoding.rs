@@ -12,7 +12,6 @@ pub enum Event {
     Refused(Form, String),
     Broken(String),
     Telnet([u8; 3]),
-    Http,
 }
 
 /// An input begins with how it is cut: a count, and so many lengths of pieces. What is left is the
@@ -46,7 +45,6 @@ pub fn event(decoded: Decoded<'_>) -> Option<Event> {
         Decoded::Refused(form, refusal) => Event::Refused(form, refusal.to_string()),
         Decoded::Broken(refusal) => Event::Broken(refusal.to_string()),
         Decoded::Telnet(answer) => Event::Telnet(answer),
-        Decoded::Http => Event::Http,
     })
 }
 
@@ -65,7 +63,7 @@ pub fn decode(pieces: &[&[u8]], limits: &Limits) -> (Vec<Event>, Midway) {
                 None => break,
                 Some(event) => events.push(event),
             }
-            if let Some(Event::Broken(_) | Event::Http) = events.last() {
+            if let Some(Event::Broken(_)) = events.last() {
                 return (events, Midway::Nothing);
             }
             assert!(consumed > 0, "an event takes its bytes with it");
@@ -104,7 +102,7 @@ fn decode_ahead(bytes: &[u8], limits: &Limits) -> Vec<Event> {
         taken_back = false;
         rest = &rest[consumed..];
         events.push(event);
-        if let Some(Event::Broken(_) | Event::Http) = events.last() {
+        if let Some(Event::Broken(_)) = events.last() {
             return events;
         }
     }

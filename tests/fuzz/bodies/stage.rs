@@ -253,7 +253,7 @@ fn is_resp(event: &Event) -> bool {
     match event {
         Event::Request(form, ..) | Event::Refused(form, _) => *form == Form::Resp,
         Event::Broken(_) => true,
-        Event::Telnet(_) | Event::Http => false,
+        Event::Telnet(_) => false,
     }
 }
 
@@ -272,7 +272,7 @@ fn is_one_line(event: &Event) -> bool {
 fn is_last(event: &Event) -> bool {
     match event {
         Event::Request(_, name, _) => matches!(*name, "BYE" | "QUIT" | "EXIT" | "CLIENT|KILL"),
-        Event::Broken(_) | Event::Http => true,
+        Event::Broken(_) => true,
         _ => false,
     }
 }

@@ -221,7 +221,7 @@ fn decode_ahead(bytes: &[u8], limits: &Limits, twice: bool) -> (Vec<Event>, Vec<
         taken_back = false;
         rest = &rest[consumed..];
         events.push(event);
-        if let Some(Broken(_) | Http) = events.last() {
+        if let Some(Broken(_)) = events.last() {
             return (events, touched.0.take());
         }
     }
