@@ -25,6 +25,7 @@
 //! - `connection.rs`: one stream from its opening to its end · `connection_table.rs`: all of them
 //! - `accepting.rs`: clients that come · `connecting.rs`: connections that the handler ordered ·
 //!   `resolver.rs`: names to addresses
+//! - `sampling.rs`: the turns whose time is measured
 
 mod accepting;
 mod connecting;
@@ -33,6 +34,7 @@ pub mod connection_table;
 pub mod network;
 mod poll;
 mod resolver;
+mod sampling;
 
 pub use accepting::ACCEPT_REST;
 pub use poll::{Poll, Stopper};
@@ -44,11 +46,12 @@ use crate::handler::{CloseMode, CloseReason, ConnId, Handler, Outbox};
 use crate::settings::limits::{self, Limits};
 use crate::stats::{Stat, Stats};
 use accepting::Listener;
-use connection::{Readiness, Role, StepResult};
+use connection::{Readiness, Role, StepResult, TurnClock};
 use connection_table::ConnectionTable;
 use log::info;
 use network::{Network, NetworkEvent};
 use resolver::Resolver;
+use sampling::Sampling;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -100,6 +103,7 @@ pub struct Reactor<H, N: Network = Poll> {
     timers: TimerWheel<Timer>,
     scratch: Buffer,
     resolver: Resolver,
+    sampling: Sampling,
     /// The bytes that are written to each client in this tick.
     share: usize,
     ticks: u64,
@@ -116,10 +120,12 @@ impl<H: Handler, N: Network> Reactor<H, N> {
     /// Returns a reactor without listeners.
     pub fn new(mut network: N, handler: H, limits: Limits) -> Reactor<H, N> {
         let now = network.now();
+        let mut out = Outbox::new(WallClock::new(now, network.time_of_day()));
+        out.stats.process = network.process_usage();
         Reactor {
             events: Vec::new(),
             handler,
-            out: Outbox::new(WallClock::new(now, network.time_of_day())),
+            out,
             limits,
             listeners: Vec::new(),
             overflow: None,
@@ -127,6 +133,7 @@ impl<H: Handler, N: Network> Reactor<H, N> {
             timers: TimerWheel::new(now),
             scratch: Buffer::with_capacity(SCRATCH_BYTES),
             resolver: Resolver::default(),
+            sampling: Sampling::new(),
             share: 0,
             ticks: 0,
             check_at: None,
@@ -185,6 +192,8 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         if self.out.clock.is_stale(now) {
             self.out.clock = WallClock::new(now, self.network.time_of_day());
             self.out.pool.age();
+            self.out.stats.process = self.network.process_usage();
+            self.sampling.refill();
         }
         for event in events.drain(..) {
             self.note(event, now);
@@ -359,8 +368,12 @@ impl<H: Handler, N: Network> Reactor<H, N> {
         let Some(connection) = self.connections.get(id) else { return };
         let (handler, out, scratch) = (&mut self.handler, &mut self.out, &mut self.scratch);
         let network = &mut self.network;
-        let fresh = handler.wants_fresh_time().then_some(|| network.now());
-        let step = connection.take_turn(handler, out, scratch, now, fresh);
+        let clock = TurnClock {
+            is_fresh: handler.wants_fresh_time(),
+            measured: if connection.role == Role::Client { self.sampling.next_turn() } else { 0 },
+            read: || network.now(),
+        };
+        let step = connection.take_turn(handler, out, scratch, now, clock);
         self.conclude(id, step, now);
     }
 

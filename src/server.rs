@@ -103,8 +103,9 @@ impl Handler for Server {
         out.stats.add(Stat::ConnectionsTimedOut, 1);
         if let Some(client) = self.clients.get_mut(conn)
             && let Some((style, message)) = client.session.timed_out(&self.settings.limits)
-            && let Some(output) = out.output(conn)
+            && let Some((output, stats)) = out.output_and_stats(conn)
         {
+            stats.count_error(b"ERR", None);
             style.write(output, Origin::Server, Reply::Error(&message));
         }
         self.end(out, conn);
@@ -204,6 +205,8 @@ impl Server {
         stats.set(Stat::UptimeSeconds, (now.instant - self.started).as_secs());
         stats.set(Stat::Keys, store.len() as u64);
         stats.set(Stat::KeysExpiring, store.expiring() as u64);
+        stats.set(Stat::MeanTtlMs, store.mean_ttl_millis(now));
+        stats.pending_frees = store.pending_clears() as u64;
         stats.set(Stat::Expired, store.expired());
         stats.set(Stat::KeyBytes, store.key_bytes());
         stats.set(Stat::ValueBytes, store.value_bytes());

@@ -2,10 +2,19 @@
 //!
 //! The loop counts connections and bytes, the handlers count requests and replies; `STATS` prints
 //! all counters, and `INFO` most. A gauge is a current value, a counter only grows.
+//!
+//! - `errors.rs`: error replies by their codes · `service_time.rs`: the time that requests take
+
+mod errors;
+mod service_time;
+
+pub use errors::{ErrorCounts, MAX_KINDS as MAX_ERROR_KINDS};
+pub use service_time::Measure;
 
 use crate::base::buffer::Buffer;
-use crate::protocol::command::{Command, TABLE};
+use crate::protocol::command::{Command, TABLE, Verb};
 use crate::settings::Program;
+use std::time::Duration;
 
 /// The kind of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +70,14 @@ rows! {
     Counter(ConnectionsTimedOut, "connections_timed_out", Both, "clients closed by a timeout"),
     Counter(OutputLimitCloses, "output_limit_closes", Both, "clients closed at --output-limit"),
     Counter(RequestErrors, "request_errors", Both, "requests refused before execution: malformed, unknown or over a limit"),
+    Counter(ErrorReplies, "error_replies", Both, "replies that are errors, in either protocol"),
     Counter(TooLargeRequests, "too_large_requests", Both, "requests over a size limit, with those of request_errors refused for one"),
     Counter(TooLargeReplies, "too_large_replies", Both, "replies replaced by an error: over --output-limit (proxy: from the upstream, over half of it)"),
     Counter(BytesIn, "bytes_in", Both, "bytes read from all connections"),
     Counter(BytesOut, "bytes_out", Both, "bytes written to all connections"),
     Gauge(Keys, "keys", Server, "keys stored"),
     Gauge(KeysExpiring, "keys_expiring", Server, "keys with an expiry"),
+    Gauge(MeanTtlMs, "mean_ttl_ms", Server, "mean time until those expire, in milliseconds"),
     Gauge(KeyBytes, "key_bytes", Server, "bytes of all keys"),
     Gauge(ValueBytes, "value_bytes", Server, "bytes of all values"),
     Gauge(MemoryBytes, "memory_bytes", Server, "bytes of memory in use, limited by --max-memory"),
@@ -113,17 +124,46 @@ pub struct Stats {
     values: Values,
     /// The values at the last reset.
     reset_at: Values,
+    errors: ErrorCounts,
+    /// The process, as the driver has measured it last.
+    pub process: ProcessUsage,
+    /// How many times all keys were deleted whose memory is not all given back yet.
+    pub pending_frees: u64,
+    /// The command of a request that a measured turn goes on with.
+    continued: Option<usize>,
+}
+
+/// The process, with the processor time that it has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessUsage {
+    /// Its number in the system; 0 where it is not known.
+    pub id: u32,
+    /// The time in its own code, and in the system.
+    pub user: Duration,
+    /// See `user`.
+    pub system: Duration,
+    /// Those of the thread of this loop alone.
+    pub thread_user: Duration,
+    /// See `thread_user`.
+    pub thread_system: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Values {
     rows: [u64; ROWS.len()],
+    /// By command: the requests that were executed, those that were refused before, and those whose
+    /// reply was an error; and the time of the first.
     requests: [u64; TABLE.len()],
+    rejected: [u64; TABLE.len()],
+    failed: [u64; TABLE.len()],
+    nanos: [u64; TABLE.len()],
 }
 
 impl Default for Values {
     fn default() -> Self {
-        Values { rows: [0; ROWS.len()], requests: [0; TABLE.len()] }
+        let none = [0; TABLE.len()];
+        let rows = [0; ROWS.len()];
+        Values { rows, requests: none, rejected: none, failed: none, nanos: none }
     }
 }
 
@@ -148,6 +188,28 @@ impl Stats {
         self.values.requests[command.index()] -= 1;
     }
 
+    /// Counts a request that was refused and not executed, of a known command.
+    #[cold]
+    pub fn count_rejected(&mut self, command: &Command) {
+        self.values.rejected[command.index()] += 1;
+    }
+
+    /// Counts a reply that is an error: its code, or code and message, and the command that was
+    /// executed, if one was.
+    #[cold]
+    pub fn count_error(&mut self, error: &[u8], verb: Option<Verb>) {
+        self.add(Stat::ErrorReplies, 1);
+        self.errors.count(error);
+        if let Some(verb) = verb {
+            self.values.failed[verb as usize] += 1;
+        }
+    }
+
+    /// Returns the codes of errors since the last reset, with how often each was sent.
+    pub fn errors(&self) -> &ErrorCounts {
+        &self.errors
+    }
+
     /// Returns the value: of a counter, since the last reset.
     pub fn get(&self, stat: Stat) -> u64 {
         let at = stat as usize;
@@ -160,9 +222,23 @@ impl Stats {
         self.values.requests[at].saturating_sub(self.reset_at.requests[at])
     }
 
+    /// Returns how often a request for a command was refused, and not executed, since the last
+    /// reset.
+    pub fn rejected(&self, command: &Command) -> u64 {
+        let at = command.index();
+        self.values.rejected[at].saturating_sub(self.reset_at.rejected[at])
+    }
+
+    /// Returns how often an executed command was answered with an error since the last reset.
+    pub fn failed(&self, command: &Command) -> u64 {
+        let at = command.index();
+        self.values.failed[at].saturating_sub(self.reset_at.failed[at])
+    }
+
     /// Sets every counter to 0. All of them must be up to date.
     pub fn reset(&mut self) {
         self.reset_at = self.values;
+        self.errors.clear();
         for row in ROWS.iter().filter(|row| row.kind == StatKind::Gauge) {
             self.reset_at.rows[row.stat as usize] = 0;
         }

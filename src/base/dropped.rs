@@ -31,6 +31,11 @@ impl Dropped {
         self.storages.is_empty()
     }
 
+    /// Returns the number of storages that are not freed yet.
+    pub fn len(&self) -> usize {
+        self.storages.len()
+    }
+
     /// Returns what is left, in bytes.
     pub fn bytes(&self) -> usize {
         self.storages.iter().map(|storage| storage.bytes).sum()

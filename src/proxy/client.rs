@@ -14,7 +14,7 @@ use crate::handler::{ConnId, Next, Outbox};
 use crate::protocol::{Form, Reply};
 use crate::session::{Origin, RequestError, Session, Style};
 use crate::settings::limits;
-use crate::stats::Stat;
+use crate::stats::{Stat, Stats};
 use dump::ProxyDump;
 use replies::Replies;
 use std::net::SocketAddr;
@@ -162,6 +162,7 @@ impl ProxyClient {
 
     /// Answers its present request.
     pub fn answer(&mut self, out: &mut Outbox, conn: ConnId, style: Style, reply: Reply<'_>) {
+        count_if_error(&mut out.stats, reply, style);
         if let Some(output) = out.output(conn) {
             self.replies.answer(output, style, |output| style.write(output, Origin::Server, reply));
         }
@@ -187,7 +188,8 @@ impl ProxyClient {
         self.answer_with(out, conn, style, &reply);
     }
 
-    /// Refuses its present request with an error, and with it the transaction around it.
+    /// Refuses its present request, of which no command is executed, with an error, and with it the
+    /// transaction around it.
     pub fn refuse(&mut self, out: &mut Outbox, conn: ConnId, form: Form, error: &RequestError) {
         out.stats.add(Stat::RequestErrors, 1);
         let style = self.session.refuse(form);
@@ -219,5 +221,16 @@ impl ProxyClient {
         if self.replies.is_empty() {
             out.close(conn);
         }
+    }
+}
+
+/// Counts a reply, if it is an error.
+#[inline]
+pub fn count_if_error(stats: &mut Stats, reply: Reply<'_>, style: Style) {
+    match reply {
+        Reply::Error(_) => stats.count_error(b"ERR", style.verb),
+        Reply::Failure(error) => stats.count_error(error, style.verb),
+        Reply::Exists if style.form == Form::Resp => stats.count_error(b"ERR", style.verb),
+        _ => {}
     }
 }

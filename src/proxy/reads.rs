@@ -11,6 +11,7 @@ use super::upstream::connection::UpstreamConnection;
 use super::upstream::purpose::{Purpose, Shape};
 use crate::base::output::Output;
 use crate::handler::Outbox;
+use crate::protocol::command::Verb;
 use crate::protocol::{Key, Reply};
 use crate::session::{Origin, RequestContext};
 use crate::settings::Settings;
@@ -139,7 +140,10 @@ impl Proxy {
             return Err(Hold::Upstream);
         }
         let Some((output, stats)) = out.output_and_stats(conn) else { return Ok(()) };
-        stats.add(Stat::TooLargeReplies, is_too_large.into());
+        if is_too_large {
+            stats.add(Stat::TooLargeReplies, 1);
+            stats.count_error(b"ERR", Some(Verb::Mget));
+        }
         stats.add(Stat::Hits, (count - missing.len()) as u64);
         stats.add(Stat::Misses, missing.len() as u64);
         if missing.is_empty() {

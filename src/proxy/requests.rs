@@ -157,6 +157,9 @@ impl Proxy {
                 if refusal.discards_transaction() {
                     client.session.end_transaction();
                 }
+                if let Some(command) = refusal.command() {
+                    out.stats.count_rejected(command);
+                }
                 client.refuse(out, conn, form, &RequestError::from(&refusal));
             }
             Decoded::Broken(refusal) => {

@@ -2,6 +2,7 @@
 //! the clients that wait for it.
 
 use super::Proxy;
+use super::client::count_if_error;
 use super::client::dump::ProxyDump;
 use super::client::replies::Replies;
 use super::coherence::Writes;
@@ -15,6 +16,7 @@ use crate::base::buffer::Buffer;
 use crate::base::output::{Block, Output, SHARED_FROM, Value};
 use crate::handler::{ConnId, Outbox};
 use crate::protocol::Reply;
+use crate::protocol::command::Verb;
 use crate::protocol::resp::{Element, Elements, ProtocolError};
 use crate::stats::Stat;
 use log::warn;
@@ -124,7 +126,7 @@ impl Proxy {
                 let (reply, from) = (shape.read(reply), self.greeter.version);
                 let lost = Reply::Error(UpstreamError::Lost.message(writes.is_some()));
                 let shown = reply.unwrap_or(lost);
-                self.fulfil_with(out, waiter, bytes.len(), |replies, output| {
+                self.fulfil_with(out, waiter, shown, bytes.len(), |replies, output| {
                     replies.fulfil_with(waiter.ticket, output, |output, style| {
                         shape.write(output, shown, from, style);
                     });
@@ -195,28 +197,37 @@ impl Proxy {
     fn fulfil(&mut self, out: &mut Outbox, waiter: Waiter, reply: Reply<'_>) {
         let bytes = if let Reply::Value(value) = reply { value.len() } else { 0 };
         let mut is_too_large = false;
-        self.fulfil_with(out, waiter, bytes, |replies, output| {
+        self.fulfil_with(out, waiter, reply, bytes, |replies, output| {
             is_too_large = replies.fulfil(waiter.ticket, output, reply);
         });
-        out.stats.add(Stat::TooLargeReplies, is_too_large.into());
+        if is_too_large {
+            out.stats.add(Stat::TooLargeReplies, 1);
+            out.stats.count_error(b"ERR", Some(Verb::Mget));
+        }
     }
 
     fn fulfil_with(
         &mut self,
         out: &mut Outbox,
         waiter: Waiter,
+        reply: Reply<'_>,
         bytes: usize,
         give: impl FnOnce(&mut Replies, &mut Output),
     ) {
         let Some(client) = self.clients.get_mut(waiter.conn) else { return };
-        let Some(output) = out.output(waiter.conn) else { return };
+        let Some((output, stats)) = out.output_and_stats(waiter.conn) else { return };
         // A value may have many waiters, and all its copies are made at once.
         if output.len() + client.replies.parked_bytes() > self.settings.limits.output_limit {
-            out.stats.add(Stat::OutputLimitCloses, 1);
+            stats.add(Stat::OutputLimitCloses, 1);
             client.has_ended = true;
             return out.abort(waiter.conn);
         }
         client.last_bytes = bytes;
+        if matches!(reply, Reply::Error(_) | Reply::Failure(_) | Reply::Exists)
+            && let Some(style) = client.replies.style_to_fail(waiter.ticket, &reply)
+        {
+            count_if_error(stats, reply, style);
+        }
         give(&mut client.replies, output);
         client.replied(out, waiter.conn);
     }
@@ -326,7 +337,11 @@ impl Proxy {
     /// after the error, lest the part be taken for the whole.
     pub(super) fn dump_failed(&mut self, out: &mut Outbox, conn: ConnId, message: &str) {
         let Some(client) = self.clients.get_mut(conn) else { return };
-        let (Some(dump), Some(output)) = (client.dump.take(), out.output(conn)) else { return };
+        let (Some(dump), Some((output, stats))) = (client.dump.take(), out.output_and_stats(conn))
+        else {
+            return;
+        };
+        stats.count_error(b"ERR", Some(Verb::Dump));
         if dump.write_error(output, message) {
             client.end(out, conn);
         } else {

@@ -147,6 +147,16 @@ enum InputEnd {
     ByUs,
 }
 
+/// The clock of one turn.
+pub struct TurnClock<F: FnMut() -> Instant> {
+    /// Whether the handler is given the time of the read.
+    pub is_fresh: bool,
+    /// For how many turns this one stands, as it is measured; 0: it is not.
+    pub measured: u32,
+    /// Reads the clock.
+    pub read: F,
+}
+
 /// The result of a step: `Ok` if the connection goes on, else the reason of its end.
 pub type StepResult = Result<(), CloseReason>;
 
@@ -267,7 +277,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Takes one turn: reads at most once, and passes the input to the handler. `scratch` is empty
-    /// before and after. With `fresh_time`, the handler is given the time of the read.
+    /// before and after.
     #[inline]
     pub fn take_turn<H: Handler>(
         &mut self,
@@ -275,7 +285,7 @@ impl<S: Stream> Connection<S> {
         out: &mut Outbox,
         scratch: &mut Buffer,
         now: Instant,
-        fresh_time: Option<impl FnOnce() -> Instant>,
+        mut clock: TurnClock<impl FnMut() -> Instant>,
     ) -> StepResult {
         if self.phase == Phase::Lingering {
             return self.drop_input(scratch);
@@ -287,13 +297,13 @@ impl<S: Stream> Connection<S> {
             return Ok(());
         }
         match self.want {
-            Want::Turn => self.hand_over(handler, out, scratch, now),
+            Want::Turn => self.hand_over_measured(handler, out, scratch, now, clock),
             Want::Bytes if self.can_read() => {
                 let count = self.read_more(handler, scratch)?;
                 if count > 0 {
                     out.stats.add(Stat::BytesIn, count as u64);
-                    let now = fresh_time.map_or(now, |fresh_time| fresh_time());
-                    self.hand_over(handler, out, scratch, now);
+                    let now = if clock.is_fresh { (clock.read)() } else { now };
+                    self.hand_over_measured(handler, out, scratch, now, clock);
                 }
             }
             Want::Bytes | Want::Drained | Want::Nothing => {}
@@ -303,6 +313,23 @@ impl<S: Stream> Connection<S> {
             handler.input_ended(out, self.id, now);
         }
         Ok(())
+    }
+
+    #[inline]
+    fn hand_over_measured<H: Handler>(
+        &mut self,
+        handler: &mut H,
+        out: &mut Outbox,
+        scratch: &mut Buffer,
+        now: Instant,
+        mut clock: TurnClock<impl FnMut() -> Instant>,
+    ) {
+        let begin = |turns| out.stats.begin_turn(turns, (clock.read)());
+        let measure = Some(clock.measured).filter(|&turns| turns > 0).map(begin);
+        self.hand_over(handler, out, scratch, now);
+        if let Some(measure) = measure {
+            out.stats.end_turn(&measure, (clock.read)());
+        }
     }
 
     fn hand_over<H: Handler>(

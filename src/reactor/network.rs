@@ -6,6 +6,7 @@
 
 use crate::handler::ConnId;
 use crate::reactor::connection::{Readiness, Stream};
+use crate::stats::ProcessUsage;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -55,6 +56,11 @@ pub trait Network {
 
     /// Returns the time of the wall clock, since 1970.
     fn time_of_day(&self) -> Duration;
+
+    /// Returns the process with what it has used so far; zeros where that is not known.
+    fn process_usage(&self) -> ProcessUsage {
+        ProcessUsage::default()
+    }
 
     /// Accepts clients at an address from now on. Returns the real one, where the port was 0.
     ///

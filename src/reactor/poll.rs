@@ -7,9 +7,12 @@ use super::network::{Network, NetworkEvent};
 use super::resolver;
 use crate::handler::ConnId;
 use crate::reactor::connection::{Readiness, Stream};
+use crate::stats::ProcessUsage;
 use log::warn;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Token, Waker};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{SockRef, TcpKeepalive};
@@ -173,6 +176,16 @@ impl Network for Poll {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
+    fn process_usage(&self) -> ProcessUsage {
+        let times = |whom| {
+            let usage = getrusage(whom).ok();
+            usage.map(|usage| (duration(usage.user_time()), duration(usage.system_time())))
+        };
+        let (user, system) = times(UsageWho::RUSAGE_SELF).unwrap_or_default();
+        let (thread_user, thread_system) = times(UsageWho::RUSAGE_THREAD).unwrap_or_default();
+        ProcessUsage { id: std::process::id(), user, system, thread_user, thread_system }
+    }
+
     fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let domain = socket2::Domain::for_address(address);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
@@ -224,6 +237,11 @@ impl Network for Poll {
     fn close(&mut self, stream: TcpStream) {
         drop(stream);
     }
+}
+
+/// Returns a time that the system has measured.
+fn duration(time: TimeVal) -> Duration {
+    Duration::from_micros(u64::try_from(time.num_microseconds()).unwrap_or(0))
 }
 
 fn signal_event(signal: i32) -> Option<NetworkEvent> {

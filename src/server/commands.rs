@@ -82,13 +82,19 @@ pub fn execute(
             keyspace.set(request.key(), request.word(2), Expiry::Never, now);
             style.write(out, Origin::Server, Reply::Ok);
         }
-        Verb::Put => style.write(out, Origin::Server, strings::put(keyspace, request, now)),
+        Verb::Put => {
+            let reply = strings::put(keyspace, request, now);
+            if reply == Reply::Exists && style.form == Form::Resp {
+                stats.count_error(b"ERR", style.verb);
+            }
+            style.write(out, Origin::Server, reply);
+        }
         Verb::Del | Verb::Unlink => {
             style.write(out, Origin::Server, keys::del(keyspace, request, now));
         }
         Verb::Dump if style.form == Form::Text => match DumpStream::new(style, request) {
             Ok(dump) => return Some(dump),
-            Err(usage) => style.write(out, Origin::Server, Reply::Error(usage)),
+            Err(usage) => RequestError::new(usage).write(style, out, stats),
         },
         verb => {
             let function = function(verb).expect("it is for the keys");

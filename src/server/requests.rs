@@ -12,7 +12,7 @@ use crate::base::buffer::{Buffer, SCRATCH_BYTES};
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
-use crate::protocol::command::{Access, Verb};
+use crate::protocol::command::{Access, TABLE, Verb};
 use crate::protocol::{Decoded, Form, Refusal, Scratch};
 use crate::session::{BatchEnd, Collected, RequestContext, RequestError, Style};
 use crate::settings::limits;
@@ -69,7 +69,11 @@ impl Server {
         let limits = &self.settings.limits;
         client.session.note_activity(now);
         loop {
-            if output.len() > limits::HIGH_WATER || client.step_dump(&self.keyspace, output, now) {
+            if output.len() > limits::HIGH_WATER {
+                return BatchEnd::Stop(Next::Drain);
+            }
+            if client.step_dump(&self.keyspace, output, now) {
+                stats.continue_request(&TABLE[Verb::Dump as usize]);
                 return BatchEnd::Stop(Next::Drain);
             }
             client.session.decoder.look_ahead(input.bytes(), scratch, limits, &self.keyspace);
@@ -79,6 +83,9 @@ impl Server {
                     stats.count_request(request.command);
                     client.session.note_command(request.command.verb);
                     if !self.keyspace.make_memory_for(request.command) {
+                        // It is not executed.
+                        stats.take_back_request(request.command);
+                        stats.count_rejected(request.command);
                         client.refuse(output, stats, request.form, &Refusal::OutOfMemory);
                     } else if client.session.is_plain() && request.command.is_for_keys() {
                         let style = client.session.style(request.form, Some(request.command.verb));
@@ -211,9 +218,12 @@ impl Client {
         }
         let style = self.session.refuse(form);
         self.session.end_caching(refusal.command());
+        if let Some(command) = refusal.command() {
+            stats.count_rejected(command);
+        }
         let error = RequestError::from(refusal);
         if style.quiet {
-            error.count_and_message(stats);
+            error.count_and_message(None, stats);
         } else {
             error.write(style, output, stats);
         }

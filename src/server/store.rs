@@ -46,7 +46,6 @@ use crate::protocol::{Key, MAX_TOUCHED};
 use ahash::RandomState;
 use entry::{Lease, Parts, StoredEntry};
 pub use expiry::EXPIRED_AT_ONCE;
-use expiry::renew;
 pub use pages::MAX_PAGED;
 use pages::{Handle, Moved, Pages};
 use std::hint::black_box;
@@ -81,6 +80,8 @@ pub struct Store {
     value_bytes: u64,
     /// The place of each entry with a lease.
     timers: Box<TimerWheel<Handle>>,
+    /// The sum of all deadlines, in Unix milliseconds.
+    deadline_sum: u128,
     expired: u64,
     /// What [`clear`](Self::clear) has put aside. Its bytes are counted elsewhere.
     cleared: Dropped,
@@ -96,6 +97,7 @@ impl Store {
             key_bytes: 0,
             value_bytes: 0,
             timers: Box::new(TimerWheel::new(now)),
+            deadline_sum: 0,
             expired: 0,
             cleared: Dropped::default(),
         }
@@ -125,6 +127,17 @@ impl Store {
     /// Returns the number of keys with a deadline; of those that [`len`](Self::len) counts.
     pub fn expiring(&self) -> usize {
         self.timers.len()
+    }
+
+    /// Returns the mean time until the keys with a deadline expire, in milliseconds; 0 without any.
+    pub fn mean_ttl_millis(&self, now: Now) -> u64 {
+        let mean = self.deadline_sum.checked_div(self.expiring() as u128).unwrap_or(0);
+        (mean as u64).saturating_sub(now.unix_millis)
+    }
+
+    /// Returns how many times all keys were deleted whose memory is not all given back yet.
+    pub fn pending_clears(&self) -> usize {
+        self.cleared.len()
     }
 
     /// Returns the number of keys that have been removed so far because their deadline had come.
@@ -173,8 +186,8 @@ impl Store {
         let lease = match (expiry, entry.lease()) {
             (Expiry::Never, None) => None,
             (Expiry::Keep, old) => old,
-            (Expiry::Never, old) => renew(&mut self.timers, handle, old, None, now),
-            (Expiry::At(at), old) => renew(&mut self.timers, handle, old, Some(at), now),
+            (Expiry::Never, old) => self.renew(handle, old, None, now),
+            (Expiry::At(at), old) => self.renew(handle, old, Some(at), now),
         };
         self.value_bytes = self.value_bytes - old_length as u64 + value.len() as u64;
         self.rewrite(hash, handle, &Parts { key, value, lease });
@@ -271,6 +284,7 @@ impl Store {
         // The timer must name a place, and the entry its timer.
         let timer = deadline.map(|at| self.timers.insert(now.instant_of(at), Handle::MAX));
         let lease = deadline.zip(timer).map(|(deadline, timer)| Lease { deadline, timer });
+        self.deadline_sum += u128::from(deadline.unwrap_or(0));
         let handle = self.pages.insert(&Parts { key, value, lease });
         point(&mut self.timers, lease, handle);
         self.key_bytes += key.len() as u64;
@@ -329,6 +343,7 @@ impl Store {
         self.value_bytes -= value.len() as u64;
         if let Some(lease) = entry.lease() {
             self.timers.cancel(lease.timer);
+            self.deadline_sum -= u128::from(lease.deadline);
         }
         self.vacate(handle);
         true
@@ -339,6 +354,7 @@ impl Store {
     pub fn check_invariants(&self) {
         self.index.check_invariants(|handle| self.hash(self.pages.entry(handle).key()));
         let (mut entries, mut leases, mut key_bytes, mut value_bytes) = (0, 0, 0, 0);
+        let mut deadline_sum = 0;
         for handle in (0..self.index.buckets()).flat_map(|number| self.index.handles(number)) {
             let entry = self.pages.entry(handle);
             let (key, value) = entry.split();
@@ -350,11 +366,13 @@ impl Store {
                 // No two leases share a timer: it names one place.
                 assert_eq!(self.timers.get(lease.timer), Some(&handle));
                 leases += 1;
+                deadline_sum += u128::from(lease.deadline);
             }
         }
         assert_eq!(entries, self.pages.check_invariants());
         assert_eq!((entries, leases), (self.len(), self.expiring()));
         assert_eq!((key_bytes, value_bytes), (self.key_bytes, self.value_bytes));
+        assert_eq!(deadline_sum, self.deadline_sum);
     }
 }
 

@@ -54,16 +54,16 @@ impl Session {
             Verb::Bye | Verb::Quit | Verb::Exit => {
                 return answered(style, out, Reply::Goodbye, Outcome::Last);
             }
-            Verb::Origin if request.form != Form::Text => Reply::Error("text protocol only"),
-            Verb::Origin => {
-                let word = request.word(1);
-                if word.eq_ignore_ascii_case(b"ON") || word.eq_ignore_ascii_case(b"OFF") {
-                    self.origin = word.len() == 2;
+            Verb::Origin => match self.set_origin(request) {
+                Ok(()) => {
                     let style = Style { origin: false, ..style };
                     return answered(style, out, Reply::Ok, Outcome::Answered);
                 }
-                Reply::Error("usage: ORIGIN ON|OFF")
-            }
+                Err(error) => {
+                    error.write(style, out, stats);
+                    return Outcome::Answered;
+                }
+            },
             _ => {
                 let done = self.resp_command(request, conn, unix, out);
                 return done.unwrap_or_else(|error| {
@@ -74,6 +74,18 @@ impl Session {
             }
         };
         answered(style, out, reply, Outcome::Answered)
+    }
+
+    fn set_origin(&mut self, request: &Request<'_>) -> Result<(), RequestError> {
+        let word = request.word(1);
+        if request.form != Form::Text {
+            return Err("text protocol only".into());
+        }
+        if !word.eq_ignore_ascii_case(b"ON") && !word.eq_ignore_ascii_case(b"OFF") {
+            return Err("usage: ORIGIN ON|OFF".into());
+        }
+        self.origin = word.len() == 2;
+        Ok(())
     }
 
     /// Executes a command that only RESP has. Output written before an error is to be removed.

@@ -1,6 +1,7 @@
 //! The one error type of requests that are refused or fail: code, message and counter.
 
 use crate::base::output::Output;
+use crate::protocol::command::Verb;
 use crate::protocol::{Refusal, Reply};
 use crate::session::{Origin, Style};
 use crate::settings::limits;
@@ -47,17 +48,19 @@ impl RequestError {
         RequestError { code: "EXECABORT", message: message.into(), counter: self.counter }
     }
 
-    /// Counts the error, if it has a counter, and returns its message.
-    pub fn count_and_message(&self, stats: &mut Stats) -> &str {
+    /// Counts the error as the reply to `verb`, and for its own counter, if it has one. Returns its
+    /// message.
+    pub fn count_and_message(&self, verb: Option<Verb>, stats: &mut Stats) -> &str {
+        stats.count_error(self.code.as_bytes(), verb);
         if let Some(counter) = self.counter {
             stats.add(counter, 1);
         }
         &self.message
     }
 
-    /// Counts the error, if it has a counter, and appends it to a client's output.
+    /// Counts the error, and appends it to a client's output.
     pub fn write(&self, style: Style, out: &mut Output, stats: &mut Stats) {
-        let message = self.count_and_message(stats);
+        let message = self.count_and_message(style.verb, stats);
         if self.code == ERR {
             style.write(out, Origin::Server, Reply::Error(message));
         } else {

@@ -3,7 +3,8 @@
 
 use crate::protocol::command::TABLE;
 use crate::settings::{Program, Settings};
-use crate::stats::{ROWS, Stat, Stats};
+use crate::stats::{ProcessUsage, ROWS, Stat, Stats};
+use std::time::Duration;
 
 /// The version of Redis that our commands and replies follow: tools choose their requests by it.
 const REDIS_VERSION: &str = "7.0.15";
@@ -25,7 +26,9 @@ const SECTIONS: &[(&str, bool, Section)] = &[
     ("Persistence", true, persistence),
     ("Stats", true, stats),
     ("Replication", true, |_| vec!["role:master".to_string(), "connected_slaves:0".to_string()]),
+    ("CPU", true, cpu),
     ("Commandstats", false, commands),
+    ("Errorstats", true, errors),
     ("Cluster", true, |_| vec!["cluster_enabled:0".to_string()]),
     ("Keyspace", true, keyspace),
     ("Proxy", true, proxy),
@@ -66,6 +69,7 @@ fn server(facts: &Facts<'_>) -> Vec<String> {
         format!("larder_version:{}", env!("CARGO_PKG_VERSION")),
         "redis_mode:standalone".to_string(),
         format!("arch_bits:{}", usize::BITS),
+        format!("process_id:{}", facts.stats.process.id),
         format!("uptime_in_seconds:{uptime}"),
         format!("uptime_in_days:{}", uptime / (24 * 3600)),
     ]
@@ -91,14 +95,24 @@ fn memory(facts: &Facts<'_>) -> Vec<String> {
     let mut lines =
         vec![format!("used_memory:{used}"), format!("used_memory_human:{}", human(used))];
     if facts.program == Program::Server {
-        lines.push(format!("used_memory_rss:{}", facts.stats.get(Stat::ResidentBytes)));
-        lines.push(format!("used_memory_dataset:{data}"));
+        let resident = facts.stats.get(Stat::ResidentBytes);
+        lines.extend([
+            format!("used_memory_rss:{resident}"),
+            format!("used_memory_dataset:{data}"),
+            format!("mem_fragmentation_ratio:{:.2}", resident as f64 / used.max(1) as f64),
+            format!("mem_fragmentation_bytes:{}", resident as i64 - used as i64),
+        ]);
     }
     lines.extend([
         format!("maxmemory:{most}"),
         format!("maxmemory_human:{}", human(most)),
         "maxmemory_policy:noeviction".to_string(),
+        // That of the system, whatever it is.
+        "mem_allocator:libc".to_string(),
     ]);
+    if facts.program == Program::Server {
+        lines.push(format!("lazyfree_pending_objects:{}", facts.stats.pending_frees));
+    }
     lines
 }
 
@@ -112,7 +126,14 @@ fn human(bytes: u64) -> String {
 }
 
 fn persistence(_: &Facts<'_>) -> Vec<String> {
-    let none = ["loading", "async_loading", "rdb_bgsave_in_progress", "aof_enabled"];
+    let none = [
+        "loading",
+        "async_loading",
+        "rdb_bgsave_in_progress",
+        "aof_enabled",
+        "aof_rewrite_in_progress",
+        "module_fork_in_progress",
+    ];
     none.iter().map(|name| format!("{name}:0")).collect()
 }
 
@@ -134,20 +155,54 @@ fn stats(facts: &Facts<'_>) -> Vec<String> {
         counted("tracking_total_keys", Stat::TrackingKeys),
         counted("tracking_total_items", Stat::TrackingPairs),
         "tracking_total_prefixes:0".to_string(),
+        "pubsub_channels:0".to_string(),
+        "pubsub_patterns:0".to_string(),
+        "latest_fork_usec:0".to_string(),
+        counted("total_error_replies", Stat::ErrorReplies),
+    ]
+}
+
+/// Returns the processor time, up to a second old.
+fn cpu(facts: &Facts<'_>) -> Vec<String> {
+    let ProcessUsage { user, system, thread_user, thread_system, .. } = facts.stats.process;
+    let line = |name: &str, time: Duration| format!("used_cpu_{name}:{:.6}", time.as_secs_f64());
+    vec![
+        line("sys", system),
+        line("user", user),
+        line("sys_children", Duration::ZERO),
+        line("user_children", Duration::ZERO),
+        line("sys_main_thread", thread_system),
+        line("user_main_thread", thread_user),
     ]
 }
 
 fn commands(facts: &Facts<'_>) -> Vec<String> {
     let lines = TABLE.iter().filter_map(|command| {
-        let (name, requests) = (command.name.to_ascii_lowercase(), facts.stats.requests(command));
-        (requests > 0).then(|| format!("cmdstat_{name}:calls={requests}"))
+        let stats = facts.stats;
+        let (calls, rejected) = (stats.requests(command), stats.rejected(command));
+        let usec = stats.service_time(command).as_micros() as u64;
+        let per_call = usec as f64 / calls.max(1) as f64;
+        let name = command.name.to_ascii_lowercase();
+        (calls + rejected > 0).then(|| {
+            let failed = stats.failed(command);
+            format!(
+                "cmdstat_{name}:calls={calls},usec={usec},usec_per_call={per_call:.2},\
+                 rejected_calls={rejected},failed_calls={failed}"
+            )
+        })
     });
     lines.collect()
 }
 
+fn errors(facts: &Facts<'_>) -> Vec<String> {
+    let errors = facts.stats.errors().iter();
+    errors.map(|(code, count)| format!("errorstat_{code}:count={count}")).collect()
+}
+
 fn keyspace(facts: &Facts<'_>) -> Vec<String> {
     let (keys, expires) = (facts.stats.get(Stat::Keys), facts.stats.get(Stat::KeysExpiring));
-    let line = format!("db0:keys={keys},expires={expires},avg_ttl=0");
+    let ttl = facts.stats.get(Stat::MeanTtlMs);
+    let line = format!("db0:keys={keys},expires={expires},avg_ttl={ttl}");
     Some(line).filter(|_| keys > 0).into_iter().collect()
 }
 

@@ -105,7 +105,9 @@ fn case(program: Program, name: &str) -> Option<Case> {
         }),
         "output_limit_closes" if is_proxy => row(&["--output-limit", "2MiB"], leave_replies),
         "output_limit_closes" => row(&["--output-limit", "2MiB"], leave_invalidations),
-        "request_errors" => row(NO_FLAGS, |it| assert_ne!(it.client.ask("NONSENSE"), "OK")),
+        "request_errors" | "error_replies" => {
+            row(NO_FLAGS, |it| assert_ne!(it.client.ask("NONSENSE"), "OK"))
+        }
         "too_large_requests" => row(NO_FLAGS, |it| {
             let reply = it.client.ask(&format!("GET {}", "k".repeat(65_537)));
             assert!(reply.contains("key longer"), "{reply}");
@@ -152,7 +154,7 @@ fn case(program: Program, name: &str) -> Option<Case> {
 fn server_case(name: &str) -> Option<Case> {
     let row = |flags, act| Some(Case { flags, upstream: UpstreamKind::Server, act });
     match name {
-        "keys" | "keys_expiring" | "key_bytes" | "value_bytes" | "memory_bytes"
+        "keys" | "keys_expiring" | "mean_ttl_ms" | "key_bytes" | "value_bytes" | "memory_bytes"
         | "resident_bytes" => row(NO_FLAGS, |it| {
             assert_eq!(resp(&mut it.client, &["SET", "a", "1", "EX", "1000"]), "+OK");
         }),

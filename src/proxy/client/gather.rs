@@ -64,12 +64,22 @@ impl Gather {
                 resp::push_bulk(&mut self.bytes, value.bytes());
                 self.values[place] = GatheredValue::At(start..self.bytes.len());
             }
-            Reply::Failure(message) if message.starts_with(b"WRONGTYPE") => {}
+            reply if !self.fails_by(&reply) => {}
             Reply::Failure(message) => self.fail(message),
             Reply::Error(message) => self.fail(format!("ERR {message}").as_bytes()),
             _ => {}
         }
         false
+    }
+
+    /// Returns whether it becomes an error by this reply to one of its `GET`s.
+    pub fn fails_by(&self, reply: &Reply<'_>) -> bool {
+        let fails = match reply {
+            Reply::Failure(message) => !message.starts_with(b"WRONGTYPE"),
+            Reply::Error(_) => true,
+            _ => false,
+        };
+        fails && self.failure.is_none()
     }
 
     fn fail(&mut self, message: &[u8]) {

@@ -91,6 +91,15 @@ impl Replies {
         Ticket { number, part: 0 }
     }
 
+    /// Returns the style of an owed reply that `error` is to be, or makes an error of.
+    pub fn style_to_fail(&self, ticket: Ticket, error: &Reply<'_>) -> Option<Style> {
+        match self.queue.get(ticket.number.wrapping_sub(self.first) as usize)? {
+            ReplySlot::Owed(style) => Some(*style),
+            ReplySlot::Gathering(style, gather) => gather.fails_by(error).then_some(*style),
+            ReplySlot::Ready(_) => None,
+        }
+    }
+
     /// Gives the reply to the present request: at once, or behind those that are owed.
     #[inline]
     pub fn answer(&mut self, output: &mut Output, style: Style, write: impl FnOnce(&mut Output)) {

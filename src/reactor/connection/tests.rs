@@ -74,7 +74,10 @@ impl Write for Script {
     }
 }
 
-const NOT_FRESH: Option<fn() -> Instant> = None;
+/// A clock that is not to be read.
+fn unread() -> TurnClock<fn() -> Instant> {
+    TurnClock { is_fresh: false, measured: 0, read: || panic!("the clock is not read") }
+}
 
 impl Stream for Script {
     fn shutdown_write(&mut self) {
@@ -180,7 +183,7 @@ impl Bench {
 
     fn turn(&mut self) -> StepResult {
         let Bench { connection, handler, out, scratch, now, .. } = self;
-        connection.take_turn(handler, out, scratch, *now, NOT_FRESH)?;
+        connection.take_turn(handler, out, scratch, *now, unread())?;
         connection.settle(out, OUTPUT_LIMIT, IDLE, usize::MAX, *now)
     }
 
@@ -420,7 +423,7 @@ fn what_is_beyond_the_share_of_a_tick_goes_out_in_the_next_ones() {
         connection.settle(out, OUTPUT_LIMIT, IDLE, 100, *now).expect("it goes on");
         bench.check(&vec![b'x'; sent], 0, true);
         let Bench { connection, handler, out, scratch, now, .. } = &mut bench;
-        connection.take_turn(handler, out, scratch, *now, NOT_FRESH).expect("it goes on");
+        connection.take_turn(handler, out, scratch, *now, unread()).expect("it goes on");
     }
     bench.turn().expect("it lingers");
     bench.check(&[b'x'; 250], 0, true);
@@ -472,7 +475,7 @@ fn one_that_took_nothing_before_it_was_asked_to_drain_is_given_up_too() {
     bench.handler.next = Next::Drain;
     bench.arrive(b"no line", READABLE);
     let Bench { connection, handler, out, scratch, now, .. } = &mut bench;
-    connection.take_turn(handler, out, scratch, *now, NOT_FRESH).expect("it waits");
+    connection.take_turn(handler, out, scratch, *now, unread()).expect("it waits");
     assert_eq!(out.pop_touched(), Some(id));
     connection.settle(out, OUTPUT_LIMIT, IDLE, usize::MAX, *now).expect("it waits");
     assert_eq!(connection.deadline, Some(*now + IDLE));

@@ -32,7 +32,7 @@ impl Store {
         let found = self.find(hash, key).filter(|(_, entry)| entry.is_live(now.unix_millis));
         let Some((handle, entry)) = found else { return false };
         let old = entry.lease();
-        let lease = renew(&mut self.timers, handle, old, deadline, now);
+        let lease = self.renew(handle, old, deadline, now);
         if !self.pages.set_lease(handle, lease) {
             let value = self.pages.entry(handle).value().to_vec();
             self.rewrite(hash, handle, &Parts { key, value: &value, lease });
@@ -66,7 +66,7 @@ impl Store {
         let pages = mem::replace(&mut self.pages, Pages::new()).into_pieces();
         let index = mem::take(&mut self.index).into_pieces();
         self.cleared.put(0, pages.chain(index).chain(timers));
-        (self.key_bytes, self.value_bytes) = (0, 0);
+        (self.key_bytes, self.value_bytes, self.deadline_sum) = (0, 0, 0);
         self.cleared.free(FREED_AT_ONCE);
     }
 
@@ -110,6 +110,19 @@ impl Store {
         !self.cleared.is_empty()
     }
 
+    /// Returns the lease of an entry until a new deadline, with its timer, in place of an old one.
+    pub(super) fn renew(
+        &mut self,
+        handle: Handle,
+        old: Option<Lease>,
+        deadline: Option<u64>,
+        now: Now,
+    ) -> Option<Lease> {
+        self.deadline_sum -= u128::from(old.map_or(0, |old| old.deadline));
+        self.deadline_sum += u128::from(deadline.unwrap_or(0));
+        renew(&mut self.timers, handle, old, deadline, now)
+    }
+
     #[cold]
     pub(super) fn take_out_expired(&mut self, handle: Handle) {
         let hash = self.hash(self.pages.entry(handle).key());
@@ -118,8 +131,7 @@ impl Store {
     }
 }
 
-/// Returns the lease of an entry until a new deadline, with its timer, in place of an old lease.
-pub(super) fn renew(
+fn renew(
     timers: &mut TimerWheel<Handle>,
     handle: Handle,
     old: Option<Lease>,

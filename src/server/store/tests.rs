@@ -330,3 +330,36 @@ fn the_last_key_of_a_sparse_store_is_found() {
         assert!(store.remove(&number(kept), now));
     }
 }
+
+#[test]
+fn the_mean_time_to_live_is_that_of_the_keys_with_a_deadline() {
+    let now = start();
+    let mut store = Store::new(now.instant);
+    assert_eq!(store.mean_ttl_millis(now), 0);
+    store.set(b"never", b"1", NEVER, now);
+    assert_eq!(store.mean_ttl_millis(now), 0);
+    store.set(b"a", b"1", in_millis(now, 1000), now);
+    store.set(b"b", b"1", in_millis(now, 5000), now);
+    assert_eq!(store.mean_ttl_millis(now), 3000);
+    store.set(b"a", b"12", in_millis(now, 7000), now); // its timer stays
+    assert_eq!(store.mean_ttl_millis(now), 6000);
+    store.set(b"a", b"123", Expiry::Keep, now);
+    store.set_deadline(b"b", Some(now.unix_millis + 1000), now);
+    assert_eq!(store.mean_ttl_millis(now), 4000);
+    store.rename(b"a", b"c", now);
+    store.set_deadline(b"b", None, now);
+    assert_eq!(store.mean_ttl_millis(now), 7000);
+    // A timer that fires too early, since its deadline has moved.
+    let later = Now { instant: now.instant + SECOND, unix_millis: now.unix_millis + 1000 };
+    assert!(expire(&mut store, later).is_empty());
+    assert_eq!(store.mean_ttl_millis(later), 6000);
+    store.remove(b"c", later);
+    assert_eq!(store.mean_ttl_millis(later), 0);
+    store.set(b"d", b"1", Expiry::At(u64::MAX), later);
+    store.set(b"e", b"1", Expiry::At(u64::MAX), later);
+    assert_eq!(store.mean_ttl_millis(later), u64::MAX - later.unix_millis);
+    store.check_invariants();
+    store.clear();
+    assert_eq!(store.mean_ttl_millis(later), 0);
+    store.check_invariants();
+}

@@ -1,6 +1,7 @@
 //! `STATS`, `INFO` and `CONFIG`.
 
 use super::*;
+use crate::protocol::command::{Command, Verb};
 use crate::stats::Stat;
 
 fn info(desk: &mut Desk, sections: &str) -> String {
@@ -9,8 +10,10 @@ fn info(desk: &mut Desk, sections: &str) -> String {
 
 #[test]
 fn information_comes_in_the_sections_that_are_asked_for() {
-    let usual = "Server Clients Memory Persistence Stats Replication Cluster Keyspace";
-    let all = "Server Clients Memory Persistence Stats Replication Commandstats Cluster Keyspace";
+    let usual =
+        "Server Clients Memory Persistence Stats Replication CPU Errorstats Cluster Keyspace";
+    let all = "Server Clients Memory Persistence Stats Replication CPU Commandstats Errorstats \
+               Cluster Keyspace";
     let mut desk = Desk::new();
     for (asked, expected) in [
         ("''", usual),
@@ -49,6 +52,7 @@ fn information_says_what_the_counters_say() {
         (Stat::ConnectionsRefused, 4),
         (Stat::Keys, 2),
         (Stat::KeysExpiring, 1),
+        (Stat::MeanTtlMs, 700),
         (Stat::KeyBytes, 1024),
         (Stat::ValueBytes, 512),
         (Stat::MemoryBytes, 3072),
@@ -62,6 +66,16 @@ fn information_says_what_the_counters_say() {
         desk.stats.set(stat, value);
     }
     desk.check(&[("PING", "+PONG"), ("CLIENT ID", ":1")]);
+    let row = |name: &[u8]| Command::find(name).expect("it is one");
+    let measure = desk.stats.begin_turn(3, desk.start);
+    desk.stats.count_request(row(b"PING"));
+    desk.stats.end_turn(&measure, desk.start + Duration::from_micros(10));
+    desk.stats.count_request(row(b"ECHO"));
+    desk.stats.count_error(b"ERR", Some(Verb::Echo));
+    desk.stats.count_rejected(row(b"GET"));
+    desk.stats.count_error(b"OOM no memory", None);
+    desk.stats.process.user = Duration::from_millis(1500);
+    desk.stats.process.system = Duration::from_millis(250);
     let text = info(&mut desk, "all");
     for line in [
         "redis_version:7.0.15",
@@ -77,7 +91,7 @@ fn information_says_what_the_counters_say() {
         "used_memory_dataset:1536",
         "loading:0",
         "total_connections_received:11",
-        "total_commands_processed:3",
+        "total_commands_processed:5",
         "total_net_input_bytes:70",
         "total_net_output_bytes:80",
         "rejected_connections:4",
@@ -87,10 +101,18 @@ fn information_says_what_the_counters_say() {
         "keyspace_misses:5",
         "role:master",
         "connected_slaves:0",
-        "cmdstat_ping:calls=1",
-        "cmdstat_client|id:calls=1",
-        "cmdstat_info:calls=1",
-        "db0:keys=2,expires=1,avg_ttl=0",
+        "total_error_replies:2",
+        "used_cpu_sys:0.250000",
+        "used_cpu_user:1.500000",
+        "cmdstat_get:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0",
+        "cmdstat_ping:calls=2,usec=30,usec_per_call=15.00,rejected_calls=0,failed_calls=0",
+        "cmdstat_client|id:calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0",
+        "cmdstat_echo:calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1",
+        "errorstat_ERR:count=1",
+        "errorstat_OOM:count=1",
+        "lazyfree_pending_objects:0",
+        "mem_fragmentation_ratio:1.33",
+        "db0:keys=2,expires=1,avg_ttl=700",
     ] {
         assert!(text.split(' ').any(|field| field == line), "no {line} in {text}");
     }
