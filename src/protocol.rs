@@ -7,6 +7,7 @@
 //! - `command.rs`: the one table of commands
 //! - `request.rs`: a decoded request · `reply.rs`: a reply before it is encoded
 //! - `decoder.rs`: a stream of bytes to requests · `plain.rs`: requests that need no state for it
+//! - `inline.rs`: lines as Redis reads them
 //! - `lookahead.rs`: requests decoded before their turn · `refusal.rs`: why one is refused
 //! - `text.rs`: lines and text replies · `telnet.rs`: telnet commands between them
 //! - `byte_search.rs`: a search for rare bytes
@@ -15,6 +16,7 @@
 mod byte_search;
 pub mod command;
 mod decoder;
+mod inline;
 mod lookahead;
 mod plain;
 mod refusal;

@@ -25,7 +25,7 @@ use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::protocol::command::Verb;
 use crate::protocol::{Reply, Scratch};
 use crate::server::memory::Memory;
-use crate::session::{Origin, Outcome, RequestContext, Session, clients, program};
+use crate::session::{Identity, Origin, Outcome, RequestContext, Session, clients, program};
 use crate::settings::{Program, Settings};
 use crate::stats::{Stat, Stats};
 use client::Client;
@@ -144,7 +144,9 @@ impl Server {
         let unix = out.clock.unix(now.instant);
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
         let Some((output, stats)) = out.output_and_stats(conn) else { return Then::Close };
-        let outcome = client.session.connection_command(request, conn, unix, output, stats);
+        let identity = &Identity::default();
+        let outcome =
+            client.session.connection_command(request, conn, unix, identity, output, stats);
         let tracking = &mut self.keyspace.observers.tracking;
         match (client.reader(), client.session.is_tracking()) {
             (None, true) => client.change_rare(|rare| rare.reader = Some(tracking.enter(conn))),
@@ -169,7 +171,7 @@ impl Server {
                     stats.set(Stat::ResidentBytes, resident as u64);
                 }
                 let settings = &mut self.settings;
-                program::answer(request, style, Program::Server, stats, settings, output);
+                program::answer(request, style, Program::Server, identity, stats, settings, output);
                 self.keyspace.apply(settings);
             }
             Outcome::Clients(request) => {

@@ -6,6 +6,7 @@
 //! - `command_docs.rs`: `COMMAND`, the table of commands
 //! - `tracking.rs`: `CLIENT TRACKING`, which reads a client tracks
 //! - `error.rs`: why a request fails · `text_dump.rs`: the reply to a `DUMP` in text
+//! - `identity.rs`: the server that `HELLO` and `INFO` name
 //! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
 //! - `info.rs`, `config.rs`: two of these
 
@@ -14,6 +15,7 @@ mod command_docs;
 mod commands;
 mod config;
 mod error;
+mod identity;
 mod info;
 pub mod program;
 mod text_dump;
@@ -22,6 +24,7 @@ pub mod transaction;
 
 pub use commands::{MAX_NAME, Outcome, help};
 pub use error::{RequestError, check_pattern};
+pub use identity::Identity;
 pub use text_dump::TextDump;
 
 use crate::base::buffer::Buffer;
@@ -221,10 +224,10 @@ impl Session {
     }
 
     /// Drops a partly received request, and the rest of it as it comes: see [`Decoder::skip`].
-    pub fn drop_partial(&mut self, input: &mut Buffer) -> Form {
+    pub fn drop_partial(&mut self, input: &mut Buffer, limits: &Limits) -> Form {
         // The end of the request will not be noticed, and the next one has its own timeout.
         self.midway_since = None;
-        self.decoder.skip(input)
+        self.decoder.skip(input, limits)
     }
 
     /// Notes that the client has sent something.
@@ -358,7 +361,7 @@ impl Session {
     pub fn timed_out(&self, limits: &Limits) -> Option<(Style, String)> {
         let (form, what, timeout) = match self.decoder.midway(b"") {
             Midway::Nothing => return None,
-            Midway::Line => (Form::Text, "line", limits.line_timeout),
+            Midway::Line => (self.decoder.line_form(limits), "line", limits.line_timeout),
             Midway::Array => (Form::Resp, "request", limits.request_timeout),
         };
         let message = format!("no complete {what} within {} seconds", timeout.as_secs_f64());

@@ -4,7 +4,7 @@
 pub mod limits;
 
 use crate::base::units;
-use crate::settings::limits::Limits;
+use crate::settings::limits::{Limits, LineMode};
 use std::time::Duration;
 
 /// The effect of PUT on a key that exists.
@@ -71,7 +71,8 @@ pub struct Setting {
 }
 
 enum SettingField {
-    Put,
+    /// One of some words: its place is read, and set.
+    Choice(&'static [&'static str], fn(&Settings) -> usize, fn(&mut Settings, usize)),
     /// A number from a minimum to a maximum.
     Count(fn(&mut Settings) -> &mut usize, usize, usize),
     Seconds(fn(&mut Settings) -> &mut Duration),
@@ -98,18 +99,19 @@ const FIXED: bool = false;
 /// All settings.
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = {
-    use SettingField::{Count, Put, Seconds, Size, SomeSeconds};
+    use SettingField::{Choice, Count, Seconds, Size, SomeSeconds};
     use Program::{Both, Proxy, Server};
     &[
         row(Proxy, "upstream-timeout", FIXED, "for the upstream to accept a connection and to answer (5)", SomeSeconds(|it| &mut it.upstream_timeout)),
         row(Proxy, "ttl", LIVE, "how long a cached value is served (60)", Seconds(|it| &mut it.ttl)),
         row(Proxy, "trust", LIVE, "how long cached values are served after the upstream last answered; 0: each hit is confirmed (1)", Seconds(|it| &mut it.trust)),
         row(Proxy, "cache-bytes", FIXED, "what the cache may cost; 0: no cache (64MiB)", Size(|it| &mut it.cache_bytes, 0, 1 << 40)),
-        row(Both, "put", LIVE, "what PUT does to a key that exists (create: refuse)", Put),
+        row(Both, "put", LIVE, "what PUT does to a key that exists (create: refuse)", Choice(&["create", "replace"], |it| it.put_mode as usize, |it, at| it.put_mode = [PutMode::Create, PutMode::Replace][at])),
         row(Both, "max-connections", FIXED, "clients at one time (10000)", Count(|it| &mut it.limits.max_connections, 1, MAX_CONNECTIONS)),
         row(Both, "idle-timeout", LIVE, "close a client that sends nothing for so long; 0: never (0)", Seconds(|it| &mut it.limits.idle_timeout)),
         row(Both, "request-timeout", LIVE, "for a RESP request to come whole (30)", SomeSeconds(|it| &mut it.limits.request_timeout)),
         row(Both, "line-timeout", LIVE, "for a line to come whole (300)", SomeSeconds(|it| &mut it.limits.line_timeout)),
+        row(Both, "inline", LIVE, "what lines are: text, or resp: inline commands as in Redis, answered in RESP (text)", Choice(&["text", "resp"], |it| it.limits.inline as usize, |it, at| it.limits.inline = [LineMode::Text, LineMode::Resp][at])),
         row(Both, "max-line", LIVE, "the longest line (1MiB)", Size(|it| &mut it.limits.max_line, 16, MAX_REQUEST_BYTES)),
         row(Both, "max-value", LIVE, "the longest value (64MiB)", Size(|it| &mut it.limits.max_value, MIN_MAX_VALUE, MAX_REQUEST_BYTES)),
         row(Both, "max-request", LIVE, "the longest RESP request (128MiB)", Size(|it| &mut it.limits.max_request, 64, MAX_REQUEST_BYTES)),
@@ -137,12 +139,12 @@ pub fn settings_of(program: Program) -> impl Iterator<Item = &'static Setting> {
 
 impl Setting {
     /// Returns the placeholder of the value in `--help`.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self.field {
-            SettingField::Put => "create|replace",
-            SettingField::Count(..) => "N",
-            SettingField::Seconds(_) | SettingField::SomeSeconds(_) => "SECONDS",
-            SettingField::Size(..) => "SIZE",
+            SettingField::Choice(names, ..) => names.join("|"),
+            SettingField::Count(..) => "N".to_string(),
+            SettingField::Seconds(_) | SettingField::SomeSeconds(_) => "SECONDS".to_string(),
+            SettingField::Size(..) => "SIZE".to_string(),
         }
     }
 
@@ -150,8 +152,7 @@ impl Setting {
     pub fn show(&self, settings: &Settings) -> String {
         let mut settings = *settings;
         match self.field {
-            SettingField::Put if settings.put_mode == PutMode::Create => "create".to_string(),
-            SettingField::Put => "replace".to_string(),
+            SettingField::Choice(names, place, _) => names[place(&settings)].to_string(),
             SettingField::Count(field, ..) | SettingField::Size(field, ..) => {
                 field(&mut settings).to_string()
             }
@@ -167,12 +168,9 @@ impl Setting {
     /// The value is wrong; the message names what is accepted, such as `seconds`.
     pub fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         match self.field {
-            SettingField::Put => {
-                settings.put_mode = match text {
-                    "create" => PutMode::Create,
-                    "replace" => PutMode::Replace,
-                    _ => return Err("create or replace".to_string()),
-                };
+            SettingField::Choice(names, _, choose) => {
+                let place = names.iter().position(|name| *name == text);
+                choose(settings, place.ok_or_else(|| names.join(" or "))?);
             }
             SettingField::Count(field, least, most) => {
                 let number = text.parse().ok().filter(|it| (least..=most).contains(it));

@@ -138,7 +138,7 @@ fn options(program: Program) -> Options {
         }
     }
     for setting in settings_of(program) {
-        options.optopt("", setting.name, setting.help, setting.hint());
+        options.optopt("", setting.name, setting.help, &setting.hint());
     }
     options.optflag("h", "help", "print this and exit");
     options.optflag("V", "version", "print the version and exit");

@@ -3,15 +3,17 @@
 use super::command::Command;
 use super::lookahead::{KeyLookup, Lookahead};
 use super::plain::PlainRequest;
-use super::{Decoded, Form, Refusal, Span, resp, text};
+use super::{Decoded, Form, Refusal, Span, inline, resp, text};
 use crate::base::buffer::Buffer;
-use crate::settings::limits::Limits;
+use crate::settings::limits::{Limits, LineMode};
 
 /// Memory for one decoded request, lent to every decoder in turn.
 #[derive(Debug, Default)]
 pub struct Scratch {
     words: Vec<Span>,
     line: Vec<u8>,
+    /// The words of an inline command.
+    unquoted: Vec<u8>,
     /// The request last decoded is in `line`, not in the input.
     is_edited: bool,
     /// The bytes of the input that are done with even if that request is put back.
@@ -43,6 +45,8 @@ pub enum Midway {
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: DecoderState,
+    /// A `HELLO` came as a line: all lines are inline commands.
+    has_inline_hello: bool,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +60,7 @@ enum DecoderState {
     /// consumed.
     Editing(Box<text::LineEditor>),
     /// An edited line that was put back.
-    Edited(Vec<u8>),
+    Edited(Box<text::LineEditor>),
     /// In an array; its bytes are still in the input.
     Array(Box<resp::Partial>),
     /// In an array that is dropped as it comes.
@@ -78,7 +82,35 @@ impl Decoder {
             && !input.is_empty()
             && matches!(self.state, DecoderState::Start)
         {
-            scratch.ahead.fill(input, limits, lookup);
+            scratch.ahead.fill(input, self.line_mode(limits), limits, lookup);
+        }
+    }
+
+    #[inline]
+    fn line_mode(&self, limits: &Limits) -> LineMode {
+        if self.has_inline_hello { LineMode::Resp } else { limits.inline }
+    }
+
+    /// Returns the form in which a line is answered.
+    pub fn line_form(&self, limits: &Limits) -> Form {
+        match self.line_mode(limits) {
+            LineMode::Text => Form::Text,
+            LineMode::Resp => Form::Resp,
+        }
+    }
+
+    /// Returns the request of a line, of bytes that hold all of it.
+    fn parse_line<'a>(
+        &mut self,
+        line: &'a [u8],
+        words: &'a mut Vec<Span>,
+        unquoted: &'a mut Vec<u8>,
+        limits: &Limits,
+    ) -> Decoded<'a> {
+        self.has_inline_hello |= text::is_hello(line);
+        match self.line_mode(limits) {
+            LineMode::Text => text::parse(line, words, limits),
+            LineMode::Resp => inline::parse(line, words, unquoted, limits),
         }
     }
 
@@ -102,7 +134,8 @@ impl Decoder {
         }
         // Nearly always it is whole and in its plainest form: then no state is needed.
         if matches!(self.state, DecoderState::Start)
-            && let Some(whole) = PlainRequest::find(input, &mut scratch.words, limits)
+            && let Some(whole) =
+                PlainRequest::find(input, &mut scratch.words, self.line_mode(limits), limits)
         {
             (scratch.is_edited, scratch.done_with) = (false, 0);
             return (whole.length, whole.decode(&mut scratch.words, limits));
@@ -120,8 +153,8 @@ impl Decoder {
     ) -> (usize, Decoded<'a>) {
         let mut consumed = 0;
         let (words_at, found) = loop {
-            if let DecoderState::Edited(line) = &mut self.state {
-                scratch.line = std::mem::take(line);
+            if let DecoderState::Edited(editor) = &mut self.state {
+                scratch.line = std::mem::take(&mut editor.line);
                 self.state = DecoderState::Start;
                 break (consumed, Finding::Edited);
             }
@@ -149,12 +182,17 @@ impl Decoder {
         };
         scratch.is_edited = matches!(found, Finding::Edited);
         scratch.done_with = if scratch.is_edited { consumed } else { words_at };
-        let Scratch { words, line, .. } = scratch;
+        let Scratch { words, line, unquoted, .. } = scratch;
         let decoded = match found {
-            Finding::Line(len) => text::parse(&input[words_at..][..len], words, limits),
-            Finding::Edited => text::parse(line, words, limits),
+            Finding::Line(len) => {
+                self.parse_line(&input[words_at..][..len], words, unquoted, limits)
+            }
+            Finding::Edited => self.parse_line(line, words, unquoted, limits),
             Finding::Array => resp::check(&input[words_at..consumed], words),
-            Finding::TooLong => Decoded::Refused(Form::Text, Refusal::LineTooLong(limits.max_line)),
+            Finding::TooLong => {
+                let form = self.line_form(limits);
+                Decoded::Refused(form, Refusal::LineTooLong(limits.max_line))
+            }
             Finding::Telnet(answer) => Decoded::Telnet(answer),
             Finding::Broken(error) => Decoded::Broken(Refusal::Protocol(error)),
             Finding::Nothing | Finding::Skipped | Finding::NeedsMore => Decoded::Incomplete,
@@ -168,7 +206,8 @@ impl Decoder {
     pub fn put_back(&mut self, scratch: &mut Scratch) -> usize {
         scratch.forget();
         if scratch.is_edited {
-            self.state = DecoderState::Edited(std::mem::take(&mut scratch.line));
+            let line = std::mem::take(&mut scratch.line);
+            self.state = DecoderState::Edited(Box::new(text::LineEditor::holding(line)));
         }
         scratch.done_with
     }
@@ -198,7 +237,7 @@ impl Decoder {
 
     /// Drops the request that has begun, and the rest of it as it comes, without a reply. Returns
     /// its form. `input` is what was left after `decode` found nothing whole.
-    pub fn skip(&mut self, input: &mut Buffer) -> Form {
+    pub fn skip(&mut self, input: &mut Buffer, limits: &Limits) -> Form {
         let is_array = matches!(self.midway(input.bytes()), Midway::Array);
         if is_array {
             // It is read as a reply would be: both end in the same way.
@@ -207,7 +246,7 @@ impl Decoder {
             self.state = DecoderState::Editing(Box::new(text::LineEditor::skipping(last)));
             input.clear();
         }
-        if is_array { Form::Resp } else { Form::Text }
+        if is_array { Form::Resp } else { self.line_form(limits) }
     }
 
     /// Returns the least length of a request that has begun, in bytes; 0: unknown.

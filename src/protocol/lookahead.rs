@@ -7,7 +7,7 @@
 use super::plain::PlainRequest;
 use super::{Decoded, Form, Request, Span, Words};
 use crate::protocol::command::Command;
-use crate::settings::limits::Limits;
+use crate::settings::limits::{Limits, LineMode};
 use std::num::NonZeroU64;
 
 /// A table in which keys are looked up.
@@ -79,12 +79,18 @@ impl Lookahead {
     /// Decodes the requests at the front of `input`, in place of those before, and touches their
     /// keys, unless there is only one.
     #[inline]
-    pub fn fill(&mut self, input: &[u8], limits: &Limits, lookup: &impl KeyLookup) {
+    pub fn fill(
+        &mut self,
+        input: &[u8],
+        lines: LineMode,
+        limits: &Limits,
+        lookup: &impl KeyLookup,
+    ) {
         self.forget();
         let mut rest = input;
         while self.requests.len() < MAX_TOUCHED
             && !rest.is_empty()
-            && let Some(whole) = PlainRequest::find(rest, &mut self.scratch, limits)
+            && let Some(whole) = PlainRequest::find(rest, &mut self.scratch, lines, limits)
             && let length = whole.length
             && let Decoded::Request(request) = whole.decode(&mut self.scratch, limits)
         {

@@ -2,7 +2,7 @@
 //! a state.
 
 use super::{Decoded, Form, Span, resp, text};
-use crate::settings::limits::Limits;
+use crate::settings::limits::{Limits, LineMode};
 
 /// A request that is whole and in its plainest form, not decoded yet.
 pub struct PlainRequest<'a> {
@@ -19,13 +19,19 @@ impl<'a> PlainRequest<'a> {
     pub fn find(
         input: &'a [u8],
         words: &mut Vec<Span>,
+        lines: LineMode,
         limits: &Limits,
     ) -> Option<PlainRequest<'a>> {
         if *input.first()? == b'*' {
             let length = resp::whole_request(input, words, limits)?;
             Some(PlainRequest { bytes: &input[..length], form: Form::Resp, length })
+        } else if lines == LineMode::Resp {
+            None
         } else {
             let (bytes, length) = text::plain_line(input, limits)?;
+            if text::is_hello(bytes) {
+                return None;
+            }
             Some(PlainRequest { bytes, form: Form::Text, length })
         }
     }

@@ -55,6 +55,8 @@ pub enum ProtocolError {
     HeaderTooLong,
     /// No CRLF at the end of a value.
     MissingEnd,
+    /// Quotes in a line that are not closed, or followed by more of a word.
+    UnbalancedQuotes,
     /// A request, or a reply, over the limit.
     TooLarge,
     /// A reply of no known type.
@@ -68,7 +70,8 @@ impl ProtocolError {
     pub fn is_over_limit(self) -> bool {
         match self {
             Self::ArrayLength | Self::BulkLength | Self::ExpectedBulk(_) => false,
-            Self::MissingEnd | Self::UnknownType(_) | Self::Unrequested => false,
+            Self::MissingEnd | Self::UnbalancedQuotes => false,
+            Self::UnknownType(_) | Self::Unrequested => false,
             Self::TooManyArguments | Self::BulkTooLong | Self::TooLarge => true,
             Self::ArrayHeaderTooLong | Self::BulkHeaderTooLong | Self::HeaderTooLong => true,
         }
@@ -89,6 +92,7 @@ impl fmt::Display for ProtocolError {
             Self::BulkHeaderTooLong => write!(f, "too big bulk count string"),
             Self::HeaderTooLong => write!(f, "too big count string"),
             Self::MissingEnd => write!(f, "expected CRLF after a bulk string"),
+            Self::UnbalancedQuotes => write!(f, "unbalanced quotes in request"),
             Self::TooLarge => write!(f, "request too large"),
             Self::UnknownType(byte) => write!(f, "unknown reply type '{}'", printable(&[byte], 1)),
             Self::Unrequested => write!(f, "no request waits for it"),

@@ -65,6 +65,11 @@ impl LineEditor {
         LineEditor { line: vec![last], skipping: true, ..LineEditor::default() }
     }
 
+    /// Returns an editor with a whole line.
+    pub fn holding(line: Vec<u8>) -> LineEditor {
+        LineEditor { line, ..LineEditor::default() }
+    }
+
     /// Takes bytes up to the next progress. Returns their number, and the progress.
     pub fn feed(&mut self, bytes: &[u8], max_line: usize) -> (usize, Edited) {
         for (at, &byte) in bytes.iter().enumerate() {
@@ -133,13 +138,26 @@ impl LineEditor {
     }
 }
 
-fn separates(byte: u8) -> bool {
+/// Returns whether a byte stands between words.
+pub(super) fn separates(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
 /// Returns whether a line holds no word.
 pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|&byte| separates(byte))
+}
+
+/// Returns whether a line is a `HELLO`, which makes it and all lines after it inline commands.
+#[inline]
+pub(super) fn is_hello(line: &[u8]) -> bool {
+    // Nearly no line begins with this letter.
+    let start = line.iter().position(|&byte| !separates(byte)).unwrap_or(line.len());
+    line.get(start).is_some_and(|first| first.eq_ignore_ascii_case(&b'H'))
+        && line[start..]
+            .split(|&byte| separates(byte))
+            .next()
+            .is_some_and(|verb| verb.eq_ignore_ascii_case(b"HELLO"))
 }
 
 /// Returns the start and the end of the next word of `line` from `from` on. If there is none, both
@@ -163,7 +181,10 @@ pub fn parse<'a>(line: &'a [u8], words: &'a mut Vec<Span>, limits: &Limits) -> D
     }
     let Some(command) = Command::find(verb).filter(|command| command.is_text()) else {
         let words = Words { spans: words, bytes: line };
-        return Decoded::Refused(Form::Text, Refusal::Unknown(words, Form::Text));
+        // A replica sends these as lines, and reads RESP.
+        let is_replicas = [&b"SYNC"[..], b"PSYNC"].iter().any(|it| verb.eq_ignore_ascii_case(it));
+        let form = if is_replicas { Form::Resp } else { Form::Text };
+        return Decoded::Refused(form, Refusal::Unknown(words, form));
     };
     let understood = match command.line {
         LineSyntax::KeyAndRest => key_and_rest(line, end, words),
@@ -230,7 +251,7 @@ fn key_and_rest(line: &[u8], from: usize, words: &mut Vec<Span>) -> bool {
 
 /// Returns whether a line is of HTTP: a web page must not be able to make a browser write keys. A
 /// request line has three words.
-fn is_http(verb: &[u8], line: &[u8]) -> bool {
+pub(super) fn is_http(verb: &[u8], line: &[u8]) -> bool {
     let is_request_line = || {
         let mut words = line.split(|&byte| separates(byte)).filter(|word| !word.is_empty());
         matches!(words.nth(2), Some(b"HTTP/1.0" | b"HTTP/1.1")) && words.next().is_none()

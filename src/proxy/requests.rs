@@ -328,8 +328,15 @@ impl Proxy {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let mut reply = Output::new();
         let unix = out.clock.unix(now.instant);
-        let outcome =
-            client.session.connection_command(request, conn, unix, &mut reply, &mut out.stats);
+        let identity = &self.greeter.identity;
+        let outcome = client.session.connection_command(
+            request,
+            conn,
+            unix,
+            identity,
+            &mut reply,
+            &mut out.stats,
+        );
         // The command may be the one that changes it.
         style.quiet = client.session.is_quiet();
         match outcome {
@@ -347,7 +354,15 @@ impl Proxy {
                 stats.set(Stat::UpstreamUp, u64::from(upstream.is_up()));
                 stats.set(Stat::UpstreamUnanswered, upstream.unanswered() as u64);
                 let settings = &mut self.settings;
-                program::answer(request, style, Program::Proxy, stats, settings, &mut reply);
+                program::answer(
+                    request,
+                    style,
+                    Program::Proxy,
+                    identity,
+                    stats,
+                    settings,
+                    &mut reply,
+                );
                 client.answer_with(out, conn, style, &reply);
             }
             Outcome::Clients(request) => {

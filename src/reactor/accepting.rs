@@ -19,7 +19,7 @@ pub const MAX_REFUSALS: usize = 32;
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// The reply to a client past the connection limit.
-const REFUSAL: &[u8] = b"ERR too many connections\r\n";
+const REFUSAL: &[u8] = b"-ERR too many connections\r\n";
 
 /// Linux's number for "protocol error", which `accept` may return and `ErrorKind` has no name for.
 const EPROTO: i32 = 71;

@@ -111,7 +111,7 @@ impl Server {
                         && let begun = client.session.decoder.begun(input.bytes())
                         && self.keyspace.should_drop_partial(begun, input.len())
                     {
-                        let form = client.session.drop_partial(input);
+                        let form = client.session.drop_partial(input, limits);
                         client.refuse(output, stats, form, &Refusal::OutOfMemory);
                         continue;
                     }

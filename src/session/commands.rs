@@ -2,7 +2,8 @@
 
 use super::clients::{self, ClientsRequest, USER};
 use super::{
-    NO_SUCH_DATABASE, Names, Origin, RequestError, Session, SessionFlags, Style, command_docs,
+    Identity, NO_SUCH_DATABASE, Names, Origin, RequestError, Session, SessionFlags, Style,
+    command_docs,
 };
 use crate::base::output::Output;
 use crate::base::units;
@@ -36,13 +37,15 @@ const WRONG_PASSWORD: RequestError =
     RequestError::with_code("WRONGPASS", "invalid username-password pair or user is disabled.");
 
 impl Session {
-    /// Executes a command whose access is `Connection`, at `unix`, the time since 1970. Writes
+    /// Executes a command whose access is `Connection`, at `unix`, the time since 1970, as
+    /// the server that `identity` names. Writes
     /// its reply to `out`, unless the outcome is that another function does.
     pub fn connection_command(
         &mut self,
         request: &Request<'_>,
         conn: ConnId,
         unix: Duration,
+        identity: &Identity,
         out: &mut Output,
         stats: &mut Stats,
     ) -> Outcome {
@@ -65,7 +68,7 @@ impl Session {
                 }
             },
             _ => {
-                let done = self.resp_command(request, conn, unix, out);
+                let done = self.resp_command(request, conn, unix, identity, out);
                 return done.unwrap_or_else(|error| {
                     out.truncate(mark);
                     error.write(style, out, stats);
@@ -94,12 +97,13 @@ impl Session {
         request: &Request<'_>,
         conn: ConnId,
         unix: Duration,
+        identity: &Identity,
         out: &mut Output,
     ) -> Result<Outcome, RequestError> {
         if request.command.verb == Verb::Hello {
             // The reply is in the version that the request has chosen.
             self.hello(request)?;
-            self.greet(conn, &mut Writer::new(out, self.version));
+            self.greet(conn, identity, &mut Writer::new(out, self.version));
             return Ok(Outcome::Answered);
         }
         let mut reply = Writer::new(out, self.version);
@@ -247,13 +251,14 @@ impl Session {
         Ok(())
     }
 
-    fn greet(&self, conn: ConnId, reply: &mut Writer<'_>) {
-        reply.map(7);
-        reply.bulks(&["server", "larder", "version", env!("CARGO_PKG_VERSION"), "proto"]);
+    fn greet(&self, conn: ConnId, identity: &Identity, reply: &mut Writer<'_>) {
+        reply.map(8);
+        reply.bulks(&["server", &identity.server, "version", &identity.version, "proto"]);
         reply.integer(self.version.number());
         reply.bulk(b"id");
         reply.integer(i64::from(conn.number()));
-        reply.bulks(&["mode", "standalone", "role", "master", "modules"]);
+        reply.bulks(&["mode", "standalone", "role", "master"]);
+        reply.bulks(&["larder_version", env!("CARGO_PKG_VERSION"), "modules"]);
         reply.array(0);
     }
 

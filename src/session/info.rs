@@ -1,18 +1,17 @@
 //! `INFO`: the counters and settings, by the names that Redis has for them, and only where they are
 //! true. Counters that Redis does not have stand under a heading of their own.
 
+use super::Identity;
 use crate::protocol::command::TABLE;
 use crate::settings::{Program, Settings};
 use crate::stats::{ProcessUsage, ROWS, Stat, Stats};
 use std::time::Duration;
 
-/// The version of Redis that our commands and replies follow: tools choose their requests by it.
-const REDIS_VERSION: &str = "7.0.15";
-
 struct Facts<'a> {
     program: Program,
     stats: &'a Stats,
     settings: &'a Settings,
+    identity: &'a Identity,
 }
 
 /// Writes the lines of one section, without their ends.
@@ -39,9 +38,10 @@ pub(super) fn text(
     program: Program,
     stats: &Stats,
     settings: &Settings,
+    identity: &Identity,
     named: &[&[u8]],
 ) -> String {
-    let facts = Facts { program, stats, settings };
+    let facts = Facts { program, stats, settings, identity };
     let names = |word: &str| named.iter().any(|it| it.eq_ignore_ascii_case(word.as_bytes()));
     let all = names("all") || names("everything");
     let usual = named.is_empty() || names("default");
@@ -65,7 +65,7 @@ pub(super) fn text(
 fn server(facts: &Facts<'_>) -> Vec<String> {
     let uptime = facts.stats.get(Stat::UptimeSeconds);
     vec![
-        format!("redis_version:{REDIS_VERSION}"),
+        format!("redis_version:{}", facts.identity.version),
         format!("larder_version:{}", env!("CARGO_PKG_VERSION")),
         "redis_mode:standalone".to_string(),
         format!("arch_bits:{}", usize::BITS),

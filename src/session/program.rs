@@ -1,6 +1,6 @@
 //! `STATS`, `INFO` and `CONFIG`: the commands about the program, shared by server and proxy.
 
-use super::{Origin, Style, config, info};
+use super::{Identity, Origin, Style, config, info};
 use crate::base::buffer::Buffer;
 use crate::base::output::Output;
 use crate::protocol::command::Verb;
@@ -14,6 +14,7 @@ pub fn answer(
     request: &Request<'_>,
     style: Style,
     program: Program,
+    identity: &Identity,
     stats: &mut Stats,
     settings: &mut Settings,
     out: &mut Output,
@@ -21,7 +22,7 @@ pub fn answer(
     let words: Vec<&[u8]> = request.arguments().collect();
     match request.command.verb {
         Verb::Info => {
-            let text = info::text(program, stats, settings, &words);
+            let text = info::text(program, stats, settings, identity, &words);
             style.writer(out).verbatim(text.as_bytes());
         }
         Verb::ConfigGet => match config::get(program, settings, &words[1..]) {

@@ -83,6 +83,7 @@ impl Desk {
                     &request,
                     conn,
                     self.unix,
+                    &Identity::default(),
                     &mut out,
                     &mut self.stats,
                 ) {
@@ -91,7 +92,10 @@ impl Desk {
                     Outcome::Program => {
                         let (stats, settings) = (&mut self.stats, &mut self.settings);
                         let program = self.program;
-                        super::program::answer(&request, style, program, stats, settings, &mut out);
+                        let identity = &Identity::default();
+                        super::program::answer(
+                            &request, style, program, identity, stats, settings, &mut out,
+                        );
                     }
                     Outcome::Clients(ask) => {
                         let sessions = self.sessions.iter().map(|(conn, session)| (*conn, session));

@@ -23,6 +23,16 @@ pub const MAX_PATTERN: usize = 1024;
 /// Requests of one client that may be unanswered in the proxy before it is paused.
 pub const MAX_UNANSWERED: usize = 1024;
 
+/// The meaning of a line that a client sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineMode {
+    /// A request of the text protocol, answered with a line.
+    #[default]
+    Text,
+    /// An inline command of Redis, answered in RESP.
+    Resp,
+}
+
 /// The limits and timeouts that a user may set, shared by server and proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -34,6 +44,8 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// How long a line may take from its first byte to its end: people pause while they type.
     pub line_timeout: Duration,
+    /// The meaning of lines.
+    pub inline: LineMode,
     /// The longest line of text, in bytes, without its end.
     pub max_line: usize,
     /// The longest value, in bytes.
@@ -57,6 +69,7 @@ impl Default for Limits {
             idle_timeout: Duration::ZERO,
             request_timeout: Duration::from_secs(30),
             line_timeout: Duration::from_secs(300),
+            inline: LineMode::Text,
             max_line: 1 << 20,
             max_value: 64 << 20,
             max_request: 128 << 20,

@@ -79,7 +79,7 @@ const INFO: &[&str] = &[
 ];
 
 /// Fields of INFO that say the same on both sides.
-const INFO_SAME: &[&str] = &["redis_mode", "redis_version", "role"];
+const INFO_SAME: &[&str] = &["redis_mode", "role"];
 
 /// Fields that every line about a client has.
 const CLIENT: &[&str] = &["addr", "age", "id", "idle"];
@@ -149,13 +149,15 @@ fn alike(likeness: Likeness, redis: &Value<'_>, other: &Value<'_>) -> bool {
             _ => false,
         },
         (Greeting, Array(a, redis), Array(b, other)) => {
-            // The values of these names are each server's own.
-            let is_own = |at: usize| {
-                let name = at.checked_sub(1).map(|before| &redis[before]);
-                matches!(name, Some(Bulk(b'$', b"id" | b"server" | b"version")))
+            // The values of some names are each server's own, and one name is ours.
+            let ours = |pair: &&[Value<'_>]| matches!(pair[0], Bulk(b'$', b"larder_version"));
+            let other: Vec<_> = other.chunks(2).filter(|pair| !ours(pair)).collect();
+            let is_own = |name: &Value<'_>| matches!(name, Bulk(b'$', b"id" | b"version"));
+            let same = |(a, b): (&[Value<'_>], &&[Value<'_>])| {
+                a[0] == b[0] && (is_own(&a[0]) || a[1..] == b[1..])
             };
-            let same = |at| is_own(at) || redis[at] == other[at];
-            a == b && redis.len() == other.len() && (0..redis.len()).all(same)
+            let is_long = redis.len().div_ceil(2) == other.len();
+            a == b && is_long && redis.chunks(2).zip(&other).all(same)
         }
         (Info | Clients, Bulk(a, _), Bulk(b, _)) => {
             a == b && complaints(likeness, redis, other).is_empty()

@@ -27,7 +27,7 @@ fn a_low_descriptor_limit_lowers_the_number_of_clients_and_says_so() {
     for client in &mut clients {
         assert_eq!(client.ask("PING"), "PONG");
     }
-    assert_eq!(process.client().until_eof(), b"ERR too many connections\r\n");
+    assert_eq!(process.client().until_eof(), b"-ERR too many connections\r\n");
     assert_eq!(clients[0].ask("PING"), "PONG");
 }
 

@@ -50,15 +50,15 @@ fn one_client_past_the_limit_reads_why_it_is_refused() {
         let mut clients = full_house(&process, 50);
         for _ in 0..rounds(1_000) {
             let refused = process.client().until_eof();
-            assert_eq!(refused, b"ERR too many connections\r\n");
+            assert_eq!(refused, b"-ERR too many connections\r\n");
         }
         let at_once: Vec<_> = (0..100).map(|_| process.client()).collect();
         for mut refused in at_once {
-            assert_eq!(refused.until_eof(), b"ERR too many connections\r\n");
+            assert_eq!(refused.until_eof(), b"-ERR too many connections\r\n");
         }
         let mut talkative = process.client();
         talkative.send("PING\r\n".repeat(10_000));
-        assert_eq!(talkative.until_eof(), b"ERR too many connections\r\n");
+        assert_eq!(talkative.until_eof(), b"-ERR too many connections\r\n");
         assert_eq!(stat(&mut clients[49], "connections_refused"), rounds(1_000) as u64 + 101);
         assert_eq!(stat(&mut clients[0], "connections_now"), 50);
     }
@@ -81,7 +81,7 @@ fn a_place_that_a_client_left_is_free_at_once() {
         let mut inside = full_house(&process, 3);
         let mut watcher = inside.remove(0);
         for round in 0..rounds(4_000) {
-            assert_eq!(process.client().until_eof(), b"ERR too many connections\r\n");
+            assert_eq!(process.client().until_eof(), b"-ERR too many connections\r\n");
             let mut leaver = inside.remove(0);
             endings[round % endings.len()](&mut leaver);
             drop(leaver);
@@ -140,7 +140,7 @@ fn the_last_words_before_a_close_arrive_though_much_input_is_unread() {
         let _inside = full_house(&process, 1);
         for _ in 0..rounds(1_000) {
             let words = last_words(&mut process.client(), "PING\r\n");
-            assert_eq!(words, "ERR too many connections\r\n");
+            assert_eq!(words, "-ERR too many connections\r\n");
         }
     }
 }

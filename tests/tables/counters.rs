@@ -96,7 +96,7 @@ fn case(program: Program, name: &str) -> Option<Case> {
             row(NO_FLAGS, |it| assert_eq!(it.process.client().ask("PING"), "PONG"))
         }
         "connections_refused" => row(&["--max-connections", "1"], |it| {
-            assert_eq!(it.process.client().line(), "ERR too many connections");
+            assert_eq!(it.process.client().line(), "-ERR too many connections");
         }),
         "connections_timed_out" => row(&["--line-timeout", "0.05"], |it| {
             let mut slow = it.process.client();

@@ -71,7 +71,7 @@ fn documents_give_each_setting_the_default_of_the_code() {
         }
         match flag {
             None => wrong.push(format!("docs/operating.md, Flags: no row for `--{name}`")),
-            Some((hint, _)) if hint != row.hint() => wrong
+            Some((hint, _)) if *hint != row.hint() => wrong
                 .push(format!("docs/operating.md, Flags: `--{name} {hint}`; help: {}", row.hint())),
             Some(_) => {}
         }
@@ -96,8 +96,8 @@ fn documents_give_the_addresses_of_the_code() {
 }
 
 /// Settings beyond which nothing is refused or closed.
-const NO_LIMITS: [&str; 6] =
-    ["put", "ttl", "trust", "cache-bytes", "upstream-timeout", "drain-timeout"];
+const NO_LIMITS: [&str; 7] =
+    ["put", "inline", "ttl", "trust", "cache-bytes", "upstream-timeout", "drain-timeout"];
 
 /// Where a limit is gone beyond, and its counter looked at.
 const LIMITS_TRIED: [&str; 6] = [

@@ -28,6 +28,7 @@ fn case(name: &str) -> Option<Case> {
     let row = |value, shown, acts| Some(Case { value, shown, acts });
     match name {
         "put" => row("replace", "replace", Changes(put_replaces)),
+        "inline" => row("resp", "resp", Changes(|it, _| it.client().ask("PING") == "+PONG")),
         "ttl" => row("0", "0", Changes(nothing_is_cached)),
         "trust" => row("0", "0", Changes(hits_are_confirmed)),
         "idle-timeout" => row("0.05", "0.05", Holds(|it| is_closed_after(it, ""))),

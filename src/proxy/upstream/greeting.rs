@@ -29,6 +29,7 @@ use crate::protocol::resp::{Element, Elements, Version};
 use crate::protocol::text::printable;
 use crate::proxy::coherence::Level;
 use crate::proxy::no_reply::UnexpectedReply;
+use crate::session::Identity;
 use log::info;
 use std::time::Instant;
 
@@ -45,12 +46,15 @@ pub struct Greeter {
     pub version: Version,
     /// The upstream's own commands, once it has sent them on this connection.
     pub commands: Option<ForeignCommands>,
+    /// The kind of server that the upstream says it is, or said last.
+    pub identity: Identity,
 }
 
 impl Greeter {
     /// Returns a greeter for connections that are yet to come.
     pub fn new(source: Source, database: u32) -> Greeter {
-        Greeter { source, database, credentials: None, version: Version::Two, commands: None }
+        let (version, identity) = (Version::Two, Identity::default());
+        Greeter { source, database, credentials: None, version, commands: None, identity }
     }
 
     /// Begins to greet a connection that is being made.
@@ -120,9 +124,11 @@ impl Greeter {
             _ if is_early => return Err(UnexpectedReply),
             (GreetingStep::Hello, Some(Element::Map(_))) => {
                 self.version = Version::Three;
+                self.identity = Identity::of_hello(reply).unwrap_or_default();
                 self.after_login(wants_tracking)
             }
             (GreetingStep::Hello, Some(Element::Error(_))) => {
+                self.identity = Identity::default();
                 if !connection.is_retrying() {
                     info!("the upstream speaks RESP2");
                 }

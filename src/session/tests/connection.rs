@@ -3,13 +3,13 @@
 use super::*;
 use crate::protocol::command::{Access, TABLE};
 
-const GREETING: &str = "$6 server $6 larder $7 version $5 0.1.0 $5 proto :P $2 id :1 $4 mode \
-                        $10 standalone $4 role $6 master $7 modules *0";
+const GREETING: &str = "$6 server $5 redis $7 version $5 7.4.0 $5 proto :P $2 id :1 $4 mode \
+                        $10 standalone $4 role $6 master $14 larder_version LARDER $7 modules *0";
 
 fn greeting(version: u8) -> String {
-    let head = if version == 3 { "%7" } else { "*14" };
+    let head = if version == 3 { "%8" } else { "*16" };
     let body = GREETING.replace(":P", &format!(":{version}"));
-    format!("{head} {}", body.replace("$5 0.1.0", &shown(env!("CARGO_PKG_VERSION"))))
+    format!("{head} {}", body.replace("LARDER", &shown(env!("CARGO_PKG_VERSION"))))
 }
 
 fn shown(text: &str) -> String {

@@ -78,7 +78,7 @@ fn information_says_what_the_counters_say() {
     desk.stats.process.system = Duration::from_millis(250);
     let text = info(&mut desk, "all");
     for line in [
-        "redis_version:7.0.15",
+        "redis_version:7.4.0",
         concat!("larder_version:", env!("CARGO_PKG_VERSION")),
         "redis_mode:standalone",
         "uptime_in_seconds:172805",
