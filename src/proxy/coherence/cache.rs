@@ -48,6 +48,10 @@ const LARGEST_SHARE: usize = 8;
 /// for 10 to 100 ms in a cache of a million entries. This many take a thousandth of it.
 const HAND_STEPS: usize = 1024;
 
+/// The entries that one insert evicts at most: some 200 µs. A large value takes the place of tens
+/// of thousands of small ones.
+const EVICTED_AT_ONCE: usize = 500;
+
 /// The bytes that one call of [`Cache::remove_expired`] or [`Cache::clear`] frees, or little more:
 /// a thousand small entries, which take some 200 µs, or one large one.
 const FREED_AT_ONCE: usize = 128 << 10;
@@ -269,8 +273,9 @@ impl Cache {
     /// Keeps the answer for a key until `deadline`, as the newest entry, in place of an older one.
     /// Evicts others until it fits.
     ///
-    /// Returns `false` if it is not kept, since it would cost more than an eighth of the budget or
-    /// its deadline is not after `now`; then the key has no entry.
+    /// Returns `false` if it is not kept, since it would cost more than an eighth of the budget,
+    /// its deadline is not after `now`, or it would take the place of too many entries: then some
+    /// are evicted, so that it is kept when it has come again. The key then has no entry.
     pub fn insert(
         &mut self,
         hash: u64,
@@ -293,7 +298,9 @@ impl Cache {
         if deadline <= now {
             return false;
         }
-        self.make_room(cost);
+        if !self.make_some_room(cost) {
+            return false;
+        }
         self.bytes += cost;
         let entry = CacheEntry {
             body,
@@ -365,6 +372,20 @@ impl Cache {
             true => self.entries.next_deadline(),
             false => Some(self.entries.latest()),
         }
+    }
+
+    /// Makes room, if that takes no more than [`EVICTED_AT_ONCE`] evictions; else it makes some.
+    /// Returns whether there is enough.
+    fn make_some_room(&mut self, bytes: usize) -> bool {
+        for _ in 0..EVICTED_AT_ONCE {
+            if self.bytes() + bytes <= self.budget {
+                return true;
+            }
+            if self.dropped.free_piece().is_none() {
+                self.evict();
+            }
+        }
+        self.bytes() + bytes <= self.budget
     }
 
     fn make_room(&mut self, bytes: usize) {
