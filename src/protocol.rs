@@ -18,6 +18,7 @@ pub mod command;
 mod decoder;
 mod inline;
 mod lookahead;
+mod owned;
 mod plain;
 mod refusal;
 mod reply;
@@ -28,6 +29,7 @@ pub mod text;
 
 pub use decoder::{Decoder, Midway, Scratch};
 pub use lookahead::{KeyLookup, MAX_TOUCHED};
+pub use owned::{OwnedRequest, RequestDraft};
 pub use refusal::Refusal;
 pub use reply::Reply;
 pub use request::{Decoded, Form, Key, Request, Words};

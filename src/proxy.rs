@@ -38,6 +38,7 @@ pub use upstream::UpstreamOptions;
 use crate::base::buffer::Buffer;
 use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::protocol::{Reply, Scratch};
+use crate::session::work::Work;
 use crate::settings::{Settings, limits};
 use crate::stats::Stat;
 use client::ProxyClient;
@@ -67,6 +68,8 @@ pub struct Proxy {
     coherence: Coherence,
     /// The memory for decoding, lent to one client after the other.
     scratch: Option<Box<Scratch>>,
+    /// The work of the client that is served now.
+    work: Work,
 }
 
 impl Proxy {
@@ -82,6 +85,7 @@ impl Proxy {
             held: Vec::new(),
             coherence: Coherence::new(settings.cache_bytes, now),
             scratch: None,
+            work: Work::default(),
             settings,
         }
     }

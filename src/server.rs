@@ -8,11 +8,13 @@
 //! - `store.rs`: how keys and values are kept
 //! - `client.rs`: one client      - `requests.rs`: its requests, one after the other
 //! - `transactions.rs`: `MULTI` to `EXEC`
+//! - `listing.rs`: `CLIENT LIST`
 //! - `observers.rs`: the clients that are notified of changes, by `WATCH` and `CLIENT TRACKING`
 
 mod client;
 pub mod commands;
 pub mod keyspace;
+mod listing;
 pub mod memory;
 pub mod observers;
 mod requests;
@@ -25,7 +27,7 @@ use crate::handler::{CloseReason, ConnId, ConnMap, Handler, Next, Outbox, Via};
 use crate::protocol::command::Verb;
 use crate::protocol::{Reply, Scratch};
 use crate::server::memory::Memory;
-use crate::session::{Identity, Origin, Outcome, RequestContext, Session, clients, program};
+use crate::session::{Identity, Origin, Outcome, RequestContext, Session, program, work};
 use crate::settings::{Program, Settings};
 use crate::stats::{Stat, Stats};
 use client::Client;
@@ -39,6 +41,8 @@ pub struct Server {
     clients: ConnMap<Client>,
     scratch: Option<Box<Scratch>>,
     keyspace: Keyspace,
+    /// The number of clients whose `CLIENT LIST` is under way.
+    listings: usize,
 }
 
 /// Whether a connection goes on after a request.
@@ -57,6 +61,7 @@ impl Server {
             clients: ConnMap::default(),
             scratch: None,
             keyspace: Keyspace::new(&settings, now),
+            listings: 0,
         }
     }
 
@@ -65,6 +70,11 @@ impl Server {
     pub fn counting(mut self, memory: Memory) -> Server {
         self.keyspace.memory = memory;
         self
+    }
+
+    /// Returns the work of the latest turn: see `work.rs`. For tests.
+    pub fn work_of_turn(&self) -> usize {
+        self.keyspace.work.done()
     }
 }
 
@@ -140,6 +150,18 @@ impl Handler for Server {
 
 impl Server {
     fn connection_command(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Then {
+        let before = out.unsent(context.conn);
+        let then = self.execute_connection_command(out, context);
+        let written = out.unsent(context.conn).saturating_sub(before);
+        self.keyspace.work.add(written * work::FORMATTED + context.request.len() * work::WORD);
+        then
+    }
+
+    fn execute_connection_command(
+        &mut self,
+        out: &mut Outbox,
+        context: &RequestContext<'_>,
+    ) -> Then {
         let RequestContext { conn, request, style, now } = *context;
         let unix = out.clock.unix(now.instant);
         let Some(client) = self.clients.get_mut(conn) else { return Then::Close };
@@ -174,16 +196,7 @@ impl Server {
                 program::answer(request, style, Program::Server, identity, stats, settings, output);
                 self.keyspace.apply(settings);
             }
-            Outcome::Clients(request) => {
-                let sessions = self.clients.iter().map(|(conn, client)| (conn, &client.session));
-                let reply = &mut style.writer(output);
-                let killed = clients::answer(&request, conn, sessions, now, reply);
-                for other in killed.others {
-                    self.forget(other);
-                    out.abort(other);
-                }
-                return if killed.own { Then::Close } else { Then::Continue };
-            }
+            Outcome::Clients(request) => return self.clients_command(out, context, &request),
         }
         Then::Continue
     }
@@ -197,9 +210,12 @@ impl Server {
     fn forget(&mut self, conn: ConnId) {
         let client = self.clients.remove(conn);
         self.keyspace.observers.watches.forget(conn);
-        if let Some(reader) = client.and_then(|client| client.reader()) {
+        let Some(mut client) = client else { return };
+        if let Some(reader) = client.reader() {
             self.keyspace.observers.tracking.leave(reader);
         }
+        self.forget_listing(&mut client);
+        client.abandon(&mut self.keyspace);
     }
 
     fn publish(&self, stats: &mut Stats, now: Now) {

@@ -5,6 +5,7 @@
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
 //! - `command_docs.rs`: `COMMAND`, the table of commands
 //! - `tracking.rs`: `CLIENT TRACKING`, which reads a client tracks
+//! - `work.rs`: how much of it a client's turn does
 //! - `error.rs`: why a request fails · `text_dump.rs`: the reply to a `DUMP` in text
 //! - `identity.rs`: the server that `HELLO` and `INFO` name
 //! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
@@ -21,6 +22,7 @@ pub mod program;
 mod text_dump;
 mod tracking;
 pub mod transaction;
+pub mod work;
 
 pub use commands::{MAX_NAME, Outcome, help};
 pub use error::{RequestError, check_pattern};
@@ -31,7 +33,7 @@ use crate::base::buffer::Buffer;
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next};
-use crate::protocol::command::Verb;
+use crate::protocol::command::{Command, TABLE, Verb};
 use crate::protocol::resp::{self, Version, Writer};
 use crate::protocol::{Decoded, Decoder, Form, Midway, Reply, Request, Scratch, text};
 use crate::session::transaction::Transaction;
@@ -238,6 +240,11 @@ impl Session {
     /// Notes the command that the client has sent.
     pub fn note_command(&mut self, verb: Verb) {
         self.latest = Some(verb);
+    }
+
+    /// Returns the command that the client has sent last.
+    pub fn latest_command(&self) -> Option<&'static Command> {
+        self.latest.map(|verb| &TABLE[verb as usize])
     }
 
     fn peer(&self) -> SocketAddr {

@@ -64,6 +64,24 @@ impl Dropped {
     }
 }
 
+/// The bytes of a piece of [`shrinking`].
+const SHRUNK: usize = 1 << 20;
+
+/// Returns the memory of a vector in pieces, as their sizes: from its end, as each is taken. The
+/// system takes the pages of a large one back without a copy.
+pub fn shrinking<T: Send + 'static>(
+    mut vector: Vec<T>,
+) -> impl Iterator<Item = usize> + Send + 'static {
+    std::iter::from_fn(move || {
+        let before = vector.capacity() * size_of::<T>();
+        let kept = before.saturating_sub(SHRUNK) / size_of::<T>().max(1);
+        vector.truncate(kept);
+        vector.shrink_to(kept);
+        (before > 0).then(|| before - vector.capacity() * size_of::<T>())
+    })
+    .fuse()
+}
+
 /// Returns the same pieces, and has the allocator settle as they are taken: glibc joins small freed
 /// pieces only when something large is allocated. All at once, for a request that happens to need
 /// that, it takes milliseconds; see `docs/design.md`. There is no call for it, so something large

@@ -28,6 +28,16 @@ impl Scratch {
     pub fn forget(&mut self) {
         self.ahead.forget();
     }
+
+    /// Takes the words of the request that was decoded last, which was not decoded ahead.
+    pub(super) fn take_words(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.words)
+    }
+
+    /// Returns the bytes of the input before the request that was decoded last.
+    pub(super) fn done_with(&self) -> usize {
+        self.done_with
+    }
 }
 
 /// The kind of request that has begun and not ended.

@@ -40,6 +40,13 @@ pub struct Key<'a> {
     pub(super) hash: Option<NonZeroU64>,
 }
 
+impl<'a> Key<'a> {
+    /// Returns a key with its hash, for the store that computed it.
+    pub fn hashed(bytes: &'a [u8], hash: u64) -> Key<'a> {
+        Key { bytes, hash: NonZeroU64::new(hash) }
+    }
+}
+
 impl Key<'_> {
     /// Returns the hash of the key, which `compute` computes unless it is known.
     #[inline]

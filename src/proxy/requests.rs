@@ -21,7 +21,9 @@ use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
 use crate::protocol::command::{Access, Verb};
 use crate::protocol::{Decoded, Form, Reply, Scratch, Words};
-use crate::session::{BatchEnd, Outcome, RequestContext, RequestError, Style, clients, program};
+use crate::session::{
+    BatchEnd, Outcome, RequestContext, RequestError, Style, clients, program, work,
+};
 use crate::settings::{Program, limits};
 use crate::stats::Stat;
 use std::time::{Duration, Instant};
@@ -39,6 +41,7 @@ impl Proxy {
         // Lent out, so that a request does not borrow all of the proxy.
         let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.forget();
+        self.work.begin_turn();
         let next = loop {
             match self.serve_batch(out, conn, input, &mut scratch, now) {
                 BatchEnd::Pause => {}
@@ -62,7 +65,7 @@ impl Proxy {
         scratch: &mut Scratch,
         at: Now,
     ) -> BatchEnd {
-        let Proxy { settings, clients, upstream, coherence, .. } = self;
+        let Proxy { settings, clients, upstream, coherence, work, .. } = self;
         let now = at.instant;
         let Some(client) = clients.get_mut(conn).filter(|client| !client.has_ended) else {
             return BatchEnd::Close;
@@ -75,6 +78,10 @@ impl Proxy {
             if let Some(next) = client.wait_if_full(unsent, limits.output_limit) {
                 return BatchEnd::Stop(next);
             }
+            if work.is_over() {
+                return BatchEnd::Stop(Next::Drain);
+            }
+            work.add(work::REQUEST);
             if client.dump.is_some() {
                 let next = self.advance_dump(out, conn, now);
                 return next.map_or(BatchEnd::Pause, BatchEnd::Stop);
@@ -207,6 +214,7 @@ impl Proxy {
     /// Executes a request that is not a plain `GET`, or fails one that was held in vain.
     fn execute_slow(&mut self, out: &mut Outbox, context: &RequestContext<'_>) -> Result<(), Hold> {
         let RequestContext { conn, request, style, .. } = *context;
+        self.work.add(work::SENT_ON + request.len() * work::WORD);
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let verb = request.command.verb;
         if let Some(failure) = client.take_up() {
@@ -337,6 +345,7 @@ impl Proxy {
             &mut reply,
             &mut out.stats,
         );
+        self.work.add(reply.len() * work::FORMATTED);
         // The command may be the one that changes it.
         style.quiet = client.session.is_quiet();
         match outcome {

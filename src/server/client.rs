@@ -1,15 +1,16 @@
 //! One client, as the server knows it.
 
-use super::commands::DumpStream;
+use super::commands::long::LongCommand;
 use super::keyspace::Keyspace;
 use super::observers::tracking::{ReaderId, Tracking};
 use crate::base::clock::Now;
 use crate::base::output::Output;
-use crate::protocol::Request;
 use crate::protocol::command::Access;
 use crate::protocol::resp::{Version, Writer};
+use crate::protocol::{Request, RequestDraft};
 use crate::session::Session;
 use crate::settings::limits;
+use crate::stats::Stats;
 
 /// A client of the server.
 #[derive(Debug)]
@@ -23,17 +24,19 @@ pub struct Client {
 /// The state that few clients have.
 #[derive(Debug, Default)]
 pub struct Rare {
-    /// A text `DUMP` that is under way.
-    pub dumping: Option<Dumping>,
+    /// A command that takes long, and is under way.
+    pub underway: Option<Underway>,
     /// Its number in the tracking table, while it tracks what it reads.
     pub reader: Option<ReaderId>,
 }
 
-/// A `DUMP` that is under way.
+/// A command that takes long, under way.
 #[derive(Debug)]
-pub struct Dumping {
-    /// The stream of its reply.
-    pub dump: DumpStream,
+pub struct Underway {
+    /// The command itself.
+    pub command: LongCommand,
+    /// The client as a reader of the keys that the command reads, if it tracks them.
+    reader: Option<ReaderId>,
     /// The invalidations that wait for its end, since none may be sent within a reply.
     pub held: Output,
 }
@@ -49,35 +52,84 @@ impl Client {
         self.rare.as_ref()?.reader
     }
 
-    /// Returns the text `DUMP` that is under way.
-    pub fn dumping(&mut self) -> Option<&mut Dumping> {
-        self.rare.as_mut()?.dumping.as_mut()
+    /// Returns the command that is under way.
+    pub fn underway(&mut self) -> Option<&mut Underway> {
+        self.rare.as_mut()?.underway.as_mut()
     }
 
-    /// Begins a text `DUMP`, if there is one.
-    #[inline]
-    pub fn begin(&mut self, dump: Option<DumpStream>) {
-        if let Some(dump) = dump {
-            self.change_rare(|rare| rare.dumping = Some(Dumping { dump, held: Output::new() }));
-        }
-    }
-
-    /// Sends the next piece of the text `DUMP` that is under way. Returns `false` if there is none.
-    #[inline]
-    pub fn step_dump(&mut self, keyspace: &Keyspace, output: &mut Output, now: Now) -> bool {
-        let Some(dumping) = self.dumping() else { return false };
-        if dumping.dump.step(keyspace, output, now) {
-            output.push_all(&dumping.held);
-            self.end_dump();
-        }
-        true
-    }
-
-    /// Ends the text `DUMP` that is under way.
+    /// Begins a command that takes long, for this request. Returns what is kept of the request,
+    /// if the command wants to have it.
     #[cold]
-    pub fn end_dump(&mut self) {
+    pub fn begin(&mut self, command: LongCommand, request: &Request<'_>) -> Option<RequestDraft> {
+        let draft = command.wants_request().then(|| request.draft());
+        let reader = self.reader().filter(|_| self.tracks(request));
+        let underway = Underway { command, reader, held: Output::new() };
+        self.change_rare(|rare| rare.underway = Some(underway));
+        draft
+    }
+
+    /// Executes the next steps of the command that is under way. Returns whether one still is.
+    #[inline]
+    pub fn step(
+        &mut self,
+        keyspace: &mut Keyspace,
+        output: &mut Output,
+        stats: &mut Stats,
+        now: Now,
+    ) -> bool {
+        self.rare.is_some() && self.step_underway(keyspace, output, stats, now)
+    }
+
+    #[cold]
+    fn step_underway(
+        &mut self,
+        keyspace: &mut Keyspace,
+        output: &mut Output,
+        stats: &mut Stats,
+        now: Now,
+    ) -> bool {
+        if let Some(command) = self.session.latest_command() {
+            stats.continue_request(command);
+        }
+        let Some(Underway { command, reader, held }) = self.underway() else { return false };
+        let is_over = command.step(keyspace, output, stats, now, |keyspace, key| {
+            if let Some(reader) = *reader {
+                keyspace.observers.tracking.track(reader, key);
+            }
+        });
+        if is_over {
+            output.push_all(held);
+            self.change_rare(|rare| rare.underway = None);
+        }
+        !is_over
+    }
+
+    /// Ends the text `DUMP` that is under way, whose reply is not wanted.
+    pub fn abandon_text(&mut self) {
+        if let Some(Underway { command: LongCommand::Dump(_), .. }) = self.underway() {
+            self.change_rare(|rare| rare.underway = None);
+        }
+    }
+
+    /// Takes out the command that is under way, to be put back.
+    pub fn take_underway(&mut self) -> Option<Underway> {
+        self.rare.as_mut()?.underway.take()
+    }
+
+    /// Puts back the command that is under way.
+    pub fn put_back(&mut self, underway: Underway) {
+        self.change_rare(|rare| rare.underway = Some(underway));
+    }
+
+    /// Ends the command that is under way, and gives up what it has collected.
+    #[cold]
+    pub fn abandon(&mut self, keyspace: &mut Keyspace) {
         if self.rare.is_some() {
-            self.change_rare(|rare| rare.dumping = None);
+            self.change_rare(|rare| {
+                if let Some(underway) = rare.underway.take() {
+                    underway.command.abandon(keyspace);
+                }
+            });
         }
     }
 
@@ -85,7 +137,7 @@ impl Client {
     pub fn change_rare(&mut self, change: impl FnOnce(&mut Rare)) {
         let mut rare = self.rare.take().unwrap_or_default();
         change(&mut rare);
-        self.rare = Some(rare).filter(|it| it.dumping.is_some() || it.reader.is_some());
+        self.rare = Some(rare).filter(|it| it.underway.is_some() || it.reader.is_some());
     }
 
     /// Returns itself as the author of changes, if it wants no invalidations of its own.
@@ -104,15 +156,18 @@ impl Client {
     /// Tracks the keys that a request has just read, if the client wants that.
     pub fn track_keys(&self, tracking: &mut Tracking, request: &Request<'_>) {
         if let Some(reader) = self.reader()
-            && request.command.access == Access::Read
-            && self.session.tracks_reads()
+            && self.tracks(request)
         {
             request.keys().for_each(|key| tracking.track(reader, key));
         }
     }
+
+    fn tracks(&self, request: &Request<'_>) -> bool {
+        request.command.access == Access::Read && self.session.tracks_reads()
+    }
 }
 
-impl Dumping {
+impl Underway {
     /// Holds an invalidation; too many become one of all keys.
     pub fn hold(&mut self, key: Option<&[u8]>) {
         if key.is_none() || self.held.len() > limits::HIGH_WATER {

@@ -2,15 +2,20 @@
 //!
 //! - `strings.rs`: values      - `expiry.rs`: when keys expire      - `keys.rs`: keys as such
 //! - `scan.rs`: what goes over all keys, `DUMP` among them
+//! - `long.rs`: what takes long, a step at a time      - `many.rs`: requests with many keys
+//! - `collect.rs`: their replies
 //! - `arguments.rs`: how words become numbers, times and options
 
 mod arguments;
+mod collect;
 mod expiry;
 mod keys;
+pub mod long;
+mod many;
 mod scan;
 mod strings;
 
-pub use scan::DumpStream;
+pub use scan::STREAM_CHUNK;
 
 use super::keyspace::Keyspace;
 use super::store::Expiry;
@@ -21,6 +26,7 @@ use crate::protocol::resp::Writer;
 use crate::protocol::{Form, Key, Reply, Request};
 use crate::session::{Origin, RequestError, Style};
 use crate::stats::{Stat, Stats};
+use long::LongCommand;
 
 /// Returns the error in place of a reply over the output limit.
 pub fn too_large() -> RequestError {
@@ -60,7 +66,7 @@ impl<'a> Call<'a> {
 /// back.
 type Function = fn(&mut Call<'_>) -> Result<(), RequestError>;
 
-/// Executes a request for the keys, and writes its reply to `out`; but a `DUMP` in text is only
+/// Executes a request for the keys, and writes its reply to `out`; but one that takes long is only
 /// begun, and returned.
 #[inline]
 pub fn execute(
@@ -70,7 +76,7 @@ pub fn execute(
     out: &mut Output,
     stats: &mut Stats,
     now: Now,
-) -> Option<DumpStream> {
+) -> Option<LongCommand> {
     let mark = out.len();
     match request.command.verb {
         // The commands of the text protocol reply in either form.
@@ -89,13 +95,17 @@ pub fn execute(
             }
             style.write(out, Origin::Server, reply);
         }
+        Verb::Del | Verb::Unlink | Verb::Exists | Verb::Touch | Verb::Mget | Verb::Mset
+            if long::has_many_keys(request) && !keyspace.work.is_in_transaction() =>
+        {
+            return begin(keyspace, request, style, out, stats);
+        }
         Verb::Del | Verb::Unlink => {
             style.write(out, Origin::Server, keys::del(keyspace, request, now));
         }
-        Verb::Dump if style.form == Form::Text => match DumpStream::new(style, request) {
-            Ok(dump) => return Some(dump),
-            Err(usage) => RequestError::new(usage).write(style, out, stats),
-        },
+        Verb::Dump | Verb::Keys | Verb::Randomkey => {
+            return begin(keyspace, request, style, out, stats);
+        }
         verb => {
             let function = function(verb).expect("it is for the keys");
             let reply = style.writer(out);
@@ -111,6 +121,19 @@ pub fn execute(
         too_large().write(style, out, stats);
     }
     None
+}
+
+/// Begins a request that takes long, and returns it, or writes why it has not begun.
+#[cold]
+fn begin(
+    keyspace: &mut Keyspace,
+    request: &Request<'_>,
+    style: Style,
+    out: &mut Output,
+    stats: &mut Stats,
+) -> Option<LongCommand> {
+    let begun = LongCommand::begin(keyspace, request, style);
+    begun.map_err(|why| why.write(style, out, stats)).ok()
 }
 
 /// Returns the function of a command for the keys.
@@ -133,15 +156,12 @@ const fn function(verb: Verb) -> Option<Function> {
         Verb::Exists | Verb::Touch => keys::exists,
         Verb::Type => keys::kind,
         Verb::Rename | Verb::Renamenx => keys::rename,
-        Verb::Randomkey => keys::random,
         Verb::Dbsize => keys::count,
         Verb::Flushdb | Verb::Flushall => keys::flush,
         Verb::Expire | Verb::Pexpire | Verb::Expireat | Verb::Pexpireat => expiry::set_expiry,
         Verb::Ttl | Verb::Pttl | Verb::Expiretime | Verb::Pexpiretime => expiry::remaining,
         Verb::Persist => expiry::persist,
-        Verb::Keys => scan::keys,
         Verb::Scan => scan::scan,
-        Verb::Dump => scan::dump,
         _ => return None,
     };
     Some(function)
@@ -152,7 +172,8 @@ const _: () = {
     while row < TABLE.len() {
         let command = &TABLE[row];
         let is_above = matches!(command.verb, Verb::Get | Verb::Put | Verb::Del | Verb::Unlink);
-        let is_elsewhere = is_above || command.is_container() || !command.is_for_keys();
+        let is_begun = matches!(command.verb, Verb::Dump | Verb::Keys | Verb::Randomkey);
+        let is_elsewhere = is_above || is_begun || command.is_container() || !command.is_for_keys();
         if !is_elsewhere && function(command.verb).is_none() {
             // This command has no arm in `function`.
             panic!("{}", command.name);

@@ -4,13 +4,14 @@
 //! of which informs the observers of the keys that it changes. So no change goes unnoticed.
 
 use super::observers::Observers;
-use super::store::{Expiry, MAX_PAGED, Store};
+use super::store::{Expiry, MAX_PAGED, RandomWalk, Store};
 use crate::base::clock::Now;
 use crate::base::output::Value;
 use crate::handler::ConnId;
 use crate::protocol::command::Command;
 use crate::protocol::{Key, KeyLookup};
 use crate::server::memory::Memory;
+use crate::session::work::Work;
 use crate::settings::{PutMode, Settings, limits};
 use crate::stats::{Stat, Stats};
 use std::time::Instant;
@@ -36,6 +37,8 @@ pub struct Keyspace {
     is_far_over: bool,
     /// The number of keys that were drawn at random.
     draws: u64,
+    /// The work of the client that is served now.
+    pub work: Work,
 }
 
 /// The change in bytes after which the system's count is read again, which takes some 15 µs.
@@ -66,6 +69,7 @@ impl Keyspace {
             read_at: 0,
             is_far_over: false,
             draws: 0,
+            work: Work::default(),
         }
     }
 
@@ -97,10 +101,20 @@ impl Keyspace {
         deadline
     }
 
-    /// Returns one of the keys; `None`: there is none.
-    pub fn random(&mut self, now: Now) -> Option<&[u8]> {
+    /// Returns the search for one of the keys.
+    pub fn random(&mut self) -> RandomWalk {
         self.draws += 1;
-        self.store.random(self.draws, now)
+        RandomWalk::new(self.draws)
+    }
+
+    /// Frees memory by and by: each piece is freed as it is taken, and its size returned.
+    pub fn dispose(&mut self, pieces: impl Iterator<Item = usize> + Send + 'static) {
+        self.store.dispose(pieces);
+    }
+
+    /// Returns whether a reply may take more memory while it is collected.
+    pub fn has_memory_for_replies(&mut self) -> bool {
+        self.memory_limit == 0 || !self.takes_far_too_much()
     }
 
     /// Makes memory for a request of this command: see `--max-memory`. Returns `false` if there is

@@ -12,9 +12,9 @@ use crate::base::buffer::{Buffer, SCRATCH_BYTES};
 use crate::base::clock::Now;
 use crate::base::output::Output;
 use crate::handler::{ConnId, Next, Outbox};
-use crate::protocol::command::{Access, TABLE, Verb};
-use crate::protocol::{Decoded, Form, Refusal, Scratch};
-use crate::session::{BatchEnd, Collected, RequestContext, RequestError, Style};
+use crate::protocol::command::{Access, Verb};
+use crate::protocol::{Decoded, Form, Refusal, Request, RequestDraft, Scratch};
+use crate::session::{BatchEnd, Collected, RequestContext, RequestError, Style, work};
 use crate::settings::limits;
 use crate::stats::{Stat, Stats};
 
@@ -31,6 +31,10 @@ impl Server {
         // Lent out, so that a request does not borrow all of the server.
         let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.forget();
+        self.keyspace.work.begin_turn();
+        if self.listings > 0 {
+            self.list_clients(conn, now);
+        }
         if self.keyspace.observers.tracking.is_on() {
             self.set_author(conn);
         }
@@ -69,13 +73,13 @@ impl Server {
         let limits = &self.settings.limits;
         client.session.note_activity(now);
         loop {
-            if output.len() > limits::HIGH_WATER {
+            if output.len() > limits::HIGH_WATER
+                || self.keyspace.work.is_over()
+                || client.step(&mut self.keyspace, output, stats, now)
+            {
                 return BatchEnd::Stop(Next::Drain);
             }
-            if client.step_dump(&self.keyspace, output, now) {
-                stats.continue_request(&TABLE[Verb::Dump as usize]);
-                return BatchEnd::Stop(Next::Drain);
-            }
+            self.keyspace.work.add(work::REQUEST);
             client.session.decoder.look_ahead(input.bytes(), scratch, limits, &self.keyspace);
             let (consumed, decoded) = client.session.decode(input.bytes(), scratch, limits);
             match decoded {
@@ -90,7 +94,14 @@ impl Server {
                     } else if client.session.is_plain() && request.command.is_for_keys() {
                         let style = client.session.style(request.form, Some(request.command.verb));
                         let keys = &mut self.keyspace;
-                        client.begin(commands::execute(keys, &request, style, output, stats, now));
+                        if let Some(long) =
+                            commands::execute(keys, &request, style, output, stats, now)
+                        {
+                            let draft = client.begin(long, &request);
+                            client.session.end_caching(Some(request.command));
+                            client.take_request(draft, scratch, input, consumed);
+                            return BatchEnd::Pause;
+                        }
                         let tracking = &mut self.keyspace.observers.tracking;
                         if tracking.is_on() && client.track_reads(tracking, &request) {
                             // They are sent between this reply and the next.
@@ -101,7 +112,8 @@ impl Server {
                         let style = client.session.style(request.form, Some(request.command.verb));
                         let context = RequestContext { conn, request: &request, style, now };
                         let then = self.execute_slow(out, &context);
-                        input.consume(consumed);
+                        let draft = self.draft(conn, &request);
+                        self.consume(conn, draft, scratch, input, consumed);
                         return if then == Then::Close { BatchEnd::Close } else { BatchEnd::Pause };
                     }
                 }
@@ -160,7 +172,7 @@ impl Server {
             && client.session.is_quiet()
             && let Some(output) = out.output(conn)
         {
-            client.end_dump();
+            client.abandon_text();
             output.truncate(mark);
         }
     }
@@ -192,10 +204,14 @@ impl Server {
                         error.write(style, output, stats);
                         return Then::Continue;
                     }
-                    let keyspace = &mut self.keyspace;
-                    let dump = commands::execute(keyspace, request, style, output, stats, now);
-                    client.begin(dump);
-                    client.track_keys(&mut self.keyspace.observers.tracking, request);
+                    let keys = &mut self.keyspace;
+                    match commands::execute(keys, request, style, output, stats, now) {
+                        Some(long) if keys.work.is_in_transaction() => {
+                            long.finish(keys, style, output, stats, now);
+                        }
+                        Some(long) => _ = client.begin(long, request),
+                        None => client.track_keys(&mut keys.observers.tracking, request),
+                    }
                 }
                 Then::Continue
             }
@@ -203,7 +219,45 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Consumes a request, and gives it to the command of the client that wants it.
+    fn consume(
+        &mut self,
+        conn: ConnId,
+        draft: Option<RequestDraft>,
+        scratch: &mut Scratch,
+        input: &mut Buffer,
+        consumed: usize,
+    ) {
+        match self.clients.get_mut(conn) {
+            Some(client) => client.take_request(draft, scratch, input, consumed),
+            None => input.consume(consumed),
+        }
+    }
+
+    /// Returns what is kept of a request that its command, which has begun, wants to have.
+    fn draft(&mut self, conn: ConnId, request: &Request<'_>) -> Option<RequestDraft> {
+        let underway = self.clients.get_mut(conn)?.underway()?;
+        underway.command.wants_request().then(|| request.draft())
+    }
+}
+
 impl Client {
+    /// Consumes a request, and gives it to the command that is under way, if that wants it.
+    fn take_request(
+        &mut self,
+        draft: Option<RequestDraft>,
+        scratch: &mut Scratch,
+        input: &mut Buffer,
+        consumed: usize,
+    ) {
+        let Some(draft) = draft else { return input.consume(consumed) };
+        let request = draft.take(scratch, input, consumed);
+        if let Some(underway) = self.underway() {
+            underway.command.take_request(request);
+        }
+    }
+
     /// Answers a request that is not executed, and counts why.
     #[cold]
     fn refuse(

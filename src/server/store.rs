@@ -50,6 +50,7 @@ pub use pages::MAX_PAGED;
 use pages::{Handle, Moved, Pages};
 use std::hint::black_box;
 use std::time::Instant;
+pub use walk::{RandomWalk, WalkStep};
 
 /// The lifetime of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

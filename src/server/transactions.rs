@@ -65,6 +65,7 @@ impl Server {
         self.discard_unwanted_reply(out, conn, begin);
         let output_limit = self.settings.limits.output_limit;
         let mut then = Then::Continue;
+        self.keyspace.work.begin_transaction();
         let mut replay = Replay::new(requests.bytes());
         while let Some(Decoded::Request(request)) = replay.next_request() {
             let Some(client) = self.clients.get_mut(conn) else {
@@ -95,6 +96,7 @@ impl Server {
             self.discard_unwanted_reply(out, conn, mark);
         }
         self.keyspace.output_limit = output_limit;
+        self.keyspace.work.end_transaction();
         if let Some(client) = self.clients.get_mut(conn) {
             client.session.end_transaction();
         }

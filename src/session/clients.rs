@@ -125,6 +125,26 @@ pub struct KilledClients {
     pub own: bool,
 }
 
+impl ClientsRequest {
+    /// Returns whether it is a `CLIENT LIST`.
+    pub fn is_list(&self) -> bool {
+        self.action == ClientsAction::List
+    }
+}
+
+/// Returns the clients that a request of the client `own` concerns, in the order in which they
+/// connected, as in Redis.
+pub fn passing<'a>(
+    request: &ClientsRequest,
+    own: ConnId,
+    sessions: impl Iterator<Item = (ConnId, &'a Session)>,
+) -> Vec<ConnId> {
+    let passing = sessions.filter(|(conn, session)| request.which.passes(*conn, session, own));
+    let mut passing: Vec<ConnId> = passing.map(|(conn, _)| conn).collect();
+    passing.sort_unstable_by_key(|conn| conn.number());
+    passing
+}
+
 /// Executes a request of the client `own`. Returns the clients that are to be disconnected.
 pub fn answer<'a>(
     request: &ClientsRequest,
@@ -157,7 +177,7 @@ pub fn answer<'a>(
 
 /// Returns a client's line in `CLIENT LIST`, with its end: the fields of Redis that are true here,
 /// and `lib-name` and `lib-ver` of later versions.
-pub(super) fn line(conn: ConnId, session: &Session, seconds: u32) -> String {
+pub fn line(conn: ConnId, session: &Session, seconds: u32) -> String {
     let none = Names::default();
     let Names { name, library, library_version } = session.names.as_deref().unwrap_or(&none);
     let (id, peer) = (conn.number(), session.peer());

@@ -2,7 +2,7 @@
 //! specifications are left empty.
 
 use super::{RequestError, check_pattern};
-use crate::base::glob;
+use crate::base::glob::Pattern;
 use crate::protocol::Request;
 use crate::protocol::command::arguments::Argument;
 use crate::protocol::command::{Access, Command, KeyRange, Verb};
@@ -196,7 +196,8 @@ fn list(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), RequestErro
             b"PATTERN" => {
                 check_pattern(pattern.len())?;
                 let all = rows.flat_map(|row| std::iter::once(row).chain(row.subcommands()));
-                let takes = |name: &String| glob::matches_in_any_case(pattern, name.as_bytes());
+                let pattern = Pattern::in_any_case(pattern);
+                let takes = |name: &String| pattern.matches(name.as_bytes());
                 all.map(name).filter(takes).collect()
             }
             // There are none of these.

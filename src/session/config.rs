@@ -2,7 +2,7 @@
 //! Redis that its tools request.
 
 use super::{RequestError, check_pattern};
-use crate::base::glob;
+use crate::base::glob::Pattern;
 use crate::protocol::text::printable;
 use crate::settings::{Program, Setting, Settings, settings_of};
 
@@ -55,9 +55,10 @@ pub(super) fn get<'a>(
     check_pattern(
         patterns.iter().map(|pattern| pattern.len() + 1).sum::<usize>().saturating_sub(1),
     )?;
+    let read: Vec<_> = patterns.iter().map(|it| (it, Pattern::in_any_case(it))).collect();
     let found = rows(program).filter_map(|(name, meaning)| {
         let name = name.as_bytes();
-        let pattern = patterns.iter().find(|it| glob::matches_in_any_case(it, name))?;
+        let (pattern, _) = read.iter().find(|(_, it)| it.matches(name))?;
         let name = if pattern.eq_ignore_ascii_case(name) { pattern } else { name };
         Some(match meaning {
             Meaning::Setting(setting) => (name, setting.show(settings)),

@@ -70,6 +70,8 @@ impl Session {
 pub struct Transaction {
     requests: Buffer,
     count: usize,
+    /// The number of all words.
+    words: usize,
     failed: bool,
     growing: Option<&'static Command>,
 }
@@ -78,15 +80,16 @@ impl Transaction {
     /// Adds a request, of these words.
     ///
     /// # Errors
-    /// With it the requests would have more than `most` bytes: it is not kept, and the transaction
-    /// fails.
+    /// With it the requests would have more than `most` bytes, or more words than one request may
+    /// have, since all are executed at once: it is not kept, and the transaction fails.
     pub fn push(&mut self, words: Words<'_>, most: usize) -> Result<(), RequestError> {
         let mark = self.requests.len();
         resp::push_header(&mut self.requests, b'*', words.len() as u64);
         for word in words.iter() {
             resp::push_bulk(&mut self.requests, word);
         }
-        if self.requests.len() > most {
+        self.words += words.len();
+        if self.requests.len() > most || self.words > resp::MAX_ARGUMENTS {
             self.requests.truncate(mark);
             self.failed = true;
             return Err(RequestError::counted(Stat::TooLargeRequests, "transaction too large"));

@@ -4,6 +4,14 @@ use super::*;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    Pattern::new(pattern).matches(text)
+}
+
+fn matches_in_any_case(pattern: &[u8], text: &[u8]) -> bool {
+    Pattern::in_any_case(pattern).matches(text)
+}
+
 #[test]
 fn patterns_take_what_those_of_redis_take() {
     let table: &[(&str, &[&str], &[&str])] = &[
@@ -76,6 +84,37 @@ fn many_stars_take_no_longer_than_one() {
     assert!(begin.elapsed() < Duration::from_secs(5), "not each way to share the text out");
 }
 
+#[test]
+fn long_segments_are_found_across_words() {
+    for length in [1, 63, 64, 65, 127, 128, 129, 1000] {
+        let segment = [b"[ab]".to_vec(), b"?".repeat(length - 1)].concat();
+        for pattern in
+            [[b"*", &segment[..], b"*"].concat(), [b"*?x", &segment[..], b"*y*"].concat()]
+        {
+            let is_second = pattern.starts_with(b"*?x");
+            let (front, end): (&[u8], &[u8]) =
+                if is_second { (b"--x", b"--y-") } else { (b"--", b"") };
+            for (first, rest, expected) in
+                [(b'a', length - 1, true), (b'c', length - 1, false), (b'b', length, true)]
+            {
+                let text = [front, &[first][..], &b"-".repeat(rest), end].concat();
+                assert_eq!(matches(&pattern, &text), expected, "{length} {first} {is_second}");
+            }
+            let short = [front, b"a", &b"-".repeat(length - 1)].concat();
+            assert!(is_second || !matches(&pattern, &short[..short.len() - 1]), "{length}");
+        }
+    }
+}
+
+#[test]
+fn the_longest_pattern_takes_a_step_for_each_byte_and_word() {
+    let pattern = [b"*".to_vec(), b"?".repeat(1000), b"b*".to_vec()].concat();
+    let text = [&b"a".repeat(65_000)[..], b"c"].concat();
+    let begin = Instant::now();
+    assert!((0..20).all(|_| !matches(&pattern, &text)));
+    assert!(begin.elapsed() < Duration::from_secs(10), "not each piece at each place");
+}
+
 /// What a pattern means, with every `*` tried at every length.
 fn takes(pattern: &[u8], text: &[u8], any_case: bool) -> bool {
     let same = |one: u8, other: u8| one == other || any_case && one.eq_ignore_ascii_case(&other);
@@ -140,8 +179,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
     #[test]
     fn it_agrees_with_a_plain_model(
-        pattern in some_of(r"* * ? \ [ [^ [a- -] ] - ^ a b Z é", 8),
-        text in some_of(r"a a b B - ] ^ \ é", 5),
+        pattern in some_of(r"* * ? \ [ [^ [a- -] ] - ^ a b ab Z é", 8),
+        text in some_of(r"a a b B ab - ] ^ \ é", 5),
     ) {
         let only_stars = text.is_empty() && pattern.len() > 1;
         for (any_case, found) in

@@ -132,13 +132,18 @@ impl<'a> Writer<'a> {
 
     /// Appends a text for people; in RESP2 a bulk string.
     pub fn verbatim(&mut self, text: &[u8]) {
+        self.verbatim_head(text.len());
+        self.out.push(text);
+        self.out.push(b"\r\n");
+    }
+
+    /// Begins a text of so many bytes, which follow, with a line end.
+    pub fn verbatim_head(&mut self, length: usize) {
         match self.version {
-            Version::Two => self.bulk(text),
+            Version::Two => push_header(self.out.plain(), b'$', length as u64),
             Version::Three => {
-                push_header(self.out.plain(), b'=', text.len() as u64 + 4);
+                push_header(self.out.plain(), b'=', length as u64 + 4);
                 self.out.push(b"txt:");
-                self.out.push(text);
-                self.out.push(b"\r\n");
             }
         }
     }

@@ -49,15 +49,6 @@ pub fn rename(call: &mut Call<'_>) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// `RANDOMKEY`.
-pub fn random(call: &mut Call<'_>) -> Result<(), RequestError> {
-    match call.keyspace.random(call.now) {
-        Some(key) => call.reply.bulk(key),
-        None => call.reply.null(),
-    }
-    Ok(())
-}
-
 /// `DBSIZE`.
 pub fn count(call: &mut Call<'_>) -> Result<(), RequestError> {
     call.reply.integer(call.keyspace.store().len() as i64);

@@ -1,20 +1,20 @@
 //! Commands that go over all keys.
 
+use super::Call;
 use super::arguments::integer;
-use super::{Call, too_large};
+use super::collect::{ReplyHead, ReplyPieces};
 use crate::base::clock::Now;
-use crate::base::glob;
+use crate::base::glob::Pattern;
 use crate::base::output::Output;
 use crate::protocol::Request;
-use crate::protocol::resp::Writer;
 use crate::server::keyspace::Keyspace;
+use crate::session::work;
 use crate::session::{RequestError, Style, TextDump, check_pattern};
 use crate::stats::Stat;
 use std::ops::ControlFlow;
 
-/// Entries that one step of a walk over the store looks at: at under 100 ns each it stays below a
-/// millisecond.
-pub const SCAN_STEP: usize = 4096;
+/// Entries that one step of a walk over the store looks at, at the most.
+pub const SCAN_STEP: usize = 2048;
 
 /// The bytes that a streamed reply adds to the output before others have their turn.
 pub const STREAM_CHUNK: usize = 64 * 1024;
@@ -36,13 +36,15 @@ impl DumpStream {
     }
 
     /// Sends the next piece, and returns whether that was the last.
-    pub fn step(&mut self, keyspace: &Keyspace, output: &mut Output, now: Now) -> bool {
+    pub fn step(&mut self, keyspace: &mut Keyspace, output: &mut Output, now: Now) -> bool {
         let full = output.len() + STREAM_CHUNK;
         let DumpStream { text, cursor } = self;
-        *cursor = keyspace.store().scan(*cursor, SCAN_STEP, now, |key, value| {
-            text.write(output, key, value);
+        let step = keyspace.store().walk(*cursor, SCAN_STEP, now, |key, value| {
+            text.write(output, key, value.bytes());
             if output.len() < full { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
+        *cursor = step.next;
+        keyspace.work.add(step.looked_at * work::ENTRY);
         let is_over = *cursor == 0;
         if is_over {
             text.write_end(output);
@@ -51,53 +53,95 @@ impl DumpStream {
     }
 }
 
-/// Writes what `write` makes of each key, and returns the number of those that it wrote.
-///
-/// # Errors
-/// That would be more than a reply may have.
-fn write_each(
-    call: &mut Call<'_>,
-    mut write: impl FnMut(&mut Writer<'_>, &[u8], &[u8]) -> bool,
-) -> Result<usize, RequestError> {
-    let Call { keyspace, reply, now, .. } = call;
-    let full = reply.len() + keyspace.output_limit;
-    let mut count = 0;
-    keyspace.store().scan(0, usize::MAX, *now, |key, value| {
-        count += usize::from(write(reply, key, value));
-        if reply.len() > full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    if reply.len() > full { Err(too_large()) } else { Ok(count) }
+/// A walk over all keys for a reply in RESP, a part of them at a time: `KEYS`, and `DUMP` in RESP.
+/// Each key that exists from its begin to its end is in the reply once; others may be.
+#[derive(Debug)]
+pub struct KeyWalk {
+    what: Wanted,
+    cursor: u64,
+    /// The number of keys found so far.
+    found: usize,
 }
 
-pub fn keys(call: &mut Call<'_>) -> Result<(), RequestError> {
-    let (begin, pattern) = (call.reply.len(), call.word(1));
-    check_pattern(pattern.len())?;
-    let count = write_each(call, |reply, key, _| {
-        let matches = glob::matches(pattern, key);
-        if matches {
-            reply.bulk(key);
-        }
-        matches
-    })?;
-    call.reply.put_before(begin, |reply| reply.array(count));
-    Ok(())
+/// What a walk is to find.
+#[derive(Debug)]
+enum Wanted {
+    Matching(Pattern),
+    All,
+    Pairs,
 }
 
-pub fn dump(call: &mut Call<'_>) -> Result<(), RequestError> {
-    let (begin, pairs) = (call.reply.len(), call.request.dumps_pairs()?);
-    let count = write_each(call, |reply, key, value| {
-        reply.bulk(key);
-        if pairs {
-            reply.bulk(value);
-        }
-        true
-    })?;
-    call.reply.put_before(begin, |reply| if pairs { reply.map(count) } else { reply.array(count) });
-    Ok(())
-}
+impl KeyWalk {
+    fn new(what: Wanted) -> KeyWalk {
+        KeyWalk { what, cursor: 0, found: 0 }
+    }
 
-/// Steps of matching after which one `SCAN` ends: some ten milliseconds.
-const MAX_SCAN_WORK: usize = 1 << 24;
+    /// Returns the walk of a `KEYS`.
+    ///
+    /// # Errors
+    /// The pattern is too long.
+    pub fn of_keys(request: &Request<'_>) -> Result<KeyWalk, RequestError> {
+        let pattern = request.word(1);
+        check_pattern(pattern.len())?;
+        Ok(KeyWalk::new(match pattern {
+            b"*" => Wanted::All,
+            _ => Wanted::Matching(Pattern::new(pattern)),
+        }))
+    }
+
+    /// Returns the walk of a `DUMP` in RESP.
+    ///
+    /// # Errors
+    /// The request is wrong: returns the usage.
+    pub fn of_dump(request: &Request<'_>) -> Result<KeyWalk, RequestError> {
+        Ok(KeyWalk::new(if request.dumps_pairs()? { Wanted::Pairs } else { Wanted::All }))
+    }
+
+    /// Collects the next part. Returns what the reply begins with after the last.
+    pub fn step(
+        &mut self,
+        keyspace: &mut Keyspace,
+        style: Style,
+        reply: &mut ReplyPieces,
+        now: Now,
+    ) -> Option<ReplyHead> {
+        let KeyWalk { what, cursor, found } = self;
+        let most = keyspace.work.left(work::ENTRY);
+        let room = keyspace.work.left(1);
+        let full = keyspace.output_limit;
+        let (mut cost, mut visited) = (0, 0);
+        let step = keyspace.store().walk(*cursor, most, now, |key, value| {
+            (cost, visited) = (cost + work::ENTRY, visited + 1);
+            let is_wanted = match what {
+                Wanted::Matching(pattern) => {
+                    cost += pattern.cost(key.len());
+                    pattern.matches(key)
+                }
+                Wanted::All | Wanted::Pairs => true,
+            };
+            if is_wanted {
+                *found += 1;
+                let before = reply.bytes();
+                reply.write(|out| {
+                    let mut writer = style.writer(out);
+                    writer.bulk(key);
+                    if let Wanted::Pairs = what {
+                        writer.value(value);
+                    }
+                });
+                cost += work::COLLECTED + (reply.bytes() - before) / work::BYTES;
+            }
+            let is_enough = cost >= room || reply.bytes() > full;
+            if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        keyspace.work.add((step.looked_at - visited) * work::ENTRY + cost);
+        *cursor = step.next;
+        (step.next == 0).then_some(match what {
+            Wanted::Pairs => ReplyHead::Map(*found),
+            Wanted::Matching(_) | Wanted::All => ReplyHead::Array(*found),
+        })
+    }
+}
 
 /// The arguments of a `SCAN`.
 struct ScanOptions<'a> {
@@ -152,28 +196,32 @@ pub fn scan(call: &mut Call<'_>) -> Result<(), RequestError> {
     let begin = call.reply.len();
     let full = begin + STREAM_CHUNK;
     let is_string = scan.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(b"string"));
-    let (mut seen, mut matching, mut found, mut work) = (0, 0, 0, 0);
+    let (mut seen, mut matching, mut found, mut cost) = (0, 0, 0, 0);
+    let pattern = Pattern::new(scan.pattern);
     let Call { keyspace, reply, now, .. } = call;
-    let next = keyspace.store().scan(scan.cursor, SCAN_STEP, *now, |key, _| {
+    // One of many in a pipeline takes a step, too.
+    let room = keyspace.work.left(1).max(work::ENTRY * SCAN_STEP / 4);
+    let step = keyspace.store().walk(scan.cursor, SCAN_STEP, *now, |key, _| {
         seen += 1;
-        if glob::matches(scan.pattern, key) {
+        if pattern.matches(key) {
             matching += 1;
             if is_string {
                 found += 1;
                 reply.bulk(key);
             }
         }
-        work += scan.pattern.len() * key.len();
-        let enough = seen == scan.count || reply.len() >= full || work > MAX_SCAN_WORK;
+        cost += pattern.cost(key.len());
+        let enough = seen == scan.count || reply.len() >= full || cost >= room;
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
+    keyspace.work.add(step.looked_at * work::ENTRY + cost);
     if scan.kind.is_some() {
         // To see of what type it is, Redis looks each key up.
         call.stats.add(Stat::Hits, matching);
     }
     reply.put_before(begin, |reply| {
         reply.array(2);
-        reply.bulk(next.to_string().as_bytes());
+        reply.bulk(step.next.to_string().as_bytes());
         reply.array(found);
     });
     Ok(())

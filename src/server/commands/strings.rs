@@ -122,8 +122,15 @@ pub fn mset(call: &mut Call<'_>) -> Result<(), RequestError> {
     Ok(())
 }
 
+/// The most words of an `MSETNX`: 1,000 keys.
+const MAX_MSETNX_WORDS: usize = 2001;
+
 pub fn msetnx(call: &mut Call<'_>) -> Result<(), RequestError> {
     let pairs = pairs(&call.request)?;
+    if call.request.len() > MAX_MSETNX_WORDS && !call.keyspace.work.is_in_transaction() {
+        // It is all or nothing, and so cannot be done in parts.
+        return Err(RequestError::counted(Stat::TooLargeRequests, "too many keys for MSETNX"));
+    }
     let mut keys = call.request.hashed_keys();
     let stores = keys.all(|key| call.keyspace.store().get(key, call.now).is_none());
     if stores {

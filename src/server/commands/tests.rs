@@ -83,7 +83,11 @@ impl Stage {
                 style.version = self.version;
                 self.out.clear();
                 let Stage { keyspace, out, stats, .. } = self;
-                execute(keyspace, &request, style, out, stats, self.now);
+                // So that what takes long is whole.
+                keyspace.work.begin_transaction();
+                if let Some(long) = execute(keyspace, &request, style, out, stats, self.now) {
+                    long.finish(keyspace, style, out, stats, self.now);
+                }
                 let reply = String::from_utf8_lossy(&self.out.to_vec()).replace("\r\n", " ");
                 reply.strip_suffix(' ').expect("a reply ends its line").to_string()
             }

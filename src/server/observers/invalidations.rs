@@ -29,8 +29,8 @@ impl Server {
         let Some(client) = self.clients.get_mut(conn) else { return };
         let Some((output, stats)) = out.output_and_stats(conn) else { return };
         stats.add(Stat::InvalidationsSent, 1);
-        match client.dumping() {
-            Some(dumping) => dumping.hold(key),
+        match client.underway() {
+            Some(underway) => underway.hold(key),
             None => write_invalidation(output, key),
         }
     }

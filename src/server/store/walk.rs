@@ -8,47 +8,94 @@ use super::entry::StoredEntry;
 use super::pages::Handle;
 use crate::base::clock::Now;
 use crate::base::index;
+use crate::base::output::Value;
 use std::ops::ControlFlow;
 
-/// Places that [`Store::random`] looks at before it walks. One in six has a key, so that one walk
-/// in a hundred thousand calls is left.
+/// Places that a [`RandomWalk`] looks at before it walks. One in six has a key, so that one walk in
+/// a hundred thousand calls is left.
 const PROBES: u64 = 64;
 
-/// Places in a bucket that [`Store::random`] chooses from. More have next to no bucket.
+/// Places in a bucket that a [`RandomWalk`] chooses from. More have next to no bucket.
 const PROBED_PLACES: u64 = 32;
 
-/// The most buckets over which [`Store::random`] walks: a millisecond's work.
-const WALKED: usize = 4096;
+/// One step of a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalkStep {
+    /// The cursor of the next step; 0 when there is none.
+    pub next: u64,
+    /// The number of entries that it looked at, and of empty buckets.
+    pub looked_at: usize,
+}
+
+/// The search for some key, each as likely as any other where most have not expired: it looks at
+/// some places of the index and, if no key is in them, walks over all of it from some position on.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomWalk {
+    seed: u64,
+    /// `None`: it has not begun.
+    cursor: Option<u64>,
+    /// It has come to the end, and goes on from 0 to where it began.
+    is_second: bool,
+}
+
+impl RandomWalk {
+    /// Returns a search; another `seed` finds another key.
+    pub fn new(seed: u64) -> RandomWalk {
+        RandomWalk { seed, cursor: None, is_second: false }
+    }
+
+    /// Looks at `most` entries, or some more. Returns the number of those that it looked at, and
+    /// breaks with the key that it found, or with `None` where there is none.
+    pub fn step(
+        &mut self,
+        store: &Store,
+        most: usize,
+        now: Now,
+    ) -> (usize, ControlFlow<Option<Vec<u8>>>) {
+        let Some(cursor) = self.cursor else {
+            if store.is_empty() {
+                return (0, ControlFlow::Break(None));
+            }
+            self.cursor = Some(self.begin());
+            let found = store.probe(self.seed, now).map(<[u8]>::to_vec);
+            let found =
+                found.map_or(ControlFlow::Continue(()), |key| ControlFlow::Break(Some(key)));
+            return (PROBES as usize, found);
+        };
+        let mut found = None;
+        let WalkStep { next, looked_at } = store.walk(cursor, most, now, |key, _| {
+            found = Some(key.to_vec());
+            ControlFlow::Break(())
+        });
+        if found.is_some() {
+            return (looked_at, ControlFlow::Break(found));
+        }
+        let is_over = self.is_second && (next == 0 || next > self.begin());
+        self.is_second |= next == 0;
+        self.cursor = Some(next);
+        let step = if is_over { ControlFlow::Break(None) } else { ControlFlow::Continue(()) };
+        (looked_at, step)
+    }
+
+    fn begin(&self) -> u64 {
+        index::position(mixed(self.seed, PROBES))
+    }
+}
 
 impl Store {
-    /// Returns some key, each as likely as any other; another for another `seed`. `None`, if there
-    /// is none, or hardly one that has not expired.
-    ///
-    /// Looks at some places of the index and, if no key is in them, walks over a part of it.
-    pub fn random(&self, seed: u64, now: Now) -> Option<&[u8]> {
+    /// Returns a key of those at some places of the index; another for another `seed`.
+    fn probe(&self, seed: u64, now: Now) -> Option<&[u8]> {
         let buckets = self.index.buckets();
         let probe = |n| {
             let number = mixed(seed, n);
             let (bucket, place) = (number / PROBED_PLACES, number % PROBED_PLACES);
             self.index.handles((bucket % buckets as u64) as usize).nth(place as usize)
         };
-        let begin = (seed % buckets as u64) as usize;
-        let walk = (begin..buckets).chain(0..begin).take(WALKED);
-        let walk = walk.flat_map(|number| self.index.handles(number));
-        let mut entries = (0..PROBES).filter_map(probe).chain(walk).map(|it| self.pages.entry(it));
+        let mut entries = (0..PROBES).filter_map(probe).map(|it| self.pages.entry(it));
         entries.find(|entry| entry.is_live(now.unix_millis)).map(StoredEntry::key)
     }
 
-    /// Takes one step of a walk over all entries, in no particular order.
-    ///
-    /// Begins at `cursor` (0 for the first step), looks at `most` entries or some more, calls
-    /// `visit(key, value)` for each of them that has not expired, and returns the cursor of the
-    /// next step; 0 when there is none. An empty bucket of the index counts as an entry. If `visit`
-    /// breaks, the step ends after that entry, and those whose hashes are equal in 53 bits.
-    ///
-    /// An entry that exists from the first step to the last is visited exactly once, whatever is
-    /// inserted, replaced, given a deadline or deleted between the steps; a key that is deleted and
-    /// inserted again at most once. Any `cursor` is allowed; one past the end ends the walk.
+    /// Takes one step of a walk as [`walk`](Self::walk) does, and returns the cursor of the next.
     pub fn scan(
         &self,
         cursor: u64,
@@ -56,6 +103,26 @@ impl Store {
         now: Now,
         mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> u64 {
+        self.walk(cursor, most, now, |key, value| visit(key, value.bytes())).next
+    }
+
+    /// Takes one step of a walk over all entries, in no particular order.
+    ///
+    /// Begins at `cursor` (0 for the first step), looks at `most` entries or some more, and calls
+    /// `visit(key, value)` for each of them that has not expired. An empty bucket of the index
+    /// counts as an entry. If `visit` breaks, the step ends after that entry, and those whose
+    /// hashes are equal in 53 bits.
+    ///
+    /// An entry that exists from the first step to the last is visited exactly once, whatever is
+    /// inserted, replaced, given a deadline or deleted between the steps; a key that is deleted and
+    /// inserted again at most once. Any `cursor` is allowed; one past the end ends the walk.
+    pub fn walk(
+        &self,
+        cursor: u64,
+        most: usize,
+        now: Now,
+        mut visit: impl FnMut(&[u8], Value<'_>) -> ControlFlow<()>,
+    ) -> WalkStep {
         let mut position = cursor;
         let mut looked_at = 0;
         let mut bucket: Vec<(u64, Handle)> = Vec::new();
@@ -72,20 +139,21 @@ impl Store {
             let mut last = None;
             for &(at, handle) in &bucket {
                 if last.is_some_and(|last| last != at) {
-                    return at;
+                    return WalkStep { next: at, looked_at };
                 }
                 let entry = self.pages.entry(handle);
-                let (key, value) = entry.split();
-                if entry.is_live(now.unix_millis) && visit(key, value).is_break() {
+                if entry.is_live(now.unix_millis)
+                    && visit(entry.key(), self.pages.value(handle)).is_break()
+                {
                     last = Some(at);
                 }
             }
             if last.is_some() || looked_at >= most || next == 0 {
-                return next;
+                return WalkStep { next, looked_at };
             }
             position = next;
         }
-        0
+        WalkStep { next: 0, looked_at }
     }
 }
 

@@ -223,9 +223,9 @@ impl Pair {
             let deadline = live.map(|held| held.deadline);
             assert_eq!(self.store.deadline(&key(of), self.now), deadline);
         }
-        let random = self.store.random(self.now.unix_millis, self.now);
+        let random = random(&self.store, self.now.unix_millis, self.now);
         assert_eq!(random.is_some(), self.model.keys().any(|key| self.live(key).is_some()));
-        assert!(random.is_none_or(|key| self.live(key).is_some()));
+        assert!(random.is_none_or(|key| self.live(&key).is_some()));
     }
 }
 
