@@ -74,10 +74,9 @@ impl Stage {
             if let Some(output) = self.out.pending(self.conn) {
                 output.clear();
             }
-            match (next, reads.next()) {
-                (Next::Drain, _) => {}
-                (Next::Read(_), Some(bytes)) => input.push(bytes),
-                _ => return (longest, turns),
+            if next != Next::Drain {
+                let Some(bytes) = reads.next() else { return (longest, turns) };
+                input.push(bytes);
             }
         }
     }

@@ -177,8 +177,9 @@ fn who_takes_no_news_is_closed_and_others_are_told() {
         client.bytes_through(b'+');
         assert_eq!(client.line(), "OK");
     }
-    let long = "l".repeat(1000);
-    let keys: Vec<String> = (0..2000).map(|number| format!("{number}{long}")).collect();
+    // So few that they are read in one turn: the rest would wait until what is told is taken.
+    let long = "l".repeat(2000);
+    let keys: Vec<String> = (0..1000).map(|number| format!("{number}{long}")).collect();
     let mget = request_of("MGET", keys.iter().cloned());
     let misses = format!("*{}\r\n{}", keys.len(), "_\r\n".repeat(keys.len())).len();
     let mut rounds = 0;
@@ -189,7 +190,7 @@ fn who_takes_no_news_is_closed_and_others_are_told() {
         other.send(&mget);
         assert_eq!(other.exactly(misses).len(), misses);
         wait_until("both have read", || {
-            stat(&mut watcher, "tracking_pairs") == 4000
+            stat(&mut watcher, "tracking_pairs") == 2000
                 || stat(&mut watcher, "output_limit_closes") > 0
         });
         for key in &keys {

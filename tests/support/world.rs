@@ -29,7 +29,7 @@ mod node;
 
 pub use super::random::Random;
 use larder::base::buffer::Buffer;
-use larder::handler::{CloseReason, Handler, Outbox, Via};
+use larder::handler::{CloseReason, Handler, Next, Outbox, Via};
 use larder::proxy::Proxy;
 use larder::reactor::Exit;
 use larder::server::Server;
@@ -380,8 +380,17 @@ pub fn probe(handler: &mut impl Handler, out: &mut Outbox, bytes: &[u8], now: In
     handler.opened(out, id, Via::Listener(CALLER), now);
     let mut input = Buffer::new();
     input.push(bytes);
-    handler.received(out, id, &mut input, now);
-    let reply = out.pending(id).map_or(Vec::new(), |output| output.to_vec());
+    let mut reply = Vec::new();
+    loop {
+        let next = handler.received(out, id, &mut input, now);
+        if let Some(output) = out.pending(id) {
+            reply.extend(output.to_vec());
+            output.clear();
+        }
+        if next != Next::Drain {
+            break;
+        }
+    }
     out.release(id);
     handler.closed(out, id, CloseReason::Closed, now);
     reply
