@@ -48,9 +48,12 @@ const LARGEST_SHARE: usize = 8;
 /// for 10 to 100 ms in a cache of a million entries. This many take a thousandth of it.
 const HAND_STEPS: usize = 1024;
 
-/// The entries that one insert evicts at most: some 200 µs. A large value takes the place of tens
-/// of thousands of small ones.
-const EVICTED_AT_ONCE: usize = 500;
+/// The entries that one insert looks at for evictions, or some more: some 400 µs. A large value
+/// takes the place of tens of thousands of small ones.
+const LOOKED_AT_ONCE: usize = 4096;
+
+/// What an eviction counts for, beside the entries that the hand passes.
+const EVICTION: usize = 8;
 
 /// The bytes that one call of [`Cache::remove_expired`] or [`Cache::clear`] frees, or little more:
 /// a thousand small entries, which take some 200 µs, or one large one.
@@ -374,25 +377,27 @@ impl Cache {
         }
     }
 
-    /// Makes room, if that takes no more than [`EVICTED_AT_ONCE`] evictions; else it makes some.
-    /// Returns whether there is enough.
+    /// Makes room, if that does not take too many evictions; else it makes some. Returns whether
+    /// there is enough.
     fn make_some_room(&mut self, bytes: usize) -> bool {
-        for _ in 0..EVICTED_AT_ONCE {
-            if self.bytes() + bytes <= self.budget {
-                return true;
+        let mut looked_at = 0;
+        while self.bytes() + bytes > self.budget {
+            if looked_at >= LOOKED_AT_ONCE {
+                return false;
             }
+            looked_at += EVICTION;
             if self.dropped.free_piece().is_none() {
-                self.evict();
+                looked_at += self.evict();
             }
         }
-        self.bytes() + bytes <= self.budget
+        true
     }
 
     fn make_room(&mut self, bytes: usize) {
         while self.bytes() + bytes > self.budget {
             // Before an entry is evicted, dropped ones are freed.
             if self.dropped.free_piece().is_none() {
-                self.evict();
+                _ = self.evict();
             }
         }
     }
@@ -418,21 +423,24 @@ impl Cache {
         self.index.find(hash, |handle| self.entries.value(handle).key() == key)
     }
 
-    /// Evicts an entry, by a step of SIEVE.
-    fn evict(&mut self) {
+    /// Evicts an entry, by a step of SIEVE. Returns the number of entries that the hand passed.
+    fn evict(&mut self) -> usize {
         let oldest = self.queue.oldest().expect("the cache is over its budget, so it has entries");
         let mut hand = self.hand.unwrap_or(oldest);
-        for _ in 0..HAND_STEPS {
+        let mut passed = 0;
+        while passed < HAND_STEPS {
             let entry = self.entries.value_mut(hand);
             if !entry.visited {
                 break;
             }
+            passed += 1;
             entry.visited = false;
             hand = entry.links.newer().unwrap_or(oldest);
         }
         self.hand = Some(hand);
         self.take_out(self.hash_of(hand), hand);
         self.evicted += 1;
+        passed
     }
 
     /// Removes an entry, and returns its cost. A hand that stood at it moves to its newer

@@ -306,6 +306,30 @@ fn an_eviction_is_bounded_though_everything_is_visited() {
     assert_eq!(visited, 3000 - HAND_STEPS - 1);
 }
 
+#[test]
+fn a_large_value_takes_the_place_of_many_small_ones_in_several_turns() {
+    let now = Instant::now();
+    let mut cache = Cache::new(40_000 * SMALL, now);
+    for n in 0..40_000u32 {
+        cache.keep(&n.to_be_bytes(), Found::Absent, after(now, 1000), now);
+    }
+    let large = vec![b'v'; 4000 * SMALL];
+    let mut evicted = cache.evicted();
+    for attempt in 0.. {
+        let is_kept =
+            cache.keep(b"large", Found::Value(Value::Short(&large)), after(now, 1000), now);
+        let more = cache.evicted() - evicted;
+        assert!(more <= (LOOKED_AT_ONCE / EVICTION) as u64, "{more}");
+        evicted += more;
+        cache.check_invariants();
+        if is_kept {
+            assert!(attempt > 5, "{attempt}");
+            break;
+        }
+        assert!(cache.read(b"large", now).is_none() && more > 0);
+    }
+}
+
 fn is_visited(cache: &Cache, key: &[u8]) -> bool {
     cache.entries.value(cache.handle(key).expect("it is there")).visited
 }
