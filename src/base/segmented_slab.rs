@@ -78,6 +78,11 @@ impl<T> SegmentedSlab<T> {
         self.allocated * SEGMENT - self.len
     }
 
+    /// Returns a bound of the numbers: all are below.
+    pub fn bound(&self) -> u32 {
+        u32::try_from(self.pages.len() * PAGE).unwrap_or(u32::MAX)
+    }
+
     /// Returns the value of this number, if there is one.
     #[inline]
     pub fn get(&self, number: u32) -> Option<&T> {

@@ -3,6 +3,13 @@
 use super::*;
 
 #[test]
+fn a_vector_shrinks_from_its_end() {
+    let pieces: Vec<usize> = shrinking(vec![0u32; 700_000]).collect();
+    assert_eq!(pieces, [SHRUNK, SHRUNK, 2_800_000 - 2 * SHRUNK]);
+    assert_eq!(shrinking(Vec::<u8>::new()).count(), 0);
+}
+
+#[test]
 fn pieces_are_freed_one_by_one_and_counted() {
     let mut dropped = Dropped::default();
     dropped.put(60, [10, 20, 30].into_iter());

@@ -22,10 +22,11 @@
 //! invalidation as if it had changed.
 
 use crate::base::age_list::{AgeList, LinkedEntries, Links};
+use crate::base::dropped::{Dropped, settling};
 use crate::base::index::Index;
+use crate::base::segmented_slab::SegmentedSlab;
 use crate::handler::ConnId;
 use ahash::RandomState;
-use slab::Slab;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -112,7 +113,7 @@ struct Reader {
 pub struct Tracking {
     hasher: RandomState,
     index: Index,
-    entries: Slab<Entry>,
+    entries: SegmentedSlab<Entry>,
     by_age: AgeList,
     /// The most entries.
     limit: usize,
@@ -123,13 +124,15 @@ pub struct Tracking {
     /// The number of pairs whose reader has left.
     stale: usize,
     /// The entry at which the next sweep begins.
-    hand: usize,
+    hand: u32,
     next_sweep: Instant,
     pending: Vec<Invalidation>,
     /// The client that is served now, if it wants no invalidations of its own changes.
     author: Option<ReaderId>,
     /// The number of keys that were dropped because of the limit.
-    dropped: u64,
+    above_limit: u64,
+    /// What was forgotten all at once, to be freed in parts.
+    dropped: Dropped,
 }
 
 impl Tracking {
@@ -138,7 +141,7 @@ impl Tracking {
         Tracking {
             hasher: RandomState::new(),
             index: Index::default(),
-            entries: Slab::new(),
+            entries: SegmentedSlab::default(),
             by_age: AgeList::EMPTY,
             limit,
             readers: HashMap::default(),
@@ -149,7 +152,8 @@ impl Tracking {
             next_sweep: now,
             pending: Vec::new(),
             author: None,
-            dropped: 0,
+            above_limit: 0,
+            dropped: Dropped::default(),
         }
     }
 
@@ -180,7 +184,7 @@ impl Tracking {
 
     /// Returns the number of keys that were dropped so far because there were too many.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.above_limit
     }
 
     /// Limits the number of keys that are tracked; those above it are dropped by and by.
@@ -222,8 +226,8 @@ impl Tracking {
     pub fn track(&mut self, reader: ReaderId, key: &[u8]) {
         let hash = self.hasher.hash_one(key);
         let entries = &mut self.entries;
-        match self.index.find(hash, |at| *entries[at as usize].key == *key) {
-            Some(at) if !entries[at as usize].readers.add(reader) => return,
+        match self.index.find(hash, |at| *entries[at].key == *key) {
+            Some(at) if !entries[at].readers.add(reader) => return,
             Some(_) => {}
             None => self.insert(hash, key, reader),
         }
@@ -237,7 +241,7 @@ impl Tracking {
     /// Invalidates a key, if it is tracked.
     pub fn changed(&mut self, key: &[u8], cause: Cause) {
         let (hash, entries) = (self.hasher.hash_one(key), &self.entries);
-        if let Some(at) = self.index.find(hash, |at| *entries[at as usize].key == *key) {
+        if let Some(at) = self.index.find(hash, |at| *entries[at].key == *key) {
             self.invalidate(at, cause);
         }
     }
@@ -261,8 +265,8 @@ impl Tracking {
         std::mem::take(&mut self.pending)
     }
 
-    /// Removes some of the stale pairs, and of the keys above the limit; [`Tracking::next_sweep`]
-    /// returns when to go on.
+    /// Removes some of the stale pairs, and of the keys above the limit, and frees some of what was
+    /// forgotten; [`Tracking::next_sweep`] returns when to go on.
     pub fn sweep(&mut self, now: Instant) {
         self.next_sweep = now + SWEEP_PAUSE;
         let mut looked = 0;
@@ -272,18 +276,26 @@ impl Tracking {
         while looked < SWEPT_AT_ONCE && self.stale > 0 {
             looked += self.sweep_entry();
         }
+        while looked < SWEPT_AT_ONCE && self.dropped.free_piece().is_some() {
+            looked += 1;
+        }
     }
 
     /// Returns the time at which [`Tracking::sweep`] has something to do.
     pub fn next_sweep(&self) -> Option<Instant> {
-        (self.stale > 0 || self.entries.len() > self.limit).then_some(self.next_sweep)
+        let has_work =
+            self.stale > 0 || self.entries.len() > self.limit || !self.dropped.is_empty();
+        has_work.then_some(self.next_sweep)
     }
 
     /// Removes the stale pairs of the next entry. Returns the number of pairs that it looked at.
     fn sweep_entry(&mut self) -> usize {
-        let at = if self.hand < self.entries.capacity() { self.hand } else { 0 };
+        let at = if self.hand < self.entries.bound() { self.hand } else { 0 };
         self.hand = at + 1;
-        let Some(entry) = self.entries.get_mut(at) else { return 1 };
+        if self.entries.get(at).is_none() {
+            return 1;
+        }
+        let entry = &mut self.entries[at];
         let before = entry.readers.all().len();
         let is_living = |reader: &ReaderId| self.readers.contains_key(reader);
         let living = match &mut entry.readers {
@@ -296,7 +308,7 @@ impl Tracking {
         self.pairs -= before - living;
         self.stale -= before - living;
         if living == 0 {
-            self.take_out(at as u32);
+            self.take_out(at);
         }
         before
     }
@@ -305,19 +317,19 @@ impl Tracking {
         let Tracking { hasher, index, entries, by_age, .. } = self;
         let readers = Readers::One([reader]);
         let entry = Entry { key: key.into(), readers, links: Links::NONE };
-        let at = u32::try_from(entries.insert(entry)).expect("the limit is below");
+        let at = entries.insert(entry);
         by_age.push(at, entries);
-        index.insert(hash, at, |at| hasher.hash_one(&*entries[at as usize].key));
+        index.insert(hash, at, |at| hasher.hash_one(&*entries[at].key));
     }
 
     fn take_out(&mut self, at: u32) -> Entry {
         let Tracking { hasher, index, entries, by_age, .. } = self;
-        let hash_of = |at| hasher.hash_one(&*entries[at as usize].key);
+        let hash_of = |at| hasher.hash_one(&*entries[at].key);
         index.remove(hash_of(at), |it| it == at, hash_of);
-        let entry = entries.remove(at as usize);
+        let entry = entries.remove(at);
         by_age.remove(entry.links, entries);
         if entries.is_empty() {
-            *entries = Slab::new(); // gives the memory back
+            *entries = SegmentedSlab::default(); // gives the memory back
         }
         entry
     }
@@ -345,15 +357,20 @@ impl Tracking {
     /// Drops the oldest entry, of which there is one. Returns how many readers it had.
     fn drop_oldest(&mut self) -> usize {
         let oldest = self.by_age.oldest().expect("there are more entries than the limit");
-        let readers = self.entries[oldest as usize].readers.all().len();
+        let readers = self.entries[oldest].readers.all().len();
         self.invalidate(oldest, Cause::NoClient);
-        self.dropped += 1;
+        self.above_limit += 1;
         readers
     }
 
     fn forget_all(&mut self) {
-        self.index.clear();
-        self.entries = Slab::new();
+        if self.entries.is_empty() {
+            return;
+        }
+        let index = std::mem::take(&mut self.index).into_pieces();
+        let entries = std::mem::take(&mut self.entries).into_values();
+        let entries = entries.map(|entry| size_of::<Entry>() + entry.key.len());
+        self.dropped.put(0, settling(entries).chain(index));
         (self.by_age, self.hand) = (AgeList::EMPTY, 0);
         (self.pairs, self.stale) = (0, 0);
         self.readers.values_mut().for_each(|reader| reader.keys = 0);
@@ -362,15 +379,16 @@ impl Tracking {
     /// Panics unless: the index leads to every entry and to nothing else; the list by age has each
     /// of them once; the sums are right. For tests.
     pub fn check_invariants(&self) {
-        let hash_of = |at: u32| self.hasher.hash_one(&*self.entries[at as usize].key);
+        let hash_of = |at: u32| self.hasher.hash_one(&*self.entries[at].key);
         self.index.check_invariants(hash_of);
         assert_eq!(self.index.len(), self.entries.len());
         self.by_age.check_invariants(&self.entries);
         let listed = self.by_age.iter(&self.entries);
         let found = listed.filter(|&at| self.index.find(hash_of(at), |it| it == at) == Some(at));
         assert_eq!(found.count(), self.entries.len());
-        let all = || self.entries.iter().flat_map(|(_, entry)| entry.readers.all());
-        assert!(self.entries.iter().all(|(_, entry)| entry.readers.all().is_sorted()));
+        let entries = || self.by_age.iter(&self.entries).map(|at| &self.entries[at]);
+        let all = || entries().flat_map(|entry| entry.readers.all());
+        assert!(entries().all(|entry| entry.readers.all().is_sorted()));
         let stale = all().filter(|reader| !self.readers.contains_key(reader)).count();
         let living: usize = self.readers.values().map(|reader| reader.keys).sum();
         assert_eq!((all().count(), stale), (self.pairs, self.stale));
@@ -378,13 +396,13 @@ impl Tracking {
     }
 }
 
-impl LinkedEntries for Slab<Entry> {
+impl LinkedEntries for SegmentedSlab<Entry> {
     fn links(&self, number: u32) -> Links {
-        self[number as usize].links
+        self[number].links
     }
 
     fn links_mut(&mut self, number: u32) -> &mut Links {
-        &mut self[number as usize].links
+        &mut self[number].links
     }
 }
 
