@@ -3,7 +3,8 @@
 //!
 //! - `commands.rs`: the commands that a session executes by itself
 //! - `clients.rs`: `CLIENT LIST` and `KILL`, which concern all sessions
-//! - `command_docs.rs`: `COMMAND`, the table of commands
+//! - `command_docs.rs`: `COMMAND`, the table of commands · `key_flags.rs`: what becomes of keys
+//! - `absent.rs`: `SLOWLOG`, `LATENCY` and others, about what there is not
 //! - `tracking.rs`: `CLIENT TRACKING`, which reads a client tracks
 //! - `work.rs`: how much of it a client's turn does
 //! - `error.rs`: why a request fails · `text_dump.rs`: the reply to a `DUMP` in text
@@ -11,6 +12,7 @@
 //! - `program.rs`: `STATS`, `INFO` and `CONFIG`, which concern the program
 //! - `info.rs`, `config.rs`: two of these
 
+mod absent;
 pub mod clients;
 mod command_docs;
 mod commands;
@@ -18,6 +20,7 @@ mod config;
 mod error;
 mod identity;
 mod info;
+mod key_flags;
 pub mod program;
 mod text_dump;
 mod tracking;

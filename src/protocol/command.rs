@@ -24,11 +24,16 @@ pub enum Verb {
     Multi, Exec, Discard, Watch, Unwatch,
     Ping, Echo, Hello, Auth, Select, Client, Reset,
     Command, Info, Config, Time, Role, Cluster,
+    Slowlog, Latency, Module, Acl, Wait,
     Stats, Origin, Help, Bye, Quit, Exit,
     ClientCaching, ClientGetname, ClientGetredir, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientReply, ClientSetinfo, ClientSetname,
     ClientTracking, ClientTrackinginfo,
-    CommandCount, CommandDocs, CommandGetkeys, CommandHelp, CommandInfo, CommandList,
+    CommandCount, CommandDocs, CommandGetkeys, CommandGetkeysandflags, CommandHelp, CommandInfo, CommandList,
     ConfigGet, ConfigHelp, ConfigResetstat, ConfigSet,
+    SlowlogGet, SlowlogHelp, SlowlogLen, SlowlogReset,
+    LatencyDoctor, LatencyGraph, LatencyHelp, LatencyHistogram, LatencyHistory, LatencyLatest, LatencyReset,
+    ModuleHelp, ModuleList,
+    AclHelp, AclWhoami,
 }
 
 /// The first row of [`TABLE`] that is a subcommand; none but these stands after it.

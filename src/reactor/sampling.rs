@@ -28,6 +28,9 @@ impl Sampling {
     /// Has each of the next turns be measured again, up to a number. To be called once a second.
     pub fn refill(&mut self) {
         self.whole = MEASURED_WHOLE;
+        // The next stands for those that came after the last.
+        self.gap -= self.left - 1;
+        self.left = 1;
     }
 
     /// Counts a turn. Returns for how many turns it stands, if it is to be measured; else 0.

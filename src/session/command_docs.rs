@@ -1,7 +1,7 @@
 //! `COMMAND`: the table of commands, as Redis describes its own. ACL categories, tips and key
 //! specifications are left empty.
 
-use super::{RequestError, check_pattern};
+use super::{RequestError, check_pattern, key_flags};
 use crate::base::glob::Pattern;
 use crate::protocol::Request;
 use crate::protocol::command::arguments::Argument;
@@ -22,9 +22,22 @@ pub(super) fn answer(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<()
         Verb::CommandDocs => all_docs(Command::all().iter(), reply)?,
         Verb::CommandGetkeys => {
             let words: Vec<_> = named.collect();
-            let keys = keys(&words)?.of(&words);
+            let keys = keys(&words)?.1.of(&words);
             reply.array(keys.len());
             keys.for_each(|key| reply.bulk(key));
+        }
+        Verb::CommandGetkeysandflags => {
+            let words: Vec<_> = named.collect();
+            let (command, keys) = keys(&words)?;
+            let keys = keys.of(&words);
+            reply.array(keys.len());
+            for (place, key) in keys.enumerate() {
+                let flags = key_flags::of(command, place, &words);
+                reply.array(2);
+                reply.bulk(key);
+                reply.set(flags.len());
+                flags.iter().for_each(|flag| reply.simple(flag));
+            }
         }
         Verb::CommandList => list(request, reply)?,
         _ if named.len() > 0 => {
@@ -167,8 +180,8 @@ fn all_arguments(arguments: &[Argument], reply: &mut Writer<'_>) {
     }
 }
 
-/// Returns the positions of the keys in a request of these words.
-fn keys(words: &[&[u8]]) -> Result<KeyRange, RequestError> {
+/// Returns the command of a request of these words, and the positions of its keys.
+fn keys(words: &[&[u8]]) -> Result<(&'static Command, KeyRange), RequestError> {
     let unknown = "Invalid command specified";
     let mut command = Command::find(words[0]).ok_or(unknown)?;
     if command.is_container() && words.len() > 1 {
@@ -180,13 +193,14 @@ fn keys(words: &[&[u8]]) -> Result<KeyRange, RequestError> {
     if !command.takes(words.len()) {
         return Err("Invalid number of arguments specified for command".into());
     }
-    Ok(command.keys)
+    Ok((command, command.keys))
 }
 
 fn list(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), RequestError> {
     let rows = Command::all().iter();
+    let all = rows.flat_map(|row| std::iter::once(row).chain(row.subcommands()));
     let found: Vec<String> = if request.len() == 2 {
-        rows.map(name).collect()
+        all.map(name).collect()
     } else {
         if request.len() != 5 || !request.word(2).eq_ignore_ascii_case(b"FILTERBY") {
             return Err(RequestError::SYNTAX);
@@ -195,7 +209,6 @@ fn list(request: &Request<'_>, reply: &mut Writer<'_>) -> Result<(), RequestErro
         match request.word(3).to_ascii_uppercase().as_slice() {
             b"PATTERN" => {
                 check_pattern(pattern.len())?;
-                let all = rows.flat_map(|row| std::iter::once(row).chain(row.subcommands()));
                 let pattern = Pattern::in_any_case(pattern);
                 let takes = |name: &String| pattern.matches(name.as_bytes());
                 all.map(name).filter(takes).collect()

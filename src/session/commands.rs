@@ -2,7 +2,7 @@
 
 use super::clients::{self, ClientsRequest, USER};
 use super::{
-    Identity, NO_SUCH_DATABASE, Names, Origin, RequestError, Session, SessionFlags, Style,
+    Identity, NO_SUCH_DATABASE, Names, Origin, RequestError, Session, SessionFlags, Style, absent,
     command_docs,
 };
 use crate::base::output::Output;
@@ -143,6 +143,7 @@ impl Session {
             | Verb::CommandCount
             | Verb::CommandDocs
             | Verb::CommandGetkeys
+            | Verb::CommandGetkeysandflags
             | Verb::CommandInfo
             | Verb::CommandList => command_docs::answer(request, &mut reply)?,
             Verb::Stats
@@ -150,6 +151,7 @@ impl Session {
             | Verb::ConfigGet
             | Verb::ConfigResetstat
             | Verb::ConfigSet => return Ok(Outcome::Program),
+            _ if absent::answer(request, &mut reply)? => {}
             _ => return self.client_command(request, conn, unix, &mut reply),
         }
         Ok(Outcome::Answered)

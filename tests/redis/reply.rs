@@ -48,6 +48,7 @@ const LOOSE: &[(&str, Likeness)] = &[
     ("CLIENT LIST", Clients),
     ("COMMAND COUNT", Number),
     ("COMMAND GETKEYS", Same),
+    ("COMMAND GETKEYSANDFLAGS", Same),
     ("COMMAND", Commands),
     ("CONFIG GET", Settings),
     ("EXPIRETIME", Near(2)),

@@ -65,6 +65,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("CLIENT|SETINFO", "since", "it came with Redis 7.2"),
     ("CLUSTER", "kinds", "a container shows its subcommands"),
     ("COMMAND|GETKEYS", "kinds", "Redis shows no arguments"),
+    ("COMMAND|GETKEYSANDFLAGS", "kinds", "Redis shows no arguments"),
     ("COMMAND|LIST", "kinds", "the filters are shown as pairs"),
     ("CONFIG|GET", "kinds", "the parameters are patterns, in Redis as well"),
 ];

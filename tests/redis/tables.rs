@@ -25,6 +25,7 @@ const NO_COMMANDS: [&str; 2] = ["NOSUCH", "\"\""];
 /// Commands whose numbers of arguments are not compared, since one request for each is meant to
 /// differ whatever its arguments are.
 const OUR_OWN_REPLIES: &[&str] = &[
+    "ACL|HELP",
     "CLIENT|HELP",
     "CLIENT|SETINFO",
     "CLUSTER",
@@ -32,6 +33,11 @@ const OUR_OWN_REPLIES: &[&str] = &[
     "COMMAND|HELP",
     "COMMAND|LIST",
     "CONFIG|HELP",
+    "LATENCY|DOCTOR",
+    "LATENCY|HELP",
+    "LATENCY|HISTOGRAM",
+    "MODULE|HELP",
+    "SLOWLOG|HELP",
 ];
 
 /// The commands that Redis has too, and what is none.
