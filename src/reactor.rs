@@ -38,6 +38,7 @@ mod sampling;
 
 pub use accepting::ACCEPT_REST;
 pub use poll::{Poll, Stopper};
+pub use resolver::addresses;
 
 use crate::base::buffer::{Buffer, SCRATCH_BYTES};
 use crate::base::clock::WallClock;

@@ -3,12 +3,13 @@
 //! are made. The client's few options are in its own folder.
 
 use crate::proxy::upstream::credentials::{Credentials, Source};
+use crate::reactor::addresses;
 use crate::settings::{Program, Settings, settings_of};
 use getopts::{Fail, Matches, Options};
 use log::warn;
 use std::ffi::OsString;
 use std::io::Read;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -214,15 +215,24 @@ fn bad(flag: &str, value: &str, wanted: &str) -> String {
 fn place_of(flag: &str, name: &str) -> Result<String, String> {
     let is_host = |host: &str| !host.is_empty() && host.chars().all(|it| it.is_ascii_graphic());
     match name.rsplit_once(':') {
-        Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => Ok(name.to_string()),
+        Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => {
+            // An address with a zone is none without its interface.
+            if host.starts_with('[') && host.contains('%') {
+                resolve_place(flag, name)?;
+            }
+            Ok(name.to_string())
+        }
         _ => Err(bad(flag, name, "HOST:PORT")),
     }
 }
 
 /// Returns the first address of a name with a port.
 fn resolve(flag: &str, name: &str) -> Result<SocketAddr, String> {
-    let name = &place_of(flag, name)?;
-    match name.to_socket_addrs().map(|mut addresses| addresses.next()) {
+    resolve_place(flag, &place_of(flag, name)?)
+}
+
+fn resolve_place(flag: &str, name: &str) -> Result<SocketAddr, String> {
+    match addresses(name).map(|addresses| addresses.first().copied()) {
         Ok(Some(address)) => Ok(address),
         Ok(None) => Err(format!("--{flag}: '{}' has no address", name.escape_debug())),
         Err(error) => Err(format!("--{flag}: '{}': {error}", name.escape_debug())),

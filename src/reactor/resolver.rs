@@ -10,7 +10,7 @@ use crate::base::timer_wheel::TimerId;
 use crate::handler::{ConnId, Connect};
 use log::debug;
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::thread;
 use std::time::Instant;
 
@@ -74,9 +74,28 @@ pub(super) fn look_up(name: &str, done: impl FnOnce(Answer) + Send + 'static) ->
     Ok(())
 }
 
+/// Returns the addresses of a name with a port. The name may be an IPv6 address with a zone, which
+/// is the number of an interface or its name: `[fe80::1%eth0]:5000`.
+///
+/// # Errors
+/// There are none, or there is no such interface.
+pub fn addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
+    let bracketed = name.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:"));
+    let Some((host, port)) = bracketed else { return name.to_socket_addrs().map(Vec::from_iter) };
+    let port = port.parse::<u16>().map_err(io::Error::other)?;
+    let found = (host, port).to_socket_addrs().map(Vec::from_iter);
+    match host.rsplit_once('%') {
+        Some((address, zone)) if address.parse::<Ipv6Addr>().is_ok() => found.map_err(|_| {
+            let zone = zone.escape_debug();
+            io::Error::new(io::ErrorKind::NotFound, format!("there is no interface '{zone}'"))
+        }),
+        _ => found,
+    }
+}
+
 fn resolve(name: String) -> Answer {
-    let addresses = match name.to_socket_addrs() {
-        Ok(addresses) => addresses.collect(),
+    let addresses = match addresses(&name) {
+        Ok(addresses) => addresses,
         Err(error) => {
             debug!("no address for {name}: {error}");
             Vec::new()

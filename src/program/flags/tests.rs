@@ -52,6 +52,10 @@ fn what_is_wrong_is_said_in_one_line() {
     refused("--cache-bytes +1", "--cache-bytes takes a size");
     refused("--max-value 3GiB", "from 64 to 2147483648 bytes");
     refused("--listen 5000", "--listen takes HOST:PORT");
+    let unknown = "'[fe80::1%nosuch]:5000': there is no interface 'nosuch'";
+    for flag in ["listen", "upstream", "server-listen"] {
+        refused(&format!("--{flag} [fe80::1%nosuch]:5000"), &format!("--{flag}: {unknown}"));
+    }
     refused("--upstream-timeout 0", "more than 0");
     refused("-u 127.0.0.1:1 --server-listen 127.0.0.1:2", "without --upstream");
     refused("extra", "'extra'");
@@ -65,5 +69,16 @@ fn help_names_every_flag() {
     let names = flags.map(|flag| flag.name);
     for name in names.chain(settings_of(Program::Proxy).map(|setting| setting.name)) {
         assert!(help.contains(&format!("--{name} ")), "{name}");
+    }
+}
+
+#[test]
+fn an_address_has_a_zone_by_the_name_or_the_number_of_an_interface() {
+    for zone in ["lo", "1"] {
+        let flags = format!("--listen [fe80::1%{zone}]:5000 --upstream [fe80::2%{zone}]:6379");
+        let Ok(Parsed::Run(config)) = proxy(&arguments(&flags)) else { panic!("{zone}") };
+        let SocketAddr::V6(listen) = config.common.listen[0] else { panic!("{zone}") };
+        let expected: std::net::Ipv6Addr = "fe80::1".parse().expect("an address");
+        assert_eq!((*listen.ip(), listen.port(), listen.scope_id()), (expected, 5000, 1));
     }
 }
