@@ -159,9 +159,10 @@ impl Coherence {
         Some(if is_fresh { Ok(found) } else { Err(Hold::Unconfirmed) })
     }
 
-    /// Prepares to join the flight of a key, or to begin one: a flight that is older than `--ttl`
-    /// is poisoned, so that another one begins. Returns `false` if that has to wait for a PING: at
-    /// level 1 a flight that is older than `--trust` is not joined, and it has landed by then.
+    /// Prepares to join the flight of a key, or to begin one: a flight that is older than `--ttl`,
+    /// or than its key is known to live, is poisoned, so that another one begins. Returns `false`
+    /// if that has to wait for a PING: at level 1 a flight that is older than `--trust` is not
+    /// joined, and it has landed by then.
     pub fn prepare_fetch(
         &mut self,
         hash: u64,
@@ -170,8 +171,13 @@ impl Coherence {
         settings: &Settings,
         now: Instant,
     ) -> bool {
-        let Some(sent_at) = self.flights.joinable(hash, key) else { return true };
-        if now.saturating_duration_since(sent_at) >= settings.ttl {
+        let Some(flight) = self.flights.joinable(hash, key) else { return true };
+        let sent_at = flight.sent_at;
+        let most = match flight.life {
+            Life::For(life) if self.keeps(Rule::LiveNoLongerThanKey) => life.min(settings.ttl),
+            _ => settings.ttl,
+        };
+        if now.saturating_duration_since(sent_at) >= most {
             self.flights.poison(hash, key);
             return true;
         }
@@ -195,8 +201,16 @@ impl Coherence {
 
     /// Sets the remaining life of a flight's key.
     pub fn life_received(&mut self, id: FlightId, life: Life) {
-        if life == Life::Unknown && !std::mem::replace(&mut self.has_logged_refused_life, true) {
-            warn!("the upstream refuses PTTL: nothing is cached, since no lifetime is known");
+        match life {
+            Life::Refused if !std::mem::replace(&mut self.has_logged_refused_life, true) => {
+                warn!("the upstream refuses PTTL: nothing is cached, since no lifetime is known");
+            }
+            Life::Refused | Life::Unknown => {}
+            Life::Absent | Life::Forever | Life::For(_) => {
+                if std::mem::take(&mut self.has_logged_refused_life) {
+                    info!("the upstream answers PTTL: values are cached");
+                }
+            }
         }
         self.flights.set_life(id, life);
     }

@@ -32,6 +32,16 @@ pub enum Hold {
     Unconfirmed,
 }
 
+/// Returns whether an error of the upstream is one of its present state, whatever it is asked: the
+/// same request may be answered later.
+pub fn is_passing(error: &[u8]) -> bool {
+    let code = error.split(|&byte| byte == b' ').next().unwrap_or_default();
+    matches!(
+        code,
+        b"BUSY" | b"LOADING" | b"MASTERDOWN" | b"CLUSTERDOWN" | b"TRYAGAIN" | b"MISCONF" | b"OOM"
+    )
+}
+
 /// A reply of the upstream that cannot belong to its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnexpectedReply;

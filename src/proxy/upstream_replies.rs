@@ -9,7 +9,7 @@ use super::coherence::Writes;
 use super::coherence::flight::{FlightId, Life, Waiter};
 #[cfg(feature = "mutants")]
 use super::coherence::rules::Rule;
-use super::no_reply::{UnexpectedReply, UpstreamError};
+use super::no_reply::{UnexpectedReply, UpstreamError, is_passing};
 use super::upstream::connection::Received;
 use super::upstream::purpose::{DumpPart, Purpose, Shape, reads};
 use crate::base::buffer::Buffer;
@@ -19,7 +19,6 @@ use crate::protocol::Reply;
 use crate::protocol::command::Verb;
 use crate::protocol::resp::{Element, Elements, ProtocolError};
 use crate::stats::Stat;
-use log::warn;
 use std::time::{Duration, Instant};
 
 /// The error in place of a reply that is larger than what a client may leave unread.
@@ -44,7 +43,7 @@ impl Proxy {
                     ProtocolError::Unrequested => "a reply",
                     _ => "a malformed reply",
                 };
-                warn!("the upstream sent {what}: {error}");
+                self.upstream.log_failure(format!("it sent {what}: {error}"));
                 UnexpectedReply
             })?;
             match received {
@@ -359,7 +358,8 @@ fn life(bytes: &[u8]) -> Result<Life, UnexpectedReply> {
         Some(Element::Integer(millis)) => u64::try_from(millis)
             .map(|it| Life::For(Duration::from_millis(it.saturating_sub(1))))
             .map_err(|_| UnexpectedReply),
-        Some(Element::Error(_)) => Ok(Life::Unknown),
+        Some(Element::Error(error)) if is_passing(error) => Ok(Life::Unknown),
+        Some(Element::Error(_)) => Ok(Life::Refused),
         _ => Err(UnexpectedReply),
     }
 }

@@ -93,9 +93,9 @@ fn nothing_that_an_upstream_says_reaches_the_log_raw() {
         (format!("-LOADING \r{one_line}\r\n"), "it is not ready: LOADING"),
         (format!("!{}\r\nLOADING {NASTY}\r\n", 8 + NASTY.len()), ""),
         (format!("+{one_line}\r\n"), ""),
-        (NASTY.to_string(), "the upstream sent a malformed reply"),
+        (NASTY.to_string(), "it sent a malformed reply"),
         ("\x1b[2J\r\n".to_string(), "unknown reply type '\\x1b'"),
-        (format!("${NASTY}\r\n"), "the upstream sent a malformed reply"),
+        (format!("${NASTY}\r\n"), "it sent a malformed reply"),
     ];
     for (greeting, logged) in greetings {
         let fake = Fake::start();

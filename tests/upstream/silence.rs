@@ -97,3 +97,50 @@ fn requests_wait_for_a_connect_that_hangs_but_not_for_longer_than_the_timeout() 
     }
     drop(queue);
 }
+
+#[test]
+fn a_flight_is_not_joined_once_the_life_of_its_key_is_over() {
+    let (_fake, proxy, mut link, mut first) = play_telling(&[]);
+    link.hear(&mut first, "GET k");
+    link.push(":1\r\n"); // The key expires within this millisecond.
+    let mut second = proxy.client();
+    link.hear(&mut second, "GET k");
+    link.push("$3\r\nold\r\n:-2\r\n_\r\n");
+    assert_eq!([first.line(), second.line()], ["old", "Key not found"]);
+}
+
+#[test]
+fn a_passing_refusal_of_pttl_is_not_told_as_a_lasting_one_and_that_is_taken_back() {
+    let (_fake, proxy, mut link, mut client) = play_telling(&[]);
+    for busy in ["BUSY a script runs", "LOADING it loads", "MASTERDOWN no link"] {
+        link.hear(&mut client, "GET k");
+        link.push(format!("-{busy}\r\n-{busy}\r\n"));
+        assert_eq!(client.line(), format!("ERR {busy}"));
+    }
+    link.hear(&mut client, "GET k");
+    link.push(":-2\r\n_\r\n");
+    assert_eq!(client.line(), "Key not found");
+    assert!(!proxy.log().contains("PTTL"), "{}", proxy.log());
+    link.hear(&mut client, "GET other");
+    link.push("-NOPERM no\r\n$1\r\nv\r\n");
+    assert_eq!(client.line(), "v");
+    proxy.wait_for_log("the upstream refuses PTTL");
+    link.hear(&mut client, "GET other");
+    link.push(":-1\r\n$1\r\nv\r\n");
+    assert_eq!(client.line(), "v");
+    proxy.wait_for_log("the upstream answers PTTL");
+}
+
+/// Whatever answers on the upstream's port, it is told once.
+#[test]
+fn what_is_no_upstream_is_told_of_once_until_it_is_one() {
+    let fake = Fake::start();
+    let proxy = proxy(fake.address(), &[]);
+    for _ in 0..4 {
+        fake.accept_in_silence().push("HTTP/1.1 400 Bad Request\r\n\r\n");
+    }
+    let mut link = fake.accept_telling();
+    link.serve(&mut proxy.client(), "k", "v");
+    proxy.wait_for_log("the upstream answers");
+    assert_eq!(proxy.log().matches("it sent a malformed reply").count(), 1, "{}", proxy.log());
+}

@@ -39,8 +39,10 @@ pub struct FlightId(u32);
 /// The remaining life of a key, when its value was read or before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// The life is not known.
+    /// The life is not known, or not yet.
     Unknown,
+    /// The upstream does not tell it.
+    Refused,
     /// There was no such key.
     Absent,
     /// The key does not expire.
@@ -90,10 +92,10 @@ pub struct Flights {
 }
 
 impl Flights {
-    /// Returns the time at which the flight of `key` was sent that can be joined, if there is one.
-    /// Here and below, `hash` is that of the key, by the same function for all.
-    pub fn joinable(&self, hash: u64, key: &[u8]) -> Option<Instant> {
-        self.find(hash, key).map(|id| self.flights[id as usize].sent_at)
+    /// Returns the flight of `key` that can be joined, if there is one. Here and below, `hash` is
+    /// that of the key, by the same function for all.
+    pub fn joinable(&self, hash: u64, key: &[u8]) -> Option<&Flight> {
+        self.find(hash, key).map(|id| &self.flights[id as usize])
     }
 
     /// Adds a waiter to the flight of `key`. Returns `false` if there is none that can be joined.
