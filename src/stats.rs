@@ -188,6 +188,13 @@ impl Stats {
         self.values.requests[command.index()] -= 1;
     }
 
+    /// Counts a request as refused that was counted as one to execute.
+    #[cold]
+    pub fn reject_request(&mut self, command: &Command) {
+        self.take_back_request(command);
+        self.count_rejected(command);
+    }
+
     /// Counts a request that was refused and not executed, of a known command.
     #[cold]
     pub fn count_rejected(&mut self, command: &Command) {

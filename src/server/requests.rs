@@ -87,9 +87,7 @@ impl Server {
                     stats.count_request(request.command);
                     client.session.note_command(request.command.verb);
                     if !self.keyspace.make_memory_for(request.command) {
-                        // It is not executed.
-                        stats.take_back_request(request.command);
-                        stats.count_rejected(request.command);
+                        stats.reject_request(request.command);
                         client.refuse(output, stats, request.form, &Refusal::OutOfMemory);
                     } else if client.session.is_plain() && request.command.is_for_keys() {
                         let style = client.session.style(request.form, Some(request.command.verb));
