@@ -80,13 +80,34 @@ impl Style {
     pub fn write(self, out: &mut Output, origin: Origin, reply: Reply<'_>) {
         match self.form {
             Form::Text => text::reply(out, self.prefix(origin), reply),
-            Form::Resp => resp::reply(out, self.version, self.verb, reply),
+            Form::Resp => {
+                self.write_origin(out, origin);
+                resp::reply(out, self.version, self.verb, reply);
+            }
         }
     }
 
-    /// Returns a writer for a reply that only RESP has.
+    /// Returns a writer for a reply that only RESP has, and that is not the cache's.
     pub fn writer(self, out: &mut Output) -> Writer<'_> {
+        self.write_origin(out, Origin::Server);
         Writer::new(out, self.version)
+    }
+
+    /// Appends the attribute that names the origin of the RESP reply after it, if the client has
+    /// chosen that; RESP2 has no attributes.
+    #[inline]
+    pub fn write_origin(self, out: &mut Output, origin: Origin) {
+        if self.origin && self.form == Form::Resp && self.version == Version::Three {
+            out.push(match origin {
+                Origin::Server => b"|1\r\n$6\r\norigin\r\n$6\r\nserver\r\n",
+                Origin::Cache => b"|1\r\n$6\r\norigin\r\n$5\r\nproxy\r\n",
+            });
+        }
+    }
+
+    /// Returns the style of a part of a reply, whose origin is named before the whole.
+    pub fn part(self) -> Style {
+        Style { origin: false, ..self }
     }
 
     /// Returns the prefix of each line of a text reply.
@@ -175,6 +196,8 @@ pub struct Session {
     opened: u32,
     last_active: u32,
     origin: bool,
+    /// `EXEC` executes: replies are parts of one, whose origin was named.
+    in_exec: bool,
     version: Version,
     flags: SessionFlags,
     tracking: TrackingModes,
@@ -204,6 +227,7 @@ impl Session {
             opened: seconds,
             last_active: seconds,
             origin: false,
+            in_exec: false,
             version: Version::Two,
             flags: SessionFlags::default(),
             tracking: TrackingModes::default(),
@@ -348,7 +372,12 @@ impl Session {
     #[inline]
     pub fn style(&self, form: Form, verb: Option<Verb>) -> Style {
         let quiet = self.is_quiet();
-        Style { form, version: self.version, verb, quiet, origin: self.origin }
+        Style { form, version: self.version, verb, quiet, origin: self.origin && !self.in_exec }
+    }
+
+    /// Notes whether the replies to come are parts of the reply to an `EXEC`.
+    pub fn set_in_exec(&mut self, in_exec: bool) {
+        self.in_exec = in_exec;
     }
 
     /// Returns the deadline for more input, after all whole requests in `input` were decoded.

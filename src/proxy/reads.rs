@@ -147,7 +147,10 @@ impl Proxy {
         stats.add(Stat::Hits, (count - missing.len()) as u64);
         stats.add(Stat::Misses, missing.len() as u64);
         if missing.is_empty() {
-            let write = |output: &mut Output| gather.write(output, style.version);
+            let write = |output: &mut Output| {
+                style.write_origin(output, Origin::Server);
+                gather.write(output, style.version);
+            };
             client.replies.answer(output, style, write);
             return Ok(());
         }

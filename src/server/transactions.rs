@@ -72,6 +72,7 @@ impl Server {
                 then = Then::Close;
                 break;
             };
+            client.session.set_in_exec(true);
             let style = client.session.style(Form::Resp, Some(request.command.verb));
             let mark = out.unsent(conn);
             // All replies together have the room of one. A short one is always given.
@@ -98,6 +99,7 @@ impl Server {
         self.keyspace.output_limit = output_limit;
         self.keyspace.work.end_transaction();
         if let Some(client) = self.clients.get_mut(conn) {
+            client.session.set_in_exec(false);
             client.session.end_transaction();
         }
         then

@@ -37,9 +37,9 @@ const WRONG_PASSWORD: RequestError =
     RequestError::with_code("WRONGPASS", "invalid username-password pair or user is disabled.");
 
 impl Session {
-    /// Executes a command whose access is `Connection`, at `unix`, the time since 1970, as
-    /// the server that `identity` names. Writes
-    /// its reply to `out`, unless the outcome is that another function does.
+    /// Executes a command whose access is `Connection`, at `unix`, the time since 1970, as the
+    /// server that `identity` names. Writes its reply to `out`, unless the outcome is that another
+    /// function does.
     pub fn connection_command(
         &mut self,
         request: &Request<'_>,
@@ -58,10 +58,7 @@ impl Session {
                 return answered(style, out, Reply::Goodbye, Outcome::Last);
             }
             Verb::Origin => match self.set_origin(request) {
-                Ok(()) => {
-                    let style = Style { origin: false, ..style };
-                    return answered(style, out, Reply::Ok, Outcome::Answered);
-                }
+                Ok(()) => return answered(style.part(), out, Reply::Ok, Outcome::Answered),
                 Err(error) => {
                     error.write(style, out, stats);
                     return Outcome::Answered;
@@ -81,8 +78,8 @@ impl Session {
 
     fn set_origin(&mut self, request: &Request<'_>) -> Result<(), RequestError> {
         let word = request.word(1);
-        if request.form != Form::Text {
-            return Err("text protocol only".into());
+        if request.form == Form::Resp && self.version == Version::Two {
+            return Err("ORIGIN needs RESP3: say HELLO 3 first".into());
         }
         if !word.eq_ignore_ascii_case(b"ON") && !word.eq_ignore_ascii_case(b"OFF") {
             return Err("usage: ORIGIN ON|OFF".into());
@@ -103,10 +100,29 @@ impl Session {
         if request.command.verb == Verb::Hello {
             // The reply is in the version that the request has chosen.
             self.hello(request)?;
-            self.greet(conn, identity, &mut Writer::new(out, self.version));
+            let style = self.style(request.form, None);
+            self.greet(conn, identity, &mut style.writer(out));
             return Ok(Outcome::Answered);
         }
-        let mut reply = Writer::new(out, self.version);
+        let (style, mark) = (self.style(request.form, None), out.len());
+        let mut reply = style.writer(out);
+        let begun = reply.len();
+        let outcome = self.carry_out(request, conn, unix, &mut reply)?;
+        if reply.len() == begun {
+            // There is no reply, or another function writes it.
+            out.truncate(mark);
+        }
+        Ok(outcome)
+    }
+
+    /// Executes a command that only RESP has, and is not `HELLO`.
+    fn carry_out(
+        &mut self,
+        request: &Request<'_>,
+        conn: ConnId,
+        unix: Duration,
+        reply: &mut Writer<'_>,
+    ) -> Result<Outcome, RequestError> {
         match request.command.verb {
             Verb::Ping if request.len() > 2 => {
                 return Err(request.command.wrong_arity().into());
@@ -137,7 +153,7 @@ impl Session {
             }
             Verb::Cluster => return Err("This instance has cluster support disabled".into()),
             Verb::ClientHelp | Verb::CommandHelp | Verb::ConfigHelp => {
-                command_docs::help(request.command, &mut reply);
+                command_docs::help(request.command, reply);
             }
             Verb::Command
             | Verb::CommandCount
@@ -145,14 +161,14 @@ impl Session {
             | Verb::CommandGetkeys
             | Verb::CommandGetkeysandflags
             | Verb::CommandInfo
-            | Verb::CommandList => command_docs::answer(request, &mut reply)?,
+            | Verb::CommandList => command_docs::answer(request, reply)?,
             Verb::Stats
             | Verb::Info
             | Verb::ConfigGet
             | Verb::ConfigResetstat
             | Verb::ConfigSet => return Ok(Outcome::Program),
-            _ if absent::answer(request, &mut reply)? => {}
-            _ => return self.client_command(request, conn, unix, &mut reply),
+            _ if absent::answer(request, reply)? => {}
+            _ => return self.client_command(request, conn, unix, reply),
         }
         Ok(Outcome::Answered)
     }

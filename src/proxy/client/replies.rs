@@ -133,7 +133,10 @@ impl Replies {
         }
         let place = ReplySlot::Owed(*style);
         if let ReplySlot::Gathering(_, gather) = std::mem::replace(&mut self.queue[index], place) {
-            self.fulfil_with(ticket, output, |output, style| gather.write(output, style.version));
+            self.fulfil_with(ticket, output, |output, style| {
+                style.write_origin(output, Origin::Server);
+                gather.write(output, style.version);
+            });
         }
         is_too_large
     }

@@ -153,15 +153,16 @@ impl Shape {
     pub fn write(&self, out: &mut Output, reply: Reply<'_>, from: Version, style: Style) {
         match (self, reply) {
             (Shape::Any(rule), Reply::Raw(bytes)) => {
+                style.write_origin(out, Origin::Server);
                 resp::convert(out, bytes, *rule, from, style.version);
             }
             (Shape::Each(shapes), Reply::Raw(bytes)) => {
                 let mut elements = Elements::new(bytes.bytes());
                 elements.next();
-                resp::push_header(out.plain(), b'*', shapes.len() as u64);
+                style.writer(out).array(shapes.len());
                 for shape in shapes {
                     if let Some(reply) = shape.read(Value::Short(elements.take_one())) {
-                        shape.write(out, reply, from, style);
+                        shape.write(out, reply, from, style.part());
                     }
                 }
             }

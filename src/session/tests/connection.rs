@@ -32,7 +32,7 @@ fn simple_questions_have_simple_answers() {
         ("CLUSTER INFO", "-ERR This instance has cluster support disabled"),
         ("CLUSTER", "-ERR wrong number of arguments for 'cluster' command"),
         ("CLIENT ID", ":1"),
-        ("ORIGIN ON", "-ERR text protocol only"),
+        ("ORIGIN ON", "-ERR ORIGIN needs RESP3: say HELLO 3 first"),
     ]);
 }
 
