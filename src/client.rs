@@ -1,17 +1,18 @@
 //! The client: a blocking program over one `TcpStream`, for people, scripts and bulk loads.
 //!
-//! A request is a line of text, decoded here as the server decodes it, so that the client always
-//! knows how many replies will come, and how long each of them is.
+//! It speaks RESP, in which a value, a status, an error and a null differ, to any server that does.
 //!
 //! - `options.rs`: the command line, checked      - `failure.rs`: what ends the program early
-//! - `request.rs`: lines to requests              - `connection.rs`: the socket, and whole replies
+//! - `request.rs`: lines to requests              - `connection.rs`: the socket, and replies
 //! - `lines.rs`: input cut into lines             - `output.rs`: how replies look on stdout
 //! - `interactive.rs`: prompt and reply, from a pipe or a terminal; `editor.rs`: line editing
-//! - `load.rs`: a file of requests, pipelined
+//! - `dump.rs`: DUMP, by several requests         - `load.rs`: a file of requests, pipelined
+//! - `resp_file.rs`: a file of requests in RESP
 //!
 //! A stdout that is closed early is no panic: functions that print return a `Failure`.
 
 mod connection;
+mod dump;
 mod editor;
 mod failure;
 mod interactive;
@@ -20,23 +21,30 @@ mod load;
 mod options;
 mod output;
 mod request;
+mod resp_file;
 
 use crate::program::flags::Parsed;
+use crate::protocol::resp::Element;
+use connection::ReplyOrigin;
 use connection::ServerConnection;
 use failure::{Failure, Verdict};
 use options::{Options, Task};
 use output::{ClientOutput, Look};
-use request::{BYE, Encoder, Kind, ORIGIN_ON};
+use request::{Encoder, Kind, Typed};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Runs the client on its arguments, those after the program's own name.
 ///
 /// The exit code is 0 when all was carried out, 1 when the one command's reply (or one in the
-/// loaded file) is `Key not found` or `Key already exists`, and 2 for an `ERR` reply, a wrong
-/// argument, and a connection that could not be made or was lost. A wrong argument and an error of
-/// the connection print one line on stderr.
+/// loaded file) is `Key not found` or `Key already exists`, or one in a session from a pipe was an
+/// error, and 2 for an error, a wrong argument, and a connection that could not be made or was
+/// lost. A wrong argument and an error of the connection print one line on stderr.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    obey_signals();
     let outcome = match options::parse(arguments) {
         Ok(Parsed::Run(options)) => carry_out(options),
         Ok(Parsed::Print(text)) => print(&text),
@@ -59,11 +67,8 @@ fn carry_out(options: Options) -> Result<Verdict, Failure> {
     let mut output = ClientOutput::new(look, options.origin);
     let connect = || connect(&options.host, options.port, options.origin);
     match &options.task {
-        Task::Interactive => {
-            interactive::run(connect()?, output)?;
-            Ok(Verdict::Done)
-        }
-        Task::Command(line) => one_command(connect()?, &mut output, line),
+        Task::Interactive => interactive::run(connect()?, output),
+        Task::Command(words) => one_command(connect()?, &mut output, words),
         Task::Load(path) => {
             // The file first: a wrong name should not need a server to be noticed.
             let input = load::open(path.as_deref())?;
@@ -72,15 +77,26 @@ fn carry_out(options: Options) -> Result<Verdict, Failure> {
     }
 }
 
+/// Ends the program at SIGTERM and SIGINT also where it is the first process of a system or
+/// container, to whom the system's own way of doing so does not apply.
+fn obey_signals() {
+    if std::process::id() != 1 {
+        return;
+    }
+    for signal in [SIGTERM, SIGINT] {
+        let always = Arc::new(AtomicBool::new(true));
+        // Without it, the signal is ignored, as before.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, always);
+    }
+}
+
 fn connect(host: &str, port: u16, origin: bool) -> Result<ServerConnection, Failure> {
     let mut connection = ServerConnection::open(host, port)?;
     if origin {
-        connection.send(ORIGIN_ON);
-        let mut reply = connection.reply(Kind::Origin(true));
-        while let Some(line) = reply.next_line()? {
-            if line.text != b"OK" {
-                return Err(Failure::NoOrigin(String::from_utf8_lossy(line.text).into_owned()));
-            }
+        connection.send_words(&[b"ORIGIN", b"ON"]);
+        connection.next_reply()?;
+        if let Element::Error(error) = connection.element()? {
+            return Err(Failure::NoOrigin(String::from_utf8_lossy(error).into_owned()));
         }
     }
     Ok(connection)
@@ -89,31 +105,51 @@ fn connect(host: &str, port: u16, origin: bool) -> Result<ServerConnection, Fail
 fn one_command(
     mut connection: ServerConnection,
     output: &mut ClientOutput,
-    line: &[u8],
+    words: &[Vec<u8>],
 ) -> Result<Verdict, Failure> {
-    let mut encoder = Encoder::default();
-    let mut verdict = Verdict::Done;
-    for request in encoder.encode(line)? {
-        connection.send(request.bytes);
-        verdict = output.reply(&mut connection.reply(request.kind))?;
-        if request.kind == Kind::Keys && verdict == Verdict::Done {
-            output.flush()?;
-            check_end_of_keys(&mut connection)?;
-        }
-    }
+    let mut encoder = Encoder::new(connection.is_larder());
+    let typed = match request::as_line(words) {
+        Some(line) => encoder.encode(&line),
+        None => encoder.request(&words.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+    };
+    let exchanged = carry_out_line(&mut connection, output, typed)?;
     output.flush()?;
-    Ok(verdict)
+    Ok(exchanged.verdict)
 }
 
-/// Checks that a list of keys is complete: else an error follows it, on a line of its own, before
-/// the reply to the next request.
-fn check_end_of_keys(connection: &mut ServerConnection) -> Result<(), Failure> {
-    connection.send(BYE);
-    match connection.reply(Kind::Farewell).next_line() {
-        Ok(Some(line)) if line.text.starts_with(b"ERR ") => {
-            Err(Failure::BrokenOff(String::from_utf8_lossy(line.text).into_owned()))
+/// What came of a line.
+struct Exchanged {
+    verdict: Verdict,
+    /// The server closes the connection.
+    is_last: bool,
+}
+
+/// Carries out what a line asks for, and shows the reply.
+fn carry_out_line(
+    connection: &mut ServerConnection,
+    output: &mut ClientOutput,
+    typed: Typed<'_>,
+) -> Result<Exchanged, Failure> {
+    let mut is_last = false;
+    let verdict = match typed {
+        Typed::Nothing => Verdict::Done,
+        Typed::Wrong(error) => {
+            output.begin(ReplyOrigin::Server);
+            output.line(error.as_bytes())?;
+            Verdict::Error
         }
-        // Also if the connection has ended: no error came before.
-        _ => Ok(()),
-    }
+        Typed::Help => {
+            output.begin(ReplyOrigin::Server);
+            output.lines_and_end(&request::help())?;
+            Verdict::Done
+        }
+        Typed::Dump(pairs) => dump::run(connection, output, pairs)?,
+        Typed::Request(bytes, kind) => {
+            connection.send(bytes);
+            let verdict = output.reply(connection, kind)?;
+            is_last = kind == Kind::Farewell && verdict != Verdict::Error;
+            verdict
+        }
+    };
+    Ok(Exchanged { verdict, is_last })
 }

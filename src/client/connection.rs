@@ -1,8 +1,10 @@
-//! The socket, and whole replies from it.
+//! The socket, the greeting, and the elements of replies.
 
-use super::failure::{Failure, Verdict};
-use super::request::Kind;
-use std::io::{self, BufRead, BufReader, Write};
+use super::failure::Failure;
+use crate::base::buffer::Buffer;
+use crate::base::escape::printable;
+use crate::protocol::resp::{Element, ProtocolError, next_element, push_request};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -10,22 +12,34 @@ use std::time::Duration;
 /// which come 1, 2 and 4 seconds apart.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The bytes of one read: as many as the server writes at a time in a streamed reply.
+/// The timeout of the greeting: what is silent for so long is no such server.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
+
+/// The longest element of a reply that is kept: the longest value that Redis has.
+const MAX_ELEMENT: usize = (512 << 20) + READ_BYTES;
+
+/// The bytes of a peer's first line that an error shows.
+const SHOWN: usize = 60;
 
 /// A connection to a server or proxy.
 #[derive(Debug)]
 pub struct ServerConnection {
     stream: TcpStream,
-    replies: ReplyReader<BufReader<TcpStream>>,
+    replies: ReplyReader<TcpStream>,
     peer: String,
+    is_larder: bool,
 }
 
 impl ServerConnection {
-    /// Connects to the first address of `host`, a name or an IP address, that accepts.
+    /// Connects to the first address of `host`, a name or an IP address, that accepts, and greets.
     ///
     /// # Errors
-    /// [`Failure::Connect`] with the error of the last address, or of the resolver.
+    /// [`Failure::Connect`] with the error of the last address, or of the resolver;
+    /// [`Failure::NoServer`] when what answers there speaks no RESP, or does not answer;
+    /// [`Failure::Refused`] when it refuses the connection.
     pub fn open(host: &str, port: u16) -> Result<ServerConnection, Failure> {
         let peer = match host.contains(':') {
             true => format!("[{host}]:{port}"),
@@ -34,13 +48,57 @@ impl ServerConnection {
         let open = || {
             let stream = connect_to_any((host, port).to_socket_addrs()?)?;
             stream.set_nodelay(true)?;
-            let reader = BufReader::with_capacity(READ_BYTES, stream.try_clone()?);
-            Ok((stream, ReplyReader::new(reader)))
+            stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
+            let replies = ReplyReader::new(stream.try_clone()?);
+            Ok((stream, replies))
         };
-        match open() {
-            Ok((stream, replies)) => Ok(ServerConnection { stream, replies, peer }),
-            Err(error) => Err(Failure::Connect(peer, error)),
+        let (stream, replies) = match open() {
+            Ok(opened) => opened,
+            Err(error) => return Err(Failure::Connect(peer, error)),
+        };
+        let mut connection = ServerConnection { stream, replies, peer, is_larder: false };
+        connection.greet()?;
+        let endless = connection.stream.set_read_timeout(None);
+        endless.map_err(|error| Failure::Connect(connection.peer.clone(), error))?;
+        Ok(connection)
+    }
+
+    /// Says `HELLO 3`, and notes who answers. A server that does not know it, or wants a password
+    /// first, is spoken to in RESP2.
+    ///
+    /// # Errors
+    /// [`Failure::NoServer`] and [`Failure::Refused`].
+    pub fn greet(&mut self) -> Result<(), Failure> {
+        let mut hello = Buffer::new();
+        push_request(&mut hello, &[b"HELLO", b"3"]);
+        self.send(hello.bytes());
+        match self.replies.greeting() {
+            Ok(Greeting::Accepted { is_larder }) => self.is_larder = is_larder,
+            Ok(Greeting::NotKnown) => {}
+            Ok(Greeting::Refused(error)) => return Err(Failure::Refused(error)),
+            Err(error) => return Err(Failure::NoServer(self.peer.clone(), self.describe(&error))),
         }
+        Ok(())
+    }
+
+    /// Returns what a peer did that is no server of RESP.
+    fn describe(&self, error: &ReadError) -> String {
+        match error {
+            ReadError::Malformed => {
+                let bytes = self.replies.unread();
+                let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+                format!("it replied '{}'", printable(line.unwrap_or_default(), SHOWN))
+            }
+            ReadError::Lost(error) if is_timeout(error) => {
+                format!("it did not answer within {} seconds", GREETING_TIMEOUT.as_secs())
+            }
+            ReadError::Lost(_) => "it closed the connection".to_string(),
+        }
+    }
+
+    /// Returns whether the server is Larder's.
+    pub fn is_larder(&self) -> bool {
+        self.is_larder
     }
 
     /// Sends a request. An error shows when the reply is read, and only then: the server may have
@@ -51,10 +109,31 @@ impl ServerConnection {
         }
     }
 
-    /// Returns the reply to the oldest request that has none yet, which is of this kind.
-    pub fn reply(&mut self, kind: Kind) -> ReceivedReply<'_> {
+    /// Sends a request of these words.
+    pub fn send_words(&mut self, words: &[&[u8]]) {
+        let mut request = Buffer::new();
+        push_request(&mut request, words);
+        self.send(request.bytes());
+    }
+
+    /// Goes on to the next reply, past pushes, and returns its origin.
+    ///
+    /// # Errors
+    /// [`Failure::Lost`] when the connection ends first, [`Failure::Garbled`] when what comes is no
+    /// RESP; also of the functions below.
+    pub fn next_reply(&mut self) -> Result<ReplyOrigin, Failure> {
+        self.replies.next_reply().map_err(|error| failure(&self.peer, &error))
+    }
+
+    /// Returns the next element of the reply.
+    pub fn element(&mut self) -> Result<Element<'_>, Failure> {
         let ServerConnection { replies, peer, .. } = self;
-        ReceivedReply { replies, peer, kind, verdict: None }
+        replies.element().map_err(|error| failure(peer, &error))
+    }
+
+    /// Passes over `count` elements, and all that belongs to them.
+    pub fn skip(&mut self, count: usize) -> Result<(), Failure> {
+        self.replies.skip(count).map_err(|error| failure(&self.peer, &error))
     }
 
     /// Returns the sending half, for another thread.
@@ -64,6 +143,22 @@ impl ServerConnection {
     pub fn sender(&self) -> Result<TcpStream, Failure> {
         self.stream.try_clone().map_err(|error| Failure::Connect(self.peer.clone(), error))
     }
+
+    /// Returns the address, as it was given.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
+fn failure(peer: &str, error: &ReadError) -> Failure {
+    match error {
+        ReadError::Lost(_) => Failure::Lost(peer.to_string()),
+        ReadError::Malformed => Failure::Garbled(peer.to_string()),
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 fn connect_to_any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
@@ -80,108 +175,139 @@ fn connect_to_any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Tcp
 /// The origin of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyOrigin {
-    /// The server, also where lines have no prefix.
+    /// The server, also where nothing names it.
     Server,
     /// The proxy, from its cache.
     Proxy,
 }
 
-/// A line of a reply, without its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
-    /// The line as it came.
-    pub whole: &'a [u8],
-    /// The line without the prefix that names its origin.
-    pub text: &'a [u8],
-    /// The origin in the prefix.
-    pub origin: ReplyOrigin,
+/// The answer to `HELLO 3`.
+enum Greeting {
+    Accepted { is_larder: bool },
+    NotKnown,
+    Refused(String),
 }
 
-/// One reply, line by line, so that a dump of any length passes through. It must be read to its end
-/// before the next one.
+/// Why no element can be read.
 #[derive(Debug)]
-pub struct ReceivedReply<'a> {
-    replies: &'a mut ReplyReader<BufReader<TcpStream>>,
-    peer: &'a str,
-    kind: Kind,
-    /// The outcome, once the last line was read.
-    verdict: Option<Verdict>,
+enum ReadError {
+    Lost(io::Error),
+    Malformed,
 }
 
-impl ReceivedReply<'_> {
-    /// Returns the next line, `None` after the last.
-    ///
-    /// # Errors
-    /// [`Failure::Lost`] when the connection ends first.
-    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, Failure> {
-        if self.verdict.is_some() {
-            return Ok(None);
-        }
-        let next = self.replies.next_line(self.kind);
-        let (line, verdict) = next.map_err(|_| Failure::Lost(self.peer.to_string()))?;
-        self.verdict = verdict;
-        Ok(Some(line))
-    }
-
-    /// Returns the outcome of the reply, which was read to its end.
-    pub fn verdict(&self) -> Verdict {
-        self.verdict.unwrap_or(Verdict::Done)
+impl From<ProtocolError> for ReadError {
+    fn from(_: ProtocolError) -> ReadError {
+        ReadError::Malformed
     }
 }
 
-/// A stream of replies.
+/// A stream of replies, an element at a time: no more than one is in memory.
 #[derive(Debug)]
 struct ReplyReader<R> {
     source: R,
-    line: Vec<u8>,
-    /// Whether lines have a prefix that names their origin.
-    prefixed: bool,
+    bytes: Buffer,
+    /// The length of the element that was returned last, and is still at the front.
+    taken: usize,
 }
 
-impl<R: BufRead> ReplyReader<R> {
+impl<R: Read> ReplyReader<R> {
     fn new(source: R) -> ReplyReader<R> {
-        ReplyReader { source, line: Vec::new(), prefixed: false }
+        ReplyReader { source, bytes: Buffer::new(), taken: 0 }
     }
 
-    /// Returns the next line of the reply to a request of this kind, with the outcome of the reply
-    /// if it is the last. EOF is an error.
-    fn next_line(&mut self, kind: Kind) -> io::Result<(Line<'_>, Option<Verdict>)> {
-        self.line.clear();
-        self.source.read_until(b'\n', &mut self.line)?;
-        let Some(whole) = self.line.strip_suffix(b"\n") else {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        };
-        let whole = whole.strip_suffix(b"\r").unwrap_or(whole);
-        let (origin, text) = match self.prefixed {
-            true => split_origin(whole),
-            false => (ReplyOrigin::Server, whole),
-        };
-        let verdict = verdict(kind, text);
-        if let (Kind::Origin(on), Some(Verdict::Done)) = (kind, verdict) {
-            self.prefixed = on;
+    fn unread(&self) -> &[u8] {
+        self.bytes.bytes()
+    }
+
+    /// Returns the element after the last one, of any kind.
+    fn any_element(&mut self) -> Result<Element<'_>, ReadError> {
+        self.bytes.consume(std::mem::take(&mut self.taken));
+        while next_element(self.bytes.bytes())?.is_none() {
+            if self.bytes.len() > MAX_ELEMENT {
+                return Err(ReadError::Malformed);
+            }
+            self.bytes.make_room_towards(2 * self.bytes.len(), READ_BYTES);
+            let read = self.bytes.fill(&mut self.source, READ_BYTES).map_err(ReadError::Lost)?;
+            if read == 0 {
+                return Err(ReadError::Lost(io::ErrorKind::UnexpectedEof.into()));
+            }
         }
-        Ok((Line { whole, text, origin }, verdict))
+        let (element, length) = next_element(self.bytes.bytes())?.ok_or(ReadError::Malformed)?;
+        self.taken = length;
+        Ok(element)
     }
-}
 
-fn split_origin(line: &[u8]) -> (ReplyOrigin, &[u8]) {
-    if let Some(text) = line.strip_prefix(b"proxy: ") {
-        (ReplyOrigin::Proxy, text)
-    } else {
-        (ReplyOrigin::Server, line.strip_prefix(b"server: ").unwrap_or(line))
+    /// Returns the next element of a reply, past attributes.
+    fn element(&mut self) -> Result<Element<'_>, ReadError> {
+        while let Element::Attribute(pairs) = self.any_element()? {
+            self.skip(pairs.saturating_mul(2))?;
+        }
+        let (element, _) = next_element(self.bytes.bytes())?.ok_or(ReadError::Malformed)?;
+        Ok(element)
     }
-}
 
-/// Returns the outcome of a reply, if this is its last line.
-fn verdict(kind: Kind, text: &[u8]) -> Option<Verdict> {
-    let error = text.starts_with(b"ERR ");
-    match kind {
-        Kind::UntilEnd if text == b"END" => Some(Verdict::Done),
-        // A key may be called ERR, and then this is its pair.
-        Kind::UntilEnd if !error || text.starts_with(b"ERR = ") => None,
-        _ if error => Some(Verdict::Error),
-        _ if matches!(text, b"Key not found" | b"Key already exists") => Some(Verdict::Refused),
-        _ => Some(Verdict::Done),
+    fn skip(&mut self, count: usize) -> Result<(), ReadError> {
+        let mut left = count;
+        while left > 0 {
+            let own = self.any_element()?.elements().ok_or(ReadError::Malformed)?;
+            left = (left - 1).checked_add(own).ok_or(ReadError::Malformed)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to the first element of the next reply, which [`element`](Self::element) then
+    /// returns; past pushes. Returns the origin that an attribute names.
+    fn next_reply(&mut self) -> Result<ReplyOrigin, ReadError> {
+        let mut origin = ReplyOrigin::Server;
+        loop {
+            match self.any_element()? {
+                Element::Push(count) => self.skip(count)?,
+                Element::Attribute(pairs) => {
+                    for _ in 0..pairs {
+                        let is_origin = matches!(self.any_element()?, Element::Bulk(b"origin"));
+                        let value = self.any_element()?;
+                        if is_origin && value == Element::Bulk(b"proxy") {
+                            origin = ReplyOrigin::Proxy;
+                        }
+                        let own = value.elements().ok_or(ReadError::Malformed)?;
+                        self.skip(own)?;
+                    }
+                }
+                _ => break,
+            }
+        }
+        // It is returned once more.
+        self.taken = 0;
+        Ok(origin)
+    }
+
+    fn greeting(&mut self) -> Result<Greeting, ReadError> {
+        self.next_reply()?;
+        let pairs = match self.element()? {
+            Element::Map(pairs) => pairs,
+            Element::Error(error) => {
+                let codes = [&b"ERR unknown command"[..], b"NOPROTO", b"NOAUTH", b"NOPERM"];
+                if codes.iter().any(|code| error.starts_with(code)) {
+                    return Ok(Greeting::NotKnown);
+                }
+                return Ok(Greeting::Refused(String::from_utf8_lossy(error).into_owned()));
+            }
+            _ => {
+                self.taken = 0;
+                return Err(ReadError::Malformed);
+            }
+        };
+        let mut is_larder = false;
+        for _ in 0..pairs {
+            let name = self.any_element()?;
+            let is_server = matches!(name, Element::Bulk(b"server"));
+            is_larder |= matches!(name, Element::Bulk(b"larder_version"));
+            let value = self.any_element()?;
+            is_larder |= is_server && matches!(value, Element::Bulk(b"larder"));
+            let own = value.elements().ok_or(ReadError::Malformed)?;
+            self.skip(own)?;
+        }
+        Ok(Greeting::Accepted { is_larder })
     }
 }
 

@@ -4,7 +4,7 @@
 //! needs nothing here.
 
 use super::failure::Failure;
-use crate::protocol::command::{Command, TABLE};
+use crate::protocol::command::Command;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -139,9 +139,9 @@ impl Hint for ArgumentHint {
     }
 }
 
-/// Returns the text command of this name.
+/// Returns the command of this name.
 fn find(verb: &str) -> Option<&'static Command> {
-    Command::find(verb.as_bytes()).filter(|command| command.is_text())
+    Command::find(verb.as_bytes())
 }
 
 /// Returns the start of the last word of `line`, and its completions.
@@ -151,7 +151,7 @@ fn complete(line: &str) -> (usize, Vec<String>) {
     let words: Vec<&str> = before.split_whitespace().collect();
     let candidates: Vec<String> = match words.as_slice() {
         [] => {
-            let commands = TABLE.iter().filter(|command| command.is_text());
+            let commands = Command::all().iter();
             // A space where arguments follow: the next word can be typed at once.
             let end = |command: &Command| if command.arguments.is_empty() { "" } else { " " };
             commands.map(|command| format!("{}{}", command.name, end(command))).collect()

@@ -10,7 +10,7 @@ pub enum Verdict {
     Done = 0,
     /// `Key not found` or `Key already exists`.
     Refused = 1,
-    /// A reply that begins with `ERR `, or a [`Failure`].
+    /// An error, or a [`Failure`].
     Error = 2,
 }
 
@@ -32,8 +32,12 @@ pub enum Failure {
     BrokenOff(String),
     /// Requests could not be read from this input.
     Input(String, io::Error),
-    /// A line that no server would read as one line of text.
-    NotText,
+    /// What answers at this address is no such server; what it did.
+    NoServer(String, String),
+    /// The server refused the connection; its error.
+    Refused(String),
+    /// What came from this address is no RESP.
+    Garbled(String),
     /// Standard output takes no more.
     Output(io::Error),
 }
@@ -67,7 +71,11 @@ impl Failure {
             Failure::NoOrigin(reply) => format!("the server does not name origins: {reply}"),
             Failure::BrokenOff(reply) => format!("the list of keys is not complete: {reply}"),
             Failure::Input(name, error) => format!("cannot read {name}: {}", reason(error)),
-            Failure::NotText => "this line cannot be sent as one line of text".to_string(),
+            Failure::NoServer(peer, what) => {
+                format!("{peer} is no server of Larder, Redis or Valkey: {what}")
+            }
+            Failure::Refused(reply) => reply.clone(),
+            Failure::Garbled(peer) => format!("{peer} sent what is no reply of RESP"),
             Failure::Output(error) => {
                 format!("cannot write to standard output: {}", reason(error))
             }

@@ -8,17 +8,19 @@ use super::editor::{Editor, Entered};
 use super::failure::{Failure, Verdict};
 use super::lines::Lines;
 use super::output::{ClientOutput, Look};
-use super::request::{BYE, Encoder, Kind};
+use super::request::{Encoder, Kind, Typed};
+use super::{Exchanged, carry_out_line};
 use std::io::{self, IsTerminal, Stdin};
 
 const PROMPT: &str = "Enter request: ";
 
 /// Runs a session to its end: after the user's BYE, or after one of our own at the end of input.
+/// Returns the outcome: of one from a pipe, whether a reply was an error.
 ///
 /// # Errors
 /// [`Failure::Lost`] when the server closes first, [`Failure::Input`] and [`Failure::Output`] when
 /// the user's side cannot be read or written.
-pub fn run(connection: ServerConnection, output: ClientOutput) -> Result<(), Failure> {
+pub fn run(connection: ServerConnection, output: ClientOutput) -> Result<Verdict, Failure> {
     let prompt = match output.look() {
         Look::Labelled => PROMPT,
         Look::Bare => "",
@@ -27,12 +29,14 @@ pub fn run(connection: ServerConnection, output: ClientOutput) -> Result<(), Fai
         true => LineInput::Terminal(Box::new(Editor::new(prompt)?)),
         false => LineInput::Pipe(Lines::new(io::stdin()), prompt),
     };
-    let mut session = InteractiveSession { connection, output, input, encoder: Encoder::default() };
+    let encoder = Encoder::new(connection.is_larder());
+    let mut session = InteractiveSession { connection, output, input, encoder, failed: false };
     let outcome = session.run();
     if let LineInput::Terminal(editor) = &mut session.input {
         editor.save_history();
+        return outcome.map(|()| Verdict::Done);
     }
-    outcome
+    outcome.map(|()| if session.failed { Verdict::Refused } else { Verdict::Done })
 }
 
 /// Returns whether a line can be edited where it is typed: on a terminal that can move its cursor.
@@ -52,6 +56,8 @@ struct InteractiveSession {
     output: ClientOutput,
     input: LineInput,
     encoder: Encoder,
+    /// A reply was an error.
+    failed: bool,
 }
 
 impl InteractiveSession {
@@ -73,8 +79,8 @@ impl InteractiveSession {
                 }
             }
         }
-        self.connection.send(BYE);
-        self.output.reply(&mut self.connection.reply(Kind::Farewell))?;
+        self.connection.send_words(&[b"QUIT"]);
+        self.output.reply(&mut self.connection, Kind::Farewell)?;
         self.output.flush()
     }
 
@@ -102,15 +108,17 @@ impl InteractiveSession {
         }
     }
 
-    /// Sends the requests in a line and shows their replies. Returns whether the session is over.
+    /// Sends the request in a line and shows its reply. Returns whether the session is over.
     fn exchange(&mut self, line: &[u8]) -> Result<bool, Failure> {
-        for request in self.encoder.encode(line)? {
-            self.connection.send(request.bytes);
-            let verdict = self.output.reply(&mut self.connection.reply(request.kind))?;
-            if request.kind == Kind::Farewell && verdict != Verdict::Error {
-                return Ok(true);
-            }
+        let InteractiveSession { connection, output, encoder, .. } = self;
+        let typed = encoder.encode(line);
+        let is_login = matches!(typed, Typed::Request(_, Kind::Login));
+        let Exchanged { verdict, is_last } = carry_out_line(connection, output, typed)?;
+        self.failed |= verdict == Verdict::Error;
+        if is_login && verdict == Verdict::Done {
+            self.connection.greet()?;
+            self.encoder = Encoder::new(self.connection.is_larder());
         }
-        Ok(false)
+        Ok(is_last)
     }
 }

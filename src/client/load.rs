@@ -16,11 +16,13 @@
 use super::connection::ServerConnection;
 use super::failure::{Failure, Verdict, print_error};
 use super::lines::Lines;
-use super::output::ClientOutput;
-use super::request::{Encoder, Kind};
+use super::output::{ClientOutput, error_text, judge};
+use super::request::{Encoder, Kind, Typed};
+use super::resp_file::{Next, RespFile};
+use crate::protocol::resp::Element;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufWriter, Cursor, IsTerminal, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -104,12 +106,13 @@ pub fn run(
     let bar = progress_bar(input.bytes);
     let (sender, window) = sync_channel(WINDOW);
     let writer = LoadWriter {
-        lines: Lines::new(input.reader),
+        is_larder: connection.is_larder(),
         name: input.name,
         socket: BufWriter::with_capacity(SEND_BYTES, connection.sender()?),
         window: sender,
     };
-    let writer = thread::spawn(|| writer.run());
+    let source = input.reader;
+    let writer = thread::spawn(|| writer.run(source));
     let tally = take_replies(&mut connection, &window, &bar);
     bar.finish_and_clear();
     // A writer that is still waiting for its input ends with the program.
@@ -139,7 +142,7 @@ fn take_replies(
     let mut error = String::new();
     for sent in window {
         let verdict =
-            take_reply(connection, sent.kind, &mut error).map_err(|failure| match failure {
+            take_reply(connection, &sent.awaited, &mut error).map_err(|failure| match failure {
                 Failure::Lost(peer) => Failure::LostLoading(peer, tally.answered(), tally.line),
                 other => other,
             })?;
@@ -160,28 +163,47 @@ fn take_replies(
 /// Reads one reply, and returns its outcome. The text of an error is put into `error`.
 fn take_reply(
     connection: &mut ServerConnection,
-    kind: Kind,
+    awaited: &Awaited,
     error: &mut String,
 ) -> Result<Verdict, Failure> {
-    let mut reply = connection.reply(kind);
-    while let Some(line) = reply.next_line()? {
-        if line.text.starts_with(b"ERR ") {
-            error.clear();
-            error.push_str(&String::from_utf8_lossy(line.text));
+    let kind = match awaited {
+        Awaited::Reply(kind) => *kind,
+        Awaited::Nothing => return Ok(Verdict::Done),
+        Awaited::Error(message) => {
+            error.clone_from(message);
+            return Ok(Verdict::Error);
         }
+    };
+    connection.next_reply()?;
+    let element = connection.element()?;
+    let verdict = judge(kind, element);
+    if let Element::Error(text) | Element::BlobError(text) = element {
+        *error = String::from_utf8_lossy(&error_text(text)).into_owned();
     }
-    Ok(reply.verdict())
+    let nested = element.elements().unwrap_or(usize::MAX);
+    connection.skip(nested)?;
+    Ok(verdict)
+}
+
+/// What is to come for a line.
+enum Awaited {
+    /// A reply of the server.
+    Reply(Kind),
+    /// This error of our own.
+    Error(String),
+    /// No reply: all is well.
+    Nothing,
 }
 
 struct Sent {
-    kind: Kind,
+    awaited: Awaited,
     line: u64,
     /// Where in the file its line ends.
     consumed: u64,
 }
 
 struct LoadWriter {
-    lines: Lines<Box<dyn Read + Send>>,
+    is_larder: bool,
     name: String,
     /// Flushed when it is dropped, before the window is closed; the reader reports its errors.
     socket: BufWriter<TcpStream>,
@@ -191,34 +213,77 @@ struct LoadWriter {
 impl LoadWriter {
     /// Sends until a BYE, the end of the file, or the end of the connection, which the reader
     /// reports after the last replies.
-    fn run(mut self) -> Result<(), Failure> {
-        let mut encoder = Encoder::default();
+    fn run(mut self, mut source: Box<dyn Read + Send>) -> Result<(), Failure> {
+        let sent = start(&mut source).and_then(|start| {
+            let is_resp = start.first() == Some(&b'*');
+            let source = Cursor::new(start).chain(source);
+            if is_resp { self.send_resp(source) } else { self.send_lines(source) }
+        });
+        sent.map_err(|error| Failure::Input(self.name, error))
+    }
+
+    fn send_lines(&mut self, source: impl Read) -> io::Result<()> {
+        let mut lines = Lines::new(source);
+        let mut encoder = Encoder::new(self.is_larder);
         loop {
-            if self.lines.may_wait() && self.socket.flush().is_err() {
+            if lines.may_wait() && self.socket.flush().is_err() {
                 return Ok(());
             }
-            let line = match self.lines.next_line() {
-                Ok(Some(line)) => line,
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(Failure::Input(self.name, error)),
+            let Some(line) = lines.next_line()? else { return Ok(()) };
+            let (bytes, awaited) = match encoder.encode(line) {
+                Typed::Nothing => continue,
+                Typed::Wrong(error) => (&b""[..], Awaited::Error(error)),
+                // Nobody would see them.
+                Typed::Help | Typed::Dump(_) => (&b""[..], Awaited::Nothing),
+                Typed::Request(bytes, kind) => (bytes, Awaited::Reply(kind)),
             };
-            let encoded = encoder.encode(line);
-            let (line, consumed) = (self.lines.number(), self.lines.consumed());
-            let Ok(requests) = encoded else {
-                let message = format!("line {line} cannot be sent as one line of text");
-                return Err(Failure::Input(self.name, io::Error::other(message)));
-            };
-            for request in requests {
-                let sent = Sent { kind: request.kind, line, consumed };
-                if !enter(&self.window, &mut self.socket, sent)
-                    || self.socket.write_all(request.bytes).is_err()
-                    || request.kind == Kind::Farewell
-                {
-                    return Ok(());
-                }
+            let is_last = matches!(awaited, Awaited::Reply(Kind::Farewell));
+            let sent = Sent { awaited, line: lines.number(), consumed: lines.consumed() };
+            if !enter(&self.window, &mut self.socket, sent)
+                || self.socket.write_all(bytes).is_err()
+                || is_last
+            {
+                return Ok(());
             }
         }
     }
+
+    fn send_resp(&mut self, source: impl Read) -> io::Result<()> {
+        let mut file = RespFile::new(source);
+        loop {
+            let Next::Request(length, kind) = file.find()? else {
+                if self.socket.flush().is_err() || !file.read()? {
+                    return Ok(());
+                }
+                continue;
+            };
+            let consumed = file.consumed() + length as u64;
+            let sent = Sent { awaited: Awaited::Reply(kind), line: file.number(), consumed };
+            if !enter(&self.window, &mut self.socket, sent)
+                || self.socket.write_all(&file.bytes()[..length]).is_err()
+                || kind == Kind::Farewell
+            {
+                return Ok(());
+            }
+            file.consume(length);
+        }
+    }
+}
+
+/// Reads the first bytes of a file, without the mark of UTF-8 that some editors put there.
+fn start(source: &mut impl Read) -> io::Result<Vec<u8>> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let mut start = Vec::new();
+    while MARK.starts_with(&start) && start.len() < MARK.len() {
+        if source.take(1).read_to_end(&mut start)? == 0 {
+            return Ok(start);
+        }
+    }
+    if start == MARK {
+        start.clear();
+        source.take(1).read_to_end(&mut start)?;
+    }
+    Ok(start)
 }
 
 /// Waits for a place in the window, having sent all that the reader may be waiting for. Returns

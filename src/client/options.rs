@@ -29,8 +29,8 @@ pub struct Options {
 pub enum Task {
     /// Requests from standard input, one reply at a time.
     Interactive,
-    /// One request: a line without its end, and not a blank one.
-    Command(Vec<u8>),
+    /// One request: its words, or one line of them. There is one that is not blank.
+    Command(Vec<Vec<u8>>),
     /// A file of requests, pipelined; `None`: standard input.
     Load(Option<PathBuf>),
 }
@@ -62,7 +62,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed<Opt
         Some(name) if name == "-" => Task::Load(None),
         Some(name) => Task::Load(Some(PathBuf::from(name))),
         None if command.is_empty() => Task::Interactive,
-        None => Task::Command(join(command)?),
+        None => Task::Command(checked(command)?),
     };
     Ok(Parsed::Run(Options { host, port, raw, origin: matches.opt_present("origin"), task }))
 }
@@ -73,7 +73,12 @@ fn options() -> getopts::Options {
     flags.parsing_style(ParsingStyle::StopAtFirstFree);
     flags.optflag("r", "raw", "print replies alone, without prompts");
     flags.optflag("o", "origin", "name the origin of each reply: server or proxy's cache");
-    flags.optopt("l", "load", "send the requests in FILE (- for stdin), one a line", "FILE");
+    flags.optopt(
+        "l",
+        "load",
+        "send the requests in FILE (- for stdin), one a line, or in RESP",
+        "FILE",
+    );
     flags.optflag("h", "help", "print this and exit");
     flags.optflag("V", "version", "print the version and exit");
     flags
@@ -85,7 +90,9 @@ fn help(flags: &getopts::Options) -> String {
          Talks to a server or proxy on HOST (default {DEFAULT_HOST}) and PORT (default \
          {DEFAULT_PORT}).\n\
          Without a COMMAND it reads requests until BYE or the end of input.\n\n\
-         Exit status: 0 done; 1 'Key not found' or 'Key already exists'; 2 an error."
+         COMMAND may be any command of the server, such as INCR or EXPIRE; HELP lists them.\n\n\
+         Exit status: 0 done; 1 'Key not found' or 'Key already exists', or a session from a\n\
+         pipe in which a reply was an error; 2 an error, no connection, or no such server."
     );
     let examples = "\nExamples:\n    \
          client\n    \
@@ -117,17 +124,16 @@ fn port(word: &OsString) -> Result<u16, String> {
     }
 }
 
-/// Returns the words of a command as one line.
-fn join(words: &[OsString]) -> Result<Vec<u8>, String> {
-    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-    let line = words.join(&b' ');
-    if line.contains(&b'\n') || line.contains(&b'\r') {
+/// Returns the words of a command, of which none ends a line.
+fn checked(words: &[OsString]) -> Result<Vec<Vec<u8>>, String> {
+    let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    if words.iter().flatten().any(|byte| matches!(byte, b'\n' | b'\r')) {
         return Err("a command is one line, and cannot hold CR or LF".to_string());
     }
-    if line.trim_ascii().is_empty() {
+    if words[0].trim_ascii().is_empty() {
         return Err("the command is empty".to_string());
     }
-    Ok(line)
+    Ok(words)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub use convert::{ReplyRule, convert};
 pub use encode::{
     Version, Writer, push_bulk, push_error, push_header, push_request, push_value, reply,
 };
-pub use scan::{Element, Elements, ReplyKind, ReplyScanner, Scanned};
+pub use scan::{Element, Elements, ReplyKind, ReplyScanner, Scanned, next_element};
 
 use super::{Decoded, Form, Refusal, Request, Span, Words};
 use crate::base::units;

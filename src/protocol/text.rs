@@ -249,6 +249,13 @@ fn key_and_rest(line: &[u8], from: usize, words: &mut Vec<Span>) -> bool {
     true
 }
 
+/// Returns the key and the value in a line of PUT or SET; `None` if one of them is missing.
+pub fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_, verb_end) = next_word(line, 0);
+    let mut words = Vec::new();
+    key_and_rest(line, verb_end, &mut words).then(|| (words[0].of(line), words[1].of(line)))
+}
+
 /// Returns whether a line is of HTTP: a web page must not be able to make a browser write keys. A
 /// request line has three words.
 pub(super) fn is_http(verb: &[u8], line: &[u8]) -> bool {

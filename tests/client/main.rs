@@ -20,15 +20,17 @@ fn check(ended: &Exit, stdout: &str, stderr: &str, code: i32) {
     assert_eq!(got, (stdout, stderr, Some(code)));
 }
 
-/// A server that answers each request with the next of `replies`, and then hangs up.
+/// A server that greets, answers each request with the next of `replies`, and then hangs up.
 fn fickle_server(replies: &'static [&'static str]) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     let thread = thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("the client comes");
         let mut lines = BufReader::new(stream.try_clone().expect("a descriptor is free")).lines();
-        for reply in replies {
-            let _ = lines.next();
+        for reply in [&"%0\r\n"].into_iter().chain(replies) {
+            let header = lines.next().and_then(Result::ok).unwrap_or_default();
+            let words: usize = header.trim_start_matches('*').parse().unwrap_or(0);
+            lines.by_ref().take(2 * words).for_each(drop);
             let _ = stream.write_all(reply.as_bytes());
         }
         // What is closed with input unread is reset, and the last reply might be lost.
@@ -36,6 +38,66 @@ fn fickle_server(replies: &'static [&'static str]) -> (SocketAddr, JoinHandle<()
         lines.map_while(Result::ok).for_each(drop);
     });
     (address, thread)
+}
+
+/// A peer that sends these bytes at once, and hangs up.
+fn stranger(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client comes");
+        let _ = stream.read(&mut [0; 100]);
+        let _ = stream.write_all(bytes);
+    });
+    address
+}
+
+#[test]
+fn a_peer_that_is_no_such_server_is_named() {
+    let check_stranger = |bytes: &'static [u8], did: &str| {
+        let address = stranger(bytes);
+        let complaint =
+            format!("client: {address} is no server of Larder, Redis or Valkey: {did}\n");
+        check(&run(&[], address, &["get", "x"], b""), "", &complaint, 2);
+    };
+    check_stranger(b"HTTP/1.1 400 Bad Request\r\n\r\n", "it replied 'HTTP/1.1 400 Bad Request'");
+    check_stranger(b"ERROR\r\n", "it replied 'ERROR'");
+    check_stranger(b"", "it closed the connection");
+    let address = stranger(b"-ERR too many connections\r\n");
+    let refused = run(&[], address, &["get", "x"], b"");
+    check(&refused, "", "client: ERR too many connections\n", 2);
+}
+
+#[test]
+fn a_value_is_a_value_whatever_it_reads_like() {
+    let server = process::server(&[]);
+    let requests = b"set k Key not found\nset l ERR boom\nget k\nget l\n";
+    let ended = run(&["--load", "-"], server.address(), &[], requests);
+    check(&ended, "sent 4, OK 4, refused 0, errors 0\n", "", 0);
+    check(&run(&[], server.address(), &["get", "k"], b""), "Key not found\n", "", 0);
+    check(&run(&[], server.address(), &["get", "l"], b""), "ERR boom\n", "", 0);
+}
+
+#[test]
+fn every_command_is_sent_and_every_reply_shown() {
+    let server = process::server(&[]);
+    let requests =
+        b"incr n\nmget n x\nscan 0\nset t \"a\ntype t\ndel n t\nconfig get timeout\nkeys *\n";
+    let expected = "1\n1\n(nil)\n0\n2)\n  n\nOK\nstring\n2\ntimeout = 0\n(empty)\nGoodbye\n";
+    check(&run(&["--raw"], server.address(), &[], requests), expected, "", 0);
+    assert!(run(&[], server.address(), &["help"], b"").stdout.contains("\nEXPIRE <key> <seconds>"));
+}
+
+#[test]
+fn a_load_takes_requests_of_resp_and_skips_a_mark_of_utf_8() {
+    let server = process::server(&[]);
+    let requests = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\na\n\r\n*1\r\n$3\r\nFOO\r\n";
+    let ended = run(&["--load", "-"], server.address(), &[], requests);
+    let complaint = "line 2: ERR unknown command 'FOO', try HELP\n";
+    check(&ended, "sent 2, OK 1, refused 0, errors 1\n", complaint, 2);
+    check(&run(&[], server.address(), &["get", "k"], b""), "\"a\\n\"\n", "", 0);
+    let ended = run(&["--load", "-"], server.address(), &[], b"\xef\xbb\xbfput m 1");
+    check(&ended, "sent 1, OK 1, refused 0, errors 0\n", "", 0);
 }
 
 // From a pipe.
@@ -66,7 +128,7 @@ fn the_end_of_input_says_goodbye() {
         Enter request: \n\
         Server replied: Goodbye\n";
     let requests = b"put 1 2\r\n\n \t\r\nget 1\nbye now";
-    check(&run(&[], server.address(), &[], requests), expected, "", 0);
+    check(&run(&[], server.address(), &[], requests), expected, "", 1);
 }
 
 #[test]
@@ -82,7 +144,7 @@ fn long_replies_are_printed_whole() {
         Enter request: Server replied: server: ERR usage: HELP\n\
         Enter request: Server replied: OK\n\
         Enter request: Server replied: Goodbye\n";
-    check(&run(&[], server.address(), &[], requests), expected, "", 0);
+    check(&run(&[], server.address(), &[], requests), expected, "", 1);
 }
 
 #[test]
@@ -98,15 +160,15 @@ fn no_byte_that_is_typed_puts_requests_and_replies_out_of_step() {
     let server = process::server(&[]);
     let requests =
         b"*1\r\n$4\n\xff\xf4x\nput k a\xffb\nget k\nput l \xfe\nget l\ngxx\x08\x7fet l\n\
-        xy\x08\x08\nbye\r\0get l\n";
+        xy\x08\x08\nbye\n";
     let ended = run(&["--raw"], server.address(), &[], requests);
     let expected = "ERR unknown command '*1', try HELP\n\
         ERR unknown command '$4', try HELP\n\
         ERR unknown command '\\xff\\xf4x', try HELP\n\
         OK\n\
-        ERR value is not one line of text, read it over RESP\n\
+        \"a\\xffb\"\n\
         OK\n\u{fffd}\n\u{fffd}\nGoodbye\n";
-    check(&ended, expected, "", 0);
+    check(&ended, expected, "", 1);
 }
 
 #[test]
@@ -145,7 +207,8 @@ fn a_command_prints_its_reply_and_exits_by_it() {
 
 #[test]
 fn a_list_of_keys_that_is_broken_off_is_not_taken_for_all() {
-    let (address, server) = fickle_server(&["a b\r\nERR upstream lost\r\n"]);
+    let (address, server) =
+        fickle_server(&["*2\r\n$1\r\n7\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n", "-ERR upstream lost\r\n"]);
     let complaint = "client: the list of keys is not complete: ERR upstream lost\n";
     check(&run(&[], address, &["dump"], b""), "a b\n", complaint, 2);
     server.join().expect("it ends with its client");
@@ -197,7 +260,7 @@ fn no_connection_is_told_in_one_line() {
 
 #[test]
 fn a_lost_connection_is_told_in_one_line() {
-    let (address, server) = fickle_server(&["OK\r\n", "half a li"]);
+    let (address, server) = fickle_server(&["+OK\r\n", "$9\r\nhalf a"]);
     let complaint = format!("client: the connection to {address} was lost\n");
     let expected = "Connected to server\nEnter request: Server replied: OK\nEnter request: ";
     check(&run(&[], address, &[], b"put 1 2\nget 1\nget 2\n"), expected, &complaint, 2);
@@ -268,7 +331,7 @@ const USAGE_OF_LINE_2: &str = "line 2: ERR usage: PUT <key> <value>\n";
 
 #[test]
 fn a_load_that_loses_its_server_says_how_far_it_came() {
-    let (address, server) = fickle_server(&["OK\r\n", "Key not found\r\n"]);
+    let (address, server) = fickle_server(&["+OK\r\n", "$-1\r\n"]);
     let ended = run(&["--load", "-"], address, &[], b"put 1 2\n\nget 2\nget 3\n");
     let complaint = format!(
         "client: the connection to {address} was lost, 2 requests were answered, the last of them \

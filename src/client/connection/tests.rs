@@ -2,91 +2,39 @@
 
 use super::*;
 
-/// Reads one reply for each kind: its lines' texts and its outcome.
-fn read(kinds: &[Kind], bytes: &[u8]) -> io::Result<Vec<(Vec<String>, Verdict)>> {
-    let mut replies = ReplyReader::new(bytes);
-    let mut all = Vec::new();
-    for &kind in kinds {
-        let mut lines = Vec::new();
-        let verdict = loop {
-            let (line, verdict) = replies.next_line(kind)?;
-            lines.push(format!("{:?}:{}", line.origin, String::from_utf8_lossy(line.text)));
-            if let Some(verdict) = verdict {
-                break verdict;
-            }
-        };
-        all.push((lines, verdict));
+#[test]
+fn a_reply_is_found_behind_pushes_and_attributes() {
+    let bytes = b">2\r\n+a\r\n*1\r\n:1\r\n|1\r\n$6\r\norigin\r\n$5\r\nproxy\r\n*2\r\n+x\r\n\
+        |1\r\n+a\r\n+b\r\n$1\r\ny\r\n:7\r\n";
+    let mut replies = ReplyReader::new(&bytes[..]);
+    assert_eq!(replies.next_reply().expect("a reply"), ReplyOrigin::Proxy);
+    assert_eq!(replies.element().expect("whole"), Element::Array(2));
+    assert_eq!(replies.element().expect("whole"), Element::Simple(b"x"));
+    assert_eq!(replies.element().expect("whole"), Element::Bulk(b"y"));
+    assert_eq!(replies.next_reply().expect("a reply"), ReplyOrigin::Server);
+    assert_eq!(replies.element().expect("whole"), Element::Integer(7));
+    assert!(matches!(replies.next_reply(), Err(ReadError::Lost(_))));
+}
+
+#[test]
+fn what_is_no_resp_is_noticed() {
+    for bytes in
+        [&b"HTTP/1.1 400 Bad Request\r\n"[..], b"ERROR\r\n", b"\x00", b"+OK\r\n", b":1\r\n"]
+    {
+        assert!(matches!(ReplyReader::new(bytes).greeting(), Err(ReadError::Malformed)));
     }
-    Ok(all)
-}
-
-#[track_caller]
-fn check(kinds: &[Kind], bytes: &[u8], expected: &[(&[&str], Verdict)]) {
-    let got = read(kinds, bytes).expect("whole replies");
-    let got: Vec<(Vec<&str>, Verdict)> = got
-        .iter()
-        .map(|(lines, verdict)| (lines.iter().map(String::as_str).collect(), *verdict))
-        .collect();
-    let expected: Vec<(Vec<&str>, Verdict)> =
-        expected.iter().map(|(lines, verdict)| (lines.to_vec(), *verdict)).collect();
-    assert_eq!(got, expected);
+    assert!(matches!(ReplyReader::new(&b"-ERR no"[..]).greeting(), Err(ReadError::Lost(_))));
 }
 
 #[test]
-fn a_verdict_is_read_from_the_line() {
-    check(&[Kind::OneLine], b"OK\r\n", &[(&["Server:OK"], Verdict::Done)]);
-    check(&[Kind::OneLine], b"\r\n", &[(&["Server:"], Verdict::Done)]);
-    check(&[Kind::OneLine], b"proxy: a\r\n", &[(&["Server:proxy: a"], Verdict::Done)]);
-    check(
-        &[Kind::OneLine, Kind::OneLine],
-        b"Key not found\r\nKey already exists\r\n",
-        &[
-            (&["Server:Key not found"], Verdict::Refused),
-            (&["Server:Key already exists"], Verdict::Refused),
-        ],
-    );
-    check(&[Kind::Farewell], b"ERR no\r\n", &[(&["Server:ERR no"], Verdict::Error)]);
-}
-
-#[test]
-fn a_long_reply_ends_at_its_end_or_at_an_error() {
-    check(
-        &[Kind::UntilEnd, Kind::UntilEnd, Kind::OneLine],
-        b"ERR = v\r\nEND = v\r\nEND\r\nERR upstream lost\r\nEND\r\n",
-        &[
-            (&["Server:ERR = v", "Server:END = v", "Server:END"], Verdict::Done),
-            (&["Server:ERR upstream lost"], Verdict::Error),
-            (&["Server:END"], Verdict::Done),
-        ],
-    );
-}
-
-#[test]
-fn prefixes_are_taken_off_from_origin_on_to_origin_off() {
-    check(
-        &[
-            Kind::Origin(true),
-            Kind::OneLine,
-            Kind::UntilEnd,
-            Kind::Origin(true),
-            Kind::Origin(false),
-            Kind::OneLine,
-        ],
-        b"OK\r\nproxy: server: a\r\nserver: a = b\r\nserver: END\r\nOK\r\nOK\r\nproxy: a\r\n",
-        &[
-            (&["Server:OK"], Verdict::Done),
-            (&["Proxy:server: a"], Verdict::Done),
-            (&["Server:a = b", "Server:END"], Verdict::Done),
-            (&["Server:OK"], Verdict::Done),
-            (&["Server:OK"], Verdict::Done),
-            (&["Server:proxy: a"], Verdict::Done),
-        ],
-    );
-}
-
-#[test]
-fn half_a_reply_is_none() {
-    assert!(read(&[Kind::OneLine], b"").is_err());
-    assert!(read(&[Kind::OneLine], b"OK").is_err());
-    assert!(read(&[Kind::UntilEnd], b"a = b\r\n").is_err());
+fn a_greeting_names_larder() {
+    let is_larder = |bytes: &[u8]| match ReplyReader::new(bytes).greeting() {
+        Ok(Greeting::Accepted { is_larder }) => Some(is_larder),
+        _ => None,
+    };
+    assert_eq!(is_larder(b"%1\r\n$6\r\nserver\r\n$6\r\nlarder\r\n"), Some(true));
+    let new = b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$14\r\nlarder_version\r\n$1\r\n1\r\n";
+    assert_eq!(is_larder(new), Some(true));
+    assert_eq!(is_larder(b"%1\r\n$7\r\nmodules\r\n*1\r\n$1\r\nx\r\n"), Some(false));
+    assert_eq!(is_larder(b"-NOPROTO no\r\n"), None);
 }

@@ -12,8 +12,8 @@ fn check_completion(line: &str, start: usize, expected: &[&str]) {
 #[test]
 fn verbs_and_fixed_words_are_completed_in_the_case_of_the_typed() {
     check_completion("pu", 0, &["put "]);
-    check_completion("P", 0, &["PUT ", "PING"]);
-    check_completion("sc", 0, &[]);
+    check_completion("PI", 0, &["PING"]);
+    check_completion("sc", 0, &["scan "]);
     check_completion("dump ", 5, &["KEYS", "PAIRS"]);
     check_completion("dump p", 5, &["pairs"]);
     check_completion("Origin O", 7, &["ON", "OFF"]);
@@ -36,7 +36,8 @@ fn a_hint_names_what_is_missing() {
     check_hint("put k ", Some("<value>"));
     check_hint("put k v", None);
     check_hint("put k=v", None);
-    check_hint("scan", None);
+    check_hint("incrby n", Some(" <amount>"));
+    check_hint("expire ", Some("<key> <seconds>"));
     check_hint("dump", Some(" [KEYS|PAIRS]"));
     check_hint("bye", None);
 }

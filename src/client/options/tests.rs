@@ -26,7 +26,7 @@ fn host_port_and_command_stand_in_that_order() {
     check(&[], options("127.0.0.1", 5000, Task::Interactive));
     check(&["::1"], options("::1", 5000, Task::Interactive));
     check(&["[::1]", "1"], options("::1", 1, Task::Interactive));
-    let put = Task::Command(b"put 1 -3 --raw".to_vec());
+    let put = Task::Command(["put", "1", "-3", "--raw"].map(|word| word.into()).to_vec());
     check(&["h", "7", "put", "1", "-3", "--raw"], options("h", 7, put));
     let load = Task::Load(None);
     check(&["--load", "-", "h"], options("h", 5000, load));
@@ -40,7 +40,7 @@ fn host_port_and_command_stand_in_that_order() {
 #[test]
 fn a_command_may_be_any_bytes() {
     let words = ["h".into(), "7".into(), "get".into(), OsString::from_vec(b"\xff".to_vec())];
-    let task = Task::Command(b"get \xff".to_vec());
+    let task = Task::Command(vec![b"get".to_vec(), b"\xff".to_vec()]);
     assert_eq!(parse(words), Ok(Parsed::Run(options("h", 7, task))));
 }
 

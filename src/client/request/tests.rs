@@ -3,61 +3,72 @@
 use super::*;
 
 #[track_caller]
-fn check(line: &[u8], expected: &[(&[u8], Kind)]) {
-    let mut encoder = Encoder::default();
-    let requests = encoder.encode(line).expect("a line of text");
-    let got: Vec<_> = requests.map(|request| (request.bytes, request.kind)).collect();
-    assert_eq!(got, expected);
+fn check_to(is_larder: bool, line: &[u8], words: &[&[u8]], kind: Kind) {
+    let mut expected = Buffer::new();
+    push_request(&mut expected, words);
+    let mut encoder = Encoder::new(is_larder);
+    assert_eq!(encoder.encode(line), Typed::Request(expected.bytes(), kind));
+}
+
+#[track_caller]
+fn check(line: &[u8], words: &[&[u8]], kind: Kind) {
+    check_to(true, line, words, kind);
+}
+
+#[track_caller]
+fn check_wrong(line: &[u8], error: &str) {
+    assert_eq!(Encoder::new(true).encode(line), Typed::Wrong(error.to_string()));
 }
 
 #[test]
-fn a_line_is_one_request_whatever_its_end() {
-    check(b"get 1", &[(b"get 1\n", Kind::OneLine)]);
-    check(b"get 1\r", &[(b"get 1\r\n", Kind::OneLine)]);
-    check(b"foo", &[(b"foo\n", Kind::OneLine)]);
-    check(b"k HTTP/1.1", &[(b"k HTTP/1.1\n", Kind::OneLine)]);
+fn put_and_set_take_the_rest_of_the_line() {
+    check(b"put k  a b \r", &[b"put", b"k", b"a b"], Kind::Put);
+    check(b"SET k v EX 10", &[b"SET", b"k", b"v EX 10"], Kind::Plain);
+    check(b"put k = = v", &[b"put", b"k", b"= v"], Kind::Put);
+    check(b"put k=v=w", &[b"put", b"k", b"v=w"], Kind::Put);
+    check(b"put k GET / HTTP/1.1", &[b"put", b"k", b"GET / HTTP/1.1"], Kind::Put);
+    check(b"put k \"a b\"", &[b"put", b"k", b"\"a b\""], Kind::Put);
+    check_wrong(b"put k", "ERR usage: PUT <key> <value>");
+    check_wrong(b"set k =", "ERR usage: SET <key> <value>");
 }
 
 #[test]
-fn a_line_without_a_reply_is_no_request() {
-    check(b"", &[]);
-    check(b"\r", &[]);
-    check(b" \t", &[]);
-    check(b"ab\x08\x7f", &[]);
+fn other_words_may_be_quoted_as_dump_shows_them() {
+    check(b"get \"a \\\"\\\\\\n\\xff\"", &[b"get", b"a \"\\\n\xff"], Kind::Value);
+    check(b"get a\"b", &[b"get", b"a\"b"], Kind::Value);
+    check(b"mget \"\" b\t c ", &[b"mget", b"", b"b", b"c"], Kind::Plain);
+    let wrong = "ERR a quoted word has no end, or a wrong escape";
+    check_wrong(b"get \"a", wrong);
+    check_wrong(b"get \"a\"b", wrong);
+    check_wrong(b"get \"\\q\"", wrong);
 }
 
 #[test]
-fn the_kind_follows_from_the_words() {
-    check(b"dump", &[(b"dump\n", Kind::Keys)]);
-    check(b"dump keys", &[(b"dump keys\n", Kind::Keys)]);
-    check(b"dump all", &[(b"dump all\n", Kind::Keys)]);
-    check(b" dump  Pairs", &[(b" dump  Pairs\n", Kind::UntilEnd)]);
-    check(b"Dump pairs now", &[(b"Dump pairs now\n", Kind::OneLine)]);
-    check(b"STATS", &[(b"STATS\n", Kind::UntilEnd)]);
-    check(b"help\t", &[(b"help\t\n", Kind::UntilEnd)]);
-    check(b"heelp\x08\x08\x08lp", &[(b"heelp\x08\x08\x08lp\n", Kind::UntilEnd)]);
-    check(b"help me", &[(b"help me\n", Kind::OneLine)]);
-    check(b"origin On", &[(b"origin On\n", Kind::Origin(true))]);
-    check(b"origin off", &[(b"origin off\n", Kind::Origin(false))]);
-    check(b"origin maybe", &[(b"origin maybe\n", Kind::OneLine)]);
-    check(b"quit", &[(b"quit\n", Kind::Farewell)]);
-    check(b"bye now", &[(b"bye now\n", Kind::OneLine)]);
+fn commands_of_text_are_checked_and_all_others_sent() {
+    check_wrong(b"get", "ERR usage: GET <key>");
+    check_wrong(b"get k extra", "ERR usage: GET <key>");
+    check_wrong(b"bye now", "ERR usage: BYE");
+    check_wrong(b"dump all", "ERR usage: DUMP [KEYS|PAIRS]");
+    check(b"del a", &[b"del", b"a"], Kind::Delete);
+    check(b"del a b", &[b"del", b"a", b"b"], Kind::Plain);
+    check(b"expire k 60", &[b"expire", b"k", b"60"], Kind::Plain);
+    check(b"nonsense x", &[b"nonsense", b"x"], Kind::Plain);
+    check_wrong(b"monitor", "ERR this client cannot show what monitor replies");
+    check_wrong(b"client reply off", "ERR this client cannot show what client replies");
 }
 
 #[test]
-fn telnet_bytes_are_sent_as_themselves() {
-    check(b"put a \xff\xfe", &[(b"put a \xff\xff\xfe\n", Kind::OneLine)]);
+fn our_own_verbs_become_those_of_redis_before_redis() {
+    check_to(false, b"put k v", &[b"SET", b"k", b"v", b"NX"], Kind::Put);
+    check_to(false, b"stats", &[b"INFO"], Kind::LinesAndEnd);
+    check_to(false, b"bye", &[b"QUIT"], Kind::Farewell);
+    assert_eq!(Encoder::new(false).encode(b"dump Pairs"), Typed::Dump(true));
+    assert_eq!(Encoder::new(false).encode(b"help"), Typed::Help);
 }
 
 #[test]
-fn a_line_end_inside_a_line_makes_two_requests() {
-    check(b"bye\r\0get 1", &[(b"bye\r\0", Kind::Farewell), (b"get 1\n", Kind::OneLine)]);
-}
-
-#[test]
-fn a_star_does_not_begin_an_array() {
-    check(b"*1", &[(b" *1\n", Kind::OneLine)]);
-    let mut encoder = Encoder::default();
-    assert!(encoder.encode(b"x\x08*1").is_err());
-    assert!(encoder.encode(b"get 1\r\0*1").is_err());
+fn blank_lines_and_corrections() {
+    assert_eq!(Encoder::new(true).encode(b" \t\r"), Typed::Nothing);
+    assert_eq!(Encoder::new(true).encode(b"ab\x08\x7f"), Typed::Nothing);
+    check(b"gxx\x08\x7fet k", &[b"get", b"k"], Kind::Value);
 }

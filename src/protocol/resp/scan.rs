@@ -229,6 +229,33 @@ fn line(bytes: &[u8], position: usize) -> Result<Option<(Head<'_>, usize)>, Prot
     Ok(Some((Head::Line(element), position + end + 2)))
 }
 
+/// Reads the element at the front of `bytes`. Returns it with its length; `Ok(None)`: it is not
+/// complete.
+///
+/// # Errors
+/// It is malformed.
+#[inline]
+pub fn next_element(bytes: &[u8]) -> Result<Option<(Element<'_>, usize)>, ProtocolError> {
+    let Some((head, at)) = head(bytes, 0)? else { return Ok(None) };
+    let (kind, length) = match head {
+        Head::Line(element) => return Ok(Some((element, at))),
+        Head::Blob(kind, length) => (kind, length),
+    };
+    let end = at.checked_add(length).filter(|end| *end < usize::MAX - 2);
+    let end = end.ok_or(ProtocolError::BulkLength)?;
+    let Some(line_end) = bytes.get(end..end + 2) else { return Ok(None) };
+    if line_end != b"\r\n" {
+        return Err(ProtocolError::MissingEnd);
+    }
+    let text = &bytes[at..end];
+    let element = match kind {
+        b'=' => Element::Verbatim(text.get(4..).unwrap_or_default()),
+        b'!' => Element::BlobError(text),
+        _ => Element::Bulk(text),
+    };
+    Ok(Some((element, end + 2)))
+}
+
 /// The elements of a whole reply, one after the other.
 #[derive(Clone, Debug)]
 pub struct Elements<'a> {
@@ -266,20 +293,8 @@ impl<'a> Iterator for Elements<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        let (head, at) = head(self.bytes, self.position).ok()??;
-        let (kind, length) = match head {
-            Head::Line(element) => {
-                self.position = at;
-                return Some(element);
-            }
-            Head::Blob(kind, length) => (kind, length),
-        };
-        let bytes = self.bytes.get(at..at.checked_add(length)?)?;
-        self.position = at + length + 2;
-        Some(match kind {
-            b'=' => Element::Verbatim(bytes.get(4..).unwrap_or_default()),
-            b'!' => Element::BlobError(bytes),
-            _ => Element::Bulk(bytes),
-        })
+        let (element, length) = next_element(&self.bytes[self.position..]).ok()??;
+        self.position += length;
+        Some(element)
     }
 }
