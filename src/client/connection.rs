@@ -73,9 +73,9 @@ impl ServerConnection {
         push_request(&mut hello, &[b"HELLO", b"3"]);
         self.send(hello.bytes());
         match self.replies.greeting() {
-            Ok(Greeting::Accepted { is_larder }) => self.is_larder = is_larder,
-            Ok(Greeting::NotKnown) => {}
-            Ok(Greeting::Refused(error)) => return Err(Failure::Refused(error)),
+            Ok(HelloAnswer::Accepted { is_larder }) => self.is_larder = is_larder,
+            Ok(HelloAnswer::NotKnown) => {}
+            Ok(HelloAnswer::Refused(error)) => return Err(Failure::Refused(error)),
             Err(error) => return Err(Failure::NoServer(self.peer.clone(), self.describe(&error))),
         }
         Ok(())
@@ -182,7 +182,7 @@ pub enum ReplyOrigin {
 }
 
 /// The answer to `HELLO 3`.
-enum Greeting {
+enum HelloAnswer {
     Accepted { is_larder: bool },
     NotKnown,
     Refused(String),
@@ -281,16 +281,16 @@ impl<R: Read> ReplyReader<R> {
         Ok(origin)
     }
 
-    fn greeting(&mut self) -> Result<Greeting, ReadError> {
+    fn greeting(&mut self) -> Result<HelloAnswer, ReadError> {
         self.next_reply()?;
         let pairs = match self.element()? {
             Element::Map(pairs) => pairs,
             Element::Error(error) => {
                 let codes = [&b"ERR unknown command"[..], b"NOPROTO", b"NOAUTH", b"NOPERM"];
                 if codes.iter().any(|code| error.starts_with(code)) {
-                    return Ok(Greeting::NotKnown);
+                    return Ok(HelloAnswer::NotKnown);
                 }
-                return Ok(Greeting::Refused(String::from_utf8_lossy(error).into_owned()));
+                return Ok(HelloAnswer::Refused(String::from_utf8_lossy(error).into_owned()));
             }
             _ => {
                 self.taken = 0;
@@ -307,7 +307,7 @@ impl<R: Read> ReplyReader<R> {
             let own = value.elements().ok_or(ReadError::Malformed)?;
             self.skip(own)?;
         }
-        Ok(Greeting::Accepted { is_larder })
+        Ok(HelloAnswer::Accepted { is_larder })
     }
 }
 

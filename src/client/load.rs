@@ -18,7 +18,7 @@ use super::failure::{Failure, Verdict, print_error};
 use super::lines::Lines;
 use super::output::{ClientOutput, error_text, judge};
 use super::request::{Encoder, Kind, Typed};
-use super::resp_file::{Next, RespFile};
+use super::resp_file::{FileStep, RespFile};
 use crate::protocol::resp::Element;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
@@ -251,7 +251,7 @@ impl LoadWriter {
     fn send_resp(&mut self, source: impl Read) -> io::Result<()> {
         let mut file = RespFile::new(source);
         loop {
-            let Next::Request(length, kind) = file.find()? else {
+            let FileStep::Request(length, kind) = file.find()? else {
                 if self.socket.flush().is_err() || !file.read()? {
                     return Ok(());
                 }

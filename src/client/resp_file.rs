@@ -21,7 +21,7 @@ pub struct RespFile<R> {
 }
 
 /// What a file holds next.
-pub enum Next {
+pub enum FileStep {
     /// A request of so many bytes, with what stands before it, at the front of `bytes`.
     Request(usize, Kind),
     /// More bytes are needed.
@@ -46,12 +46,12 @@ impl<R: Read> RespFile<R> {
     ///
     /// # Errors
     /// It is malformed, or a line of text, or longer than servers take by default.
-    pub fn find(&mut self) -> io::Result<Next> {
+    pub fn find(&mut self) -> io::Result<FileStep> {
         loop {
             let input = self.bytes.bytes();
             let (consumed, decoded) = self.decoder.decode(input, &mut self.scratch, &self.limits);
             let kind = match decoded {
-                Decoded::Incomplete if consumed == 0 => return Ok(Next::Midway),
+                Decoded::Incomplete if consumed == 0 => return Ok(FileStep::Midway),
                 // An array of nothing, which has no reply.
                 Decoded::Incomplete => {
                     self.consume(consumed);
@@ -68,7 +68,7 @@ impl<R: Read> RespFile<R> {
                 }
             };
             self.number += 1;
-            return Ok(Next::Request(consumed, kind));
+            return Ok(FileStep::Request(consumed, kind));
         }
     }
 

@@ -29,7 +29,7 @@ fn what_is_no_resp_is_noticed() {
 #[test]
 fn a_greeting_names_larder() {
     let is_larder = |bytes: &[u8]| match ReplyReader::new(bytes).greeting() {
-        Ok(Greeting::Accepted { is_larder }) => Some(is_larder),
+        Ok(HelloAnswer::Accepted { is_larder }) => Some(is_larder),
         _ => None,
     };
     assert_eq!(is_larder(b"%1\r\n$6\r\nserver\r\n$6\r\nlarder\r\n"), Some(true));
