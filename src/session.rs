@@ -169,6 +169,8 @@ impl SessionFlags {
     const SELECT_REFUSED: u8 = 8;
     /// A `WATCH` was refused: so is the next `EXEC`.
     const WATCH_REFUSED: u8 = 16;
+    /// The requests of a transaction are being executed.
+    const IN_EXEC: u8 = 32;
 
     fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
@@ -196,8 +198,6 @@ pub struct Session {
     opened: u32,
     last_active: u32,
     origin: bool,
-    /// `EXEC` executes: replies are parts of one, whose origin was named.
-    in_exec: bool,
     version: Version,
     flags: SessionFlags,
     tracking: TrackingModes,
@@ -227,7 +227,6 @@ impl Session {
             opened: seconds,
             last_active: seconds,
             origin: false,
-            in_exec: false,
             version: Version::Two,
             flags: SessionFlags::default(),
             tracking: TrackingModes::default(),
@@ -372,12 +371,18 @@ impl Session {
     #[inline]
     pub fn style(&self, form: Form, verb: Option<Verb>) -> Style {
         let quiet = self.is_quiet();
-        Style { form, version: self.version, verb, quiet, origin: self.origin && !self.in_exec }
+        Style {
+            form,
+            version: self.version,
+            verb,
+            quiet,
+            origin: self.origin && !self.flags.has(SessionFlags::IN_EXEC),
+        }
     }
 
     /// Notes whether the replies to come are parts of the reply to an `EXEC`.
     pub fn set_in_exec(&mut self, in_exec: bool) {
-        self.in_exec = in_exec;
+        self.flags.set(SessionFlags::IN_EXEC, in_exec);
     }
 
     /// Returns the deadline for more input, after all whole requests in `input` were decoded.

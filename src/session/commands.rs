@@ -104,6 +104,12 @@ impl Session {
             self.greet(conn, identity, &mut style.writer(out));
             return Ok(Outcome::Answered);
         }
+        if request.command.verb == Verb::Reset {
+            // So is this one.
+            self.reset();
+            self.style(request.form, None).writer(out).simple("RESET");
+            return Ok(Outcome::Reset);
+        }
         let (style, mark) = (self.style(request.form, None), out.len());
         let mut reply = style.writer(out);
         let begun = reply.len();
@@ -135,11 +141,6 @@ impl Session {
             Verb::Select => {
                 self.select(request.word(1))?;
                 reply.simple("OK");
-            }
-            Verb::Reset => {
-                self.reset();
-                reply.simple("RESET");
-                return Ok(Outcome::Reset);
             }
             Verb::Time => {
                 reply.array(2);
