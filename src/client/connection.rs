@@ -227,9 +227,11 @@ impl<R: Read> ReplyReader<R> {
                 return Err(ReadError::Malformed);
             }
             self.bytes.make_room_towards(2 * self.bytes.len(), READ_BYTES);
-            let read = self.bytes.fill(&mut self.source, READ_BYTES).map_err(ReadError::Lost)?;
-            if read == 0 {
-                return Err(ReadError::Lost(io::ErrorKind::UnexpectedEof.into()));
+            match self.bytes.fill(&mut self.source, READ_BYTES) {
+                Ok(0) => return Err(ReadError::Lost(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ReadError::Lost(error)),
             }
         }
         let (element, length) = next_element(self.bytes.bytes())?.ok_or(ReadError::Malformed)?;

@@ -72,6 +72,7 @@ async function transactions(client) {
 
 async function watchIsRefused(client) {
   await assert.rejects(client.watch("watched"), /WATCH/);
+  await assert.rejects(client.multi().set("after", "y").exec(), /EXECABORT/);
   equal(await client.multi().set("after", "z").get("after").exec(), ["OK", "z"]);
 }
 

@@ -26,14 +26,18 @@ pub fn everywhere(round: impl Fn(SocketAddr, Place) + Sync) {
     assert!(failed.is_empty(), "not as with Redis: {failed:?}");
 }
 
-/// What was refused at `place` beyond what is `allowed`, and beyond the `WATCH` of a proxy.
+/// What was refused at `place` beyond what is `allowed`, and beyond the `WATCH` of a proxy
+/// and the `EXEC` after it.
 fn refused_beyond(
     allowed: &BTreeSet<String>,
     place: Place,
     round: impl Fn(SocketAddr, Place),
 ) -> Vec<String> {
     let refused = recorded(place, round).into_iter().filter(|it| !allowed.contains(it));
-    let is_watch = |it: &String| it.to_uppercase().starts_with("WATCH ");
+    let is_watch = |it: &String| {
+        let it = it.to_uppercase();
+        it.starts_with("WATCH ") || it.starts_with("EXEC: -EXECABORT")
+    };
     refused.filter(|it| !(place.is_proxy() && is_watch(it))).collect()
 }
 

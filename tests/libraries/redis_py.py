@@ -91,6 +91,8 @@ def transactions(client):
 def watch_is_refused(client):
     with client.pipeline() as pipe:
         refused(pipe.watch, "watched", because="WATCH")
+        pipe.set("after", "y")
+        refused(pipe.execute, because="EXECABORT")
         pipe.set("after", "z").get("after")
         equal(pipe.execute(), [True, b"z"])
 

@@ -255,7 +255,8 @@ impl Run<'_> {
             self.queues[by].push(request.clone());
             return Ok(());
         }
-        let ended = ["EXEC", "DISCARD", "RESET"].iter().any(|it| request.is(it));
+        let ended = ["EXEC", "DISCARD", "RESET"].iter().any(|it| request.is(it))
+            || answers[0].bytes.starts_with(b"-EXECABORT");
         let queue = if ended { std::mem::take(&mut self.queues[by]) } else { Vec::new() };
         if request.is_soon() || queue.iter().any(Request::is_soon) {
             // Time is what is waited for, and nothing tells when it has gone by.
