@@ -92,7 +92,7 @@ def watch_is_refused(client):
     with client.pipeline() as pipe:
         refused(pipe.watch, "watched", because="WATCH")
         pipe.set("after", "y")
-        refused(pipe.execute, because="EXECABORT")
+        refused(pipe.execute, because="Transaction discarded")
         pipe.set("after", "z").get("after")
         equal(pipe.execute(), [True, b"z"])
 

@@ -106,10 +106,11 @@ fn a_place_is_free_once_its_client_has_read_the_end() {
 }
 
 /// What closes a connection with a word, and the word: but for too many connections, which closes
-/// by itself, and HTTP, which is closed without any.
+/// by itself.
 const LAST_WORDS: &[(&str, &str)] = &[
     ("*1\r\n+x\r\n", "-ERR Protocol error: expected '$', got '+'\r\n"),
     ("BYE\r\n", "Goodbye\r\n"),
+    ("Host: x\r\n", "-ERR HTTP is not spoken on this port\r\n"),
     ("*2\r\n$3\r\nGET\r\n$5000\r\n", "-ERR Protocol error: request too large\r\n"),
     ("*2\r\n$3\r\nGET\r\n$67108865\r\n", "-ERR Protocol error: invalid bulk length\r\n"),
     ("*1048577\r\n", "-ERR Protocol error: invalid multibulk length\r\n"),
